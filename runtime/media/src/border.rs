@@ -1,0 +1,194 @@
+//! The border of the room: what a [`Worker`](crate::Worker) is fed and what it asks for.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use vocab::call::RecordEnd;
+use vocab::{Clip, Pii, PlayId, RecordingId, SessionId};
+
+/// Which of a session's two sockets.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Channel {
+    /// Media.
+    Rtp,
+    /// Reports: the next port up.
+    Rtcp,
+}
+
+/// An audio codec.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Codec {
+    /// G.711 µ-law, static payload type 0.
+    Pcmu,
+    /// G.711 A-law, static payload type 8.
+    Pcma,
+}
+
+/// What offer and answer settled for one session (RFC 3264).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StreamParams {
+    /// Where media is sent until symmetric RTP latches on to the real source.
+    pub remote_rtp: SocketAddr,
+    /// Where reports are sent.
+    pub remote_rtcp: SocketAddr,
+    /// The codec both sides use.
+    pub codec: Codec,
+    /// Its payload type on the wire.
+    pub payload_type: u8,
+    /// Payload type of telephone-event (RFC 4733), if agreed.
+    pub dtmf_payload_type: Option<u8>,
+    /// We send media: the far end did not say `sendonly` or `inactive`.
+    pub send: bool,
+    /// We expect media: the far end did not say `recvonly` or `inactive`.
+    pub receive: bool,
+}
+
+/// Something a worker is told by the engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Begins a session on a pair of ports that the shell has bound.
+    Open {
+        /// Names it.
+        session: SessionId,
+        /// The RTP port's address; RTCP is the next port up.
+        local: SocketAddr,
+    },
+    /// Sets or changes what was negotiated. Media flows from here on.
+    Configure {
+        /// The session.
+        session: SessionId,
+        /// What was settled.
+        params: StreamParams,
+    },
+    /// Plays clips in order, stopping what plays now (its `Played` comes first).
+    Play {
+        /// The session.
+        session: SessionId,
+        /// Names it.
+        play: PlayId,
+        /// In order.
+        clips: Vec<Clip>,
+        /// Until stopped.
+        repeat: bool,
+    },
+    /// Stops a playback; nothing happens if it is over.
+    Stop {
+        /// The session.
+        session: SessionId,
+        /// The playback.
+        play: PlayId,
+    },
+    /// Sends digits as RFC 4733 events, or in-band if those were not agreed.
+    SendDigits {
+        /// The session.
+        session: SessionId,
+        /// Out of `0-9*#A-D`.
+        digits: Pii<String>,
+    },
+    /// Records what the session receives (mono), for a message.
+    RecordMessage {
+        /// The session.
+        session: SessionId,
+        /// Names it.
+        recording: RecordingId,
+        /// Ends after this long.
+        max: Duration,
+        /// Ends after this much silence; zero never.
+        silence: Duration,
+    },
+    /// Records what the session receives (left) and is sent (right), until it closes.
+    RecordCall {
+        /// The session.
+        session: SessionId,
+        /// Names it.
+        recording: RecordingId,
+    },
+    /// Ends a message recording early.
+    StopRecording {
+        /// The session.
+        session: SessionId,
+        /// Which.
+        recording: RecordingId,
+        /// Reported back.
+        end: RecordEnd,
+    },
+    /// Two sessions of one worker hear each other; playbacks on them stop.
+    Bridge {
+        /// One.
+        a: SessionId,
+        /// The other.
+        b: SessionId,
+    },
+    /// Takes a bridge apart.
+    Unbridge {
+        /// Either side.
+        session: SessionId,
+    },
+    /// Ends a session, its playback and its recordings.
+    Close {
+        /// The session.
+        session: SessionId,
+    },
+}
+
+/// What a worker reports.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A playback ended.
+    Played {
+        /// The session.
+        session: SessionId,
+        /// The playback.
+        play: PlayId,
+        /// It played to its end.
+        finished: bool,
+    },
+    /// A key was pressed: once, however many ways it was heard.
+    Digit {
+        /// The session.
+        session: SessionId,
+        /// One of `0-9*#A-D`.
+        digit: Pii<char>,
+    },
+    /// A message recording ended; its audio was handed over before this.
+    Recorded {
+        /// The session.
+        session: SessionId,
+        /// Which.
+        recording: RecordingId,
+        /// How.
+        end: RecordEnd,
+        /// How long it is.
+        length: Duration,
+    },
+    /// Nothing was received for the configured time although media was agreed. Reported once
+    /// until something is received again.
+    Inactive {
+        /// The session.
+        session: SessionId,
+    },
+    /// A session is closed and its ports are free.
+    Closed {
+        /// The session.
+        session: SessionId,
+        /// Its ports, for the next session.
+        local: SocketAddr,
+        /// What went over them.
+        stats: Stats,
+    },
+}
+
+/// Counts of one session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// RTP packets sent.
+    pub sent: u64,
+    /// RTP packets received and used.
+    pub received: u64,
+    /// RTP packets that never came (RFC 3550 §A.3).
+    pub lost: u64,
+    /// RTP packets that came too late, twice, or with the wrong payload or source.
+    pub dropped: u64,
+    /// Interarrival jitter in µs (RFC 3550 §A.8).
+    pub jitter_us: u32,
+}

@@ -1,0 +1,329 @@
+//! The border of the room: what an [`Endpoint`](crate::Endpoint) is fed and what it asks for.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vocab::Pii;
+
+use crate::message::Request;
+
+/// One dialog, or one attempt at one. Given out by [`Endpoint::allocate`](crate::Endpoint::allocate)
+/// for calls we make, by the endpoint for calls that come in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct DialogId(pub u64);
+
+/// One request outside any dialog (OPTIONS, REGISTER). Chosen by the caller, unique while pending.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RequestId(pub u64);
+
+/// One accepted or opened stream connection, numbered by the shell and never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnId(pub u64);
+
+/// What carries a message.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Transport {
+    /// Datagrams: one message each.
+    Udp,
+    /// A stream, framed by `Content-Length` (RFC 3261 §18.3).
+    Tcp,
+}
+
+/// Where a message came from or goes to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Hop {
+    /// What carries it.
+    pub transport: Transport,
+    /// The other side.
+    pub remote: SocketAddr,
+    /// The stream it came on. `None` over TCP: use any open stream to `remote`, or open one.
+    pub conn: Option<ConnId>,
+}
+
+/// Settings of an endpoint.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address put into `Via` and `Contact` for UDP; what peers send to.
+    pub udp: SocketAddr,
+    /// The same for TCP.
+    pub tcp: SocketAddr,
+    /// Digest realm; also the host of our own identity.
+    pub realm: String,
+    /// `Server` and `User-Agent` value.
+    pub product: String,
+    /// Users who may register and authenticate.
+    pub accounts: BTreeMap<String, Account>,
+    /// Key of the nonces' HMAC; from operating-system entropy.
+    pub nonce_key: [u8; 32],
+    /// How long a nonce is accepted. Default 300 s.
+    pub nonce_lifetime: Duration,
+    /// Shortest and longest registration. Default 60 s to 3,600 s (RFC 3261 §10.3).
+    pub expires: (Duration, Duration),
+}
+
+/// A user of the registrar.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    /// Digest password.
+    pub password: Pii<String>,
+}
+
+/// What we authenticate ourselves with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// Digest user name.
+    pub user: String,
+    /// Digest password.
+    pub password: Pii<String>,
+}
+
+/// Something the endpoint is fed.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram arrived.
+    Datagram {
+        /// Who sent it.
+        remote: SocketAddr,
+        /// The whole datagram.
+        bytes: &'a [u8],
+    },
+    /// Bytes arrived on a stream, in any pieces. The endpoint frames them.
+    Stream {
+        /// The stream.
+        conn: ConnId,
+        /// Its other side.
+        remote: SocketAddr,
+        /// What arrived.
+        bytes: &'a [u8],
+    },
+    /// A stream was closed by the other side or failed.
+    StreamClosed {
+        /// The stream.
+        conn: ConnId,
+    },
+    /// A message could not be sent: no stream could be opened, or the socket refused.
+    SendFailed {
+        /// Where it was going.
+        hop: Hop,
+    },
+    /// The call control wants something.
+    Action(Action),
+    /// [`Endpoint::deadline`](crate::Endpoint::deadline) has come.
+    Timeout,
+}
+
+/// What the call control wants.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Sends an INVITE. Ends in one of `Answered`, `Failed`.
+    Invite {
+        /// From `Endpoint::allocate`.
+        dialog: DialogId,
+        /// Request URI.
+        uri: String,
+        /// Where it is sent.
+        hop: Hop,
+        /// `From` as a name-addr or addr-spec without tag, such as `"Ann" <sip:1001@demo>`.
+        from: String,
+        /// `To` without tag; usually the request URI.
+        to: String,
+        /// Further headers, each a name and a value.
+        headers: Vec<(String, String)>,
+        /// The offer (application/sdp).
+        body: Vec<u8>,
+        /// Used once if the far end asks (401, 407).
+        credentials: Option<Credentials>,
+    },
+    /// Answers an INVITE or re-INVITE: 1xx any number of times, then one final.
+    Respond {
+        /// From `Incoming` or `Reoffer`.
+        dialog: DialogId,
+        /// 101 to 699.
+        status: u16,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+        /// The answer (application/sdp); empty for none.
+        body: Vec<u8>,
+    },
+    /// Asks an INVITE's sender for credentials: 401 with a fresh nonce. Ends the dialog.
+    Challenge {
+        /// From `Incoming`.
+        dialog: DialogId,
+    },
+    /// Ends a dialog whatever its state: BYE when confirmed, CANCEL when ours is pending, 603 when
+    /// theirs is. Crossing messages are sorted out; `Ended` or `Failed` follows.
+    Hangup {
+        /// The dialog.
+        dialog: DialogId,
+        /// `Reason` value (RFC 3326) to send along, if any.
+        reason: Option<String>,
+    },
+    /// Sends a request outside dialogs. Answered by [`Event::Response`].
+    Request {
+        /// Names it in the answer.
+        id: RequestId,
+        /// `OPTIONS` or `REGISTER`.
+        method: String,
+        /// Request URI.
+        uri: String,
+        /// Where it is sent.
+        hop: Hop,
+        /// `From` without tag.
+        from: String,
+        /// `To` without tag.
+        to: String,
+        /// Further headers, such as `Contact` and `Expires`.
+        headers: Vec<(String, String)>,
+        /// Used once if the far end asks.
+        credentials: Option<Credentials>,
+    },
+    /// Replaces the accounts; contacts of users that are gone are dropped.
+    SetAccounts(BTreeMap<String, Account>),
+}
+
+/// Something the endpoint asks for. Drained after each input.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Send these bytes.
+    Transmit {
+        /// Where.
+        hop: Hop,
+        /// One whole message.
+        bytes: Arc<[u8]>,
+    },
+    /// Close a stream that broke the protocol's limits.
+    CloseStream {
+        /// The stream.
+        conn: ConnId,
+    },
+    /// Tell the call control.
+    Event(Event),
+}
+
+/// What the call control is told.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// A new INVITE. 100 Trying was sent; the next step is an action.
+    Incoming {
+        /// Names the call.
+        dialog: DialogId,
+        /// The request.
+        request: Arc<Request>,
+        /// Where it came from.
+        hop: Hop,
+        /// The account whose credentials it carried and which were right.
+        user: Option<String>,
+    },
+    /// The caller cancelled before a final answer; 487 was sent. The dialog is over.
+    Cancelled {
+        /// The dialog.
+        dialog: DialogId,
+        /// `Reason` value of the CANCEL.
+        reason: Option<String>,
+    },
+    /// A provisional answer above 100 to our INVITE.
+    Progress {
+        /// The dialog.
+        dialog: DialogId,
+        /// 101 to 199.
+        status: u16,
+        /// Its body, if it is SDP.
+        body: Vec<u8>,
+    },
+    /// Our INVITE was accepted and acknowledged.
+    Answered {
+        /// The dialog.
+        dialog: DialogId,
+        /// The answer's body.
+        body: Vec<u8>,
+    },
+    /// Our INVITE failed. The dialog is over.
+    Failed {
+        /// The dialog.
+        dialog: DialogId,
+        /// The final status; `None` when nothing answered or nothing could be sent.
+        status: Option<u16>,
+    },
+    /// The caller acknowledged our 2xx.
+    Confirmed {
+        /// The dialog.
+        dialog: DialogId,
+        /// The ACK's body: the answer, if our 2xx carried the offer.
+        body: Vec<u8>,
+    },
+    /// A re-INVITE arrived; it must be answered with `Respond`.
+    Reoffer {
+        /// The dialog.
+        dialog: DialogId,
+        /// The new offer; empty if the far end wants ours.
+        body: Vec<u8>,
+    },
+    /// An INFO arrived and was answered 200.
+    Info {
+        /// The dialog.
+        dialog: DialogId,
+        /// `Content-Type`, in lower case.
+        content_type: String,
+        /// Its body.
+        body: Vec<u8>,
+    },
+    /// An established dialog is over.
+    Ended {
+        /// The dialog.
+        dialog: DialogId,
+        /// Why.
+        why: End,
+        /// `Reason` value of their BYE.
+        reason: Option<String>,
+    },
+    /// A request outside dialogs got its final answer.
+    Response {
+        /// From `Action::Request`.
+        id: RequestId,
+        /// The final status; `None` when nothing answered.
+        status: Option<u16>,
+    },
+    /// A user registered or refreshed.
+    Registered {
+        /// The user.
+        user: String,
+        /// Contacts it now has.
+        contacts: usize,
+    },
+    /// A user's last contact expired or was removed.
+    Unregistered {
+        /// The user.
+        user: String,
+    },
+    /// Credentials were wrong.
+    AuthFailed {
+        /// Where the request came from.
+        source: SocketAddr,
+        /// The user it claimed, cut to 64 characters.
+        user: String,
+    },
+}
+
+/// Why an established dialog ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The far end sent BYE.
+    Theirs,
+    /// We sent BYE.
+    Ours,
+    /// No ACK came within 64·T1 after our 2xx; BYE was sent.
+    NoAck,
+    /// The stream broke or our request in the dialog got 481, 408 or no answer.
+    Lost,
+}
+
+/// A registered contact.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Contact {
+    /// The contact's URI, for the request line.
+    pub uri: String,
+    /// Where requests for it go.
+    pub hop: Hop,
+}

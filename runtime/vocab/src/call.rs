@@ -1,0 +1,394 @@
+//! The border of `engine`: what it is told to do and what it reports.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{CallId, Clip, LegId, Party, Pii, PlayId, RecordingId};
+
+/// What the engine is told to do. A command that names a leg already gone is ignored: its
+/// [`Event::Ended`] is on the way or has been delivered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Asks an unauthenticated caller for credentials (401). The leg ends with
+    /// [`Cause::Challenged`]; the caller's next attempt is a new call.
+    Challenge {
+        /// The inbound leg.
+        leg: LegId,
+    },
+    /// Sends 180 Ringing.
+    Ring {
+        /// The inbound leg.
+        leg: LegId,
+    },
+    /// Accepts the call (200 OK). Answered by [`Event::Answered`] when the far end acknowledged.
+    Answer {
+        /// The inbound leg.
+        leg: LegId,
+    },
+    /// Refuses an unanswered inbound leg.
+    Reject {
+        /// The inbound leg.
+        leg: LegId,
+        /// A SIP status from 300 to 699.
+        status: u16,
+    },
+    /// Plays clips one after the other, after what is already playing on the leg was stopped.
+    /// Answered by [`Event::Played`].
+    Play {
+        /// The leg that hears it.
+        leg: LegId,
+        /// Names this playback in `Stop` and `Played`.
+        play: PlayId,
+        /// What is played, in order.
+        clips: Vec<Clip>,
+        /// Start again at the end, until stopped.
+        repeat: bool,
+    },
+    /// Stops a playback; nothing happens if it is over.
+    Stop {
+        /// The leg that hears it.
+        leg: LegId,
+        /// The playback.
+        play: PlayId,
+    },
+    /// Plays clips and collects digits. Answered by [`Event::Gathered`].
+    Gather {
+        /// The leg that presses.
+        leg: LegId,
+        /// Played first; may be empty.
+        clips: Vec<Clip>,
+        /// What is collected.
+        spec: GatherSpec,
+    },
+    /// Records what the leg says, for a message. Answered by [`Event::Recorded`].
+    Record {
+        /// The leg that speaks.
+        leg: LegId,
+        /// Names the recording.
+        recording: RecordingId,
+        /// Ends after this long.
+        max: Duration,
+        /// Ends after this much silence; zero never.
+        silence: Duration,
+        /// Played before; empty for none.
+        beep: Vec<Clip>,
+        /// Keys that end the recording, out of `0-9*#A-D`.
+        terminators: String,
+    },
+    /// Starts the stereo recording of the whole call: the first leg left, what it hears right.
+    RecordCall {
+        /// The leg that started the call.
+        leg: LegId,
+        /// Names the recording.
+        recording: RecordingId,
+    },
+    /// Calls somebody: a new leg of an existing call, or of a new one.
+    /// Answered by [`Event::Answered`] or [`Event::Ended`] on that leg.
+    Dial {
+        /// The new leg.
+        leg: LegId,
+        /// Where to.
+        target: Target,
+        /// Whom the called party sees.
+        caller: Party,
+        /// Give up after this long without an answer.
+        timeout: Duration,
+    },
+    /// Connects two answered legs of one call until one ends or `Unbridge`.
+    Bridge {
+        /// One leg.
+        a: LegId,
+        /// The other.
+        b: LegId,
+    },
+    /// Takes a bridge apart; both legs stay.
+    Unbridge {
+        /// Either leg.
+        leg: LegId,
+    },
+    /// Sends digits to the far end as RFC 4733 events.
+    SendDigits {
+        /// The leg that hears them.
+        leg: LegId,
+        /// Digits out of `0-9*#A-D`.
+        digits: Pii<String>,
+    },
+    /// Ends a leg, whatever its state: CANCEL, BYE or a final refusal.
+    Hangup {
+        /// The leg.
+        leg: LegId,
+        /// Why, for the far end and the record.
+        cause: Cause,
+    },
+}
+
+/// Where a leg is dialled to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// Every contact registered for this user.
+    User(String),
+    /// A SIP URI sent to a known next hop.
+    Uri {
+        /// The request URI, as in `sip:1000@192.0.2.1`.
+        uri: Pii<String>,
+        /// Where the request goes.
+        next_hop: SocketAddr,
+        /// Over a stream instead of UDP.
+        tcp: bool,
+    },
+}
+
+/// What `Gather` collects.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GatherSpec {
+    /// Fewest digits that make a complete input.
+    pub min: u8,
+    /// Most digits; the gather ends when they are in.
+    pub max: u8,
+    /// Keys that end the gather and are not part of the value, out of `0-9*#A-D`.
+    pub terminators: String,
+    /// Longest wait for the first digit, counted from the end of the prompt.
+    pub first_timeout: Duration,
+    /// Longest wait for each further digit.
+    pub inter_timeout: Duration,
+    /// The first digit stops the prompt. Without it, digits pressed during the prompt are dropped.
+    pub barge_in: bool,
+}
+
+/// Why a gather ended. Mirrors `calls.gather-end` of `wit/`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum GatherEnd {
+    /// The most digits were pressed, or at least `min` when the inter-digit time ran out.
+    Complete,
+    /// A terminator was pressed with at least `min` digits before it.
+    Terminator,
+    /// Time ran out with fewer than `min` digits.
+    Timeout,
+    /// The leg is gone.
+    Hangup,
+}
+
+/// How a recording ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum RecordEnd {
+    /// A terminator was pressed.
+    Terminator,
+    /// The longest time was reached.
+    MaxTime,
+    /// Silence for long enough.
+    Silence,
+    /// The leg is gone.
+    Hangup,
+}
+
+/// Why a leg or call ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Cause {
+    /// One side hung up after an answer.
+    Normal,
+    /// The far end is busy (486, 600).
+    Busy,
+    /// Nobody answered in time (408, 480, 487 after our timeout).
+    NoAnswer,
+    /// The far end refused (403, 603 and other 4xx, 6xx).
+    Rejected,
+    /// No such number, or nobody registered (404, 410, 484, 604).
+    NotFound,
+    /// The far end could not be reached (timeout, 5xx, transport error).
+    Unreachable,
+    /// The caller gave up before an answer.
+    Cancelled,
+    /// The caller was asked for credentials; it will call again.
+    Challenged,
+    /// No common codec or a broken offer (488).
+    NotAcceptable,
+    /// The far end vanished: no media, or an ACK or BYE that never came.
+    Lost,
+    /// The node refused for want of room or because it is draining (503).
+    Overload,
+    /// The flow or an internal step failed.
+    Failed,
+    /// The process stopped while the call was up; written at the next start.
+    Interrupted,
+}
+
+impl Cause {
+    /// Stable lower-case name used in records, the API and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no_answer",
+            Self::Rejected => "rejected",
+            Self::NotFound => "not_found",
+            Self::Unreachable => "unreachable",
+            Self::Cancelled => "cancelled",
+            Self::Challenged => "challenged",
+            Self::NotAcceptable => "not_acceptable",
+            Self::Lost => "lost",
+            Self::Overload => "overload",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The cause with this [`Cause::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::Normal,
+            Self::Busy,
+            Self::NoAnswer,
+            Self::Rejected,
+            Self::NotFound,
+            Self::Unreachable,
+            Self::Cancelled,
+            Self::Challenged,
+            Self::NotAcceptable,
+            Self::Lost,
+            Self::Overload,
+            Self::Failed,
+            Self::Interrupted,
+        ]
+        .into_iter()
+        .find(|cause| cause.name() == name)
+    }
+}
+
+/// Who ended a call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Side {
+    /// The far end of the leg.
+    Far,
+    /// The node: a flow, an operator or a rule.
+    Near,
+}
+
+/// What the engine reports.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Somebody calls. Nothing but 100 Trying was sent; the next step is a command.
+    Incoming {
+        /// The new call's first leg.
+        leg: LegId,
+        /// Who calls, as claimed, unless `user` is set.
+        from: Party,
+        /// The number or user that was dialled.
+        to: String,
+        /// The registered user whose credentials the request carried, if any.
+        user: Option<String>,
+        /// Where the request came from.
+        source: SocketAddr,
+        /// The SIP `Call-ID`, by which the call's ladder is found.
+        sip_call_id: Arc<str>,
+    },
+    /// The far end of a dialled leg is ringing.
+    Ringing {
+        /// The outbound leg.
+        leg: LegId,
+    },
+    /// The leg is up: the 2xx is acknowledged (inbound) or received (outbound).
+    Answered {
+        /// The leg.
+        leg: LegId,
+    },
+    /// A playback ended.
+    Played {
+        /// The leg that heard it.
+        leg: LegId,
+        /// The playback.
+        play: PlayId,
+        /// It played to its end; false if it was stopped.
+        finished: bool,
+    },
+    /// A key was pressed while nothing was gathered or recorded.
+    Digit {
+        /// The leg that pressed.
+        leg: LegId,
+        /// One of `0-9*#A-D`.
+        digit: Pii<char>,
+    },
+    /// A gather ended.
+    Gathered {
+        /// The leg that pressed.
+        leg: LegId,
+        /// The digits, without terminator.
+        digits: Pii<String>,
+        /// Why it ended.
+        end: GatherEnd,
+    },
+    /// A message recording ended and all its audio was handed over.
+    Recorded {
+        /// The leg that spoke.
+        leg: LegId,
+        /// The recording.
+        recording: RecordingId,
+        /// How it ended.
+        end: RecordEnd,
+        /// Its length.
+        length: Duration,
+    },
+    /// Two legs hear each other.
+    Bridged {
+        /// One leg.
+        a: LegId,
+        /// The other.
+        b: LegId,
+    },
+    /// Two legs no longer hear each other.
+    Unbridged {
+        /// One leg.
+        a: LegId,
+        /// The other.
+        b: LegId,
+    },
+    /// A leg is over; nothing more is reported of it.
+    Ended {
+        /// The leg.
+        leg: LegId,
+        /// Why.
+        cause: Cause,
+        /// Who ended it.
+        by: Side,
+        /// The final SIP status, for a leg that was never answered.
+        status: Option<u16>,
+    },
+    /// A phone registered, or refreshed its registration.
+    Registered {
+        /// The user.
+        user: String,
+        /// Contacts it now has.
+        contacts: usize,
+    },
+    /// A user's last contact expired or was removed.
+    Unregistered {
+        /// The user.
+        user: String,
+    },
+    /// A request failed authentication; reported so that it can be counted and seen.
+    AuthFailed {
+        /// Where it came from.
+        source: SocketAddr,
+        /// The user it claimed to be, cut to 64 characters.
+        user: String,
+    },
+}
+
+impl Event {
+    /// The call this event belongs to, if any.
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Incoming { leg, .. }
+            | Self::Ringing { leg }
+            | Self::Answered { leg }
+            | Self::Played { leg, .. }
+            | Self::Digit { leg, .. }
+            | Self::Gathered { leg, .. }
+            | Self::Recorded { leg, .. }
+            | Self::Bridged { a: leg, .. }
+            | Self::Unbridged { a: leg, .. }
+            | Self::Ended { leg, .. } => Some(leg.call),
+            Self::Registered { .. } | Self::Unregistered { .. } | Self::AuthFailed { .. } => None,
+        }
+    }
+}

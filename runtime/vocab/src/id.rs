@@ -1,0 +1,223 @@
+//! Ids: newtypes, so that one cannot be given where another is meant.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::{Rng, Wall};
+
+/// Crockford's base 32 alphabet in lower case: no i, l, o, u.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Text that is not an id of the expected kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ParseIdError;
+
+impl fmt::Display for ParseIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a valid id")
+    }
+}
+
+impl std::error::Error for ParseIdError {}
+
+/// A tenant: 1 to 63 characters of `a-z`, `0-9` and `-`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantId(Arc<str>);
+
+impl TenantId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TenantId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if text.is_empty() || text.len() > 63 || !text.chars().all(good) {
+            return Err(ParseIdError);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a person would call a call: from the first ring to the last hang-up.
+///
+/// 48 bits of milliseconds since 1970 and 80 random bits; its text form (26 characters, base 32)
+/// sorts by time. Layout: the ULID specification.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u128);
+
+impl CallId {
+    /// A new id, unique for all practical purposes.
+    pub fn new(wall: Wall, rng: &mut Rng) -> Self {
+        let millis = u128::from(u64::try_from(wall.millis()).unwrap_or(0) & 0xffff_ffff_ffff);
+        let random = (u128::from(rng.u64()) << 16) | u128::from(rng.u32() & 0xffff);
+        Self((millis << 80) | random)
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; 26];
+        for (i, place) in text.iter_mut().enumerate() {
+            *place = ALPHABET[((self.0 >> (125 - 5 * i)) & 31) as usize];
+        }
+        f.write_str(std::str::from_utf8(&text).expect("the alphabet is ASCII"))
+    }
+}
+
+impl fmt::Debug for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for CallId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        if text.len() != 26 || text.as_bytes()[0] > b'7' {
+            return Err(ParseIdError);
+        }
+        text.bytes().try_fold(Self(0), |id, byte| {
+            let value = ALPHABET.iter().position(|&c| c == byte).ok_or(ParseIdError)?;
+            Ok(Self((id.0 << 5) | value as u128))
+        })
+    }
+}
+
+/// One party of a call; `n` counts from 1 within the call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegId {
+    /// The call this leg belongs to.
+    pub call: CallId,
+    /// 1 for the leg that started the call.
+    pub n: u16,
+}
+
+impl fmt::Display for LegId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.call, self.n)
+    }
+}
+
+impl fmt::Debug for LegId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+macro_rules! counter {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+counter!(
+    /// A media session: one RTP stream in each direction. Counted within a node's run.
+    SessionId
+);
+counter!(
+    /// One playback on a leg. Counted within a node's run.
+    PlayId
+);
+counter!(
+    /// One run of a plugin for one call. Counted within a node's run.
+    FlowId
+);
+
+/// A recording; its text form is its file name without the ending.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordingId {
+    /// The call that is recorded.
+    pub call: CallId,
+    /// 0 for the recording of the whole call, from 1 for messages left in it.
+    pub n: u16,
+}
+
+impl fmt::Display for RecordingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.n == 0 { write!(f, "{}", self.call) } else { write!(f, "{}-m{}", self.call, self.n) }
+    }
+}
+
+impl fmt::Debug for RecordingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for RecordingId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        match text.split_once("-m") {
+            None => Ok(Self { call: text.parse()?, n: 0 }),
+            Some((call, n)) => {
+                let n = n.parse().map_err(|_| ParseIdError)?;
+                if n == 0 {
+                    return Err(ParseIdError);
+                }
+                Ok(Self { call: call.parse()?, n })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn call_ids_read_back_and_sort_by_time() {
+        let mut rng = Rng::from_u64(1);
+        let early = CallId::new(Wall(1_000_000_000_000), &mut rng);
+        let late = CallId::new(Wall(1_000_000_001_000), &mut rng);
+        assert_eq!(early.to_string().parse(), Ok(early));
+        assert!(early < late && early.to_string() < late.to_string());
+        assert_eq!("".parse::<CallId>(), Err(ParseIdError));
+        assert_eq!("8zzzzzzzzzzzzzzzzzzzzzzzzz".parse::<CallId>(), Err(ParseIdError));
+    }
+
+    #[test]
+    fn recording_ids_read_back() {
+        let call = CallId::new(Wall(5), &mut Rng::from_u64(1));
+        for id in [RecordingId { call, n: 0 }, RecordingId { call, n: 12 }] {
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+        assert_eq!(format!("{call}-m0").parse::<RecordingId>(), Err(ParseIdError));
+        assert_eq!(format!("../{call}").parse::<RecordingId>(), Err(ParseIdError));
+    }
+
+    #[test]
+    fn tenants_are_plain_words() {
+        assert!("demo-1".parse::<TenantId>().is_ok());
+        for bad in ["", "Demo", "a/b", "../x", "a b"] {
+            assert_eq!(bad.parse::<TenantId>(), Err(ParseIdError), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The words every room shares.
+//!
+//! Ids, time, private values, and every command, event and snapshot that crosses a room's border.
+//! Plain data: nothing here decides, waits or allocates behind the caller's back.
+//! The flow words in [`flow`] mirror the `ivr` world of `wit/`.
+//!
+//! Two things here are not data but belong to every machine: [`Now`], the only time a machine may
+//! see, and [`Rng`], the only randomness it may use.
+
+pub mod call;
+pub mod flow;
+pub mod record;
+
+mod audio;
+mod id;
+mod party;
+mod pii;
+mod rng;
+mod time;
+
+pub use audio::Clip;
+pub use id::{CallId, FlowId, LegId, ParseIdError, PlayId, RecordingId, SessionId, TenantId};
+pub use party::{Direction, Party};
+pub use pii::Pii;
+pub use rng::Rng;
+pub use time::{Mono, Now, Wall};

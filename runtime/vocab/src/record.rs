@@ -1,0 +1,230 @@
+//! A call's events, which are the truth, and the call record projected from them.
+//!
+//! Events hold no digits: they may be card numbers and PINs.
+
+use std::time::Duration;
+
+use crate::call::{Cause, GatherEnd, RecordEnd, Side};
+use crate::flow::{DialResult, Fault, PluginRef};
+use crate::{CallId, Direction, Party, RecordingId, TenantId, Wall};
+
+/// One thing that happened to a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CallEvent {
+    /// Whose call.
+    pub tenant: TenantId,
+    /// Which call.
+    pub call: CallId,
+    /// Position within the call, from 1 without gaps.
+    pub n: u32,
+    /// When.
+    pub at: Wall,
+    /// What.
+    pub kind: CallEventKind,
+}
+
+/// What happened to a call. The first event of a call is `Started`, the last `Ended`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CallEventKind {
+    /// The call reached the node and was accepted for handling.
+    Started {
+        /// Seen from the node.
+        direction: Direction,
+        /// Who calls.
+        from: Party,
+        /// What was dialled.
+        to: String,
+        /// The authenticated user, if any.
+        user: Option<String>,
+        /// The SIP `Call-ID` of the first leg.
+        sip_call_id: String,
+    },
+    /// The first leg is up.
+    Answered,
+    /// A flow took the call.
+    FlowStarted {
+        /// Which.
+        plugin: PluginRef,
+    },
+    /// The flow asked for something that takes time: the WIT name and what was played or dialled.
+    FlowAsked {
+        /// The operation's WIT name.
+        op: String,
+        /// Clip names or a short description, without private values.
+        detail: String,
+    },
+    /// A gather ended.
+    Gathered {
+        /// How many digits were pressed.
+        digits: u8,
+        /// Why it ended.
+        end: GatherEnd,
+    },
+    /// The flow returned.
+    FlowEnded {
+        /// Its label.
+        label: String,
+    },
+    /// The flow broke; the fallback follows.
+    FlowFault {
+        /// What it did.
+        fault: Fault,
+    },
+    /// The route's fallback announcement is played.
+    Fallback {
+        /// Its catalogue name.
+        announcement: String,
+    },
+    /// The recording of the whole call began.
+    RecordingStarted {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// A message was left.
+    MessageLeft {
+        /// Which.
+        recording: RecordingId,
+        /// How long.
+        length: Duration,
+        /// How it ended.
+        end: RecordEnd,
+    },
+    /// Another party is called.
+    Dialed {
+        /// Number of the leg within the call.
+        leg: u16,
+        /// Whom.
+        to: Party,
+    },
+    /// A dial attempt ended.
+    DialEnded {
+        /// Number of the leg within the call.
+        leg: u16,
+        /// How.
+        result: DialResult,
+    },
+    /// Two legs were connected.
+    Bridged {
+        /// One leg's number.
+        a: u16,
+        /// The other's.
+        b: u16,
+    },
+    /// The connection ended.
+    Unbridged {
+        /// One leg's number.
+        a: u16,
+        /// The other's.
+        b: u16,
+    },
+    /// A fact was remembered with the call; only the key is kept here.
+    AttrSet {
+        /// Its key.
+        key: String,
+    },
+    /// The call is over.
+    Ended {
+        /// Why.
+        cause: Cause,
+        /// Who ended it.
+        by: Side,
+    },
+}
+
+impl CallEventKind {
+    /// Stable dotted name used in the log, the API and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "call.started",
+            Self::Answered => "call.answered",
+            Self::FlowStarted { .. } => "flow.started",
+            Self::FlowAsked { .. } => "flow.asked",
+            Self::Gathered { .. } => "flow.gathered",
+            Self::FlowEnded { .. } => "flow.ended",
+            Self::FlowFault { .. } => "flow.fault",
+            Self::Fallback { .. } => "call.fallback",
+            Self::RecordingStarted { .. } => "recording.started",
+            Self::MessageLeft { .. } => "message.left",
+            Self::Dialed { .. } => "leg.dialed",
+            Self::DialEnded { .. } => "leg.dial_ended",
+            Self::Bridged { .. } => "leg.bridged",
+            Self::Unbridged { .. } => "leg.unbridged",
+            Self::AttrSet { .. } => "call.attr_set",
+            Self::Ended { .. } => "call.ended",
+        }
+    }
+}
+
+/// What became of a call, in one word. Asterisk's CDR dispositions, and `Interrupted`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Disposition {
+    /// Still going on.
+    Active,
+    /// It was answered.
+    Answered,
+    /// It ended unanswered.
+    NoAnswer,
+    /// It was busy.
+    Busy,
+    /// It failed before an answer.
+    Failed,
+    /// The process stopped while it was up.
+    Interrupted,
+}
+
+impl Disposition {
+    /// Stable lower-case name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Answered => "answered",
+            Self::NoAnswer => "no_answer",
+            Self::Busy => "busy",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// One call in one row, projected from its events.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CallRecord {
+    /// Whose call.
+    pub tenant: TenantId,
+    /// Which call.
+    pub call: CallId,
+    /// Seen from the node.
+    pub direction: Direction,
+    /// Who called.
+    pub from: Party,
+    /// What was dialled.
+    pub to: String,
+    /// The authenticated user, if any.
+    pub user: Option<String>,
+    /// The SIP `Call-ID` of the first leg.
+    pub sip_call_id: String,
+    /// When the call reached the node.
+    pub started_at: Wall,
+    /// When it was answered.
+    pub answered_at: Option<Wall>,
+    /// When it ended.
+    pub ended_at: Option<Wall>,
+    /// In one word.
+    pub disposition: Disposition,
+    /// Why it ended.
+    pub cause: Option<Cause>,
+    /// Who ended it.
+    pub ended_by: Option<Side>,
+    /// The flow that took it.
+    pub plugin: Option<PluginRef>,
+    /// What the flow returned.
+    pub outcome: Option<String>,
+    /// The flow's fault, as text.
+    pub fault: Option<String>,
+    /// The recording of the whole call.
+    pub recording: Option<RecordingId>,
+    /// Messages left.
+    pub messages: Vec<RecordingId>,
+    /// Number of events so far.
+    pub events: u32,
+}
