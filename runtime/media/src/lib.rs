@@ -24,6 +24,8 @@ pub mod tone;
 pub mod wav;
 
 mod border;
+mod worker;
 
 pub use border::{Channel, Codec, Command, Event, Stats, StreamParams};
 pub use negotiate::{Capabilities, NegotiateError};
+pub use worker::{Config, Counts, Input, Output, Packet, RecordingOutput, Worker};
