@@ -1,0 +1,1 @@
+//! Headers, field by field.

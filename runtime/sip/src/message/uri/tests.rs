@@ -1,0 +1,1 @@
+//! URIs beside ones that are none.
