@@ -1,0 +1,114 @@
+//! What the machine must have: a C compiler, the wasm target, and the phones of the interop tests.
+
+use crate::step::{capture, command, execute, has};
+
+/// A program the tests run and the Debian package it comes in.
+struct Peer {
+    program: &'static str,
+    package: &'static str,
+}
+
+/// Real peers and tools of the tests. Prompts in the repository need none of them.
+const PEERS: &[Peer] = &[
+    Peer {
+        program: "sipp",
+        package: "sip-tester",
+    },
+    // The core package holds the program, G.711 and file audio; the full one pulls in a desktop.
+    Peer {
+        program: "baresip",
+        package: "baresip-core",
+    },
+    Peer {
+        program: "espeak-ng",
+        package: "espeak-ng",
+    },
+    Peer {
+        program: "sox",
+        package: "sox",
+    },
+];
+
+/// Checks for a C compiler: the bundled SQLite is C.
+pub(crate) fn c_compiler() -> Result<(), String> {
+    let chosen = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    if has(&chosen) || std::path::Path::new(&chosen).is_file() {
+        return Ok(());
+    }
+    Err(format!(
+        "no C compiler `{chosen}`, which the bundled SQLite needs; run: {}",
+        install_line(&["gcc", "libc6-dev"])
+    ))
+}
+
+/// Adds the guests' target, unless it is there.
+pub(crate) fn wasm_target() -> Result<(), String> {
+    const TARGET: &str = "wasm32-wasip2";
+    if has("rustup") {
+        let installed = capture(&mut command("rustup", &["target", "list", "--installed"]))?;
+        if installed.lines().any(|line| line.trim() == TARGET) {
+            return Ok(());
+        }
+        return execute(&mut command("rustup", &["target", "add", TARGET]));
+    }
+    // A toolchain from elsewhere: the target is there if its standard library is.
+    let sysroot = capture(&mut command("rustc", &["--print", "sysroot"]))?;
+    let library = std::path::Path::new(sysroot.trim())
+        .join("lib/rustlib")
+        .join(TARGET);
+    if library.is_dir() {
+        return Ok(());
+    }
+    Err(format!(
+        "this Rust has no {TARGET} library and there is no rustup to add it"
+    ))
+}
+
+/// Installs the peers that are missing. As root by apt; else the error is the line to run.
+pub(crate) fn test_peers() -> Result<(), String> {
+    let missing: Vec<&str> = PEERS
+        .iter()
+        .filter(|peer| !has(peer.program))
+        .map(|peer| peer.package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!(
+        "the tests need {}; run: {}",
+        missing.join(", "),
+        install_line(&missing)
+    );
+    if !has("apt-get") || capture(&mut command("id", &["-u"]))?.trim() != "0" {
+        return Err(by_hand);
+    }
+    execute(command("apt-get", &["update"]).env("DEBIAN_FRONTEND", "noninteractive"))
+        .map_err(|reason| format!("{reason}; {by_hand}"))?;
+    execute(
+        command("apt-get", &["install", "-y", "--no-install-recommends"])
+            .args(&missing)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
+    .map_err(|reason| format!("{reason}; {by_hand}"))
+}
+
+/// The line that installs these packages.
+fn install_line(packages: &[&str]) -> String {
+    format!(
+        "sudo apt-get update && sudo apt-get install -y --no-install-recommends {}",
+        packages.join(" ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_to_run_is_exact() {
+        assert_eq!(
+            install_line(&["sip-tester", "sox"]),
+            "sudo apt-get update && sudo apt-get install -y --no-install-recommends sip-tester sox"
+        );
+    }
+}
