@@ -1,1 +1,34 @@
-//! Placeholder.
+//! Engine, plugins and routes joined into one machine.
+//!
+//! A [`Node`] decides what becomes of each call: which route it takes, which plugin answers it,
+//! what each wish of a flow turns into, and what the caller hears when something breaks.
+//! What the simulator runs is what production runs: the shell only carries inputs and outputs.
+//!
+//! **Invariant:** no 200 OK leaves before the call's first event is on disk. The node holds an
+//! answer back until the store has said [`Input::Committed`].
+//!
+//! **Invariant:** each wait has a deadline and a fallback, named in the arm that starts it.
+//! A caller whose flow breaks hears the route's announcement, and if there is none, a tone.
+//!
+//! **Invariant:** a caller without credentials reaches only routes marked public, and never
+//! causes an outbound leg.
+
+mod border;
+mod call;
+mod config;
+mod counts;
+mod deadlines;
+mod dial;
+mod journal;
+mod limits;
+mod node;
+mod op;
+mod prompt;
+mod speak;
+mod tones;
+
+pub use border::{Input, Notice, Output, PluginChange, Refusal, SpeechId};
+pub use config::{Catalogue, Config, Phone, Route, Tenant, Trunk};
+pub use counts::Counts;
+pub use limits::{COMMIT_WAIT, FLOW_WAIT};
+pub use node::Node;

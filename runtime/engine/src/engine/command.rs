@@ -1,0 +1,332 @@
+//! What each command does to its leg.
+
+use vocab::call::{Cause, Command, Event, GatherEnd, GatherSpec, RecordEnd, Side, Target};
+use vocab::{Clip, LegId, Now, Party, Pii, PlayId, RecordingId};
+
+use super::Engine;
+use crate::gather::{Gather, Step};
+use crate::leg::{Activity, Ending, Leg, Message, Session};
+use crate::limits::{CLIPS_MAX, DIGITS_MAX, FORKS_MAX, LEGS_MAX};
+use crate::outcome::{cause_of, status_of};
+use crate::timers::Timer;
+
+impl Engine {
+    pub(super) fn command(&mut self, now: Now, command: Command) {
+        match command {
+            Command::Challenge { leg } => self.challenge(now, leg),
+            Command::Ring { leg } => {
+                if let Some(Leg::Offered { dialog, .. }) = self.legs.get(&leg) {
+                    self.actions.push_back(respond(*dialog, 180));
+                }
+            }
+            Command::Answer { leg } => self.answer(now, leg),
+            Command::Reject { leg, status } => self.reject(now, leg, status),
+            Command::Play { leg, play, clips, repeat } => self.play(leg, play, clips, repeat),
+            Command::Stop { leg, play } => {
+                if let Some(Leg::Up { session, .. }) = self.legs.get(&leg) {
+                    let command = media::Command::Stop { session: session.id, play };
+                    self.media(session.worker, command);
+                }
+            }
+            Command::Gather { leg, clips, spec } => self.gather(now, leg, clips, spec),
+            Command::Record { leg, recording, max, silence, beep, terminators } => {
+                let message = Message { recording, max, silence, terminators };
+                self.record(leg, message, beep);
+            }
+            Command::RecordCall { leg, recording } => {
+                if let Some(Leg::Up { session, .. } | Leg::Accepting { session, .. }) =
+                    self.legs.get(&leg)
+                {
+                    let command = media::Command::RecordCall { session: session.id, recording };
+                    self.media(session.worker, command);
+                }
+            }
+            Command::Dial { leg, target, caller, timeout } => {
+                self.dial(now, leg, target, &caller);
+                if matches!(self.legs.get(&leg), Some(Leg::Dialing { .. })) {
+                    self.timers.set(leg, Timer::Ring, now.mono + timeout);
+                }
+            }
+            Command::Bridge { a, b } => self.bridge(a, b),
+            Command::Unbridge { leg } => self.unbridge(leg),
+            Command::SendDigits { leg, digits } => self.send_digits(leg, digits),
+            Command::Hangup { leg, cause } => self.hang_up(now, leg, cause),
+        }
+    }
+
+    fn challenge(&mut self, now: Now, leg: LegId) {
+        if let Some(&Leg::Offered { dialog, .. }) = self.legs.get(&leg) {
+            self.dialogs.remove(&dialog);
+            self.actions.push_back(sip::Action::Challenge { dialog });
+            let end = Ending { cause: Cause::Challenged, by: Side::Near, status: Some(401) };
+            self.end(now, leg, end);
+        }
+    }
+
+    pub(super) fn reject(&mut self, now: Now, leg: LegId, status: u16) {
+        if let Some(&Leg::Offered { dialog, .. }) = self.legs.get(&leg) {
+            assert!((300..700).contains(&status), "a refusal is a final status");
+            self.actions.push_back(respond(dialog, status));
+            let cause = if status == 503 { Cause::Overload } else { cause_of(Some(status)) };
+            self.end(now, leg, Ending { cause, by: Side::Near, status: Some(status) });
+        }
+    }
+
+    fn hang_up(&mut self, now: Now, leg: LegId, cause: Cause) {
+        let dialogs = match self.legs.get(&leg) {
+            Some(Leg::Offered { .. }) => {
+                let status = status_of(cause);
+                if let Some(&Leg::Offered { dialog, .. }) = self.legs.get(&leg) {
+                    self.actions.push_back(respond(dialog, status));
+                }
+                return self.end(now, leg, Ending { cause, by: Side::Near, status: Some(status) });
+            }
+            Some(Leg::Accepting { dialog, .. } | Leg::Up { dialog, .. }) => vec![*dialog],
+            Some(Leg::Dialing { forks, .. }) => forks.clone(),
+            Some(Leg::Ending { .. }) | None => return,
+        };
+        for dialog in dialogs {
+            self.hang_up_dialog(dialog, cause);
+        }
+        self.end(now, leg, Ending { cause, by: Side::Near, status: None });
+    }
+
+    fn play(&mut self, leg: LegId, play: PlayId, mut clips: Vec<Clip>, repeat: bool) {
+        clips.truncate(CLIPS_MAX);
+        let Some(Leg::Up { session, activity, .. }) = self.legs.get_mut(&leg) else {
+            if self.legs.contains_key(&leg) {
+                self.event(Event::Played { leg, play, finished: false });
+            }
+            return;
+        };
+        let (id, worker) = (session.id, session.worker);
+        let old = std::mem::replace(activity, Activity::Idle);
+        self.stop_activity(leg, old);
+        self.media(worker, media::Command::Play { session: id, play, clips, repeat });
+    }
+
+    fn gather(&mut self, now: Now, leg: LegId, mut clips: Vec<Clip>, mut spec: GatherSpec) {
+        clips.truncate(CLIPS_MAX);
+        spec.max = spec.max.clamp(1, u8::try_from(DIGITS_MAX).expect("the bound fits"));
+        spec.min = spec.min.min(spec.max);
+        let prompt = (!clips.is_empty()).then(|| self.inner_play());
+        let Some(Leg::Up { session, activity, .. }) = self.legs.get_mut(&leg) else {
+            if self.legs.contains_key(&leg) {
+                let digits = Pii::new(String::new());
+                self.event(Event::Gathered { leg, digits, end: GatherEnd::Timeout });
+            }
+            return;
+        };
+        let (id, worker) = (session.id, session.worker);
+        let (gather, step) = Gather::new(now.mono, spec, prompt);
+        let old = std::mem::replace(activity, Activity::Gathering(gather));
+        self.stop_activity(leg, old);
+        if let Some(play) = prompt {
+            self.media(worker, media::Command::Play { session: id, play, clips, repeat: false });
+        }
+        self.gather_step(leg, step);
+    }
+
+    /// Does what a gather decided.
+    pub(super) fn gather_step(&mut self, leg: LegId, step: Step) {
+        let Some(Leg::Up { session, activity, .. }) = self.legs.get_mut(&leg) else { return };
+        let (id, worker) = (session.id, session.worker);
+        let stop = match step {
+            Step::Stay => return,
+            Step::Wait { until, stop } => {
+                self.timers.set(leg, Timer::Gather, until);
+                stop
+            }
+            Step::End { digits, end, stop } => {
+                *activity = Activity::Idle;
+                self.timers.clear(leg, Timer::Gather);
+                self.event(Event::Gathered { leg, digits: Pii::new(digits), end });
+                stop
+            }
+        };
+        if let Some(play) = stop {
+            self.media(worker, media::Command::Stop { session: id, play });
+        }
+    }
+
+    fn record(&mut self, leg: LegId, message: Message, beep: Vec<Clip>) {
+        let play = (!beep.is_empty()).then(|| self.inner_play());
+        let Some(Leg::Up { session, activity, .. }) = self.legs.get_mut(&leg) else {
+            if self.legs.contains_key(&leg) {
+                self.never_recorded(leg, message.recording);
+            }
+            return;
+        };
+        let (id, worker) = (session.id, session.worker);
+        let (new, command) = match play {
+            Some(play) => {
+                let command =
+                    media::Command::Play { session: id, play, clips: beep, repeat: false };
+                (Activity::Beeping { play, message }, command)
+            }
+            None => {
+                let command = record_message(id, &message);
+                (Activity::Recording { message }, command)
+            }
+        };
+        let old = std::mem::replace(activity, new);
+        self.stop_activity(leg, old);
+        self.media(worker, command);
+    }
+
+    fn never_recorded(&mut self, leg: LegId, recording: RecordingId) {
+        let (end, length) = (RecordEnd::Hangup, std::time::Duration::ZERO);
+        self.event(Event::Recorded { leg, recording, end, length });
+    }
+
+    /// Reports what was cut short, so that each command has its answer.
+    pub(super) fn stop_activity(&mut self, leg: LegId, activity: Activity) {
+        self.timers.clear(leg, Timer::Gather);
+        match activity {
+            // A recording's end is reported by its worker when the session closes.
+            Activity::Idle | Activity::Recording { .. } => {}
+            Activity::Gathering(gather) => {
+                let digits = Pii::new(gather.hangup());
+                self.event(Event::Gathered { leg, digits, end: GatherEnd::Hangup });
+            }
+            Activity::Beeping { message, .. } => self.never_recorded(leg, message.recording),
+        }
+    }
+
+    fn dial(&mut self, now: Now, leg: LegId, target: Target, caller: &Party) {
+        assert!(!self.legs.contains_key(&leg), "a dialled leg is new");
+        let targets: Vec<(String, sip::Hop)> = match &target {
+            Target::User(user) => {
+                let contacts = self.sip.contacts(user).take(FORKS_MAX);
+                contacts.map(|contact| (contact.uri, contact.hop)).collect()
+            }
+            Target::Uri { uri, next_hop, tcp } => {
+                let transport = if *tcp { sip::Transport::Tcp } else { sip::Transport::Udp };
+                let hop = sip::Hop { transport, remote: *next_hop, conn: None };
+                vec![(uri.reveal().clone(), hop)]
+            }
+        };
+        if targets.is_empty() {
+            let (cause, by) = (Cause::NotFound, Side::Near);
+            return self.event(Event::Ended { leg, cause, by, status: Some(404) });
+        }
+        let Some(session) = self.open_outbound(now, leg) else {
+            let (cause, by) = (Cause::Overload, Side::Near);
+            return self.event(Event::Ended { leg, cause, by, status: Some(503) });
+        };
+        let offer = session.description.to_bytes();
+        let from = self.identity(caller);
+        let mut forks = Vec::with_capacity(targets.len());
+        for (uri, hop) in targets {
+            let dialog = self.sip.allocate();
+            self.dialogs.insert(dialog, leg);
+            forks.push(dialog);
+            self.actions.push_back(sip::Action::Invite {
+                dialog,
+                to: uri.clone(),
+                uri,
+                hop,
+                from: from.clone(),
+                headers: Vec::new(),
+                body: offer.clone(),
+                credentials: None,
+            });
+        }
+        self.legs.insert(leg, Leg::Dialing { forks, session, ringing: false, last: None });
+        debug_assert!(self.legs.len() <= LEGS_MAX, "legs are bounded");
+    }
+
+    /// How a caller is shown to the called party: our realm vouches for the user part.
+    fn identity(&self, caller: &Party) -> String {
+        let realm = &self.config.sip.realm;
+        match caller {
+            Party::E164(number) => format!("<sip:{number}@{realm}>"),
+            Party::Sip(address) => match address.split_once('@') {
+                Some((user, _)) => format!("<sip:{user}@{realm}>"),
+                None => format!("<sip:{address}@{realm}>"),
+            },
+            // RFC 3323 §4.1.1.3.
+            Party::Anonymous => "\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned(),
+        }
+    }
+
+    fn bridge(&mut self, a: LegId, b: LegId) {
+        let up = |leg: LegId| match self.legs.get(&leg) {
+            Some(Leg::Up { session, peer: None, .. }) => Some((session.id, session.worker)),
+            _ => None,
+        };
+        let (Some((a_session, worker)), Some((b_session, b_worker))) = (up(a), up(b)) else {
+            return self.event(Event::Unbridged { a, b });
+        };
+        if worker != b_worker || a == b {
+            return self.event(Event::Unbridged { a, b });
+        }
+        for (leg, other) in [(a, b), (b, a)] {
+            if let Some(Leg::Up { peer, activity, .. }) = self.legs.get_mut(&leg) {
+                *peer = Some(other);
+                let old = std::mem::replace(activity, Activity::Idle);
+                self.stop_activity(leg, old);
+            }
+        }
+        self.media(worker, media::Command::Bridge { a: a_session, b: b_session });
+        self.event(Event::Bridged { a, b });
+    }
+
+    fn unbridge(&mut self, leg: LegId) {
+        let Some(Leg::Up { session, peer, .. }) = self.legs.get_mut(&leg) else { return };
+        let session = session.clone();
+        if let Some(other) = peer.take() {
+            self.part(leg, other, &session);
+        }
+    }
+
+    /// Takes a bridge apart, seen from `leg`, whose own `peer` is already taken out.
+    pub(super) fn part(&mut self, leg: LegId, other: LegId, session: &Session) {
+        if let Some(Leg::Up { peer, .. }) = self.legs.get_mut(&other) {
+            assert_eq!(peer.take(), Some(leg), "a bridge has two ends");
+        }
+        self.media(session.worker, media::Command::Unbridge { session: session.id });
+        self.event(Event::Unbridged { a: leg, b: other });
+    }
+
+    fn send_digits(&mut self, leg: LegId, digits: Pii<String>) {
+        let Some(Leg::Up { session, .. }) = self.legs.get(&leg) else { return };
+        let valid: String = digits
+            .reveal()
+            .chars()
+            .filter(|c| c.is_ascii_digit() || "*#ABCD".contains(*c))
+            .take(DIGITS_MAX)
+            .collect();
+        let command =
+            media::Command::SendDigits { session: session.id, digits: Pii::new(valid) };
+        self.media(session.worker, command);
+    }
+
+    /// A playback of the engine's own, never reported: its ids have the top bit set.
+    fn inner_play(&mut self) -> PlayId {
+        self.play_last += 1;
+        PlayId(self.play_last | INNER)
+    }
+}
+
+/// Marks the engine's own playbacks.
+pub(super) const INNER: u64 = 1 << 63;
+
+pub(super) fn record_message(session: vocab::SessionId, message: &Message) -> media::Command {
+    media::Command::RecordMessage {
+        session,
+        recording: message.recording,
+        max: message.max,
+        silence: message.silence,
+    }
+}
+
+pub(super) fn respond(dialog: sip::DialogId, status: u16) -> sip::Action {
+    let headers = if status == 503 {
+        // RFC 3261 §21.5.4: without it the caller would have to treat the answer as a 500.
+        vec![("Retry-After".to_owned(), "5".to_owned())]
+    } else {
+        Vec::new()
+    };
+    sip::Action::Respond { dialog, status, headers, body: Vec::new() }
+}

@@ -1,0 +1,393 @@
+//! The machine: what goes in, what comes out, and who handles it.
+
+mod command;
+mod media_event;
+mod negotiation;
+mod sip_event;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use media::negotiate::Capabilities;
+use sip::{ConnId, DialogId, Hop};
+use vocab::call::{Cause, Command, Event, Side};
+use vocab::{LegId, Mono, Now, Rng, SessionId};
+
+use crate::leg::{Activity, Ending, Leg};
+use crate::limits::CLOSE_WAIT;
+use crate::ports::Ports;
+use crate::timers::{Timer, Timers};
+
+/// One media worker, numbered from 0 by the shell.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct WorkerId(pub u16);
+
+/// Settings of an engine.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Signalling.
+    pub sip: sip::Config,
+    /// Codecs in order of preference.
+    pub capabilities: Capabilities,
+}
+
+/// Something the engine is fed.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// From the network, for signalling. `sip::Input::Action` and `Timeout` are not for here.
+    Sip(sip::Input<'a>),
+    /// From a media worker.
+    Media {
+        /// Which.
+        worker: WorkerId,
+        /// What.
+        event: media::Event,
+    },
+    /// From the node.
+    Command(Command),
+    /// The shell has bound RTP ports for a worker; RTCP is the next port up of each.
+    Ports {
+        /// Which.
+        worker: WorkerId,
+        /// As the far end sees them.
+        ports: Vec<SocketAddr>,
+    },
+    /// [`Engine::deadline`] has come.
+    Timeout,
+}
+
+/// Something the engine asks for.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Send these bytes.
+    Transmit {
+        /// Where.
+        hop: Hop,
+        /// One whole SIP message.
+        bytes: Arc<[u8]>,
+    },
+    /// Close a stream.
+    CloseStream {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Tell a media worker.
+    Media {
+        /// Which.
+        worker: WorkerId,
+        /// What.
+        command: media::Command,
+    },
+    /// Tell the node.
+    Event(Event),
+}
+
+/// How much of everything is alive; all zero when nobody calls, except contacts and ports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Legs in any state.
+    pub legs: usize,
+    /// Dialogs the engine follows.
+    pub dialogs: usize,
+    /// Media sessions not yet closed.
+    pub sessions: usize,
+    /// Timers of legs.
+    pub timers: usize,
+    /// Free media ports.
+    pub ports_free: usize,
+    /// All media ports.
+    pub ports_total: usize,
+    /// Steps that panicked since the start; each dropped one leg.
+    pub panics: u64,
+}
+
+/// The machine. See the crate's documentation.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    sip: sip::Endpoint,
+    rng: Rng,
+    legs: BTreeMap<LegId, Leg>,
+    dialogs: BTreeMap<DialogId, LegId>,
+    sessions: BTreeMap<SessionId, LegId>,
+    ports: Ports,
+    timers: Timers,
+    session_last: u64,
+    play_last: u64,
+    panics: u64,
+    actions: VecDeque<sip::Action>,
+    out: VecDeque<Output>,
+}
+
+impl Engine {
+    /// An engine without media ports; it refuses calls until it is given some.
+    pub fn new(config: Config, mut rng: Rng) -> Self {
+        let sip = sip::Endpoint::new(config.sip.clone(), rng.fork());
+        Self {
+            config,
+            sip,
+            rng,
+            legs: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            ports: Ports::default(),
+            timers: Timers::default(),
+            session_last: 0,
+            play_last: 0,
+            panics: 0,
+            actions: VecDeque::new(),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Feeds one input. The caller drains [`Engine::poll`] before the next.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        debug_assert!(self.out.is_empty(), "outputs are drained before the next input");
+        match input {
+            Input::Sip(input) => self.sip.handle(now, input),
+            Input::Media { worker, event } => {
+                let leg = self.sessions.get(&media_session(&event)).copied();
+                self.guarded(now, leg, |engine| engine.media_event(now, worker, leg, event));
+            }
+            Input::Command(command) => {
+                let leg = command_leg(&command);
+                self.guarded(now, Some(leg), |engine| engine.command(now, command));
+            }
+            Input::Ports { worker, ports } => self.ports.add(worker, ports),
+            Input::Timeout => {
+                if self.sip.deadline().is_some_and(|at| at <= now.mono) {
+                    self.sip.handle(now, sip::Input::Timeout);
+                }
+                while let Some((leg, timer)) = self.timers.expire(now.mono) {
+                    self.guarded(now, Some(leg), |engine| engine.timeout(now, leg, timer));
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The next thing to do, or `None` until [`Engine::deadline`].
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When `Input::Timeout` is next due.
+    pub fn deadline(&self) -> Option<Mono> {
+        match (self.sip.deadline(), self.timers.next()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// How much is alive.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            legs: self.legs.len(),
+            dialogs: self.dialogs.len(),
+            sessions: self.sessions.len(),
+            timers: self.timers.len(),
+            ports_free: self.ports.free(),
+            ports_total: self.ports.total(),
+            panics: self.panics,
+        }
+    }
+
+    /// How much is alive in the signalling below.
+    pub fn sip_counts(&self) -> sip::Counts {
+        self.sip.counts()
+    }
+
+    /// Contacts registered for a user.
+    pub fn registered(&self, user: &str) -> usize {
+        self.sip.contacts(user).count()
+    }
+
+    /// Replaces the registrar's accounts.
+    pub fn set_accounts(&mut self, now: Now, accounts: BTreeMap<String, sip::Account>) {
+        debug_assert!(self.out.is_empty(), "outputs are drained before the next input");
+        self.actions.push_back(sip::Action::SetAccounts(accounts));
+        self.settle(now);
+    }
+
+    /// Carries signalling's reports to their legs and the legs' wishes back, until all is quiet.
+    fn settle(&mut self, now: Now) {
+        let mut reports = VecDeque::new();
+        loop {
+            while let Some(output) = self.sip.poll() {
+                match output {
+                    sip::Output::Transmit { hop, bytes } => {
+                        self.out.push_back(Output::Transmit { hop, bytes });
+                    }
+                    sip::Output::CloseStream { conn } => {
+                        self.out.push_back(Output::CloseStream { conn });
+                    }
+                    sip::Output::Event(event) => reports.push_back(event),
+                }
+            }
+            if let Some(event) = reports.pop_front() {
+                let leg = sip_dialog(&event).and_then(|dialog| self.dialogs.get(&dialog).copied());
+                self.guarded(now, leg, |engine| engine.sip_event(now, leg, event));
+            } else if let Some(action) = self.actions.pop_front() {
+                self.sip.handle(now, sip::Input::Action(action));
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Runs one step; if it panics, that one leg is dropped and everything else goes on.
+    fn guarded(&mut self, now: Now, leg: Option<LegId>, step: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| step(self))).is_ok() {
+            return;
+        }
+        self.panics += 1;
+        if let Some(leg) = leg {
+            let dialogs: Vec<_> =
+                self.dialogs.iter().filter(|&(_, &l)| l == leg).map(|(&d, _)| d).collect();
+            for dialog in dialogs {
+                self.hang_up_dialog(dialog, Cause::Failed);
+            }
+            let end = Ending { cause: Cause::Failed, by: Side::Near, status: None };
+            self.end(now, leg, end);
+        }
+    }
+
+    fn timeout(&mut self, now: Now, leg: LegId, timer: Timer) {
+        match timer {
+            Timer::Ring => {
+                if let Some(Leg::Dialing { forks, .. }) = self.legs.get(&leg) {
+                    for dialog in forks.clone() {
+                        self.hang_up_dialog(dialog, Cause::NoAnswer);
+                    }
+                    let end = Ending { cause: Cause::NoAnswer, by: Side::Near, status: Some(408) };
+                    self.end(now, leg, end);
+                }
+            }
+            Timer::Gather => {
+                if let Some(Leg::Up { activity: Activity::Gathering(gather), .. }) =
+                    self.legs.get_mut(&leg)
+                {
+                    let step = gather.timeout();
+                    self.gather_step(leg, step);
+                }
+            }
+            Timer::Close => {
+                // The worker is taken for dead; its port is lost rather than used twice.
+                if let Some(Leg::Ending { session, end }) = self.legs.remove(&leg) {
+                    self.sessions.remove(&session.id);
+                    self.report_end(leg, end);
+                }
+            }
+        }
+    }
+
+    /// Ends a leg whose signalling is settled: closes its media, then reports `Ended`.
+    fn end(&mut self, now: Now, leg: LegId, end: Ending) {
+        let Some(old) = self.legs.remove(&leg) else { return };
+        self.timers.clear_all(leg);
+        let session = match old {
+            Leg::Offered { dialog, .. } => {
+                self.dialogs.remove(&dialog);
+                return self.report_end(leg, end);
+            }
+            Leg::Accepting { dialog, session } => {
+                self.dialogs.remove(&dialog);
+                session
+            }
+            Leg::Dialing { forks, session, .. } => {
+                for dialog in forks {
+                    self.dialogs.remove(&dialog);
+                }
+                session
+            }
+            Leg::Up { dialog, session, activity, peer } => {
+                self.dialogs.remove(&dialog);
+                self.stop_activity(leg, activity);
+                if let Some(peer) = peer {
+                    self.part(leg, peer, &session);
+                }
+                session
+            }
+            Leg::Ending { session, end } => {
+                // It is ending already; the first reason counts.
+                self.timers.set(leg, Timer::Close, now.mono + CLOSE_WAIT);
+                self.legs.insert(leg, Leg::Ending { session, end });
+                return;
+            }
+        };
+        self.media(session.worker, media::Command::Close { session: session.id });
+        self.timers.set(leg, Timer::Close, now.mono + CLOSE_WAIT);
+        self.legs.insert(leg, Leg::Ending { session, end });
+    }
+
+    fn report_end(&mut self, leg: LegId, end: Ending) {
+        self.timers.clear_all(leg);
+        assert!(!self.legs.contains_key(&leg), "a leg that ended is gone");
+        let Ending { cause, by, status } = end;
+        self.event(Event::Ended { leg, cause, by, status });
+    }
+
+    fn hang_up_dialog(&mut self, dialog: DialogId, cause: Cause) {
+        self.dialogs.remove(&dialog);
+        let reason = Some(crate::outcome::reason_of(cause).to_owned());
+        self.actions.push_back(sip::Action::Hangup { dialog, reason });
+    }
+
+    fn event(&mut self, event: Event) {
+        self.out.push_back(Output::Event(event));
+    }
+
+    fn media(&mut self, worker: WorkerId, command: media::Command) {
+        self.out.push_back(Output::Media { worker, command });
+    }
+}
+
+/// The leg a command is for; of a bridge the first.
+fn command_leg(command: &Command) -> LegId {
+    match command {
+        Command::Challenge { leg }
+        | Command::Ring { leg }
+        | Command::Answer { leg }
+        | Command::Reject { leg, .. }
+        | Command::Play { leg, .. }
+        | Command::Stop { leg, .. }
+        | Command::Gather { leg, .. }
+        | Command::Record { leg, .. }
+        | Command::RecordCall { leg, .. }
+        | Command::Dial { leg, .. }
+        | Command::Bridge { a: leg, .. }
+        | Command::Unbridge { leg }
+        | Command::SendDigits { leg, .. }
+        | Command::Hangup { leg, .. } => *leg,
+    }
+}
+
+fn media_session(event: &media::Event) -> SessionId {
+    match event {
+        media::Event::Played { session, .. }
+        | media::Event::Digit { session, .. }
+        | media::Event::Recorded { session, .. }
+        | media::Event::Inactive { session }
+        | media::Event::Closed { session, .. } => *session,
+    }
+}
+
+fn sip_dialog(event: &sip::Event) -> Option<DialogId> {
+    match event {
+        sip::Event::Incoming { dialog, .. }
+        | sip::Event::Cancelled { dialog, .. }
+        | sip::Event::Progress { dialog, .. }
+        | sip::Event::Answered { dialog, .. }
+        | sip::Event::Failed { dialog, .. }
+        | sip::Event::Confirmed { dialog, .. }
+        | sip::Event::Reoffer { dialog, .. }
+        | sip::Event::Info { dialog, .. }
+        | sip::Event::Ended { dialog, .. } => Some(*dialog),
+        sip::Event::Response { .. }
+        | sip::Event::Registered { .. }
+        | sip::Event::Unregistered { .. }
+        | sip::Event::AuthFailed { .. } => None,
+    }
+}

@@ -1,0 +1,138 @@
+//! Offers and answers of a leg, and the sessions they open.
+
+use media::negotiate;
+use media::sdp::Description;
+use vocab::call::{Cause, Side};
+use vocab::{LegId, Now, SessionId};
+
+use super::Engine;
+use super::command::respond;
+use crate::WorkerId;
+use crate::leg::{Ending, Leg, Negotiation, Session};
+
+impl Engine {
+    /// Accepts an inbound call: opens media, negotiates, and sends 200.
+    pub(super) fn answer(&mut self, now: Now, leg: LegId) {
+        let Some(Leg::Offered { dialog, offer }) = self.legs.get(&leg) else { return };
+        let (dialog, offer) = (*dialog, offer.clone());
+        let Some((worker, local)) = self.ports.take() else {
+            return self.reject(now, leg, 503);
+        };
+        let version = u64::from(self.rng.u32());
+        let negotiated = if offer.is_empty() {
+            // RFC 3261 §13.2.1: an INVITE without offer gets ours in the 200.
+            let ours = negotiate::offer(&self.config.capabilities, local, version, version);
+            Ok((ours, Negotiation::Offering))
+        } else {
+            Description::parse(&offer).map_err(|_| 400).and_then(|theirs| {
+                let capabilities = &self.config.capabilities;
+                negotiate::answer(&theirs, capabilities, local, version, version)
+                    .map(|(ours, params)| (ours, Negotiation::Settled(params)))
+                    .map_err(|_| 488)
+            })
+        };
+        let (description, negotiation) = match negotiated {
+            Ok(ours) => ours,
+            Err(status) => {
+                self.ports.give_back(worker, local);
+                return self.reject(now, leg, status);
+            }
+        };
+        let id = self.open(leg, worker, local);
+        if let Negotiation::Settled(params) = &negotiation {
+            let params = params.clone();
+            self.media(worker, media::Command::Configure { session: id, params });
+        }
+        self.actions.push_back(sip::Action::Respond {
+            dialog,
+            status: 200,
+            headers: Vec::new(),
+            body: description.to_bytes(),
+        });
+        let session = Session { id, worker, local, description, version, negotiation };
+        self.legs.insert(leg, Leg::Accepting { dialog, session });
+    }
+
+    /// Opens the session of a leg we dial, on the worker of its call, with our offer.
+    pub(super) fn open_outbound(&mut self, _now: Now, leg: LegId) -> Option<Session> {
+        let first = LegId { call: leg.call, n: 1 };
+        let (worker, local) = match self.legs.get(&first).and_then(Leg::session) {
+            Some(session) => (session.worker, self.ports.take_on(session.worker)?),
+            None => self.ports.take()?,
+        };
+        let version = u64::from(self.rng.u32());
+        let description = negotiate::offer(&self.config.capabilities, local, version, version);
+        let id = self.open(leg, worker, local);
+        let negotiation = Negotiation::Offering;
+        Some(Session { id, worker, local, description, version, negotiation })
+    }
+
+    fn open(&mut self, leg: LegId, worker: WorkerId, local: std::net::SocketAddr) -> SessionId {
+        self.session_last += 1;
+        let id = SessionId(self.session_last);
+        self.sessions.insert(id, leg);
+        self.media(worker, media::Command::Open { session: id, local });
+        id
+    }
+
+    /// Takes the far end's answer to our offer.
+    ///
+    /// # Errors
+    /// A cause when the answer cannot be used; the caller then ends the leg.
+    pub(super) fn settle_offer(&mut self, session: &mut Session, body: &[u8]) -> Result<(), Cause> {
+        let answer = Description::parse(body).map_err(|_| Cause::NotAcceptable)?;
+        let params = negotiate::accept(&session.description, &answer)
+            .map_err(|_| Cause::NotAcceptable)?;
+        let command = media::Command::Configure { session: session.id, params: params.clone() };
+        self.media(session.worker, command);
+        session.negotiation = Negotiation::Settled(params);
+        Ok(())
+    }
+
+    /// Answers a re-INVITE: same ports, new agreement.
+    pub(super) fn reoffer(&mut self, leg: LegId, dialog: sip::DialogId, body: &[u8]) {
+        let Some(Leg::Up { session, .. }) = self.legs.get(&leg) else {
+            return self.actions.push_back(respond(dialog, 500));
+        };
+        let mut session = session.clone();
+        let capabilities = &self.config.capabilities;
+        session.version += 1;
+        let origin = session.version;
+        if body.is_empty() {
+            let ours = negotiate::offer(capabilities, session.local, origin, session.version);
+            session.description = ours;
+            session.negotiation = Negotiation::Offering;
+        } else {
+            let Ok(theirs) = Description::parse(body) else {
+                return self.actions.push_back(respond(dialog, 400));
+            };
+            let local = session.local;
+            match negotiate::answer(&theirs, capabilities, local, origin, session.version) {
+                Ok((ours, params)) => {
+                    session.description = ours;
+                    let id = session.id;
+                    session.negotiation = Negotiation::Settled(params.clone());
+                    let command = media::Command::Configure { session: id, params };
+                    self.media(session.worker, command);
+                }
+                Err(_) => return self.actions.push_back(respond(dialog, 488)),
+            }
+        }
+        self.actions.push_back(sip::Action::Respond {
+            dialog,
+            status: 200,
+            headers: Vec::new(),
+            body: session.description.to_bytes(),
+        });
+        if let Some(Leg::Up { session: kept, .. }) = self.legs.get_mut(&leg) {
+            *kept = session;
+        }
+    }
+
+    /// Ends a leg whose negotiation failed after the fact.
+    pub(super) fn not_acceptable(&mut self, now: Now, leg: LegId, dialog: sip::DialogId) {
+        self.hang_up_dialog(dialog, Cause::NotAcceptable);
+        let end = Ending { cause: Cause::NotAcceptable, by: Side::Near, status: Some(488) };
+        self.end(now, leg, end);
+    }
+}

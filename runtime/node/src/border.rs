@@ -1,0 +1,289 @@
+//! The border of the room: what a [`Node`](crate::Node) is fed and what it asks for.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::WorkerId;
+use plugin::{Plugin, RunOutput};
+use sip::{ConnId, Hop};
+use vocab::call::Cause;
+use vocab::flow::{CallInfo, Fault, FlowError, Level, PluginRef, Reply};
+use vocab::record::CallEvent;
+use vocab::{CallId, Clip, FlowId, Pii, TenantId};
+
+use crate::config::{Config, Route};
+
+/// A piece of speech being made. Counted within a node's run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SpeechId(pub u64);
+
+/// Something the node is fed.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// From the network, for signalling.
+    Sip(sip::Input<'a>),
+    /// From a media worker.
+    Media {
+        /// Which.
+        worker: WorkerId,
+        /// What.
+        event: media::Event,
+    },
+    /// The shell has bound RTP ports for a worker.
+    Ports {
+        /// Which.
+        worker: WorkerId,
+        /// As the far end sees them.
+        ports: Vec<SocketAddr>,
+    },
+    /// From a flow.
+    Flow {
+        /// Which.
+        flow: FlowId,
+        /// What. `Yielded` is the shell's matter and not for here.
+        output: RunOutput,
+    },
+    /// The store has everything up to and with this number on disk.
+    Committed {
+        /// From `Output::Persist`.
+        through: u64,
+    },
+    /// The store could not write this batch of a call; nothing of it is on disk.
+    Refused {
+        /// From `Output::Persist`.
+        seq: u64,
+    },
+    /// Speech is ready, or could not be made.
+    Spoken {
+        /// From `Output::Speak`.
+        id: SpeechId,
+        /// The audio, or why not.
+        result: Result<Clip, String>,
+    },
+    /// A new configuration. Live calls keep what they began with.
+    Configure(Arc<Config>),
+    /// A plugin was loaded or taken back.
+    Plugin(PluginChange),
+    /// An operator ends a call.
+    Hangup {
+        /// Which.
+        call: CallId,
+    },
+    /// Take no more calls; the ones that are up go on.
+    Drain,
+    /// [`Node::deadline`](crate::Node::deadline) has come.
+    Timeout,
+}
+
+/// What happened to a plugin's versions.
+#[derive(Clone, Debug)]
+pub enum PluginChange {
+    /// A version takes new calls from now on.
+    Install(Plugin),
+    /// Back to the version before.
+    Rollback {
+        /// The plugin's name.
+        name: String,
+    },
+}
+
+/// Something the node asks for.
+#[derive(Debug)]
+pub enum Output {
+    /// Send these bytes.
+    Transmit {
+        /// Where.
+        hop: Hop,
+        /// One whole SIP message.
+        bytes: Arc<[u8]>,
+    },
+    /// Close a stream.
+    CloseStream {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Tell a media worker.
+    Media {
+        /// Which.
+        worker: WorkerId,
+        /// What.
+        command: media::Command,
+    },
+    /// Run a plugin for a call.
+    StartFlow {
+        /// Names the run.
+        flow: FlowId,
+        /// The version to run.
+        plugin: Plugin,
+        /// Its call.
+        info: CallInfo,
+        /// Settings and grant.
+        route: Arc<Route>,
+        /// For the guest's random numbers.
+        seed: u64,
+    },
+    /// Answer a flow's wish.
+    Reply {
+        /// Which.
+        flow: FlowId,
+        /// The answer.
+        reply: Result<Reply, FlowError>,
+    },
+    /// The caller is gone; the flow may finish.
+    FlowHangup {
+        /// Which.
+        flow: FlowId,
+        /// Why.
+        reason: String,
+    },
+    /// Drop a flow, wherever it is. No more is expected of it.
+    StopFlow {
+        /// Which.
+        flow: FlowId,
+    },
+    /// Write events. Answered by `Committed` or `Refused`.
+    Persist {
+        /// Counts from 1 without gaps.
+        seq: u64,
+        /// Of one call, in order.
+        events: Vec<CallEvent>,
+        /// An answer waits for it.
+        urgent: bool,
+    },
+    /// Make speech. Answered by `Spoken`.
+    Speak {
+        /// Names it.
+        id: SpeechId,
+        /// What is said.
+        text: Pii<String>,
+        /// A voice or a language tag.
+        voice: String,
+    },
+    /// Something worth a log line or a count.
+    Notice(Notice),
+}
+
+/// Something worth a log line or a count. Carries no private value.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Notice {
+    /// A call was taken in.
+    Started {
+        /// Whose.
+        tenant: TenantId,
+        /// Which.
+        call: CallId,
+        /// The dialled route.
+        route: String,
+    },
+    /// A call was answered.
+    Answered {
+        /// Which.
+        call: CallId,
+        /// From the INVITE to the ACK.
+        after: Duration,
+    },
+    /// A call is over.
+    Ended {
+        /// Whose.
+        tenant: TenantId,
+        /// Which.
+        call: CallId,
+        /// Why.
+        cause: Cause,
+        /// From start to end.
+        duration: Duration,
+    },
+    /// A call was turned away before it began.
+    TurnedAway {
+        /// Where it came from.
+        source: SocketAddr,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A plugin broke; its caller hears the fallback.
+    Fault {
+        /// Whose call.
+        tenant: TenantId,
+        /// Which call.
+        call: CallId,
+        /// What it did.
+        fault: Fault,
+    },
+    /// A plugin asked for what it was not granted.
+    Denied {
+        /// Which call.
+        call: CallId,
+        /// Which plugin.
+        plugin: PluginRef,
+        /// What it lacked.
+        capability: String,
+    },
+    /// A plugin wrote a log line.
+    PluginLog {
+        /// Which call.
+        call: CallId,
+        /// Which plugin.
+        plugin: PluginRef,
+        /// How loud.
+        level: Level,
+        /// What. Written by the plugin: may hold anything, length is bounded by the host.
+        message: String,
+    },
+    /// A plugin version takes new calls.
+    PluginLive {
+        /// Which.
+        plugin: PluginRef,
+    },
+    /// A plugin version was taken back after too many faults, or by an operator.
+    PluginRolledBack {
+        /// Its name.
+        name: String,
+        /// What takes new calls now.
+        to: Option<PluginRef>,
+    },
+    /// A plugin's old version has no calls left and was freed.
+    PluginFreed {
+        /// Which.
+        plugin: PluginRef,
+    },
+    /// A phone registered or refreshed.
+    Registered {
+        /// Contacts it now has.
+        contacts: usize,
+    },
+    /// A phone is no longer registered.
+    Unregistered,
+    /// Wrong credentials.
+    AuthFailed {
+        /// Where they came from.
+        source: SocketAddr,
+    },
+    /// Events of a call could not be written.
+    NotWritten {
+        /// Which.
+        call: CallId,
+    },
+}
+
+/// Why a call was turned away.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Refusal {
+    /// No such number.
+    UnknownNumber,
+    /// Credentials are needed; the caller was asked for them.
+    Credentials,
+    /// The node takes no more calls.
+    Draining,
+}
+
+impl Refusal {
+    /// Stable lower-case name for logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UnknownNumber => "unknown_number",
+            Self::Credentials => "credentials",
+            Self::Draining => "draining",
+        }
+    }
+}

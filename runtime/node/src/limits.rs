@@ -1,0 +1,47 @@
+//! Bounds of the node, each with its reason.
+
+use std::time::Duration;
+
+/// Longest wait of an answer for its first event's commit. The store aims at 20 ms; past this the
+/// disk is stuck, and the caller is better served by a 503 and another node.
+pub const COMMIT_WAIT: Duration = Duration::from_secs(2);
+
+/// Longest wait for a flow that is to act. Its CPU budget is 50 ms; the rest is time it may stand
+/// in line behind others. Past this the caller hears the fallback.
+pub const FLOW_WAIT: Duration = Duration::from_secs(5);
+
+/// Time a flow has to finish after the caller has hung up (`plugins.md`: 2 s of CPU).
+pub(crate) const AFTER_HANGUP: Duration = Duration::from_secs(5);
+
+/// Longest call (`plugins.md`: wall clock of an ivr plugin).
+pub(crate) const CALL_TIME: Duration = Duration::from_secs(4 * 3600);
+
+/// Added to the time an operation should take, before it is given up.
+pub(crate) const OP_SLACK: Duration = Duration::from_secs(10);
+
+/// Longest wait for synthesised speech: espeak-ng needs 18 ms for 7.5 s of speech.
+pub(crate) const SPEECH_WAIT: Duration = Duration::from_secs(5);
+
+/// Longest wait for the far end's acknowledgement of an answer: 64·T1 and a little.
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(35);
+
+/// Longest ring of a dialled party, whatever the flow asks for.
+pub(crate) const RING_MAX: Duration = Duration::from_secs(180);
+
+/// Events kept for a flow that does not ask for them; the oldest is dropped.
+pub(crate) const EVENTS_MAX: usize = 64;
+
+/// Facts a flow may remember with one call.
+pub(crate) const ATTRS_MAX: usize = 64;
+
+/// Messages left in one call.
+pub(crate) const MESSAGES_MAX: u16 = 100;
+
+/// Legs dialled in one call.
+pub(crate) const LEGS_MAX: u16 = 100;
+
+/// Longest message a caller may leave.
+pub(crate) const MESSAGE_MAX: Duration = Duration::from_secs(600);
+
+/// Events of one call in the log; a flow that goes on past this is cut (a menu makes some ten).
+pub(crate) const JOURNAL_MAX: u32 = 10_000;
