@@ -178,4 +178,110 @@ impl Description {
     pub fn to_bytes(&self) -> Vec<u8> {
         write::description(self).into_bytes()
     }
+
+    /// Which way a section's media flows: its own direction, else the session's, else both ways
+    /// (RFC 3264 §5.1).
+    pub fn direction_of(&self, media: &Media) -> Direction {
+        media
+            .direction
+            .or(self.direction)
+            .unwrap_or(Direction::SendRecv)
+    }
+
+    /// Where a section's media is wanted: its own `c=`, else the session's.
+    pub fn connection_of<'a>(&'a self, media: &'a Media) -> Option<&'a Connection> {
+        media.connection.as_ref().or(self.connection.as_ref())
+    }
 }
+
+impl Media {
+    /// A section without formats and attributes.
+    pub fn new(kind: &str, port: u16, protocol: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            port,
+            port_count: 1,
+            protocol: protocol.to_owned(),
+            formats: Vec::new(),
+            connection: None,
+            rtpmaps: Vec::new(),
+            fmtps: Vec::new(),
+            ptime_ms: None,
+            maxptime_ms: None,
+            direction: None,
+            rtcp: None,
+            rtcp_mux: false,
+            attributes: Vec::new(),
+            others: Vec::new(),
+        }
+    }
+}
+
+impl Media {
+    /// What a payload type means here, if it is said.
+    pub fn rtpmap(&self, payload_type: u8) -> Option<&RtpMap> {
+        self.rtpmaps
+            .iter()
+            .find(|map| map.payload_type == payload_type)
+    }
+
+    /// The parameters of a payload type, if there are any.
+    pub fn fmtp(&self, payload_type: u8) -> Option<&str> {
+        let format = self
+            .fmtps
+            .iter()
+            .find(|fmtp| fmtp.format.parse() == Ok(payload_type))?;
+        Some(&format.parameters)
+    }
+}
+
+impl RtpMap {
+    /// It means this encoding with one channel, whatever the case of the letters.
+    pub fn is(&self, encoding: &str, clock_hz: u32) -> bool {
+        let mono = self
+            .parameters
+            .as_deref()
+            .is_none_or(|parameters| parameters == "1");
+        self.encoding.eq_ignore_ascii_case(encoding) && self.clock_hz == clock_hz && mono
+    }
+}
+
+impl Host {
+    /// The address, unless it is a name.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(ip) => Some(*ip),
+            Self::Name { .. } => None,
+        }
+    }
+}
+
+impl Direction {
+    /// The writer sends.
+    pub fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// The writer receives.
+    pub fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
+    /// From the two halves.
+    pub fn from_halves(sends: bool, receives: bool) -> Self {
+        match (sends, receives) {
+            (true, true) => Self::SendRecv,
+            (true, false) => Self::SendOnly,
+            (false, true) => Self::RecvOnly,
+            (false, false) => Self::Inactive,
+        }
+    }
+
+    /// The same flow seen from the other side: `sendonly` becomes `recvonly` (RFC 3264 §6.1).
+    pub fn mirrored(self) -> Self {
+        Self::from_halves(self.receives(), self.sends())
+    }
+}
+
+#[cfg(test)]
+mod tests;
