@@ -12,6 +12,8 @@ mod demo;
 mod fuzz;
 mod http;
 mod peers;
+mod plugins;
+mod prompts;
 mod sim;
 mod step;
 mod suite;
@@ -74,6 +76,18 @@ const COMMANDS: &[Command] = &[
         summary: "Fuzz the parsers on nightly",
         help: fuzz::HELP,
         run: fuzz::run,
+    },
+    Command {
+        name: "plugins",
+        summary: "Build the plugins into components",
+        help: plugins::HELP,
+        run: plugins::run,
+    },
+    Command {
+        name: "prompts",
+        summary: "Speak the demo's texts into WAV files",
+        help: prompts::HELP,
+        run: prompts::run,
     },
 ];
 
