@@ -31,3 +31,76 @@ pub const NONCES_MAX: usize = 16 * 1024;
 /// RFC 7616 §5.4 leaves it to the server; five minutes bounds the use of a stolen answer while a
 /// phone that registers every 60 s pays one extra round trip in five.
 pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
+
+/// Dialogs alive at once, those being set up included.
+///
+/// Ten times the calls one node is meant to carry (2,600 concurrent IVR calls a core). A dialog
+/// takes about 2 KiB, so a full table is 64 MiB. Beyond it INVITEs are answered 503.
+pub const DIALOGS_MAX: usize = 32_768;
+
+/// Transactions alive at once, of all four kinds.
+///
+/// A call over UDP leaves two for 32 s, so this is 7,000 calls/s kept up for that long. About
+/// 0.6 KiB each. Beyond it requests outside dialogs are answered 503; requests within dialogs have
+/// a quarter more, since they are what frees memory.
+pub const TRANSACTIONS_MAX: usize = 450_000;
+
+/// Stream connections known at once; further ones are closed when they send something.
+///
+/// One for each registered phone. A stream holds one unfinished message at most.
+pub const STREAMS_MAX: usize = 16_384;
+
+/// Requests outside dialogs that wait for their answer at once.
+///
+/// Registrations at trunks and OPTIONS probes; the call control asks for a few at a time.
+pub const REQUESTS_MAX: usize = 4_096;
+
+/// Different 2xx acknowledged for one INVITE (RFC 3261 §13.2.2.4), and early dialogs remembered.
+///
+/// A proxy that forks stops after the first 2xx, so more than two are rare and eight a fault.
+pub const FORKS_MAX: usize = 8;
+
+/// Contacts of one user. A person has a desk phone, a soft phone and a mobile; ten is an attack.
+pub const CONTACTS_PER_USER_MAX: usize = 10;
+
+/// Longest contact URI kept by the registrar, in bytes.
+pub const CONTACT_BYTES_MAX: usize = 512;
+
+/// Most `Record-Route` values of a dialog. Each in-dialog request repeats them.
+pub const ROUTES_MAX: usize = 16;
+
+/// What `Retry-After` says with 503, in seconds: long enough for 64·T1 transactions to drain by a
+/// third, short enough for a person to press redial.
+pub const RETRY_AFTER_S: u32 = 10;
+
+/// Shortest session interval accepted, `Min-SE` (RFC 4028 §5: no less than 90 s).
+pub const SESSION_INTERVAL_MIN: Duration = Duration::from_secs(90);
+
+/// How often a provisional response is repeated while a call rings.
+///
+/// RFC 3261 §13.3.1.1 asks for one every minute, so that proxies do not give up.
+pub const PROVISIONAL_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The bounds an endpoint is built with, so that tests can reach them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// See [`DIALOGS_MAX`].
+    pub dialogs: usize,
+    /// See [`TRANSACTIONS_MAX`].
+    pub transactions: usize,
+    /// See [`STREAMS_MAX`].
+    pub streams: usize,
+    /// See [`REQUESTS_MAX`].
+    pub requests: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            dialogs: DIALOGS_MAX,
+            transactions: TRANSACTIONS_MAX,
+            streams: STREAMS_MAX,
+            requests: REQUESTS_MAX,
+        }
+    }
+}

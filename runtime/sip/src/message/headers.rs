@@ -201,6 +201,19 @@ impl Headers {
         self.fields.push(Field { name, value });
     }
 
+    /// Appends a field whose value was folded; lists are split.
+    pub(super) fn push_unfolded(&mut self, name: HeaderName, value: String) {
+        self.push(name, value);
+    }
+
+    /// Removes the last field and gives its value, if it has this name.
+    pub(super) fn pop_if(&mut self, name: &HeaderName) -> Option<String> {
+        let last = self.fields.last().filter(|field| field.name == *name)?;
+        let value = self.text_of(last).to_owned();
+        self.fields.pop();
+        Some(value)
+    }
+
     fn text_of<'a>(&'a self, field: &'a Field) -> &'a str {
         match &field.value {
             Value::Shared { start, end } => {

@@ -50,6 +50,7 @@ pub use reason::Reason;
 pub use request::Request;
 pub use response::Response;
 pub use retry_after::RetryAfter;
+pub(crate) use scan::quote;
 pub use status::reason_phrase;
 pub use uri::{SipUri, TelUri, Uri};
 pub use via::Via;

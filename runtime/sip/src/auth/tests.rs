@@ -1,0 +1,1 @@
+//! Published vectors, and a server against a client.
