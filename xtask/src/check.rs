@@ -73,6 +73,7 @@ pub(crate) fn clippy() -> Result<(), String> {
 
 /// Lints of the guests for the target they run on.
 pub(crate) fn clippy_guests() -> Result<(), String> {
+    crate::plugins::ensure_target()?;
     let mut command = cargo(&["clippy", "--target", "wasm32-wasip2"]);
     for package in packages()?.guests {
         command.args(["-p", &package]);

@@ -68,7 +68,6 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let options = parse(args)?;
     let mut steps = Steps::new();
     steps.need("C compiler", peers::c_compiler)?;
-    steps.need("wasm target", peers::wasm_target)?;
     steps.need("server", || {
         let build = [
             "build",

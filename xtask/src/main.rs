@@ -72,14 +72,8 @@ const COMMANDS: &[Command] = &[
         run: bench::run,
     },
     Command {
-        name: "fuzz",
-        summary: "Fuzz the parsers on nightly",
-        help: fuzz::HELP,
-        run: fuzz::run,
-    },
-    Command {
         name: "plugins",
-        summary: "Build the plugins into components",
+        summary: "Build the plugins and examples for WebAssembly",
         help: plugins::HELP,
         run: plugins::run,
     },
@@ -88,6 +82,12 @@ const COMMANDS: &[Command] = &[
         summary: "Speak the demo's texts into WAV files",
         help: prompts::HELP,
         run: prompts::run,
+    },
+    Command {
+        name: "fuzz",
+        summary: "Fuzz the parsers on nightly",
+        help: fuzz::HELP,
+        run: fuzz::run,
     },
 ];
 

@@ -1,4 +1,4 @@
-//! What the machine must have: a C compiler, the wasm target, and the phones of the interop tests.
+//! What the machine must have: a C compiler, and the phones of the interop tests.
 
 use crate::step::{capture, command, execute, has};
 
@@ -38,29 +38,6 @@ pub(crate) fn c_compiler() -> Result<(), String> {
     Err(format!(
         "no C compiler `{chosen}`, which the bundled SQLite needs; run: {}",
         install_line(&["gcc", "libc6-dev"])
-    ))
-}
-
-/// Adds the guests' target, unless it is there.
-pub(crate) fn wasm_target() -> Result<(), String> {
-    const TARGET: &str = "wasm32-wasip2";
-    if has("rustup") {
-        let installed = capture(&mut command("rustup", &["target", "list", "--installed"]))?;
-        if installed.lines().any(|line| line.trim() == TARGET) {
-            return Ok(());
-        }
-        return execute(&mut command("rustup", &["target", "add", TARGET]));
-    }
-    // A toolchain from elsewhere: the target is there if its standard library is.
-    let sysroot = capture(&mut command("rustc", &["--print", "sysroot"]))?;
-    let library = std::path::Path::new(sysroot.trim())
-        .join("lib/rustlib")
-        .join(TARGET);
-    if library.is_dir() {
-        return Ok(());
-    }
-    Err(format!(
-        "this Rust has no {TARGET} library and there is no rustup to add it"
     ))
 }
 

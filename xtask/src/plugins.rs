@@ -125,7 +125,7 @@ fn guests_in(metadata: &serde_json::Value) -> BTreeSet<String> {
 }
 
 /// Adds the target to the toolchain unless its standard library is there.
-fn ensure_target() -> Result<(), String> {
+pub(crate) fn ensure_target() -> Result<(), String> {
     let sysroot = step::capture(&mut step::command("rustc", &["--print", "sysroot"]))?;
     if Path::new(sysroot.trim())
         .join("lib/rustlib")

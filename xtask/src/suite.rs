@@ -29,7 +29,6 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut steps = Steps::new();
     steps.need("C compiler", peers::c_compiler)?;
     steps.need("test peers", peers::test_peers)?;
-    steps.need("wasm target", peers::wasm_target)?;
     steps.need("plugins", build_plugins)?;
     steps.run("fmt", check::fmt);
     steps.run("clippy", check::clippy);
@@ -57,7 +56,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 
 /// Builds the guests.
 pub(crate) fn build_plugins() -> Result<(), String> {
-    execute(&mut cargo(&["xtask", "plugins"]))
+    crate::plugins::run(&[])
 }
 
 /// The scenarios of the tests crate, by the names of their files.
