@@ -32,6 +32,9 @@ Examples:
 /// Where the demo's own configuration is kept.
 const STORY: &str = "examples/demo";
 
+/// The plugins of the demo; the tests have more, which misbehave on purpose.
+const PLUGINS: &[&str] = &["ivr-menu", "hello-ivr"];
+
 /// The addresses in the demo's configuration, replaced where the ports are taken.
 const SIP_PORT: u16 = 5060;
 const HTTP_PORT: u16 = 8080;
@@ -127,6 +130,13 @@ impl Run {
             fs::remove_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         }
         copy(&root().join(STORY), &dir)?;
+        let plugins = dir.join("plugins");
+        fs::create_dir_all(&plugins).map_err(|error| format!("{}: {error}", shown(&plugins)))?;
+        for name in PLUGINS {
+            let file = format!("{name}.wasm");
+            fs::copy(target_dir().join("guests").join(&file), plugins.join(&file))
+                .map_err(|error| format!("{}: {error}", shown(&plugins.join(&file))))?;
+        }
         let built = if profile == "dev" { "debug" } else { profile };
         let run = Self {
             program: target_dir().join(built).join("jackfield"),
