@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::step::{Steps, cargo, execute, root, target_dir};
-use crate::{http, peers, suite};
+use crate::{http, peers, plugins};
 
 /// Options and examples.
 pub(crate) const HELP: &str = "\
@@ -82,7 +82,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         ];
         execute(cargo(&build).arg(&options.profile))
     })?;
-    steps.need("plugins", suite::build_plugins)?;
+    let names: Vec<String> = PLUGINS.iter().map(ToString::to_string).collect();
+    steps.need("plugins", || plugins::run(&names))?;
     let demo = Run::prepare(&options.profile)?;
     let mut server = demo.start()?;
     demo.wait_until_ready(&mut server)?;
@@ -130,12 +131,12 @@ impl Run {
             fs::remove_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         }
         copy(&root().join(STORY), &dir)?;
-        let plugins = dir.join("plugins");
-        fs::create_dir_all(&plugins).map_err(|error| format!("{}: {error}", shown(&plugins)))?;
+        let folder = dir.join("plugins");
+        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", shown(&folder)))?;
         for name in PLUGINS {
             let file = format!("{name}.wasm");
-            fs::copy(target_dir().join("guests").join(&file), plugins.join(&file))
-                .map_err(|error| format!("{}: {error}", shown(&plugins.join(&file))))?;
+            fs::copy(target_dir().join("guests").join(&file), folder.join(&file))
+                .map_err(|error| format!("{}: {error}", shown(&folder.join(&file))))?;
         }
         let built = if profile == "dev" { "debug" } else { profile };
         let run = Self {
