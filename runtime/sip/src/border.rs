@@ -63,6 +63,22 @@ pub struct Config {
     pub expires: (Duration, Duration),
 }
 
+impl Config {
+    /// Settings with the defaults of each field and no accounts; the realm is `jackfield`.
+    pub fn new(udp: SocketAddr, tcp: SocketAddr, nonce_key: [u8; 32]) -> Self {
+        Self {
+            udp,
+            tcp,
+            realm: "jackfield".to_owned(),
+            product: concat!("Jackfield/", env!("CARGO_PKG_VERSION")).to_owned(),
+            accounts: BTreeMap::new(),
+            nonce_key,
+            nonce_lifetime: Duration::from_secs(300),
+            expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+        }
+    }
+}
+
 /// A user of the registrar.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {

@@ -229,7 +229,7 @@ impl Engine {
                 from: from.clone(),
                 headers: Vec::new(),
                 body: offer.clone(),
-                credentials: None,
+                credentials: self.config.credentials.clone(),
             });
         }
         self.legs.insert(leg, Leg::Dialing { forks, session, ringing: false, last: None });

@@ -31,6 +31,8 @@ pub struct Config {
     pub sip: sip::Config,
     /// Codecs in order of preference.
     pub capabilities: Capabilities,
+    /// What calls we make authenticate with, if the far end asks; `None` on a server.
+    pub credentials: Option<sip::Credentials>,
 }
 
 /// Something the engine is fed.
@@ -54,6 +56,9 @@ pub enum Input<'a> {
         /// As the far end sees them.
         ports: Vec<SocketAddr>,
     },
+    /// A request outside calls, such as a REGISTER of ours. Answered by [`Output::Response`].
+    /// Only `sip::Action::Request` makes sense here.
+    Request(sip::Action),
     /// [`Engine::deadline`] has come.
     Timeout,
 }
@@ -79,6 +84,13 @@ pub enum Output {
         worker: WorkerId,
         /// What.
         command: media::Command,
+    },
+    /// A request outside calls was answered.
+    Response {
+        /// From the request.
+        id: sip::RequestId,
+        /// The final status; `None` when nothing answered.
+        status: Option<u16>,
     },
     /// Tell the node.
     Event(Event),
@@ -156,6 +168,7 @@ impl Engine {
                 self.guarded(now, Some(leg), |engine| engine.command(now, command));
             }
             Input::Ports { worker, ports } => self.ports.add(worker, ports),
+            Input::Request(action) => self.actions.push_back(action),
             Input::Timeout => {
                 if self.sip.deadline().is_some_and(|at| at <= now.mono) {
                     self.sip.handle(now, sip::Input::Timeout);
@@ -192,6 +205,18 @@ impl Engine {
             ports_total: self.ports.total(),
             panics: self.panics,
         }
+    }
+
+    /// The SIP `Call-ID` of a leg that is being set up or is up.
+    pub fn sip_call_id(&self, leg: LegId) -> Option<Arc<str>> {
+        let dialog = match self.legs.get(&leg)? {
+            Leg::Offered { dialog, .. } | Leg::Accepting { dialog, .. } | Leg::Up { dialog, .. } => {
+                *dialog
+            }
+            Leg::Dialing { forks, .. } => *forks.first()?,
+            Leg::Ending { .. } => return None,
+        };
+        self.sip.sip_call_id(dialog)
     }
 
     /// How much is alive in the signalling below.

@@ -27,6 +27,9 @@ impl Engine {
             sip::Event::AuthFailed { source, user } => {
                 return self.event(Event::AuthFailed { source, user });
             }
+            sip::Event::Response { id, status } => {
+                return self.out.push_back(super::Output::Response { id, status });
+            }
             sip::Event::Cancelled { .. }
             | sip::Event::Progress { .. }
             | sip::Event::Answered { .. }
@@ -34,8 +37,7 @@ impl Engine {
             | sip::Event::Confirmed { .. }
             | sip::Event::Reoffer { .. }
             | sip::Event::Info { .. }
-            | sip::Event::Ended { .. }
-            | sip::Event::Response { .. } => {}
+            | sip::Event::Ended { .. } => {}
         }
         // Reports of dialogs that were given up cross our hang-up on the wire: nothing to do.
         let Some(leg) = leg else { return };

@@ -1,0 +1,47 @@
+//! Notices that the far end has stopped speaking.
+
+/// Louder than this (peak of 16-bit samples) is speech: about -40 dBFS, well above the noise that
+/// G.711 makes of silence.
+const LOUD: u16 = 330;
+
+/// Samples of silence after speech that count as the end of it: 700 ms.
+const PAUSE: u32 = 5_600;
+
+/// Listens sample by sample.
+#[derive(Debug, Default)]
+pub(super) struct Quiet {
+    heard_something: bool,
+    silent_samples: u32,
+}
+
+impl Quiet {
+    pub(super) fn hear(&mut self, sample: i16) {
+        if sample.unsigned_abs() > LOUD {
+            self.heard_something = true;
+            self.silent_samples = 0;
+        } else {
+            self.silent_samples = self.silent_samples.saturating_add(1);
+        }
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.heard_something && self.silent_samples >= PAUSE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_counts_only_after_speech() {
+        let mut quiet = Quiet::default();
+        (0..20_000).for_each(|_| quiet.hear(8));
+        assert!(!quiet.is_quiet());
+        quiet.hear(-5_000);
+        (0..PAUSE - 1).for_each(|_| quiet.hear(0));
+        assert!(!quiet.is_quiet());
+        quiet.hear(0);
+        assert!(quiet.is_quiet());
+    }
+}
