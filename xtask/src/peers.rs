@@ -32,11 +32,13 @@ const PEERS: &[Peer] = &[
 /// Checks for a C compiler: the bundled SQLite is C.
 pub(crate) fn c_compiler() -> Result<(), String> {
     let chosen = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    if has(&chosen) || std::path::Path::new(&chosen).is_file() {
+    // `CC` may hold a wrapper and options: `ccache gcc`.
+    let program = chosen.split_whitespace().next().unwrap_or("cc");
+    if has(program) || std::path::Path::new(program).is_file() {
         return Ok(());
     }
     Err(format!(
-        "no C compiler `{chosen}`, which the bundled SQLite needs; run: {}",
+        "no C compiler `{program}`, which the bundled SQLite needs; run: {}",
         install_line(&["gcc", "libc6-dev"])
     ))
 }
