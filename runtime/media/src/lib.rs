@@ -17,13 +17,20 @@
 pub mod compare;
 pub mod dtmf;
 pub mod g711;
+pub mod jitter;
 pub mod limits;
 pub mod negotiate;
+pub mod player;
+pub mod recorder;
+pub mod rtcp;
+pub mod rtp;
 pub mod sdp;
+pub mod telephone_event;
 pub mod tone;
 pub mod wav;
 
 mod border;
+mod session;
 mod worker;
 
 pub use border::{Channel, Codec, Command, Event, Stats, StreamParams};

@@ -19,3 +19,36 @@ pub const SDP_FORMATS_MAX: usize = 64;
 
 /// Longest sound file decoded. 64 MiB holds an hour of 8 kHz PCM, longer than any prompt.
 pub const WAV_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Samples of encoded audio one session's jitter buffer can hold: 512 ms.
+///
+/// Twice the largest depth, so that a burst after a stall of the network still fits. A power of
+/// two, because positions are timestamps cut to so many bits.
+pub const PLAYOUT_SAMPLES: usize = 4_096;
+
+/// Most samples between arrival and playout that the jitter buffer builds up by itself: 240 ms.
+///
+/// ITU-T G.114 calls more than 400 ms mouth to ear unacceptable; the rest is left to the network.
+pub const PLAYOUT_DEPTH_MAX: usize = 1_920;
+
+/// Longest RTP payload used: 200 ms of G.711, the longest packet time RFC 3551 §4.2 asks
+/// receivers to take.
+pub const RTP_PAYLOAD_BYTES_MAX: usize = 1_600;
+
+/// Longest canonical name we send; 22 characters of five bits are more than the 96 bits that
+/// RFC 7022 §4.2 asks of a short-term one.
+pub const CNAME_BYTES_MAX: usize = 24;
+
+/// Most clips of one playback. A long sentence built of numbers and words has about 30.
+pub const CLIPS_MAX: usize = 256;
+
+/// Most digits waiting to be sent on one session; the longest number dialed has about 40 with its
+/// prefixes, and this many take 13 s.
+pub const DIGITS_MAX: usize = 64;
+
+/// Most ticks made up for when the shell was late: 200 ms. More at once would only fill the far
+/// end's buffer, so the time beyond is left out.
+pub const CATCH_UP_TICKS_MAX: u64 = 10;
+
+/// Samples in one chunk of a recording: 1 s of a message, 0.5 s of a call; 16 KB.
+pub const RECORDING_CHUNK_SAMPLES: usize = 8_000;

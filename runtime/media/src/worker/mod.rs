@@ -2,15 +2,24 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use vocab::{Mono, Now, RecordingId, Rng, SessionId};
 
-use crate::{Channel, Command, Event};
+use crate::jitter::{FRAME, Heard};
+use crate::limits::CATCH_UP_TICKS_MAX;
+use crate::session::{Session, Step, TICK};
+use crate::{Channel, Command, Event, Stats};
 
 mod packet;
+mod sessions;
 
 pub use packet::Packet;
+use sessions::Sessions;
+
+/// [`TICK`] in nanoseconds.
+const TICK_NS: u64 = 20_000_000;
 
 /// Settings of a [`Worker`].
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,7 +35,10 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { inactive_after: Duration::from_secs(30), sessions_max: 4_096 }
+        Self {
+            inactive_after: Duration::from_secs(30),
+            sessions_max: 4_096,
+        }
     }
 }
 
@@ -113,10 +125,28 @@ pub struct Counts {
 }
 
 /// Many media sessions under one 20 ms clock.
+///
+/// The clock runs while there is a session, on multiples of 20 ms of [`Now::mono`]. At each tick
+/// every session plays 20 ms out of its jitter buffer and sends 20 ms, silence if nothing else.
+/// A shell that is late catches up, tick by tick, for up to 200 ms; time beyond that is left out.
+///
+/// # Rules
+/// - Media is sent from the first [`Command::Configure`] on, if the far end wants any. Playbacks
+///   wait for it; from then on they run even while the far end receives nothing (on hold).
+/// - While keys are sent, playbacks pause and the audio of a bridge is muted.
+/// - The audio of bridged sessions is mixed with what is played to them. If both sides have the
+///   same formats and nothing is played, recorded or dialed, packets go through as they come, with
+///   only the header rewritten; their keys are still reported, but tones are not listened for.
+/// - A step of a session that panics closes that session alone: [`Event::Closed`] without a
+///   command, counted in [`Counts::failed`].
+/// - Commands for a session that is not there do nothing. An [`Command::Open`] that is refused
+///   because there are too many sessions is answered with [`Event::Closed`].
 #[derive(Debug)]
 pub struct Worker {
     config: Config,
     rng: Rng,
+    sessions: Sessions,
+    next_tick: Option<Mono>,
     counts: Counts,
     out: VecDeque<Output>,
 }
@@ -124,13 +154,38 @@ pub struct Worker {
 impl Worker {
     /// A worker without sessions.
     pub fn new(config: Config, rng: Rng) -> Self {
-        Self { config, rng, counts: Counts::default(), out: VecDeque::new() }
+        Self {
+            config,
+            rng,
+            sessions: Sessions::default(),
+            next_tick: None,
+            counts: Counts::default(),
+            out: VecDeque::new(),
+        }
     }
 
     /// Feeds one input. The caller drains [`Self::poll`] to `None` before the next call.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        debug_assert!(self.out.is_empty(), "the caller drains poll before the next input");
-        let _ = (now, input, &self.config, &self.rng);
+        debug_assert!(
+            self.out.is_empty(),
+            "the caller drains poll before the next input"
+        );
+        match input {
+            Input::Command(command) => self.command(now, command),
+            Input::Packet {
+                session,
+                channel,
+                from,
+                bytes,
+            } => {
+                self.packet(now, session, channel, from, bytes);
+            }
+            Input::Tick => self.ticks(now),
+        }
+        self.counts.sessions = self.sessions.len();
+        if self.sessions.is_empty() {
+            self.next_tick = None;
+        }
     }
 
     /// The next thing to do, or `None` until [`Self::deadline`].
@@ -140,11 +195,354 @@ impl Worker {
 
     /// When [`Input::Tick`] is next due: every 20 ms while there is a session.
     pub fn deadline(&self) -> Option<Mono> {
-        None
+        self.next_tick
     }
 
     /// What was done so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
+
+    /// What went over a session so far.
+    pub fn stats(&self, session: SessionId) -> Option<Stats> {
+        self.sessions
+            .place(session)
+            .map(|place| self.sessions.at(place).stats())
+    }
+
+    /// The time from a session to its far end and back, once reports told (RFC 3550 §6.4.1).
+    pub fn round_trip(&self, session: SessionId) -> Option<Duration> {
+        self.sessions
+            .place(session)
+            .and_then(|place| self.sessions.at(place).round_trip())
+    }
+
+    fn command(&mut self, now: Now, command: Command) {
+        match command {
+            Command::Open { session, local } => self.open(now, session, local),
+            Command::Configure { session, params } => {
+                self.step(now, session, |it, step| it.configure(step.now.mono, params));
+            }
+            Command::Play {
+                session,
+                play,
+                clips,
+                repeat,
+            } => {
+                self.step(now, session, |it, step| it.play(step, play, clips, repeat));
+            }
+            Command::Stop { session, play } => {
+                self.step(now, session, |it, step| it.stop(step, play));
+            }
+            Command::SendDigits { session, digits } => {
+                self.step(now, session, |it, step| {
+                    digits.reveal().chars().for_each(|key| it.dial(step, key));
+                });
+            }
+            Command::RecordMessage {
+                session,
+                recording,
+                max,
+                silence,
+            } => {
+                self.step(now, session, |it, step| {
+                    it.record_message(step, recording, max, silence);
+                });
+            }
+            Command::RecordCall { session, recording } => {
+                self.step(now, session, |it, step| it.record_call(step, recording));
+            }
+            Command::StopRecording {
+                session,
+                recording,
+                end,
+            } => {
+                self.step(now, session, |it, step| {
+                    it.stop_recording(step, recording, end)
+                });
+            }
+            Command::Bridge { a, b } => self.bridge(now, a, b),
+            Command::Unbridge { session } => self.unbridge(session),
+            Command::Close { session } => self.close(now, session),
+        }
+    }
+
+    fn open(&mut self, now: Now, session: SessionId, local: SocketAddr) {
+        if self.sessions.len() >= self.config.sessions_max {
+            self.counts.refused += 1;
+            let stats = Stats::default();
+            self.out.push_back(Output::Event(Event::Closed {
+                session,
+                local,
+                stats,
+            }));
+            return;
+        }
+        let opened = Session::new(local, self.config.inactive_after, self.rng.fork());
+        if !self.sessions.insert(session, opened) {
+            self.counts.refused += 1;
+        }
+        if self.next_tick.is_none() {
+            self.next_tick = Some(Mono((now.mono.0 / TICK_NS + 1) * TICK_NS));
+        }
+    }
+
+    /// Does something with one session, outside the ticks.
+    fn step<T>(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        action: impl FnOnce(&mut Session, &mut Step<'_>) -> T,
+    ) -> Option<T> {
+        let Some(place) = self.sessions.place(id) else {
+            self.counts.refused += 1;
+            return None;
+        };
+        let due = self.next_tick.unwrap_or(now.mono).max(now.mono);
+        let session = self.sessions.at_mut(place);
+        let mut step = Step {
+            now,
+            due,
+            id,
+            out: &mut self.out,
+            counts: &mut self.counts,
+        };
+        let done = guarded(|| action(session, &mut step));
+        if done.is_none() {
+            self.fail(now, id);
+        }
+        done
+    }
+
+    fn bridge(&mut self, now: Now, a: SessionId, b: SessionId) {
+        let both = self.sessions.place(a).and(self.sessions.place(b));
+        if a == b || both.is_none() {
+            self.counts.refused += 1;
+            return;
+        }
+        self.unbridge(a);
+        self.unbridge(b);
+        let joined = self.step(now, a, |it, step| it.join(step, b)).is_some()
+            && self.step(now, b, |it, step| it.join(step, a)).is_some();
+        if joined {
+            self.refresh_through(a, b);
+        }
+    }
+
+    fn unbridge(&mut self, session: SessionId) {
+        let Some(place) = self.sessions.place(session) else {
+            self.counts.refused += 1;
+            return;
+        };
+        let other = self.sessions.at(place).bridge();
+        self.sessions.at_mut(place).part();
+        if let Some(other) = other.and_then(|other| self.sessions.place(other)) {
+            self.sessions.at_mut(other).part();
+        }
+    }
+
+    /// Decides anew whether packets go through between two sides.
+    fn refresh_through(&mut self, a: SessionId, b: SessionId) -> bool {
+        let (Some(a), Some(b)) = (self.sessions.place(a), self.sessions.place(b)) else {
+            return false;
+        };
+        let through = Session::can_go_through(self.sessions.at(a), self.sessions.at(b));
+        for side in self.sessions.pair_mut(a, b) {
+            side.set_through(through);
+        }
+        through
+    }
+
+    fn close(&mut self, now: Now, id: SessionId) {
+        if self.step(now, id, |it, step| it.close(step)).is_some() {
+            self.remove(id);
+        }
+    }
+
+    /// A step panicked: the session ends, and as much as still works is brought to its end.
+    fn fail(&mut self, now: Now, id: SessionId) {
+        self.counts.failed += 1;
+        let Some(place) = self.sessions.place(id) else {
+            return;
+        };
+        let session = self.sessions.at_mut(place);
+        let due = now.mono;
+        let mut step = Step {
+            now,
+            due,
+            id,
+            out: &mut self.out,
+            counts: &mut self.counts,
+        };
+        // A second panic leaves recordings without an end; the port is given back all the same.
+        let _ = guarded(|| session.close(&mut step));
+        self.remove(id);
+    }
+
+    fn remove(&mut self, id: SessionId) {
+        let Some(place) = self.sessions.place(id) else {
+            return;
+        };
+        let session = self.sessions.remove(place);
+        if let Some(other) = session
+            .bridge()
+            .and_then(|other| self.sessions.place(other))
+        {
+            assert_eq!(
+                self.sessions.at(other).bridge(),
+                Some(id),
+                "a bridge has two sides"
+            );
+            self.sessions.at_mut(other).part();
+        }
+        let (local, stats) = (session.local(), session.stats());
+        self.out.push_back(Output::Event(Event::Closed {
+            session: id,
+            local,
+            stats,
+        }));
+    }
+
+    fn packet(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        channel: Channel,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) {
+        if channel == Channel::Rtp {
+            self.counts.packets_in += 1;
+        }
+        let received = self.step(now, id, |it, step| it.receive(step, channel, from, bytes));
+        let Some(Some(received)) = received else {
+            return;
+        };
+        let other = self
+            .sessions
+            .place(id)
+            .and_then(|place| self.sessions.at(place).bridge());
+        if let Some(other) = other {
+            self.step(now, other, |it, step| it.relay(step, received));
+        }
+    }
+
+    fn ticks(&mut self, now: Now) {
+        let Some(mut due) = self.next_tick else {
+            return;
+        };
+        if due > now.mono {
+            return;
+        }
+        let behind = now.mono.since(due).as_nanos() as u64 / TICK_NS + 1;
+        if behind > CATCH_UP_TICKS_MAX {
+            let skipped = behind - CATCH_UP_TICKS_MAX;
+            self.counts.skipped_ticks += skipped;
+            for place in 0..self.sessions.len() {
+                // The RTP clock wraps every 27 million ticks, so the count may too.
+                self.sessions.at_mut(place).skip(skipped as u32);
+            }
+            due = Mono(due.0 + skipped * TICK_NS);
+        }
+        while due <= now.mono {
+            self.counts.late_ticks += u64::from(now.mono.since(due) > TICK);
+            self.tick(now, due);
+            due = due + TICK;
+        }
+        self.next_tick = Some(due);
+    }
+
+    fn tick(&mut self, now: Now, due: Mono) {
+        let mut failed = Vec::new();
+        for place in 0..self.sessions.len() {
+            match self.sessions.at(place).bridge() {
+                None => self.tick_one(now, due, place, &mut failed),
+                Some(other) if other > self.sessions.id(place) => {
+                    self.tick_pair(now, due, place, other, &mut failed);
+                }
+                // Its turn came with the other side.
+                Some(_) => {}
+            }
+        }
+        for id in failed {
+            self.fail(now, id);
+        }
+    }
+
+    fn tick_one(&mut self, now: Now, due: Mono, place: usize, failed: &mut Vec<SessionId>) {
+        let id = self.sessions.id(place);
+        let session = self.sessions.at_mut(place);
+        let mut step = Step {
+            now,
+            due,
+            id,
+            out: &mut self.out,
+            counts: &mut self.counts,
+        };
+        let done = guarded(|| {
+            let mut heard = [0; FRAME];
+            session.hear(&mut step, &mut heard);
+            session.speak(&mut step, &heard, None, false);
+        });
+        if done.is_none() {
+            failed.push(id);
+        }
+    }
+
+    fn tick_pair(
+        &mut self,
+        now: Now,
+        due: Mono,
+        place: usize,
+        other: SessionId,
+        failed: &mut Vec<SessionId>,
+    ) {
+        let ids = [self.sessions.id(place), other];
+        let through = self.refresh_through(ids[0], ids[1]);
+        let other_place = self.sessions.place(other).expect("a bridge has two sides");
+        let pair = self.sessions.pair_mut(place, other_place);
+        let relayed = [1, 0].map(|far| through && pair[far].is_heard(now.mono));
+        let mut frames = [[0; FRAME]; 2];
+        let mut heard = [Heard::Silence; 2];
+        for side in 0..2 {
+            let id = ids[side];
+            let mut step = Step {
+                now,
+                due,
+                id,
+                out: &mut self.out,
+                counts: &mut self.counts,
+            };
+            match guarded(|| pair[side].hear(&mut step, &mut frames[side])) {
+                Some(what) => heard[side] = what,
+                None => failed.push(id),
+            }
+        }
+        for side in 0..2 {
+            let id = ids[side];
+            let mut step = Step {
+                now,
+                due,
+                id,
+                out: &mut self.out,
+                counts: &mut self.counts,
+            };
+            let far = (heard[1 - side] != Heard::Silence).then_some(&frames[1 - side]);
+            let done = guarded(|| pair[side].speak(&mut step, &frames[side], far, relayed[side]));
+            if done.is_none() && !failed.contains(&id) {
+                failed.push(id);
+            }
+        }
+    }
 }
+
+/// Runs one step of one session; `None` if it panicked.
+///
+/// The session is closed then and nothing else of it is used, so what the panic left half done
+/// does no harm.
+fn guarded<T>(step: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(step)).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,9 @@ mod tests {
 
     #[test]
     fn audio_is_not_printed() {
-        assert_eq!(format!("{:?}", Packet::build(172, |_| ())), "Packet(172 bytes)");
+        assert_eq!(
+            format!("{:?}", Packet::build(172, |_| ())),
+            "Packet(172 bytes)"
+        );
     }
 }

@@ -1,0 +1,251 @@
+//! The stream a session receives.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use vocab::Mono;
+
+use crate::dtmf::Detector;
+use crate::jitter::{Frame, Heard, Playout, Stored};
+use crate::limits::RTP_PAYLOAD_BYTES_MAX;
+use crate::rtp::{Header, Rtp};
+use crate::session::Step;
+use crate::session::latch::Latch;
+use crate::session::presses::{Presses, Way};
+use crate::session::reception::{Arrival, Reception};
+use crate::telephone_event::{Receiver, Report};
+use crate::{Event, StreamParams};
+
+/// Silent frames fed to the detector after audio, so that it notices the end of a tone.
+const DETECTOR_TAIL: u8 = 5;
+
+/// Nanoseconds of one sample.
+const SAMPLE_NS: u64 = 125_000;
+
+/// A packet that was received and is to be used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received<'a> {
+    /// Its header.
+    pub(crate) header: Header,
+    /// Its payload.
+    pub(crate) payload: &'a [u8],
+    /// Its stream has just begun.
+    pub(crate) first: bool,
+    /// Audio or a key.
+    pub(crate) kind: Kind,
+}
+
+/// What a packet carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// Encoded samples.
+    Audio,
+    /// A report of a key; the key itself if it begins a press that is new.
+    Event(Option<char>),
+}
+
+/// All that is known of the received stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Inbound {
+    latch: Latch,
+    reception: Reception,
+    playout: Playout,
+    events: Receiver,
+    presses: Presses,
+    /// Listens for tones as long as no telephone event came: some phones agree to events and send
+    /// tones all the same.
+    detector: Option<Box<Detector>>,
+    detector_tail: u8,
+    /// When something was last received, or first expected.
+    heard: Mono,
+    /// [`Event::Inactive`] was reported since.
+    inactive: bool,
+    received: u64,
+    dropped: u64,
+}
+
+impl Inbound {
+    pub(crate) fn new(now: Mono) -> Self {
+        Self {
+            latch: Latch::default(),
+            reception: Reception::default(),
+            playout: Playout::new(),
+            events: Receiver::default(),
+            presses: Presses::default(),
+            detector: Some(Box::default()),
+            detector_tail: 0,
+            heard: now,
+            inactive: false,
+            received: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Something else was negotiated.
+    pub(crate) fn configure(&mut self, now: Mono, old: &StreamParams, new: &StreamParams) {
+        if old.remote_rtp != new.remote_rtp {
+            self.latch = Latch::default();
+        }
+        if (old.codec, old.payload_type) != (new.codec, new.payload_type) {
+            self.playout.reset();
+        }
+        if old.dtmf_payload_type.is_some() && new.dtmf_payload_type.is_none() {
+            self.detector.get_or_insert_default();
+        }
+        if !old.receive && new.receive {
+            (self.heard, self.inactive) = (now, false);
+        }
+    }
+
+    /// The source that is listened to.
+    pub(crate) fn source(&self) -> Option<SocketAddr> {
+        self.latch.source()
+    }
+
+    /// Numbers and timing.
+    pub(crate) fn reception(&mut self) -> &mut Reception {
+        &mut self.reception
+    }
+
+    /// Packets used, lost and dropped, and the jitter in µs.
+    pub(crate) fn counts(&self) -> (u64, u64, u64, u32) {
+        (
+            self.received,
+            self.reception.lost(),
+            self.dropped,
+            self.reception.jitter_us(),
+        )
+    }
+
+    /// Whether something came within this time.
+    pub(crate) fn heard_within(&self, now: Mono, time: Duration) -> bool {
+        self.received > 0 && now.since(self.heard) < time
+    }
+
+    /// Forgets what is buffered: it is not played, or will be too old when it is.
+    pub(crate) fn forget_audio(&mut self) {
+        self.playout.reset();
+    }
+
+    /// Takes a datagram. Gives the packet if it is to be used; `None` counts it as dropped.
+    /// Audio is kept for the ticks unless it is `through`: passed on instead.
+    pub(crate) fn receive<'a>(
+        &mut self,
+        step: &mut Step<'_>,
+        params: &StreamParams,
+        from: SocketAddr,
+        bytes: &'a [u8],
+        through: bool,
+    ) -> Option<Received<'a>> {
+        let received = self.admit(step, params, from, bytes);
+        let used = received.filter(|received| match received.kind {
+            Kind::Audio if through => true,
+            Kind::Audio => {
+                if received.first {
+                    self.playout.reset();
+                }
+                let until_tick = step.until_tick();
+                let stored =
+                    self.playout
+                        .store(received.header.timestamp, received.payload, until_tick);
+                stored == Stored::Used
+            }
+            Kind::Event(_) => true,
+        });
+        match used {
+            Some(_) => self.received += 1,
+            None => {
+                self.dropped += 1;
+                step.counts.dropped += 1;
+            }
+        }
+        used
+    }
+
+    /// Checks everything that makes a packet this stream's next.
+    fn admit<'a>(
+        &mut self,
+        step: &mut Step<'_>,
+        params: &StreamParams,
+        from: SocketAddr,
+        bytes: &'a [u8],
+    ) -> Option<Received<'a>> {
+        let Rtp {
+            header, payload, ..
+        } = Rtp::parse(bytes).ok()?;
+        let is_event = Some(header.payload_type) == params.dtmf_payload_type;
+        let is_audio = header.payload_type == params.payload_type;
+        let fits = is_event || is_audio && payload.len() <= RTP_PAYLOAD_BYTES_MAX;
+        if !fits || !params.receive || !self.latch.accept(step.now.mono, params.remote_rtp, from) {
+            return None;
+        }
+        (self.heard, self.inactive) = (step.now.mono, false);
+        let arrival = is_audio.then_some((step.now.mono.0 / SAMPLE_NS) as u32);
+        let first = match self.reception.note(&header, arrival) {
+            Arrival::Fresh => false,
+            Arrival::First => {
+                self.events = Receiver::default();
+                true
+            }
+            Arrival::Duplicate | Arrival::Stray => return None,
+        };
+        let kind = match is_event {
+            true => Kind::Event(self.press(step, &header, Report::parse(payload)?)),
+            false => Kind::Audio,
+        };
+        Some(Received {
+            header,
+            payload,
+            first,
+            kind,
+        })
+    }
+
+    fn press(&mut self, step: &mut Step<'_>, header: &Header, report: Report) -> Option<char> {
+        self.detector = None;
+        let key = self.events.receive(header.timestamp, report)?;
+        self.report(step, key, Way::Event)
+    }
+
+    fn report(&mut self, step: &mut Step<'_>, key: char, way: Way) -> Option<char> {
+        if !self.presses.is_new(step.now.mono, key, way) {
+            return None;
+        }
+        step.event(Event::Digit {
+            session: step.id,
+            digit: key.into(),
+        });
+        Some(key)
+    }
+
+    /// The next 20 ms of what is heard, with an ear for tones unless it is bridged.
+    pub(crate) fn pull(
+        &mut self,
+        step: &mut Step<'_>,
+        params: &StreamParams,
+        listen: bool,
+        frame: &mut Frame,
+    ) -> Heard {
+        let heard = self.playout.pull(params.codec, frame);
+        if let Some(detector) = self.detector.as_mut().filter(|_| listen) {
+            self.detector_tail = match heard {
+                Heard::Audio | Heard::Concealed => DETECTOR_TAIL,
+                Heard::Silence => self.detector_tail.saturating_sub(1),
+            };
+            if self.detector_tail > 0
+                && let Some(key) = detector.feed(frame)
+            {
+                self.report(step, key, Way::Tone);
+            }
+        }
+        heard
+    }
+
+    /// Reports that nothing comes, once.
+    pub(crate) fn watch(&mut self, step: &mut Step<'_>, params: &StreamParams, after: Duration) {
+        if params.receive && !self.inactive && step.now.mono.since(self.heard) >= after {
+            self.inactive = true;
+            step.event(Event::Inactive { session: step.id });
+        }
+    }
+}

@@ -1,0 +1,578 @@
+//! One session: what it receives, hears, says and sends.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use vocab::call::RecordEnd;
+use vocab::{Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId};
+
+use crate::jitter::{FRAME, Frame, Heard};
+use crate::limits::CLIPS_MAX;
+use crate::player::{Filled, Player};
+use crate::recorder::{CallRecorder, MessageRecorder};
+use crate::rtp::{Header, is_rtcp};
+use crate::worker::{Counts, Output, Packet, RecordingOutput};
+use crate::{Channel, Event, Stats, StreamParams};
+
+mod dialing;
+mod inbound;
+mod latch;
+mod outbound;
+mod presses;
+mod reception;
+mod reports;
+
+use dialing::{Dialed, Dialing};
+pub(crate) use inbound::Received;
+use inbound::{Inbound, Kind};
+use outbound::Outbound;
+use reports::Reports;
+
+/// A relayed stream that pauses for this long is filled up with silence until it goes on.
+const RELAY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Time of one tick.
+pub(crate) const TICK: Duration = Duration::from_millis(20);
+
+/// Nanoseconds of one sample.
+const SAMPLE_NS: u128 = 125_000;
+
+/// What a step of a session is given, and where it leaves what it asks for.
+pub(crate) struct Step<'a> {
+    /// The moment.
+    pub(crate) now: Now,
+    /// In a tick, when that was due; else when the next one is.
+    pub(crate) due: Mono,
+    /// The session whose step it is.
+    pub(crate) id: SessionId,
+    /// What it asks for.
+    pub(crate) out: &'a mut VecDeque<Output>,
+    /// What is counted.
+    pub(crate) counts: &'a mut Counts,
+}
+
+impl Step<'_> {
+    fn event(&mut self, event: Event) {
+        self.out.push_back(Output::Event(event));
+    }
+
+    fn recording(&mut self, recording: RecordingId, what: RecordingOutput) {
+        self.out.push_back(Output::Recording { recording, what });
+    }
+
+    fn send(&mut self, channel: Channel, to: SocketAddr, packet: Packet) {
+        if channel == Channel::Rtp {
+            self.counts.packets_out += 1;
+            self.counts.late_packets += u64::from(self.now.mono.since(self.due) > TICK);
+        }
+        self.out.push_back(Output::Send {
+            session: self.id,
+            channel,
+            to,
+            packet,
+        });
+    }
+
+    /// Samples' time until the next tick, up to 160.
+    fn until_tick(&self) -> u32 {
+        let samples = self.due.since(self.now.mono).as_nanos() / SAMPLE_NS;
+        u32::try_from(samples).map_or(FRAME as u32, |samples| samples.min(FRAME as u32))
+    }
+}
+
+/// One session: about 8 KB, and 16 KB for each recording.
+#[derive(Debug)]
+pub(crate) struct Session {
+    local: SocketAddr,
+    inactive_after: Duration,
+    rng: Rng,
+    stream: Option<Stream>,
+    player: Player,
+    dialing: Dialing,
+    call: Option<CallRecorder>,
+    message: Option<MessageRecorder>,
+    bridge: Option<SessionId>,
+    /// Packets go through to the other side of the bridge as they come.
+    through: bool,
+    /// A test has planted a bug here.
+    #[cfg(test)]
+    pub(crate) fault: bool,
+}
+
+/// What begins with the first [`crate::Command::Configure`].
+#[derive(Debug)]
+struct Stream {
+    params: StreamParams,
+    inbound: Inbound,
+    outbound: Outbound,
+    reports: Reports,
+}
+
+impl Stream {
+    /// Where media is sent.
+    fn to(&self) -> SocketAddr {
+        self.inbound.source().unwrap_or(self.params.remote_rtp)
+    }
+
+    /// Where reports are sent: to where they come from; else to where they were negotiated, or,
+    /// if media comes from another host than negotiated, to the port above that.
+    fn reports_to(&self) -> SocketAddr {
+        let source = self
+            .inbound
+            .source()
+            .filter(|at| at.ip() != self.params.remote_rtp.ip());
+        self.reports.source().unwrap_or_else(|| match source {
+            Some(at) => SocketAddr::new(at.ip(), at.port().saturating_add(1)),
+            None => self.params.remote_rtcp,
+        })
+    }
+
+    fn report(&mut self, step: &mut Step<'_>, goodbye: bool) {
+        let reception = self.inbound.reception();
+        let packet = self
+            .reports
+            .write(step.now, &self.outbound, reception, goodbye);
+        step.send(Channel::Rtcp, self.reports_to(), packet);
+    }
+}
+
+impl Session {
+    pub(crate) fn new(local: SocketAddr, inactive_after: Duration, rng: Rng) -> Self {
+        Self {
+            local,
+            inactive_after,
+            rng,
+            stream: None,
+            player: Player::default(),
+            dialing: Dialing::default(),
+            call: None,
+            message: None,
+            bridge: None,
+            through: false,
+            #[cfg(test)]
+            fault: false,
+        }
+    }
+
+    /// Its RTP port.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The session it is bridged to.
+    pub(crate) fn bridge(&self) -> Option<SessionId> {
+        self.bridge
+    }
+
+    /// What went over it.
+    pub(crate) fn stats(&self) -> Stats {
+        let Some(stream) = &self.stream else {
+            return Stats::default();
+        };
+        let (received, lost, dropped, jitter_us) = stream.inbound.counts();
+        Stats {
+            sent: stream.outbound.packets(),
+            received,
+            lost,
+            dropped,
+            jitter_us,
+        }
+    }
+
+    /// The time to the far end and back, once reports told.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.stream
+            .as_ref()
+            .and_then(|stream| stream.reports.round_trip())
+    }
+
+    pub(crate) fn configure(&mut self, now: Mono, params: StreamParams) {
+        match &mut self.stream {
+            Some(stream) => {
+                if stream.params.remote_rtcp != params.remote_rtcp {
+                    stream.reports.forget_source();
+                }
+                stream.inbound.configure(now, &stream.params, &params);
+                stream.params = params;
+            }
+            None => {
+                let outbound = Outbound::new(&mut self.rng);
+                let reports = Reports::new(now, self.rng.fork());
+                let inbound = Inbound::new(now);
+                self.stream = Some(Stream {
+                    params,
+                    inbound,
+                    outbound,
+                    reports,
+                });
+            }
+        }
+    }
+
+    pub(crate) fn play(
+        &mut self,
+        step: &mut Step<'_>,
+        play: PlayId,
+        clips: Vec<Clip>,
+        repeat: bool,
+    ) {
+        let stopped = if clips.len() > CLIPS_MAX {
+            step.counts.refused += 1;
+            Some(play)
+        } else {
+            self.player.play(play, clips, repeat)
+        };
+        self.stopped(step, stopped);
+    }
+
+    pub(crate) fn stop(&mut self, step: &mut Step<'_>, play: PlayId) {
+        let stopped = self.player.stop(play).then_some(play);
+        self.stopped(step, stopped);
+    }
+
+    fn stopped(&mut self, step: &mut Step<'_>, play: Option<PlayId>) {
+        if let Some(play) = play {
+            step.event(Event::Played {
+                session: step.id,
+                play,
+                finished: false,
+            });
+        }
+    }
+
+    /// Sends a key; what is no key, or too many, is refused.
+    pub(crate) fn dial(&mut self, step: &mut Step<'_>, key: char) {
+        if !self.dialing.push(key) {
+            step.counts.refused += 1;
+        }
+    }
+
+    pub(crate) fn record_call(&mut self, step: &mut Step<'_>, recording: RecordingId) {
+        self.end_call_recording(step);
+        step.recording(recording, RecordingOutput::Start { channels: 2 });
+        self.call = Some(CallRecorder::new(recording));
+    }
+
+    /// A message that is being recorded already ends, as if by a key.
+    pub(crate) fn record_message(
+        &mut self,
+        step: &mut Step<'_>,
+        recording: RecordingId,
+        max: Duration,
+        silence: Duration,
+    ) {
+        self.end_message(step, RecordEnd::Terminator);
+        step.recording(recording, RecordingOutput::Start { channels: 1 });
+        self.message = Some(MessageRecorder::new(recording, max, silence));
+    }
+
+    pub(crate) fn stop_recording(
+        &mut self,
+        step: &mut Step<'_>,
+        recording: RecordingId,
+        end: RecordEnd,
+    ) {
+        if self
+            .message
+            .as_ref()
+            .is_some_and(|message| message.recording() == recording)
+        {
+            self.end_message(step, end);
+        } else if self
+            .call
+            .as_ref()
+            .is_some_and(|call| call.recording() == recording)
+        {
+            self.end_call_recording(step);
+        }
+    }
+
+    fn end_message(&mut self, step: &mut Step<'_>, end: RecordEnd) {
+        let Some(message) = self.message.take() else {
+            return;
+        };
+        let (recording, length) = (message.recording(), message.length());
+        if let Some(samples) = message.finish() {
+            step.recording(recording, RecordingOutput::Samples(samples));
+        }
+        step.recording(recording, RecordingOutput::End);
+        step.event(Event::Recorded {
+            session: step.id,
+            recording,
+            end,
+            length,
+        });
+    }
+
+    fn end_call_recording(&mut self, step: &mut Step<'_>) {
+        let Some(call) = self.call.take() else { return };
+        let recording = call.recording();
+        if let Some(samples) = call.finish() {
+            step.recording(recording, RecordingOutput::Samples(samples));
+        }
+        step.recording(recording, RecordingOutput::End);
+    }
+
+    /// The other side of a bridge is this; what plays stops.
+    pub(crate) fn join(&mut self, step: &mut Step<'_>, other: SessionId) {
+        assert!(other != step.id, "the worker bridges two sessions");
+        self.bridge = Some(other);
+        let stopped = self.player.stop_all();
+        self.stopped(step, stopped);
+    }
+
+    /// The bridge is gone.
+    pub(crate) fn part(&mut self) {
+        self.bridge = None;
+        self.set_through(false);
+    }
+
+    /// Ends everything and says goodbye. The worker takes a bridge apart.
+    pub(crate) fn close(&mut self, step: &mut Step<'_>) {
+        if let Some(stream) = &mut self.stream
+            && stream.outbound.packets() > 0
+        {
+            stream.report(step, true);
+        }
+        let stopped = self.player.stop_all();
+        self.stopped(step, stopped);
+        self.end_message(step, RecordEnd::Hangup);
+        self.end_call_recording(step);
+    }
+
+    /// Takes a datagram; gives the packet if the other side of a bridge may want it.
+    pub(crate) fn receive<'a>(
+        &mut self,
+        step: &mut Step<'_>,
+        channel: Channel,
+        from: SocketAddr,
+        bytes: &'a [u8],
+    ) -> Option<Received<'a>> {
+        #[cfg(test)]
+        assert!(!self.fault, "a planted bug");
+        let Some(stream) = &mut self.stream else {
+            step.counts.dropped += 1;
+            return None;
+        };
+        match channel {
+            Channel::Rtp if !is_rtcp(bytes) => {
+                stream
+                    .inbound
+                    .receive(step, &stream.params, from, bytes, self.through)
+            }
+            // Reports may share the media port (RFC 5761).
+            Channel::Rtp | Channel::Rtcp => {
+                let hosts = [stream.to().ip(), stream.params.remote_rtcp.ip()];
+                if hosts.contains(&from.ip()) {
+                    stream
+                        .reports
+                        .read(step.now, from, stream.outbound.ssrc(), bytes);
+                }
+                None
+            }
+        }
+    }
+
+    /// Takes a packet that the other side of the bridge received. Audio goes by the ticks unless
+    /// it goes through; keys are sent anew then.
+    pub(crate) fn relay(&mut self, step: &mut Step<'_>, received: Received<'_>) {
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        let payload_type = match received.kind {
+            Kind::Audio => Some(stream.params.payload_type),
+            Kind::Event(_) => stream.params.dtmf_payload_type,
+        };
+        match (self.through, payload_type, received.kind) {
+            (true, Some(payload_type), _) => {
+                let header = Header {
+                    payload_type,
+                    ..received.header
+                };
+                let to = stream.to();
+                stream
+                    .outbound
+                    .relay(step, to, header, received.payload, received.first);
+            }
+            (_, _, Kind::Event(Some(key))) => self.dial(step, key),
+            (_, _, Kind::Audio | Kind::Event(None)) => {}
+        }
+    }
+
+    /// Whether packets can go through between two sessions: the same formats on both sides, and
+    /// nothing here that listens or speaks.
+    pub(crate) fn can_go_through(a: &Self, b: &Self) -> bool {
+        let (Some(left), Some(right)) = (&a.stream, &b.stream) else {
+            return false;
+        };
+        let (left, right) = (&left.params, &right.params);
+        left.codec == right.codec
+            && left.dtmf_payload_type.is_some() == right.dtmf_payload_type.is_some()
+            && left.send
+            && right.send
+            && [a, b].iter().all(|session| session.is_quiet())
+    }
+
+    fn is_quiet(&self) -> bool {
+        !self.player.is_playing()
+            && self.dialing.is_idle()
+            && self.call.is_none()
+            && self.message.is_none()
+    }
+
+    /// Sets whether packets go through. What is buffered here is not played then.
+    pub(crate) fn set_through(&mut self, through: bool) {
+        if self.through == through {
+            return;
+        }
+        self.through = through;
+        if let Some(stream) = &mut self.stream {
+            stream.inbound.forget_audio();
+            stream.outbound.end_relay();
+        }
+    }
+
+    /// Whether something came lately.
+    pub(crate) fn is_heard(&self, now: Mono) -> bool {
+        self.stream
+            .as_ref()
+            .is_some_and(|stream| stream.inbound.heard_within(now, RELAY_PAUSE))
+    }
+
+    /// First half of a tick: what the session hears.
+    pub(crate) fn hear(&mut self, step: &mut Step<'_>, frame: &mut Frame) -> Heard {
+        #[cfg(test)]
+        assert!(!self.fault, "a planted bug");
+        let Some(stream) = &mut self.stream else {
+            frame.fill(0);
+            return Heard::Silence;
+        };
+        if stream.reports.is_due(step.now.mono) {
+            stream.report(step, false);
+        }
+        stream
+            .inbound
+            .watch(step, &stream.params, self.inactive_after);
+        if self.through {
+            frame.fill(0);
+            return Heard::Silence;
+        }
+        stream
+            .inbound
+            .pull(step, &stream.params, self.bridge.is_none(), frame)
+    }
+
+    /// Second half of a tick: what the session says, and the recordings of both. `other` is what
+    /// the other side of a bridge hears; `relayed` tells that its packets went through.
+    pub(crate) fn speak(
+        &mut self,
+        step: &mut Step<'_>,
+        heard: &Frame,
+        other: Option<&Frame>,
+        relayed: bool,
+    ) {
+        let mut sent = [0; FRAME];
+        if relayed {
+            assert!(
+                self.through,
+                "packets are relayed only while they go through"
+            );
+            if let Some(stream) = &mut self.stream {
+                stream.outbound.advance(1);
+            }
+        } else {
+            self.send_frame(step, other, &mut sent);
+        }
+        self.record(step, heard, &sent);
+    }
+
+    fn send_frame(&mut self, step: &mut Step<'_>, other: Option<&Frame>, sent: &mut Frame) {
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        stream.outbound.end_relay();
+        let to = stream.to();
+        let events = stream.params.dtmf_payload_type;
+        let mut last = None;
+        let dialed = self
+            .dialing
+            .tick(stream.outbound.timestamp(), events.is_some(), sent);
+        let audible = match dialed {
+            Dialed::Event { .. } => false,
+            Dialed::Frame => true,
+            Dialed::Nothing => {
+                let filled = self.player.fill(sent);
+                if let Filled::Last(play) = filled {
+                    last = Some(play);
+                }
+                if let Some(other) = other {
+                    mix(sent, other);
+                }
+                filled != Filled::Nothing || other.is_some()
+            }
+        };
+        match (dialed, events) {
+            _ if !stream.params.send => sent.fill(0),
+            (
+                Dialed::Event {
+                    marker,
+                    timestamp,
+                    report,
+                },
+                Some(payload_type),
+            ) => {
+                let header = Header {
+                    marker,
+                    payload_type,
+                    timestamp,
+                    ..Header::default()
+                };
+                stream.outbound.event(step, to, header, report);
+            }
+            (Dialed::Event { .. } | Dialed::Frame | Dialed::Nothing, _) => {
+                let frame = audible.then_some(&*sent);
+                stream.outbound.audio(step, &stream.params, to, frame);
+            }
+        }
+        stream.outbound.advance(1);
+        if let Some(play) = last {
+            step.event(Event::Played {
+                session: step.id,
+                play,
+                finished: true,
+            });
+        }
+    }
+
+    fn record(&mut self, step: &mut Step<'_>, heard: &Frame, sent: &Frame) {
+        if let Some(call) = &mut self.call
+            && let Some(samples) = call.push(heard, sent)
+        {
+            step.recording(call.recording(), RecordingOutput::Samples(samples));
+        }
+        if let Some(message) = &mut self.message {
+            let (samples, end) = message.push(heard);
+            if let Some(samples) = samples {
+                step.recording(message.recording(), RecordingOutput::Samples(samples));
+            }
+            if let Some(end) = end {
+                self.end_message(step, end);
+            }
+        }
+    }
+
+    /// Ticks that were left out: time passed all the same.
+    pub(crate) fn skip(&mut self, ticks: u32) {
+        if let Some(stream) = &mut self.stream {
+            stream.outbound.advance(ticks);
+        }
+    }
+}
+
+/// Adds a frame to another, cutting off what is too loud.
+fn mix(into: &mut Frame, other: &Frame) {
+    for (sample, other) in into.iter_mut().zip(other) {
+        *sample = sample.saturating_add(*other);
+    }
+}
