@@ -6,12 +6,20 @@
 //!
 //! - [`message`] reads and writes messages, from datagrams and streams.
 //! - [`auth`] is digest authentication, as server and as client.
+//! - [`transaction`] holds the four transaction machines.
+//! - [`Endpoint`] joins all of it, with dialogs and a registrar, into the one machine that others
+//!   use; [`Input`] and [`Output`] are its border.
 //! - [`limits`] holds every bound with its reason.
 
 pub mod auth;
 pub mod limits;
 pub mod message;
+pub mod transaction;
 
 mod border;
+mod dialog;
+mod endpoint;
+mod registrar;
 
 pub use border::*;
+pub use endpoint::{Counts, Endpoint};

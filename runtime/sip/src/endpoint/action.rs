@@ -1,0 +1,120 @@
+//! What the call control asks for.
+
+use std::sync::Arc;
+
+use vocab::Now;
+
+use super::Endpoint;
+use crate::border::{Action, Event};
+use crate::dialog::Attempt;
+
+impl Endpoint {
+    pub(super) fn on_action(&mut self, now: Now, action: Action) {
+        match action {
+            Action::Invite {
+                dialog: id,
+                uri,
+                hop,
+                from,
+                to,
+                headers,
+                body,
+                credentials,
+            } => {
+                if self.dialogs.contains_key(&id) {
+                    debug_assert!(false, "a dialog is begun once");
+                    return;
+                }
+                if self.dialogs.len() >= self.limits.dialogs
+                    || self.transactions() >= self.limits.transactions
+                {
+                    self.tally.overloads += 1;
+                    return self.event(Event::Failed {
+                        dialog: id,
+                        status: Some(503),
+                    });
+                }
+                let attempt = Attempt {
+                    method: "INVITE".to_owned(),
+                    uri,
+                    hop,
+                    from: self.tagged(&from),
+                    to,
+                    call_id: self.call_id(),
+                    cseq: 1,
+                    headers,
+                    body,
+                    credentials,
+                    authorization: None,
+                };
+                self.invite(now, id, attempt);
+            }
+            Action::Respond {
+                dialog,
+                status,
+                headers,
+                body,
+            } => {
+                self.respond(now, dialog, status, &headers, &body);
+            }
+            Action::Challenge { dialog } => self.challenge(now, dialog),
+            Action::Hangup { dialog, reason } => self.hang_up(now, dialog, reason),
+            Action::Request {
+                id,
+                method,
+                uri,
+                hop,
+                from,
+                to,
+                headers,
+                credentials,
+            } => {
+                let full = self.requests.len() >= self.limits.requests;
+                if full || self.requests.contains_key(&id) || !is_plain(&method) {
+                    self.tally.overloads += u64::from(full);
+                    return self.event(Event::Response { id, status: None });
+                }
+                let attempt = Attempt {
+                    method,
+                    uri,
+                    hop,
+                    from: self.tagged(&from),
+                    to,
+                    call_id: self.call_id(),
+                    cseq: 1,
+                    headers,
+                    body: Vec::new(),
+                    credentials,
+                    authorization: None,
+                };
+                self.request(now, id, attempt);
+            }
+            Action::SetAccounts(accounts) => {
+                self.config.accounts = accounts;
+                let accounts = &self.config.accounts;
+                self.registrar.retain(|user| accounts.contains_key(user));
+                self.tell_registrations();
+            }
+        }
+    }
+
+    /// A `From` with a fresh tag. In brackets, so that the tag is not taken for the URI's.
+    fn tagged(&mut self, from: &str) -> String {
+        let tag = self.token();
+        if from.contains('<') {
+            format!("{from};tag={tag}")
+        } else {
+            format!("<{from}>;tag={tag}")
+        }
+    }
+
+    fn call_id(&mut self) -> Arc<str> {
+        format!("{}@{}", self.rng.token(24), self.config.realm).into()
+    }
+}
+
+/// A method that can go out alone: INVITE has a dialog, ACK and CANCEL follow one.
+fn is_plain(method: &str) -> bool {
+    crate::message::Method::parse(method).is_some()
+        && !matches!(method, "INVITE" | "ACK" | "CANCEL" | "BYE")
+}

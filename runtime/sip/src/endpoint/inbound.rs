@@ -1,0 +1,435 @@
+//! Calls that come in: INVITE, our answers, ACK and CANCEL (RFC 3261 §13.3, §9.2).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vocab::{Mono, Now};
+
+use super::receive::Arrival;
+use super::table::{Slot, Verdict};
+use super::wire::{self, Reply};
+use super::{Around, Endpoint, Inviter, around};
+use crate::auth::Verdict as Proof;
+use crate::border::{DialogId, End, Event, Hop};
+use crate::dialog::{Accepted, Chore, Dialog, Inbound, Pending, State};
+use crate::limits::{PROVISIONAL_INTERVAL, SESSION_INTERVAL_MIN};
+use crate::message::{HeaderName, Headers};
+use crate::transaction::{Key, ServerInvite, server_invite};
+
+/// The request was answered already.
+pub(super) struct Answered;
+
+impl Endpoint {
+    /// An INVITE outside any dialog.
+    pub(super) fn on_invite(&mut self, now: Now, arrival: Arrival) {
+        let merge = self.merge_key(arrival.headers());
+        if self.merges.contains(&merge) {
+            // The same request came by another way as well (§8.2.2.2).
+            return self.refuse(&arrival, 482, None, &[]);
+        }
+        if self.dialogs.len() >= self.limits.dialogs
+            || self.transactions() >= self.limits.transactions
+        {
+            return self.overload(&arrival);
+        }
+        let Ok(session) = self.session_asked(&arrival) else {
+            return;
+        };
+        let Ok(user) = self.authenticate(now, &arrival) else {
+            return;
+        };
+        let tag = self.token();
+        let head = wire::head(&arrival.request, &arrival.via, &tag);
+        let trying = trying(&head, arrival.headers());
+        let Some(pending) = pending(&arrival, head, session) else {
+            return;
+        };
+        let state = State::Ringing(pending);
+        let (request, seen) = (&arrival.request, arrival.seen);
+        let dialog = match Dialog::incoming(request, &tag, seen, arrival.natted, state) {
+            Ok(dialog) => dialog,
+            Err(error) => {
+                self.tally.malformed += 1;
+                return self.refuse(&arrival, 400, Some(&error.to_string()), &[]);
+            }
+        };
+        let id = self.allocate();
+        let inviter = Inviter {
+            dialog: id,
+            merge: Some(merge),
+        };
+        self.merges.insert(merge);
+        self.add_invite(now, &arrival, inviter, trying);
+        self.add_dialog(id, dialog);
+        let request = Arc::new(arrival.request);
+        self.event(Event::Incoming {
+            dialog: id,
+            request,
+            hop: seen,
+            user,
+        });
+    }
+
+    /// Begins an INVITE server transaction and sends its 100.
+    pub(super) fn add_invite(
+        &mut self,
+        now: Now,
+        arrival: &Arrival,
+        owner: Inviter,
+        trying: Arc<[u8]>,
+    ) {
+        let machine = ServerInvite::new(arrival.seen.transport, trying);
+        let slot = Slot {
+            machine,
+            hop: arrival.reply_hop(),
+            owner,
+        };
+        self.server_invites
+            .insert(&mut around!(self, now), arrival.key, slot);
+    }
+
+    /// Answers an INVITE or re-INVITE of theirs; nothing happens if none is pending.
+    pub(super) fn respond(
+        &mut self,
+        now: Now,
+        id: DialogId,
+        status: u16,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) {
+        // A status that is none of ours to give comes from a flow's mistake, not from a peer.
+        let status = if (101..700).contains(&status) {
+            status
+        } else {
+            500
+        };
+        let Some(dialog) = self.dialogs.get_mut(&id) else {
+            return;
+        };
+        let (State::Ringing(pending) | State::Up(Inbound::Pending(pending))) = &dialog.state else {
+            return;
+        };
+        let key = pending.transaction;
+        let slot = self
+            .server_invites
+            .slot(key)
+            .expect("what is pending has a transaction");
+        let hop = slot.hop;
+        let own = match hop.transport {
+            crate::Transport::Udp => self.config.udp,
+            crate::Transport::Tcp => self.config.tcp,
+        };
+        let contact = wire::contact(hop.transport, own);
+        let mut all: Vec<(&str, &str)> = Vec::with_capacity(8 + headers.len());
+        if status < 300 {
+            if matches!(dialog.state, State::Ringing(_)) {
+                all.extend(dialog.record_routes().map(|route| ("Record-Route", route)));
+            }
+            all.push(("Contact", &contact));
+        }
+        let interval;
+        if (200..300).contains(&status) {
+            all.push(("Allow", wire::ALLOW));
+            all.push(("Supported", wire::SUPPORTED));
+            if let Some(session) = pending.session {
+                interval = format!("{};refresher=uac", session.as_secs());
+                all.extend([("Require", "timer"), ("Session-Expires", &interval)]);
+            }
+        }
+        if status >= 200 {
+            all.push(("Server", &self.config.product));
+        }
+        all.extend(
+            headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        );
+        let bytes = Reply::new(status, &pending.head).write(all, body);
+        self.settle_answer(now, id, key, hop, status, bytes);
+    }
+
+    /// Sends an answer through its transaction and moves the dialog on.
+    fn settle_answer(
+        &mut self,
+        now: Now,
+        id: DialogId,
+        key: Key,
+        hop: Hop,
+        status: u16,
+        bytes: Arc<[u8]>,
+    ) {
+        self.answer_invite(now, key, status, bytes.clone());
+        let dialog = self
+            .dialogs
+            .get_mut(&id)
+            .expect("the caller has just seen it");
+        match (&mut dialog.state, status) {
+            (State::Ringing(pending) | State::Up(Inbound::Pending(pending)), ..200) => {
+                pending.reminder = Some((now.mono + PROVISIONAL_INTERVAL, status, bytes));
+            }
+            (State::Ringing(pending) | State::Up(Inbound::Pending(pending)), 200..300) => {
+                dialog.session = pending
+                    .session
+                    .map(|interval| session_end(now.mono, interval));
+                let accepted = Accepted::new(now.mono, hop, pending.cseq, bytes);
+                dialog.state = State::Up(Inbound::Accepted(accepted));
+            }
+            (State::Ringing(_), _) => {
+                self.remove_dialog(id);
+            }
+            (State::Up(Inbound::Pending(_)), _) => dialog.state = State::Up(Inbound::Idle),
+            (
+                State::Calling(_)
+                | State::Up(Inbound::Idle | Inbound::Accepted(_))
+                | State::Leaving(..)
+                | State::Ending,
+                _,
+            ) => unreachable!("only a pending INVITE is answered"),
+        }
+        self.rearm(id);
+    }
+
+    /// Feeds an answer to an INVITE's transaction.
+    fn answer_invite(&mut self, now: Now, key: Key, status: u16, bytes: Arc<[u8]>) {
+        let input = server_invite::Input::Respond { status, bytes };
+        let fed = self.feed_server_invite(now, key, input);
+        let sent = fed.is_some_and(|(Verdict { sent, .. }, _)| sent);
+        assert!(sent, "an INVITE that is pending takes an answer");
+    }
+
+    /// Asks the sender of an INVITE for credentials and forgets the attempt.
+    pub(super) fn challenge(&mut self, now: Now, id: DialogId) {
+        if matches!(
+            self.dialogs.get(&id).map(|d| &d.state),
+            Some(State::Ringing(_))
+        ) {
+            let headers = self
+                .verifier
+                .challenges(now.mono, &mut self.rng, false)
+                .map(|value| ("WWW-Authenticate".to_owned(), value));
+            self.respond(now, id, 401, &headers, b"");
+        }
+    }
+
+    /// Verifies the credentials of an INVITE, if it has any. Wrong ones are answered 401.
+    fn authenticate(&mut self, now: Now, arrival: &Arrival) -> Result<Option<String>, Answered> {
+        match self.prove(now, arrival) {
+            Proof::Absent => Ok(None),
+            Proof::Accepted { user } => Ok(Some(user)),
+            proof @ (Proof::Stale | Proof::Refused { .. } | Proof::Malformed(_)) => {
+                self.reject(now, arrival, proof);
+                Err(Answered)
+            }
+        }
+    }
+
+    pub(super) fn prove(&mut self, now: Now, arrival: &Arrival) -> Proof {
+        let accounts = &self.config.accounts;
+        self.verifier.verify(now.mono, &arrival.request, |user| {
+            accounts
+                .get(user)
+                .map(|account| account.password.reveal().as_str())
+        })
+    }
+
+    /// Answers a request whose credentials were absent or no good.
+    pub(super) fn reject(&mut self, now: Now, arrival: &Arrival, proof: Proof) {
+        let stale = match proof {
+            Proof::Malformed(why) => {
+                self.tally.malformed += 1;
+                return self.refuse(arrival, 400, Some(why.0), &[]);
+            }
+            Proof::Refused { user, .. } => {
+                self.tally.auth_failures += 1;
+                let source = arrival.seen.remote;
+                self.event(Event::AuthFailed { source, user });
+                false
+            }
+            Proof::Stale => true,
+            Proof::Absent => false,
+            Proof::Accepted { .. } => unreachable!("who is accepted is not rejected"),
+        };
+        let challenges = self.verifier.challenges(now.mono, &mut self.rng, stale);
+        let headers = challenges
+            .each_ref()
+            .map(|value| ("WWW-Authenticate", value.as_str()));
+        self.refuse(arrival, 401, None, &headers);
+    }
+
+    /// An ACK: of a refusal, for its transaction; of a 2xx, for its dialog.
+    pub(super) fn on_ack(&mut self, now: Now, arrival: &Arrival) {
+        let fed = self.feed_server_invite(now, arrival.key, server_invite::Input::Ack);
+        let headers = arrival.headers();
+        let (Some(id), Ok(cseq)) = (self.dialog_of(headers), headers.cseq()) else {
+            self.tally.strays += u64::from(fed.is_none());
+            return;
+        };
+        let dialog = self.dialogs.get_mut(&id).expect("what has a name exists");
+        match &mut dialog.state {
+            State::Up(Inbound::Accepted(accepted)) if accepted.cseq == cseq.number => {
+                dialog.state = State::Up(Inbound::Idle);
+                self.rearm(id);
+                let body = arrival.request.body.to_vec();
+                self.event(Event::Confirmed { dialog: id, body });
+            }
+            State::Leaving(accepted, reason) if accepted.cseq == cseq.number => {
+                let reason = reason.take();
+                self.bye(now, id, reason.as_deref());
+            }
+            State::Calling(_)
+            | State::Ringing(_)
+            | State::Up(_)
+            | State::Leaving(..)
+            | State::Ending => self.tally.retransmits += 1,
+        }
+    }
+
+    /// CANCEL: answered by itself, and its INVITE with 487 if that has no final answer (§9.2).
+    pub(super) fn on_cancel(&mut self, now: Now, arrival: &Arrival) {
+        let key = self.server_key(&arrival.request, &arrival.via, "INVITE");
+        let Some(slot) = self.server_invites.slot(key) else {
+            return self.refuse(arrival, 481, None, &[]);
+        };
+        let (id, pending) = (slot.owner.dialog, slot.machine.is_proceeding());
+        // As long as the INVITE is remembered a copy of the CANCEL finds it, so this needs no
+        // transaction of its own.
+        let tag = self
+            .dialogs
+            .get(&id)
+            .map(|dialog| dialog.local_tag.clone())
+            .unwrap_or_default();
+        if tag.is_empty() {
+            self.refuse(arrival, 200, None, &[]);
+        } else {
+            let head = wire::head(&arrival.request, &arrival.via, &tag);
+            let bytes = Reply::new(200, &head).write([], b"");
+            self.transmit(arrival.reply_hop(), bytes);
+        }
+        if !pending {
+            return;
+        }
+        let first = matches!(
+            self.dialogs.get(&id).map(|d| &d.state),
+            Some(State::Ringing(_))
+        );
+        self.respond(now, id, 487, &[], b"");
+        if first {
+            let reason = reason_of(arrival.headers());
+            self.event(Event::Cancelled { dialog: id, reason });
+        }
+    }
+
+    /// Does what dialogs want done at their time.
+    pub(super) fn tick_dialog(&mut self, now: Now, id: DialogId) {
+        while let Some(chore) = self.dialogs.get_mut(&id).and_then(|d| d.due(now.mono)) {
+            match chore {
+                Chore::Resend(hop, bytes) => {
+                    self.tally.retransmits += 1;
+                    self.transmit(hop, bytes);
+                }
+                Chore::Remind(key, status, bytes) => self.answer_invite(now, key, status, bytes),
+                Chore::NoAck => self.give_up(now, id, End::NoAck),
+                Chore::Expired => self.give_up(now, id, End::Lost),
+            }
+        }
+        self.rearm(id);
+    }
+
+    /// Leaves a dialog whose far end is silent.
+    fn give_up(&mut self, now: Now, id: DialogId, why: End) {
+        let dialog = &self.dialogs[&id];
+        let told = matches!(dialog.state, State::Leaving(..));
+        self.refuse_pending(now, id);
+        self.bye(now, id, None);
+        if !told {
+            self.event(Event::Ended {
+                dialog: id,
+                why,
+                reason: None,
+            });
+        }
+    }
+
+    /// Answers a re-INVITE that waits while its dialog ends (§15.1.2).
+    pub(super) fn refuse_pending(&mut self, now: Now, id: DialogId) {
+        if matches!(self.dialogs[&id].state, State::Up(Inbound::Pending(_))) {
+            self.respond(now, id, 487, &[], b"");
+        }
+    }
+
+    /// The session interval to keep for this INVITE (RFC 4028 §9): as the far end asks, if it
+    /// will do the refreshing. A too short one is answered 422.
+    pub(super) fn session_asked(
+        &mut self,
+        arrival: &Arrival,
+    ) -> Result<Option<Duration>, Answered> {
+        let headers = arrival.headers();
+        let Some(value) = headers.first(&HeaderName::SessionExpires) else {
+            return Ok(None);
+        };
+        let (seconds, params) = value.split_once(';').unwrap_or((value, ""));
+        let Ok(seconds) = seconds.trim().parse::<u32>() else {
+            return Ok(None);
+        };
+        let ours = params.to_ascii_lowercase().contains("refresher=uas");
+        if ours || !headers.lists(&HeaderName::Supported, "timer") {
+            return Ok(None);
+        }
+        let interval = Duration::from_secs(seconds.into());
+        if interval < SESSION_INTERVAL_MIN {
+            let shortest = SESSION_INTERVAL_MIN.as_secs().to_string();
+            self.refuse(arrival, 422, None, &[("Min-SE", &shortest)]);
+            return Err(Answered);
+        }
+        Ok(Some(interval))
+    }
+
+    /// Names a request whatever way it came (§8.2.2.2).
+    fn merge_key(&self, headers: &Headers) -> Key {
+        let value = |name| headers.first(&name).unwrap_or_default();
+        let from = wire::tag_of(value(HeaderName::From)).unwrap_or_default();
+        self.hash.key(&[
+            b"merge",
+            from.as_bytes(),
+            value(HeaderName::CallId).as_bytes(),
+            value(HeaderName::CSeq).as_bytes(),
+        ])
+    }
+}
+
+/// The 100 to an INVITE; it carries the request's `Timestamp` (§8.2.6.1).
+pub(super) fn trying(head: &str, headers: &Headers) -> Arc<[u8]> {
+    let timestamp = headers
+        .first(&HeaderName::Timestamp)
+        .map(|value| ("Timestamp", value));
+    Reply::new(100, head).write(timestamp, b"")
+}
+
+/// What is remembered of an INVITE until its final answer. `None` if it has no `CSeq`, which was
+/// checked before.
+pub(super) fn pending(
+    arrival: &Arrival,
+    head: String,
+    session: Option<Duration>,
+) -> Option<Pending> {
+    let cseq = arrival.headers().cseq().ok()?.number;
+    Some(Pending {
+        transaction: arrival.key,
+        head: head.into(),
+        cseq,
+        session,
+        reminder: None,
+    })
+}
+
+/// `Reason` values of a request as written, joined.
+pub(super) fn reason_of(headers: &Headers) -> Option<String> {
+    let reasons: Vec<&str> = headers.all(&HeaderName::Reason).collect();
+    (!reasons.is_empty()).then(|| reasons.join(", "))
+}
+
+/// When a session that is refreshed by the far end is given up: a little before it expires
+/// (RFC 4028 §10).
+fn session_end(now: Mono, interval: Duration) -> Mono {
+    now + (interval - (interval / 3).min(Duration::from_secs(32)))
+}

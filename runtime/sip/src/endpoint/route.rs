@@ -1,0 +1,183 @@
+//! Where messages go: the answer to a request, and the requests of a dialog.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::message::{NameAddr, SipUri, Uri, Via};
+use crate::{Hop, Transport};
+
+/// Port of a `Via` or URI without one (RFC 3261 §18.2.2, §19.1.2).
+const DEFAULT_PORT: u16 = 5060;
+
+/// Where the answers to a request go (RFC 3261 §18.2.2, RFC 3581 §4).
+///
+/// `via` is the top one with the source noted in it. Over a stream, `remote` is where a new stream
+/// is opened to should the old one be gone.
+pub(crate) fn reply_hop(via: &Via, seen: Hop) -> Hop {
+    let remote = match seen.transport {
+        Transport::Udp => via.reply_to().unwrap_or(seen.remote),
+        Transport::Tcp => SocketAddr::new(seen.remote.ip(), via.port.unwrap_or(DEFAULT_PORT)),
+    };
+    Hop {
+        transport: seen.transport,
+        remote,
+        conn: seen.conn,
+    }
+}
+
+/// Where the requests of a dialog go: to the first of its routes or else its remote target
+/// (RFC 3261 §12.2.1.1), if that is an address and one that can be meant; otherwise to `seen`,
+/// where the far end was last heard from.
+///
+/// Names are not looked up here: whoever called or answered us from an address can be reached
+/// there.
+pub(crate) fn dialog_hop(routes: &[Box<str>], target: &str, seen: Hop) -> Hop {
+    let first = match routes.first() {
+        Some(route) => NameAddr::parse(route).ok().map(|route| route.uri),
+        None => Uri::parse(target).ok(),
+    };
+    match first
+        .as_ref()
+        .and_then(Uri::sip)
+        .and_then(|uri| uri_hop(uri, seen))
+    {
+        Some(hop) => hop,
+        None => seen,
+    }
+}
+
+fn uri_hop(uri: &SipUri, seen: Hop) -> Option<Hop> {
+    let ip = uri.host.address()?;
+    if is_local(ip) && !is_local(seen.remote.ip()) {
+        // A phone behind NAT wrote down an address that means nothing here.
+        return None;
+    }
+    if ip.is_unspecified() || ip.is_ipv4() != seen.remote.is_ipv4() {
+        return None;
+    }
+    let remote = SocketAddr::new(ip, uri.port.unwrap_or(DEFAULT_PORT));
+    let transport = match uri.params.value("transport") {
+        Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+        Some(name) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
+        Some(_) | None => seen.transport,
+    };
+    // The stream the far end opened is kept while it lasts: behind it may be a firewall that lets
+    // no other through.
+    let conn = seen
+        .conn
+        .filter(|_| transport == Transport::Tcp && seen.transport == transport);
+    Some(Hop {
+        transport,
+        remote,
+        conn,
+    })
+}
+
+/// The request came straight from a user agent whose own address is not the one it was seen at,
+/// so its `Contact` is no better.
+pub(crate) fn is_natted(via: &Via, via_count: usize, source: IpAddr) -> bool {
+    via_count == 1 && via.host.address().is_some_and(|host| host != source)
+}
+
+/// Addresses that mean something only inside one network: RFC 1918, RFC 4193, RFC 6598, loopback
+/// and link-local.
+fn is_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ConnId;
+
+    fn udp(remote: &str) -> Hop {
+        Hop {
+            transport: Transport::Udp,
+            remote: remote.parse().unwrap(),
+            conn: None,
+        }
+    }
+
+    #[test]
+    fn answers_over_udp_follow_the_via() {
+        let source: SocketAddr = "198.51.100.7:40000".parse().unwrap();
+        for (via, expected) in [
+            (
+                "SIP/2.0/UDP 198.51.100.7;branch=z9hG4bK1",
+                "198.51.100.7:5060",
+            ),
+            (
+                "SIP/2.0/UDP 198.51.100.7:5070;branch=z9hG4bK1",
+                "198.51.100.7:5070",
+            ),
+            (
+                "SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1",
+                "198.51.100.7:5070",
+            ),
+            (
+                "SIP/2.0/UDP 10.0.0.1:5070;rport;branch=z9hG4bK1",
+                "198.51.100.7:40000",
+            ),
+            (
+                "SIP/2.0/UDP phone.example:5070;branch=z9hG4bK1",
+                "198.51.100.7:5070",
+            ),
+            // RFC 3261 §18.2.2 would send it to maddr: anybody could aim our answers with it.
+            (
+                "SIP/2.0/UDP 198.51.100.7;maddr=203.0.113.1;branch=z9hG4bK1",
+                "198.51.100.7:5060",
+            ),
+        ] {
+            let mut parsed = Via::parse(via).unwrap();
+            parsed.note_source(source);
+            let hop = reply_hop(&parsed, udp("198.51.100.7:40000"));
+            assert_eq!(hop.remote, expected.parse().unwrap(), "{via}");
+        }
+    }
+
+    #[test]
+    fn requests_of_a_dialog_follow_route_then_target_then_source() {
+        let seen = udp("198.51.100.7:40000");
+        for (route, target, expected) in [
+            (None, "sip:bob@198.51.100.9:5070", "198.51.100.9:5070"),
+            (None, "sip:bob@198.51.100.9", "198.51.100.9:5060"),
+            (
+                Some("<sip:203.0.113.5;lr>"),
+                "sip:bob@198.51.100.9:5070",
+                "203.0.113.5:5060",
+            ),
+            (None, "sip:bob@bob.example", "198.51.100.7:40000"),
+            (None, "sip:bob@192.168.1.5:5070", "198.51.100.7:40000"),
+            (None, "tel:+1", "198.51.100.7:40000"),
+            (None, "sip:bob@[2001:db8::1]:5070", "198.51.100.7:40000"),
+        ] {
+            let routes: Vec<Box<str>> = route.into_iter().map(Into::into).collect();
+            assert_eq!(
+                dialog_hop(&routes, target, seen).remote,
+                expected.parse().unwrap(),
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_stream_is_kept_for_the_dialog() {
+        let seen = Hop {
+            transport: Transport::Tcp,
+            remote: "198.51.100.7:40000".parse().unwrap(),
+            conn: Some(ConnId(3)),
+        };
+        let hop = dialog_hop(&[], "sip:bob@198.51.100.7:5060;transport=tcp", seen);
+        assert_eq!(hop.conn, Some(ConnId(3)));
+        let hop = dialog_hop(&[], "sip:bob@198.51.100.7:5060;transport=udp", seen);
+        assert_eq!((hop.transport, hop.conn), (Transport::Udp, None));
+    }
+}

@@ -1,0 +1,291 @@
+//! Who can be reached where: the bindings that REGISTER makes (RFC 3261 §10.3).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use vocab::{Mono, Now};
+
+use crate::border::{Contact, Event, Hop};
+use crate::limits::{CONTACT_BYTES_MAX, CONTACTS_PER_USER_MAX};
+use crate::message::{Contacts, NameAddr, Uri};
+
+/// The location table of one realm. Authentication is over before it is asked.
+pub(crate) struct Registrar {
+    users: BTreeMap<String, User>,
+    /// One entry a user: when its first binding expires.
+    agenda: BTreeSet<(Mono, String)>,
+    contacts: usize,
+    shortest: Duration,
+    longest: Duration,
+    out: VecDeque<Event>,
+}
+
+#[derive(Default)]
+struct User {
+    bindings: Vec<Binding>,
+    armed: Option<Mono>,
+}
+
+struct Binding {
+    uri: Uri,
+    hop: Hop,
+    expires_at: Mono,
+    call_id: Arc<str>,
+    cseq: u32,
+    q_thousandths: u16,
+}
+
+/// One REGISTER, as far as the registrar cares.
+#[derive(Clone, Debug)]
+pub(crate) struct Registration<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) contacts: &'a Contacts,
+    /// The `Expires` header.
+    pub(crate) expires: Option<Duration>,
+    pub(crate) call_id: &'a str,
+    pub(crate) cseq: u32,
+    /// Where it came from: where requests for its contacts go.
+    pub(crate) hop: Hop,
+}
+
+/// Why a REGISTER changed nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refused {
+    /// 400: `*` with an expiry other than zero, or a contact that cannot be called.
+    Bad(&'static str),
+    /// 423 with `Min-Expires` (§10.3 step 7).
+    TooBrief { shortest: Duration },
+    /// 500: not newer than what is known under the same `Call-ID` (§10.3 steps 6 and 7).
+    OutOfOrder,
+}
+
+impl Registrar {
+    /// An empty table. `expires` is the shortest and longest registration.
+    pub(crate) fn new(expires: (Duration, Duration)) -> Self {
+        let (shortest, longest) = expires;
+        assert!(
+            shortest <= longest,
+            "the shortest registration is not above the longest"
+        );
+        Self {
+            users: BTreeMap::new(),
+            agenda: BTreeSet::new(),
+            contacts: 0,
+            shortest,
+            longest,
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Takes over one REGISTER, wholly or not at all.
+    ///
+    /// # Errors
+    /// Why it was refused; nothing has changed.
+    pub(crate) fn register(
+        &mut self,
+        now: Now,
+        registration: &Registration<'_>,
+    ) -> Result<(), Refused> {
+        debug_assert!(self.out.is_empty());
+        let known = self.users.get(registration.user);
+        let known = known.map_or(&[][..], |user| &user.bindings);
+        match registration.contacts {
+            Contacts::All => {
+                if registration.expires != Some(Duration::ZERO) {
+                    return Err(Refused::Bad("* needs Expires: 0"));
+                }
+                if known
+                    .iter()
+                    .any(|binding| !registration.is_newer_than(binding))
+                {
+                    return Err(Refused::OutOfOrder);
+                }
+                self.change(registration.user, |bindings| bindings.clear());
+            }
+            Contacts::List(list) => {
+                let mut wanted = Vec::with_capacity(list.len());
+                for contact in list {
+                    wanted.push((contact, self.lifetime(registration, contact)?));
+                    let old = known
+                        .iter()
+                        .find(|binding| binding.uri.matches(&contact.uri));
+                    if old.is_some_and(|binding| !registration.is_newer_than(binding)) {
+                        return Err(Refused::OutOfOrder);
+                    }
+                }
+                if wanted.is_empty() {
+                    return Ok(()); // A question, not a change (§10.2.3).
+                }
+                self.change(registration.user, |bindings| {
+                    for (contact, lifetime) in wanted {
+                        bindings.retain(|binding| !binding.uri.matches(&contact.uri));
+                        if !lifetime.is_zero() {
+                            bindings.push(registration.binding(contact, now.mono + lifetime));
+                        }
+                    }
+                    // A phone that forgets its bindings when it restarts must not lock its user
+                    // out: the ones that expire first go.
+                    bindings.sort_by_key(|binding| std::cmp::Reverse(binding.expires_at));
+                    bindings.truncate(CONTACTS_PER_USER_MAX);
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops what has expired. The caller drains [`Self::poll`] before the next call.
+    pub(crate) fn expire(&mut self, now: Now) {
+        debug_assert!(self.out.is_empty());
+        while let Some((at, user)) = self
+            .agenda
+            .first()
+            .filter(|(at, _)| *at <= now.mono)
+            .cloned()
+        {
+            let before = self.agenda.len();
+            self.change_quietly(&user, |bindings| {
+                bindings.retain(|binding| binding.expires_at > now.mono);
+            });
+            assert!(
+                self.agenda.len() < before || self.agenda.first() > Some(&(at, user)),
+                "an expired binding is gone, or the agenda would never move on"
+            );
+        }
+    }
+
+    /// Drops the contacts of users for whom `keep` is false.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        debug_assert!(self.out.is_empty());
+        let gone: Vec<String> = self
+            .users
+            .keys()
+            .filter(|user| !keep(user))
+            .cloned()
+            .collect();
+        for user in gone {
+            self.change(&user, |bindings| bindings.clear());
+        }
+    }
+
+    /// What became of users' registrations: `Registered` and `Unregistered`.
+    pub(crate) fn poll(&mut self) -> Option<Event> {
+        self.out.pop_front()
+    }
+
+    /// When [`Self::expire`] is next due.
+    pub(crate) fn deadline(&self) -> Option<Mono> {
+        self.agenda.first().map(|(at, _)| *at)
+    }
+
+    /// Contacts of a user, the preferred one first (by `q`, then the youngest).
+    pub(crate) fn contacts(&self, user: &str) -> impl Iterator<Item = Contact> {
+        let known = self.users.get(user).map_or(&[][..], |user| &user.bindings);
+        let mut order: Vec<&Binding> = known.iter().collect();
+        order.sort_by_key(|binding| std::cmp::Reverse(binding.q_thousandths));
+        order.into_iter().map(|binding| Contact {
+            uri: binding.uri.to_string(),
+            hop: binding.hop,
+        })
+    }
+
+    /// Values for the `Contact`s of a 200, with the time each has left.
+    pub(crate) fn listing(&self, now: Now, user: &str) -> Vec<String> {
+        let known = self.users.get(user).map_or(&[][..], |user| &user.bindings);
+        let left = |binding: &Binding| binding.expires_at.since(now.mono).as_secs();
+        known
+            .iter()
+            .map(|b| format!("<{}>;expires={}", b.uri, left(b)))
+            .collect()
+    }
+
+    /// Number of contacts of all users.
+    pub(crate) fn len(&self) -> usize {
+        self.contacts
+    }
+
+    /// How long a contact is to live (§10.3 step 7, §10.2.1.1).
+    fn lifetime(
+        &self,
+        registration: &Registration<'_>,
+        contact: &NameAddr,
+    ) -> Result<Duration, Refused> {
+        if contact.uri.sip().is_none() {
+            return Err(Refused::Bad("contact is no SIP URI"));
+        }
+        if contact.uri.to_string().len() > CONTACT_BYTES_MAX {
+            return Err(Refused::Bad("contact too long"));
+        }
+        let own = contact
+            .expires()
+            .map(|seconds| Duration::from_secs(seconds.into()));
+        let asked = own.or(registration.expires).unwrap_or(self.longest);
+        if !asked.is_zero() && asked < self.shortest {
+            return Err(Refused::TooBrief {
+                shortest: self.shortest,
+            });
+        }
+        Ok(asked.min(self.longest))
+    }
+
+    /// Changes a user's bindings and tells what came of it.
+    fn change(&mut self, user: &str, change: impl FnOnce(&mut Vec<Binding>)) {
+        let left = self.change_quietly(user, change);
+        if left > 0 {
+            self.out.push_back(Event::Registered {
+                user: user.to_owned(),
+                contacts: left,
+            });
+        }
+    }
+
+    /// Changes a user's bindings and says how many there are now. Tells only of the last one's end.
+    fn change_quietly(&mut self, user: &str, change: impl FnOnce(&mut Vec<Binding>)) -> usize {
+        let entry = self.users.entry(user.to_owned()).or_default();
+        let before = entry.bindings.len();
+        change(&mut entry.bindings);
+        let left = entry.bindings.len();
+        assert!(left <= CONTACTS_PER_USER_MAX, "a change keeps to the limit");
+        self.contacts = self.contacts + left - before;
+        let next = entry
+            .bindings
+            .iter()
+            .map(|binding| binding.expires_at)
+            .min();
+        let armed = std::mem::replace(&mut entry.armed, next);
+        if armed != next {
+            if let Some(at) = armed {
+                self.agenda.remove(&(at, user.to_owned()));
+            }
+            if let Some(at) = next {
+                self.agenda.insert((at, user.to_owned()));
+            }
+        }
+        if left == 0 {
+            self.users.remove(user);
+            if before > 0 {
+                self.out.push_back(Event::Unregistered {
+                    user: user.to_owned(),
+                });
+            }
+        }
+        left
+    }
+}
+
+impl Registration<'_> {
+    fn is_newer_than(&self, binding: &Binding) -> bool {
+        *binding.call_id != *self.call_id || binding.cseq < self.cseq
+    }
+
+    fn binding(&self, contact: &NameAddr, expires_at: Mono) -> Binding {
+        Binding {
+            uri: contact.uri.clone(),
+            hop: self.hop,
+            expires_at,
+            call_id: self.call_id.into(),
+            cseq: self.cseq,
+            q_thousandths: contact.q_thousandths(),
+        }
+    }
+}
