@@ -1,1 +1,33 @@
-//! Placeholder.
+//! The shell: everything that waits.
+//!
+//! Sockets, clocks, threads, files, subprocesses and HTTP live here, and nothing that decides.
+//! The [`node::Node`] decides; the control thread feeds it and does what it asks for.
+//!
+//! | thread | what runs there |
+//! |---|---|
+//! | control | the node, signalling sockets ([`control`]) |
+//! | media × N | a `media::Worker` each, its RTP sockets, one 20 ms clock ([`media_thread`]) |
+//! | plugin × N | guests, a slice at a time, fair over tenants ([`plugin_pool`]) |
+//! | ticker | ends the slices of guests |
+//! | recorder | recording files ([`recorder`]) |
+//! | tokio × 2 | the store, HTTP, speech synthesis |
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod mailbox;
+pub mod metrics;
+pub mod net;
+
+mod call_command;
+mod control;
+mod http;
+mod media_thread;
+mod plugin_command;
+mod plugin_dir;
+mod plugin_pool;
+mod recorder;
+mod serve;
+mod speech;
+mod store_task;
+mod telemetry;

@@ -1,0 +1,4 @@
+//! Sockets: datagrams in batches, and streams.
+
+pub mod batch;
+pub mod stream;

@@ -1,0 +1,361 @@
+//! `jackfield serve`: starts everything, keeps the configuration fresh, drains, stops.
+
+// Threads, waits and signals are what this file is for.
+#![allow(clippy::disallowed_methods)]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use engine::WorkerId;
+use media::Capabilities;
+use node::Node;
+use notify::{RecursiveMode, Watcher};
+use plugin::{CacheKey, Host, HostConfig, Registry};
+use store::Store;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use vocab::Rng;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::control::{Desk, Handle, Hands, Message, Status};
+use crate::media_thread::{self, Ports};
+use crate::metrics::Metrics;
+use crate::plugin_dir::{PluginDir, write_private};
+use crate::plugin_pool::PluginPool;
+use crate::recorder::{self, Recorder};
+use crate::speech::Speaker;
+use crate::{http, store_task, telemetry};
+
+/// Longest drain: calls that go on after it are cut.
+const DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// How often a drain reports.
+const DRAIN_STEP: Duration = Duration::from_secs(1);
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// In one line, with what to do.
+pub fn run(file: &Path) -> anyhow::Result<ExitCode> {
+    let config = Config::load(file)?;
+    telemetry::init(&config.log)?;
+    raise_file_limit(&config);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("tokio")
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    let code = runtime.block_on(serve(config))?;
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    Ok(code)
+}
+
+async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    let clock = Clock::start();
+    let mut rng = Rng::new(entropy()?);
+    let stop = Arc::new(AtomicBool::new(false));
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("making the data folder {}", config.data_dir.display()))?;
+
+    let desk = Desk::bind(config.sip.udp, config.sip.tcp)?;
+    let listener = tokio::net::TcpListener::bind(config.http.bind).await.with_context(|| {
+        format!(
+            "cannot listen on http {}: stop the program that uses this port, or set another \
+             address under [http]",
+            config.http.bind
+        )
+    })?;
+    let control = desk.handle();
+    let ports = Ports::bind(config.media.bind, config.media.advertise, &config.media.rtp_ports);
+    anyhow::ensure!(
+        ports.len() > 0,
+        "none of the RTP ports {}-{} is free: set another range under [media]",
+        config.media.rtp_ports.start(),
+        config.media.rtp_ports.end()
+    );
+    let ports_total = ports.len();
+
+    let recordings = config.data_dir.join("recordings");
+    let store = open_store(&config, clock, &recordings).await?;
+    let (stop_store, stopped) = tokio::sync::oneshot::channel();
+    let (writer, store_task) = store_task::start(store.clone(), clock, control.clone(), stopped);
+    let (recorder, recorder_thread) =
+        Recorder::start(recordings.clone()).context("making the recordings' folder")?;
+    let metrics = Arc::new(Metrics::default());
+    let status = Arc::new(Status::default());
+
+    let host = Host::new(HostConfig {
+        runs_max: config.plugins.runs_max,
+        ..HostConfig::new(cache_key(&config.data_dir)?)
+    })?;
+    let pool = PluginPool::new();
+    let mut threads =
+        pool.start_threads(config.plugins.threads, clock, host.clone(), &control, stop.clone())?;
+
+    let mut mailboxes = Vec::new();
+    let mut addresses = Vec::new();
+    for (index, ports) in ports.split(config.media.threads).into_iter().enumerate() {
+        let worker = WorkerId(u16::try_from(index).context("too many media threads")?);
+        addresses.push((worker, ports.addresses()));
+        let mailbox = media_thread::mailbox();
+        let setup = media_thread::Setup {
+            clock,
+            worker,
+            config: media::Config {
+                inactive_after: config.media.inactive_after,
+                ..media::Config::default()
+            },
+            ports,
+            rng: rng.fork(),
+            control: control.clone(),
+            recorder: recorder.clone(),
+            metrics: Arc::clone(&metrics),
+            stop: Arc::clone(&stop),
+        };
+        threads.push(media_thread::start(setup, mailbox.clone())?);
+        mailboxes.push(mailbox);
+    }
+
+    let mut node = Node::new(engine_config(&config, &mut rng), Registry::new(), rng.fork());
+    let now = clock.now();
+    for (worker, ports) in addresses {
+        node.handle(now, node::Input::Ports { worker, ports });
+        assert!(node.poll().is_none(), "ports ask for nothing");
+    }
+    let speaker = Speaker::new(
+        config.speech.enabled.then(|| config.speech.command.clone()),
+        control.clone(),
+        tokio::runtime::Handle::current(),
+    );
+    let hands = Hands {
+        media: mailboxes,
+        pool: pool.clone(),
+        writer,
+        speaker,
+        metrics: Arc::clone(&metrics),
+        status: Arc::clone(&status),
+    };
+    let control_thread = desk.start(clock, node, hands)?;
+    control.send(Message::Configure(Arc::clone(&config.node)));
+
+    let mut plugins = PluginDir::new(
+        config.plugins.dir.clone(),
+        config.data_dir.join("plugin-cache"),
+        host,
+        control.clone(),
+    )
+    .with_context(|| format!("making the plugins' folder {}", config.plugins.dir.display()))?;
+    let plugins = tokio::task::spawn_blocking(move || {
+        plugins.load_all();
+        plugins
+    })
+    .await?;
+    threads.push(plugins.watch(Arc::clone(&stop))?);
+
+    let app = http::App {
+        store: store.clone(),
+        metrics,
+        control: control.clone(),
+        token: config.http.token.clone(),
+        recordings,
+        status: Arc::clone(&status),
+    };
+    let router = http::router(app);
+    let web = tokio::spawn(async move { axum::serve(listener, router).await });
+    status.ready.store(true, Ordering::Release);
+    tracing::info!(
+        sip.udp = %config.sip.udp, sip.tcp = %config.sip.tcp, http = %config.http.bind,
+        rtp_ports = ports_total, "serving"
+    );
+
+    let code = wait(config, &control, &status).await?;
+
+    control.send(Message::Stop);
+    join(control_thread).await;
+    stop.store(true, Ordering::Release);
+    pool.shut_down();
+    for thread in threads {
+        join(thread).await;
+    }
+    recorder.stop();
+    join(recorder_thread).await;
+    // Everything the node has said is with the store now: let it finish writing.
+    drop(stop_store.send(()));
+    store_task.await?;
+    web.abort();
+    drop(web.await);
+    store.close().await?;
+    tracing::info!("stopped");
+    Ok(code)
+}
+
+/// Until a signal says stop; meanwhile a changed configuration is applied.
+async fn wait(config: Config, control: &Handle, status: &Status) -> anyhow::Result<ExitCode> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    let mut hup = signal(SignalKind::hangup())?;
+    let (changes, mut changed) = mpsc::channel(1);
+    let _watcher = watch(&config, changes);
+    let mut config = config;
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => config = reload(config, control).await,
+            Some(()) = changed.recv() => {
+                // An editor writes in several steps.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                while changed.try_recv().is_ok() {}
+                config = reload(config, control).await;
+            }
+        }
+    }
+    control.send(Message::Drain);
+    status.draining.store(true, Ordering::Release);
+    let mut waited = Duration::ZERO;
+    loop {
+        let live = control.query(|node| node.counts().calls).await.unwrap_or(0);
+        if live == 0 {
+            tracing::info!("drained: no call is up");
+            return Ok(ExitCode::SUCCESS);
+        }
+        if waited >= DRAIN_MAX {
+            tracing::warn!(calls = live, "the drain took too long: the calls that are left are cut");
+            return Ok(ExitCode::SUCCESS);
+        }
+        tracing::info!(
+            calls = live,
+            seconds_left = (DRAIN_MAX - waited).as_secs(),
+            "draining: waiting for calls to end; stop again to cut them"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(DRAIN_STEP) => waited += DRAIN_STEP,
+            _ = term.recv() => return Ok(ExitCode::SUCCESS),
+            _ = int.recv() => return Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+/// Watches the folder of the configuration file: editors replace the file, they do not write it.
+fn watch(config: &Config, changes: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
+    let folder = config.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).to_owned();
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let ours = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "toml");
+        if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(ours)) {
+            drop(changes.try_send(()));
+        }
+    });
+    let watched = watcher.and_then(|mut watcher| {
+        watcher.watch(&folder, RecursiveMode::NonRecursive)?;
+        Ok(watcher)
+    });
+    match watched {
+        Ok(watcher) => Some(watcher),
+        Err(error) => {
+            tracing::warn!(%error, "configuration changes are seen on SIGHUP only");
+            None
+        }
+    }
+}
+
+/// Reads the configuration again; what is wrong with it is said, and the old one stays.
+async fn reload(old: Config, control: &Handle) -> Config {
+    let file = old.file.clone();
+    let loaded = tokio::task::spawn_blocking(move || Config::load(&file)).await;
+    match loaded {
+        Ok(Ok(new)) => {
+            let restart = old.restart_needed(&new);
+            if !restart.is_empty() {
+                tracing::warn!(sections = ?restart, "these changes take effect at the next start");
+            }
+            control.send(Message::Configure(Arc::clone(&new.node)));
+            tracing::info!("configuration applied; live calls keep theirs");
+            Config { node: new.node, ..old }
+        }
+        Ok(Err(error)) => {
+            tracing::error!(%error, "configuration refused; the old one stays");
+            old
+        }
+        Err(error) => {
+            tracing::error!(%error, "configuration could not be read; the old one stays");
+            old
+        }
+    }
+}
+
+async fn open_store(config: &Config, clock: Clock, recordings: &Path) -> anyhow::Result<Store> {
+    let path = config.data_dir.join("jackfield.db");
+    let (store, closed) = store_task::open(path, clock).await?;
+    for call in closed {
+        let id = vocab::RecordingId { call, n: 0 };
+        if let Err(error) = recorder::repair(recordings, id) {
+            tracing::warn!(%error, recording = %id, "an interrupted recording was not mended");
+        }
+    }
+    Ok(store)
+}
+
+fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
+    let mut nonce_key = [0; 32];
+    rng.fill(&mut nonce_key);
+    let at = |port| std::net::SocketAddr::new(config.sip.advertise, port);
+    let mut sip = sip::Config::new(at(config.sip.udp.port()), at(config.sip.tcp.port()), nonce_key);
+    sip.realm.clone_from(&config.sip.realm);
+    engine::Config { sip, capabilities: Capabilities::default(), credentials: None }
+}
+
+/// The key that signs compiled plugins: made once, kept beside the data.
+fn cache_key(data_dir: &Path) -> anyhow::Result<CacheKey> {
+    let path = data_dir.join("plugin-cache.key");
+    if let Ok(bytes) = std::fs::read(&path)
+        && let Ok(key) = <[u8; 32]>::try_from(bytes)
+    {
+        return Ok(CacheKey::new(key));
+    }
+    let key = entropy()?;
+    write_private(&path, &key).with_context(|| format!("writing {}", path.display()))?;
+    Ok(CacheKey::new(key))
+}
+
+fn entropy() -> anyhow::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(seed)
+}
+
+/// Two sockets a call, and some for everything else.
+fn raise_file_limit(config: &Config) {
+    let range = &config.media.rtp_ports;
+    let wanted = u64::from(range.end() - range.start()) + 4_096 + 1_024;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls are given a live `rlimit` of this frame.
+    #[allow(unsafe_code)]
+    let raised = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 && {
+            limit.rlim_cur = limit.rlim_cur.max(wanted.min(limit.rlim_max));
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == 0
+        }
+    };
+    if !raised || limit.rlim_cur < wanted {
+        tracing::warn!(
+            limit = limit.rlim_cur, wanted,
+            "too few open files are allowed for all RTP ports: raise the hard limit (ulimit -Hn)"
+        );
+    }
+}
+
+async fn join(thread: JoinHandle<()>) {
+    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    if !matches!(joined, Ok(Ok(()))) {
+        tracing::error!("a thread ended by a panic: this is a bug");
+    }
+}
