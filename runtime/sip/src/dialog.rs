@@ -200,7 +200,10 @@ impl Dialog {
         state: State,
     ) -> Result<Self, HeaderError> {
         let headers = &request.headers;
-        let peer = Peer::read(headers, headers.all(&HeaderName::RecordRoute))?;
+        let peer = Peer {
+            target: target(headers)?,
+            routes: taken_routes(headers.all(&HeaderName::RecordRoute))?,
+        };
         let missing = || HeaderError::Missing(HeaderName::From);
         let from = headers.first(&HeaderName::From).ok_or_else(missing)?;
         let to = headers.first(&HeaderName::To).ok_or_else(missing)?;
@@ -250,11 +253,17 @@ impl Dialog {
 
     /// The dialog that a 2xx to our INVITE makes (§12.1.2); everything needed is in the response.
     ///
+    /// A 2xx without a usable `Contact` breaks §12.1.1, but its sender waits for an ACK all the
+    /// same: it is sent back to where the 2xx came from.
+    ///
     /// # Errors
     /// What is missing or bad in the response.
     pub(crate) fn accepted(headers: &Headers, seen: Hop) -> Result<Self, HeaderError> {
         let routes: Vec<&str> = headers.all(&HeaderName::RecordRoute).collect();
-        let peer = Peer::read(headers, routes.into_iter().rev())?;
+        let peer = Peer {
+            target: target(headers).unwrap_or_else(|_| format!("sip:{}", seen.remote).into()),
+            routes: taken_routes(routes.into_iter().rev())?,
+        };
         let missing = || HeaderError::Missing(HeaderName::To);
         let from = headers.first(&HeaderName::From).ok_or_else(missing)?;
         let to = headers.first(&HeaderName::To).ok_or_else(missing)?;
@@ -415,29 +424,21 @@ struct Peer {
     routes: Vec<Box<str>>,
 }
 
-impl Peer {
-    fn read<'a>(
-        headers: &Headers,
-        routes: impl Iterator<Item = &'a str>,
-    ) -> Result<Self, HeaderError> {
-        let target = headers.contact()?.uri.to_string().into();
-        let bad = |why| HeaderError::Invalid {
-            header: HeaderName::RecordRoute,
-            why,
-        };
-        let mut taken: Vec<Box<str>> = Vec::new();
-        for route in routes {
-            if taken.len() == ROUTES_MAX {
-                return Err(bad(SyntaxError("too many routes")));
-            }
-            NameAddr::parse(route).map_err(bad)?;
-            taken.push(route.into());
+fn target(headers: &Headers) -> Result<Box<str>, HeaderError> {
+    Ok(headers.contact()?.uri.to_string().into())
+}
+
+fn taken_routes<'a>(routes: impl Iterator<Item = &'a str>) -> Result<Vec<Box<str>>, HeaderError> {
+    let bad = |why| HeaderError::Invalid { header: HeaderName::RecordRoute, why };
+    let mut taken: Vec<Box<str>> = Vec::new();
+    for route in routes {
+        if taken.len() == ROUTES_MAX {
+            return Err(bad(SyntaxError("too many routes")));
         }
-        Ok(Self {
-            target,
-            routes: taken,
-        })
+        NameAddr::parse(route).map_err(bad)?;
+        taken.push(route.into());
     }
+    Ok(taken)
 }
 
 /// A request of ours about to be written; see [`Dialog::draft`].
