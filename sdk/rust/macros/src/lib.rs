@@ -13,7 +13,7 @@ use proc_macro::{Delimiter, TokenStream, TokenTree};
 /// `jackfield:manifest`.
 ///
 /// `needs` names the capabilities the plugin asks for; an operator grants them, or does not:
-/// `dial`, `record`, `enqueue`, `kv`, `http`.
+/// `dial`, `record`, `kv`, `http`.
 ///
 /// ```ignore
 /// #[jackfield::ivr(needs = ["dial", "record"])]
