@@ -311,6 +311,8 @@ impl Start {
             blame(400, "white space after the version")
         } else if uri.is_empty() || uri.contains([' ', '\t']) {
             blame(400, "white space in the request line")
+        } else if uri.contains(char::is_control) {
+            blame(400, "control character in the request line")
         } else {
             None
         };

@@ -33,7 +33,7 @@ impl Message {
 impl Request {
     /// The first line as on the wire. The URI is private: for eyes, not for logs.
     pub fn first_line(&self) -> String {
-        format!("{} {} SIP/2.0", self.method, self.uri)
+        one_line(format!("{} {} SIP/2.0", self.method, self.uri))
     }
 
     /// Its line in a ladder: the method, and what the body is, such as `INVITE (application/sdp)`.
@@ -58,7 +58,7 @@ impl Request {
 impl Response {
     /// The first line as on the wire.
     pub fn first_line(&self) -> String {
-        format!("SIP/2.0 {} {}", self.status, self.reason)
+        one_line(format!("SIP/2.0 {} {}", self.status, self.reason))
     }
 
     /// Its line in a ladder: status, reason and the method it answers, such as
@@ -69,15 +69,26 @@ impl Response {
             .into_iter()
             .chain(content(&self.headers, &self.body))
             .collect();
+        let line = one_line(format!("{} {}", self.status, self.reason));
         if parts.is_empty() {
-            return format!("{} {}", self.status, self.reason);
+            line
+        } else {
+            format!("{line} ({})", parts.join(", "))
         }
-        format!("{} {} ({})", self.status, self.reason, parts.join(", "))
     }
 
     /// The response as text for logs; see [`Request::masked`].
     pub fn masked(&self) -> String {
         masked(self.first_line(), &self.headers, self.body.len())
+    }
+}
+
+/// What a peer wrote cannot start a new line in a log.
+fn one_line(text: String) -> String {
+    if text.contains(char::is_control) {
+        text.replace(char::is_control, " ")
+    } else {
+        text
     }
 }
 
@@ -93,7 +104,10 @@ fn content(headers: &Headers, body: &[u8]) -> Option<String> {
 
 fn masked(first_line: String, headers: &Headers, body_bytes: usize) -> String {
     let mut text = first_line;
-    for (name, value) in headers.iter() {
+    for (name, value) in headers
+        .iter()
+        .filter(|(name, _)| **name != HeaderName::ContentLength)
+    {
         let value = if is_plain(name) { value } else { "[private]" };
         write!(text, "\n{name}: {value}").expect("a string takes any text");
     }

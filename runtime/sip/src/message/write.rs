@@ -38,7 +38,7 @@ impl Response {
         );
         out.push(b' ');
         out.extend(self.reason.bytes().map(|byte| match byte {
-            b'\r' | b'\n' | 0 => b' ',
+            b'\r' | b'\n' => b' ',
             _ => byte,
         }));
         out.extend_from_slice(b"\r\n");
