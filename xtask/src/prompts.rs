@@ -33,8 +33,8 @@ const FOLDER: &str = "examples/demo/prompts";
 
 /// A language, the espeak-ng voice that speaks it, and its pace in words a minute.
 ///
-/// Mandarin is `cmn-latn-pinyin`: the plain `cmn` voice of version 1.51 reads Chinese characters
-/// as English letters. It also skips Arabic digits, so Chinese texts write numbers in characters.
+/// Mandarin is `cmn-latn-pinyin`: the plain `cmn` voice of version 1.51 turns Chinese characters
+/// into pinyin and reads that as English.
 const VOICES: [(&str, &str, u32); 2] = [("zh-CN", "cmn-latn-pinyin", 200), ("en", "en-us", 175)];
 
 /// The folder of what is the same in every language.

@@ -31,6 +31,11 @@
 //! has gone, so `?` on every step is right. Any other error that a flow returns is a fault, and
 //! the caller hears the route's fallback.
 
+/// The tutorial's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 // The macro names this crate by its outside name, also in the tests below.
 extern crate self as jackfield;
 
