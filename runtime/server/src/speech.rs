@@ -126,7 +126,8 @@ impl Kept {
 /// The synthesiser's name for a voice or language tag.
 fn voice_name(voice: &str) -> &str {
     match voice {
-        "zh-CN" | "zh" | "zh-Hans" => "cmn",
+        // Plain `cmn` of version 1.51 turns characters into pinyin and reads that as English.
+        "zh-CN" | "zh" | "zh-Hans" => "cmn-latn-pinyin",
         "en" => "en-us",
         other => other,
     }
