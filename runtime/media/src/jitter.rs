@@ -12,10 +12,11 @@
 //! of the last two to four seconds steers (the very lowest may be one stray packet):
 //!
 //! - below zero, the position is held back by as much, and the delay grows;
-//! - above 10 ms, the position moves ahead until 5 ms are left, and the delay shrinks.
+//! - above 30 ms, the position moves ahead until 15 ms are left, and the delay shrinks.
 //!
-//! In silence the position simply moves. In speech up to 10 ms are repeated or left out where the
-//! wave resembles itself, with a crossfade. This one rule also follows a sender whose clock runs
+//! While nothing comes the position simply moves. In audio up to 10 ms at a time are repeated or
+//! left out where the wave resembles itself, with a crossfade; left out only in silence, unless a
+//! second passes without any. This one rule also follows a sender whose clock runs
 //! fast or slow: its packets' spare grows or falls slowly.
 
 use crate::limits::{PLAYOUT_DEPTH_MAX, PLAYOUT_SAMPLES};
@@ -31,21 +32,24 @@ pub type Frame = [i16; FRAME];
 const FRAME_I32: i32 = FRAME as i32;
 const WORDS: usize = PLAYOUT_SAMPLES / 64;
 
-/// Delay of the first packet: 40 ms, two packets of the usual length.
-const START_DEPTH: u32 = 320;
+/// Delay of the first packet: 30 ms, so that a good network leaves it as it is.
+const START_DEPTH: u32 = 240;
 
 /// Samples a packet should come before the tick that needs it: 10 ms.
 const SAFETY: u32 = 80;
 
 /// Spare above which the delay shrinks, and where it shrinks to.
-const SPARE_HIGH: i32 = 80;
-const SPARE_TARGET: i32 = 40;
+const SPARE_HIGH: i32 = 240;
+const SPARE_TARGET: i32 = 120;
 
 /// Ticks of one half of the observed time: 2 s.
 const WINDOW_TICKS: u32 = 100;
 
 /// Packets that must have been seen in that time before the delay may shrink.
 const WINDOW_PACKETS: u32 = 20;
+
+/// Ticks to wait for silence before speech is cut: 1 s.
+const CUT_WAIT_TICKS: u32 = 50;
 
 /// Ticks between two cuts into speech, so that it is sped up by 10 % at most.
 const CUT_PAUSE_TICKS: u32 = 5;
@@ -242,11 +246,15 @@ impl Playout {
     /// Decides at the end of a window how much the delay is to shrink.
     fn steer(&mut self) {
         if let Some(spare) = self.window.tick() {
+            let before = self.excess;
             self.excess = if spare > SPARE_HIGH {
                 spare - SPARE_TARGET
             } else {
                 0
             };
+            if before == 0 {
+                self.cut_pause = CUT_WAIT_TICKS;
+            }
         }
         self.cut_pause = self.cut_pause.saturating_sub(1);
     }
@@ -265,14 +273,14 @@ impl Playout {
         if deficit > 0 {
             self.excess = 0;
         }
-        let consumed = if deficit >= PIECE_MIN as i32 && self.has(at.next, FRAME) {
-            self.pull_longer(codec, at.next, out)
-        } else if self.excess >= PIECE_MIN as i32
-            && self.cut_pause == 0
-            && self.has(at.next, FRAME + PIECE_MAX)
-        {
+        let cut = if deficit >= PIECE_MIN as i32 && self.has(at.next, FRAME) {
+            Some(self.pull_longer(codec, at.next, out))
+        } else if self.excess >= PIECE_MIN as i32 && self.has(at.next, FRAME + PIECE_MAX) {
             self.pull_shorter(codec, at.next, out)
         } else {
+            None
+        };
+        let Some(consumed) = cut else {
             self.read(codec, at, out);
             self.clear(at.next, FRAME);
             return FRAME as u32;
@@ -293,17 +301,23 @@ impl Playout {
         FRAME - piece
     }
 
-    /// Plays a frame from which a piece is left out; tells how many samples it took.
-    fn pull_shorter(&mut self, codec: Codec, next: u32, out: &mut Frame) -> usize {
+    /// Plays a frame from which a piece is left out, if it is silent or its turn has come; tells
+    /// how many samples it took.
+    fn pull_shorter(&mut self, codec: Codec, next: u32, out: &mut Frame) -> Option<usize> {
         let mut wide = [0; FRAME + PIECE_MAX];
         self.decode(codec, next, &mut wide);
+        let quiet = wide.iter().all(|sample| sample.unsigned_abs() < QUIET_PEAK);
+        if !quiet {
+            if self.cut_pause > 0 {
+                return None;
+            }
+            self.cut_pause = CUT_PAUSE_TICKS;
+        }
         let most = usize::try_from(self.excess).expect("the caller checked that it is positive");
         let piece = alike(&wide, most.min(PIECE_MAX));
         drop_piece(&wide, piece, out);
         self.excess -= piece as i32;
-        let quiet = wide.iter().all(|sample| sample.unsigned_abs() < QUIET_PEAK);
-        self.cut_pause = if quiet { 0 } else { CUT_PAUSE_TICKS };
-        FRAME + piece
+        Some(FRAME + piece)
     }
 
     /// Whether the next samples have all come.

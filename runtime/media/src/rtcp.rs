@@ -365,7 +365,7 @@ fn put(packet: &mut [u8], at: usize, value: u32) {
 pub fn ntp(wall: Wall) -> u64 {
     let seconds = wall.seconds().wrapping_add(NTP_UNIX_S).cast_unsigned();
     let micros = wall.0.rem_euclid(1_000_000).cast_unsigned();
-    seconds << 32 | (micros << 32) / 1_000_000
+    (seconds << 32) | ((micros << 32) / 1_000_000)
 }
 
 /// The middle 32 bits of an NTP time: 16.16 bits of seconds (RFC 3550 §4).
@@ -388,7 +388,7 @@ pub fn round_trip(block: &Block, arrival: u64) -> Option<Duration> {
     let units = ntp_middle(arrival)
         .wrapping_sub(block.last_report)
         .wrapping_sub(block.since_report);
-    (units < 60 << 16).then(|| Duration::from_micros(u64::from(units) * 1_000_000 >> 16))
+    (units < 60 << 16).then(|| Duration::from_micros((u64::from(units) * 1_000_000) >> 16))
 }
 
 /// Time until the next report: 5 s on average, spread evenly over 2.5 to 7.5 s, so that calls that
@@ -455,7 +455,11 @@ mod tests {
                     assert!(!sender);
                     blocks.collect()
                 }
-                other => panic!("{other:?} is no report of ours"),
+                Rtcp::Sender { .. }
+                | Rtcp::Receiver { .. }
+                | Rtcp::Description { .. }
+                | Rtcp::Goodbye { .. }
+                | Rtcp::Other { .. } => panic!("{:?} is no report of ours", packets[0]),
             };
             assert_eq!(blocks, if block { vec![BLOCK] } else { vec![] });
             assert_eq!(

@@ -1,0 +1,150 @@
+//! Calls and messages on record.
+
+use std::time::Duration;
+
+use media::compare::similarity;
+use media::{Codec, Command, Event};
+use vocab::call::RecordEnd;
+use vocab::{CallId, RecordingId};
+
+use crate::world::{Link, ONE, TWO, World, params_to, phone, recording, speech};
+
+const MESSAGE: RecordingId = RecordingId {
+    call: CallId(1),
+    n: 1,
+};
+
+fn recorded(world: &World) -> Vec<(RecordingId, RecordEnd, Duration)> {
+    world
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Recorded {
+                recording,
+                end,
+                length,
+                ..
+            } => Some((*recording, *end, *length)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn both_channels_are_aligned_and_without_gaps() {
+    let mut world = World::call(
+        1,
+        Link {
+            delay_ms: 5,
+            ..Link::default()
+        },
+        Codec::Pcmu,
+    );
+    let (question, answer) = (speech(1, 3_000), speech(2, 3_000));
+    world.run_ms(3_000);
+    world.play(0, ONE, 1, &question);
+    world.run_ms(3_500);
+    world.play(1, TWO, 2, &answer);
+    world.run_ms(3_500);
+    world.close(0, ONE);
+    world.close(1, TWO);
+    for (session, first, second) in [(ONE, 1, 0), (TWO, 0, 1)] {
+        let record = &world.recordings[&recording(session)];
+        assert_eq!(record.channels, 2);
+        assert_eq!(record.samples.len(), 2 * 8 * 10_000, "as long as the call");
+        let asked = similarity(&question, &record.channel(first), 30_000);
+        let answered = similarity(&answer, &record.channel(second), 60_000);
+        assert!(
+            asked.score > 0.95 && answered.score > 0.95,
+            "{asked:?} {answered:?}"
+        );
+        // 3.5 s lay between the two; each end adds at most its delay of the other.
+        let between = answered.lag - asked.lag;
+        assert!(between.abs_diff(28_000) < 800, "{session}: {between}");
+    }
+    assert!(recorded(&world).is_empty(), "only messages are reported");
+    world.assert_empty();
+}
+
+#[test]
+fn a_message_ends_with_silence_and_is_handed_over_before_it_is_reported() {
+    let mut world = World::call(
+        1,
+        Link {
+            delay_ms: 5,
+            ..Link::default()
+        },
+        Codec::Pcma,
+    );
+    world.run_ms(500);
+    let words = speech(9, 4_000);
+    world.play(1, TWO, 1, &words);
+    let (max, silence) = (Duration::from_secs(60), Duration::from_secs(2));
+    world.command(
+        0,
+        Command::RecordMessage {
+            session: ONE,
+            recording: MESSAGE,
+            max,
+            silence,
+        },
+    );
+    world.run_ms(5_000);
+    assert!(recorded(&world).is_empty());
+    world.run_ms(3_000);
+    let [(MESSAGE, RecordEnd::Silence, length)] = recorded(&world)[..] else {
+        panic!("{:?}", recorded(&world));
+    };
+    let record = &world.recordings[&MESSAGE];
+    assert!(record.ended);
+    assert_eq!(record.channels, 1);
+    assert_eq!(record.samples.len() as u128 * 125, length.as_micros());
+    assert!((5_700..6_300).contains(&length.as_millis()), "{length:?}");
+    assert!(similarity(&words, &record.samples, 2_000).score > 0.95);
+}
+
+#[test]
+fn a_message_ends_by_time_key_and_hangup() {
+    let mut world = World::new(1, 1);
+    world.open(0, ONE, params_to(phone(1)));
+    let max = Duration::from_millis(1_230);
+    let silence = Duration::ZERO;
+    let record = |n| Command::RecordMessage {
+        session: ONE,
+        recording: RecordingId { n, ..MESSAGE },
+        max,
+        silence,
+    };
+    world.command(0, record(1));
+    world.run_ms(2_000);
+    world.command(0, record(2));
+    world.run_ms(500);
+    for _ in 0..2 {
+        let recording = RecordingId { n: 2, ..MESSAGE };
+        let end = RecordEnd::Terminator;
+        world.command(
+            0,
+            Command::StopRecording {
+                session: ONE,
+                recording,
+                end,
+            },
+        );
+    }
+    world.command(0, record(3));
+    world.run_ms(500);
+    world.close(0, ONE);
+    let ends: Vec<_> = recorded(&world)
+        .iter()
+        .map(|(id, end, length)| (id.n, *end, length.as_millis()))
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            (1, RecordEnd::MaxTime, 1_230),
+            (2, RecordEnd::Terminator, 500),
+            (3, RecordEnd::Hangup, 500),
+        ]
+    );
+    world.assert_empty();
+}
