@@ -5,7 +5,7 @@ use std::fmt;
 use super::scan;
 
 macro_rules! header_names {
-    ($( $(#[$doc:meta])* $variant:ident = $name:literal, $lower:literal $(| $compact:literal)? ; )*) => {
+    ($( $(#[$doc:meta])* $variant:ident = $name:literal $(, $compact:literal)? ; )*) => {
         /// A header's name. Compared without regard to case; the compact form of a name is the
         /// same name (RFC 3261 §7.3.1, §7.3.3).
         #[derive(Clone, Debug)]
@@ -13,6 +13,12 @@ macro_rules! header_names {
             $( $(#[$doc])* $variant, )*
             /// Any other token, in the spelling it was given.
             Other(Box<str>),
+        }
+
+        /// The [`Key`] of each known name.
+        #[allow(non_upper_case_globals)]
+        mod keys {
+            $( pub(super) const $variant: super::Key = super::key($name.as_bytes()); )*
         }
 
         impl HeaderName {
@@ -24,132 +30,150 @@ macro_rules! header_names {
                 }
             }
 
-            fn known(lower: &[u8]) -> Option<Self> {
-                Some(match lower {
-                    $( $lower $(| $compact)? => Self::$variant, )*
+            fn known(text: &str) -> Option<Self> {
+                if let &[byte] = text.as_bytes() {
+                    return match byte.to_ascii_lowercase() {
+                        $( $( $compact => Some(Self::$variant), )? )*
+                        _ => None,
+                    };
+                }
+                let name = match key(text.as_bytes()) {
+                    $( keys::$variant => Self::$variant, )*
                     _ => return None,
-                })
+                };
+                name.as_str().eq_ignore_ascii_case(text).then_some(name)
             }
         }
     };
 }
 
-header_names! {
-    /// RFC 3261 §20.1.
-    Accept = "Accept", b"accept";
-    /// RFC 3261 §20.2.
-    AcceptEncoding = "Accept-Encoding", b"accept-encoding";
-    /// RFC 3261 §20.5.
-    Allow = "Allow", b"allow";
-    /// RFC 6665.
-    AllowEvents = "Allow-Events", b"allow-events" | b"u";
-    /// RFC 3261 §20.7.
-    Authorization = "Authorization", b"authorization";
-    /// RFC 3261 §20.8.
-    CallId = "Call-ID", b"call-id" | b"i";
-    /// RFC 3261 §20.9.
-    CallInfo = "Call-Info", b"call-info";
-    /// RFC 3261 §20.10.
-    Contact = "Contact", b"contact" | b"m";
-    /// RFC 3261 §20.11.
-    ContentDisposition = "Content-Disposition", b"content-disposition";
-    /// RFC 3261 §20.12.
-    ContentEncoding = "Content-Encoding", b"content-encoding" | b"e";
-    /// RFC 3261 §20.14.
-    ContentLength = "Content-Length", b"content-length" | b"l";
-    /// RFC 3261 §20.15.
-    ContentType = "Content-Type", b"content-type" | b"c";
-    /// RFC 3261 §20.16.
-    CSeq = "CSeq", b"cseq";
-    /// RFC 3261 §20.17.
-    Date = "Date", b"date";
-    /// RFC 5806.
-    Diversion = "Diversion", b"diversion";
-    /// RFC 3261 §20.19.
-    Expires = "Expires", b"expires";
-    /// RFC 3261 §20.20.
-    From = "From", b"from" | b"f";
-    /// RFC 3261 §20.22.
-    MaxForwards = "Max-Forwards", b"max-forwards";
-    /// RFC 3261 §20.23.
-    MinExpires = "Min-Expires", b"min-expires";
-    /// RFC 4028 §5.
-    MinSe = "Min-SE", b"min-se";
-    /// RFC 3325 §9.1.
-    PAssertedIdentity = "P-Asserted-Identity", b"p-asserted-identity";
-    /// RFC 3327.
-    Path = "Path", b"path";
-    /// RFC 3325 §9.2.
-    PPreferredIdentity = "P-Preferred-Identity", b"p-preferred-identity";
-    /// RFC 3323 §4.2.
-    Privacy = "Privacy", b"privacy";
-    /// RFC 3261 §20.27.
-    ProxyAuthenticate = "Proxy-Authenticate", b"proxy-authenticate";
-    /// RFC 3261 §20.28.
-    ProxyAuthorization = "Proxy-Authorization", b"proxy-authorization";
-    /// RFC 3261 §20.29.
-    ProxyRequire = "Proxy-Require", b"proxy-require";
-    /// RFC 3262 §7.2.
-    RAck = "RAck", b"rack";
-    /// RFC 3326.
-    Reason = "Reason", b"reason";
-    /// RFC 3261 §20.30.
-    RecordRoute = "Record-Route", b"record-route";
-    /// RFC 3892.
-    ReferredBy = "Referred-By", b"referred-by" | b"b";
-    /// RFC 3515.
-    ReferTo = "Refer-To", b"refer-to" | b"r";
-    /// RFC 3891.
-    Replaces = "Replaces", b"replaces";
-    /// RFC 3261 §20.32.
-    Require = "Require", b"require";
-    /// RFC 3261 §20.33.
-    RetryAfter = "Retry-After", b"retry-after";
-    /// RFC 3261 §20.34.
-    Route = "Route", b"route";
-    /// RFC 3262 §7.1.
-    RSeq = "RSeq", b"rseq";
-    /// RFC 3261 §20.35.
-    Server = "Server", b"server";
-    /// RFC 3608.
-    ServiceRoute = "Service-Route", b"service-route";
-    /// RFC 4028 §4.
-    SessionExpires = "Session-Expires", b"session-expires" | b"x";
-    /// RFC 3261 §20.36.
-    Subject = "Subject", b"subject" | b"s";
-    /// RFC 3261 §20.37.
-    Supported = "Supported", b"supported" | b"k";
-    /// RFC 3261 §20.38.
-    Timestamp = "Timestamp", b"timestamp";
-    /// RFC 3261 §20.39.
-    To = "To", b"to" | b"t";
-    /// RFC 3261 §20.40.
-    Unsupported = "Unsupported", b"unsupported";
-    /// RFC 3261 §20.41.
-    UserAgent = "User-Agent", b"user-agent";
-    /// RFC 3261 §20.42.
-    Via = "Via", b"via" | b"v";
-    /// RFC 3261 §20.43.
-    Warning = "Warning", b"warning";
-    /// RFC 3261 §20.44.
-    WwwAuthenticate = "WWW-Authenticate", b"www-authenticate";
+/// Length and first eight bytes of a name, with which names are told apart at the cost of comparing
+/// two numbers. Letters of either case have the same key, and so have some other characters: a
+/// match is compared in full.
+type Key = (usize, u64);
+
+const fn key(name: &[u8]) -> Key {
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    let word = match name.first_chunk::<8>() {
+        Some(start) => u64::from_le_bytes(*start),
+        None => {
+            let mut start = [0; 8];
+            let mut at = 0;
+            while at < name.len() {
+                start[at] = name[at];
+                at += 1;
+            }
+            u64::from_le_bytes(start)
+        }
+    };
+    (name.len(), word | CASE)
 }
 
-/// Longest known name; a longer one is some other name.
-const KNOWN_BYTES_MAX: usize = 24;
+header_names! {
+    /// RFC 3261 §20.1.
+    Accept = "Accept";
+    /// RFC 3261 §20.2.
+    AcceptEncoding = "Accept-Encoding";
+    /// RFC 3261 §20.5.
+    Allow = "Allow";
+    /// RFC 6665.
+    AllowEvents = "Allow-Events", b'u';
+    /// RFC 3261 §20.7.
+    Authorization = "Authorization";
+    /// RFC 3261 §20.8.
+    CallId = "Call-ID", b'i';
+    /// RFC 3261 §20.9.
+    CallInfo = "Call-Info";
+    /// RFC 3261 §20.10.
+    Contact = "Contact", b'm';
+    /// RFC 3261 §20.11.
+    ContentDisposition = "Content-Disposition";
+    /// RFC 3261 §20.12.
+    ContentEncoding = "Content-Encoding", b'e';
+    /// RFC 3261 §20.14.
+    ContentLength = "Content-Length", b'l';
+    /// RFC 3261 §20.15.
+    ContentType = "Content-Type", b'c';
+    /// RFC 3261 §20.16.
+    CSeq = "CSeq";
+    /// RFC 3261 §20.17.
+    Date = "Date";
+    /// RFC 5806.
+    Diversion = "Diversion";
+    /// RFC 3261 §20.19.
+    Expires = "Expires";
+    /// RFC 3261 §20.20.
+    From = "From", b'f';
+    /// RFC 3261 §20.22.
+    MaxForwards = "Max-Forwards";
+    /// RFC 3261 §20.23.
+    MinExpires = "Min-Expires";
+    /// RFC 4028 §5.
+    MinSe = "Min-SE";
+    /// RFC 3325 §9.1.
+    PAssertedIdentity = "P-Asserted-Identity";
+    /// RFC 3327.
+    Path = "Path";
+    /// RFC 3325 §9.2.
+    PPreferredIdentity = "P-Preferred-Identity";
+    /// RFC 3323 §4.2.
+    Privacy = "Privacy";
+    /// RFC 3261 §20.27.
+    ProxyAuthenticate = "Proxy-Authenticate";
+    /// RFC 3261 §20.28.
+    ProxyAuthorization = "Proxy-Authorization";
+    /// RFC 3261 §20.29.
+    ProxyRequire = "Proxy-Require";
+    /// RFC 3262 §7.2.
+    RAck = "RAck";
+    /// RFC 3326.
+    Reason = "Reason";
+    /// RFC 3261 §20.30.
+    RecordRoute = "Record-Route";
+    /// RFC 3892.
+    ReferredBy = "Referred-By", b'b';
+    /// RFC 3515.
+    ReferTo = "Refer-To", b'r';
+    /// RFC 3891.
+    Replaces = "Replaces";
+    /// RFC 3261 §20.32.
+    Require = "Require";
+    /// RFC 3261 §20.33.
+    RetryAfter = "Retry-After";
+    /// RFC 3261 §20.34.
+    Route = "Route";
+    /// RFC 3262 §7.1.
+    RSeq = "RSeq";
+    /// RFC 3261 §20.35.
+    Server = "Server";
+    /// RFC 3608.
+    ServiceRoute = "Service-Route";
+    /// RFC 4028 §4.
+    SessionExpires = "Session-Expires", b'x';
+    /// RFC 3261 §20.36.
+    Subject = "Subject", b's';
+    /// RFC 3261 §20.37.
+    Supported = "Supported", b'k';
+    /// RFC 3261 §20.38.
+    Timestamp = "Timestamp";
+    /// RFC 3261 §20.39.
+    To = "To", b't';
+    /// RFC 3261 §20.40.
+    Unsupported = "Unsupported";
+    /// RFC 3261 §20.41.
+    UserAgent = "User-Agent";
+    /// RFC 3261 §20.42.
+    Via = "Via", b'v';
+    /// RFC 3261 §20.43.
+    Warning = "Warning";
+    /// RFC 3261 §20.44.
+    WwwAuthenticate = "WWW-Authenticate";
+}
 
 impl HeaderName {
     /// The header with this long or compact name; `None` if it is not a token (RFC 3261 §25.1).
     pub fn parse(text: &str) -> Option<Self> {
-        let mut lower = [0; KNOWN_BYTES_MAX];
-        if let Some(lower) = lower.get_mut(..text.len()) {
-            lower.copy_from_slice(text.as_bytes());
-            lower.make_ascii_lowercase();
-            if let Some(known) = Self::known(lower) {
-                return Some(known);
-            }
-        }
-        scan::is_token(text).then(|| Self::Other(text.into()))
+        Self::known(text).or_else(|| scan::is_token(text).then(|| Self::Other(text.into())))
     }
 
     /// Several fields of this name may be written as one, joined by commas, and mean the same

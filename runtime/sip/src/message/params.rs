@@ -8,7 +8,11 @@ use super::{SyntaxError, scan};
 ///
 /// Values are kept as written, quotes included, so that they are written back as they came.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Params(Vec<(String, Option<String>)>);
+pub struct Params(
+    /// As on the wire, each with its `;`, without white space around `;` and `=`. One text instead
+    /// of a list: most parameters are only looked at once or passed on.
+    String,
+);
 
 impl Params {
     /// No parameters.
@@ -18,10 +22,9 @@ impl Params {
 
     /// The raw value of the first parameter of this name: `Some(None)` for a name without value.
     pub fn find(&self, name: &str) -> Option<Option<&str>> {
-        self.0
-            .iter()
+        self.iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_deref())
+            .map(|(_, value)| value)
     }
 
     /// The raw value of the first parameter of this name that has one.
@@ -39,30 +42,53 @@ impl Params {
         self.find(name).is_some()
     }
 
-    /// Sets a parameter in its place, or appends it. The value must be a token or quoted string.
+    /// Sets a parameter in its place, or appends it. The value is a token or quoted string; of
+    /// anything else, what would end the parameter is left out.
     pub fn set(&mut self, name: &str, value: Option<&str>) {
-        let value = value.map(str::to_owned);
-        match self
-            .0
-            .iter_mut()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-        {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name.to_owned(), value)),
+        let value = value.map(|value| match scan::quoted(value) {
+            Some((_, "")) => value.to_owned(),
+            Some(_) | None => value.replace([';', ',', '"', '<', '>', ' ', '\r', '\n'], ""),
+        });
+        let mut changed = Self::new();
+        let mut done = false;
+        for (known, old) in self.iter() {
+            if !done && known.eq_ignore_ascii_case(name) {
+                done = true;
+                changed.append(known, value.as_deref());
+            } else {
+                changed.append(known, old);
+            }
         }
+        if !done {
+            changed.append(name, value.as_deref());
+        }
+        *self = changed;
     }
 
     /// Removes every parameter of this name.
     pub fn remove(&mut self, name: &str) {
-        self.0
-            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        let mut changed = Self::new();
+        for (known, value) in self
+            .iter()
+            .filter(|(known, _)| !known.eq_ignore_ascii_case(name))
+        {
+            changed.append(known, value);
+        }
+        *self = changed;
     }
 
     /// Names and raw values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_deref()))
+        let mut rest = self.0.as_str();
+        std::iter::from_fn(move || {
+            let after = rest.strip_prefix(';')?;
+            let (param, next) = after.split_at(param_end(after));
+            rest = next;
+            Some(match param.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (param, None),
+            })
+        })
     }
 
     /// There are none.
@@ -76,21 +102,20 @@ impl Params {
     /// # Errors
     /// A name that is no token, or a quoted value that never ends.
     pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
-        let mut params = Self::new();
+        let mut params = Self(String::with_capacity(text.len()));
         let mut rest = scan::trim(text);
         while !rest.is_empty() {
             let after = rest
                 .strip_prefix(';')
                 .ok_or(SyntaxError("junk before parameters"))?;
-            let end = scan::find_outside(after, b";").unwrap_or(after.len());
-            let (param, next) = after.split_at(end);
-            params.0.push(Self::param(scan::trim(param))?);
+            let (param, next) = after.split_at(param_end(after));
+            params.append_checked(scan::trim(param))?;
             rest = next;
         }
         Ok(params)
     }
 
-    fn param(text: &str) -> Result<(String, Option<String>), SyntaxError> {
+    fn append_checked(&mut self, text: &str) -> Result<(), SyntaxError> {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (scan::trim(name), Some(scan::trim(value))),
             None => (text, None),
@@ -105,6 +130,8 @@ impl Params {
                 None => return Err(SyntaxError("unterminated quoted string")),
             },
             Some(value) => {
+                // `gen-value` is a token, a quoted string or a host, with IPv6 in brackets or,
+                // in `received`, without.
                 let host =
                     |byte: u8| scan::is_token_byte(byte) || matches!(byte, b'[' | b']' | b':');
                 if value.is_empty() || !value.bytes().all(host) {
@@ -113,22 +140,33 @@ impl Params {
             }
             None => {}
         }
-        Ok((name.to_owned(), value.map(str::to_owned)))
+        self.append(name, value);
+        Ok(())
     }
 
-    pub(super) fn push_raw(&mut self, name: &str, value: Option<&str>) {
-        self.0.push((name.to_owned(), value.map(str::to_owned)));
+    /// Appends a parameter whose name and value hold nothing that would end it.
+    pub(super) fn append(&mut self, name: &str, value: Option<&str>) {
+        self.0.push(';');
+        self.0.push_str(name);
+        if let Some(value) = value {
+            self.0.push('=');
+            self.0.push_str(value);
+        }
+    }
+}
+
+/// Where the parameter that `text` starts with ends: at the next `;` outside quotes.
+fn param_end(text: &str) -> usize {
+    let end = text.find(';').unwrap_or(text.len());
+    if text[..end].contains('"') {
+        scan::find_outside(text, b";").unwrap_or(text.len())
+    } else {
+        end
     }
 }
 
 impl fmt::Display for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, value) in self.iter() {
-            match value {
-                Some(value) => write!(f, ";{name}={value}")?,
-                None => write!(f, ";{name}")?,
-            }
-        }
-        Ok(())
+        f.write_str(&self.0)
     }
 }

@@ -313,7 +313,7 @@ fn uri_params(text: &str) -> Result<Params, SyntaxError> {
         if name.is_empty() || !param.bytes().all(|b| is_paramchar(b) || b == b'=') {
             return Err(SyntaxError("bad URI parameter"));
         }
-        params.push_raw(name, value);
+        params.append(name, value);
     }
     Ok(params)
 }

@@ -11,10 +11,14 @@ impl Request {
         let mut out = Vec::with_capacity(capacity(&self.headers, self.body.len()));
         out.extend_from_slice(self.method.as_str().as_bytes());
         out.push(b' ');
-        for &byte in self.uri.as_bytes() {
-            match byte {
-                0..=b' ' | 0x7f => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
-                _ => out.push(byte),
+        let bad = |byte: &u8| matches!(byte, 0..=b' ' | 0x7f);
+        for part in self.uri.as_bytes().split_inclusive(bad) {
+            match part.split_last() {
+                Some((last, good)) if bad(last) => {
+                    out.extend_from_slice(good);
+                    out.extend_from_slice(format!("%{last:02X}").as_bytes());
+                }
+                Some(_) | None => out.extend_from_slice(part),
             }
         }
         out.extend_from_slice(b" SIP/2.0\r\n");
