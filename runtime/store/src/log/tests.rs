@@ -1,0 +1,328 @@
+//! Every event survives the way to the database and back, and what was stored yesterday too.
+
+use std::time::Duration;
+
+use expect_test::expect;
+use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
+use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
+use vocab::record::{CallEventKind, Disposition};
+use vocab::{CallId, Direction, Party, RecordingId};
+
+use super::{Word, decode, encode, party_from_text, party_text};
+
+/// Events as the golden file holds them: every kind, and the variants that are stored differently.
+pub(crate) fn samples() -> Vec<CallEventKind> {
+    let call = CallId(0x0193_4a5b_6c7d_0000_0000_0000_0000_002a);
+    let plugin = PluginRef {
+        name: "ivr-menu".into(),
+        version: "0.1.0".into(),
+    };
+    let started = |direction, from, user: Option<&str>| CallEventKind::Started {
+        direction,
+        from,
+        to: "1000".into(),
+        user: user.map(Into::into),
+        sip_call_id: "a84b4c76e66710@pc33".into(),
+    };
+    let fault = Fault {
+        plugin: plugin.clone(),
+        kind: FaultKind::Panic,
+        detail: "index out of bounds: \"len\" is 3\nbut the index is 7 \u{2014} 越界".into(),
+    };
+    vec![
+        started(
+            Direction::Inbound,
+            Party::Sip("1001@example.com".into()),
+            Some("1001"),
+        ),
+        started(
+            Direction::Inbound,
+            Party::E164("+8613800138000".into()),
+            None,
+        ),
+        started(Direction::Outbound, Party::Anonymous, None),
+        CallEventKind::Answered,
+        CallEventKind::FlowStarted { plugin },
+        CallEventKind::FlowAsked {
+            op: "play".into(),
+            detail: "greeting".into(),
+        },
+        CallEventKind::Gathered {
+            digits: 1,
+            end: GatherEnd::Complete,
+        },
+        CallEventKind::FlowEnded {
+            label: "sales".into(),
+        },
+        CallEventKind::FlowFault { fault },
+        CallEventKind::Fallback {
+            announcement: "sorry".into(),
+        },
+        CallEventKind::RecordingStarted {
+            recording: RecordingId { call, n: 0 },
+        },
+        CallEventKind::MessageLeft {
+            recording: RecordingId { call, n: 1 },
+            length: Duration::from_micros(7_340_125),
+            end: RecordEnd::Terminator,
+        },
+        CallEventKind::Dialed {
+            leg: 2,
+            to: Party::Sip("1002".into()),
+        },
+        CallEventKind::DialEnded {
+            leg: 2,
+            result: DialResult::NoAnswer,
+        },
+        CallEventKind::Bridged { a: 1, b: 2 },
+        CallEventKind::Unbridged { a: 1, b: 2 },
+        CallEventKind::AttrSet {
+            key: "language".into(),
+        },
+        CallEventKind::Ended {
+            cause: Cause::Normal,
+            by: Side::Far,
+        },
+    ]
+}
+
+/// A number for each kind, so that a new kind breaks the build here until it has a sample.
+fn number(kind: &CallEventKind) -> usize {
+    match kind {
+        CallEventKind::Started { .. } => 0,
+        CallEventKind::Answered => 1,
+        CallEventKind::FlowStarted { .. } => 2,
+        CallEventKind::FlowAsked { .. } => 3,
+        CallEventKind::Gathered { .. } => 4,
+        CallEventKind::FlowEnded { .. } => 5,
+        CallEventKind::FlowFault { .. } => 6,
+        CallEventKind::Fallback { .. } => 7,
+        CallEventKind::RecordingStarted { .. } => 8,
+        CallEventKind::MessageLeft { .. } => 9,
+        CallEventKind::Dialed { .. } => 10,
+        CallEventKind::DialEnded { .. } => 11,
+        CallEventKind::Bridged { .. } => 12,
+        CallEventKind::Unbridged { .. } => 13,
+        CallEventKind::AttrSet { .. } => 14,
+        CallEventKind::Ended { .. } => 15,
+    }
+}
+
+const KINDS: usize = 16;
+
+#[test]
+fn samples_cover_every_kind() {
+    let mut seen: Vec<_> = samples().iter().map(number).collect();
+    seen.dedup();
+    assert_eq!(seen, (0..KINDS).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_kind_reads_back() {
+    for kind in samples() {
+        let payload = encode(&kind);
+        assert_eq!(decode(kind.name(), &payload), Ok(kind), "{payload}");
+    }
+}
+
+/// The file was written by the first release and is never changed: it is what databases hold.
+#[test]
+fn what_version_1_stored_still_reads() {
+    let stored: Vec<_> = include_str!("golden_v1.txt")
+        .lines()
+        .map(|line| line.split_once(' ').expect("a kind and a payload"))
+        .collect();
+    let read: Result<Vec<_>, _> = stored
+        .iter()
+        .map(|(kind, json)| decode(kind, json))
+        .collect();
+    assert_eq!(read, Ok(samples()));
+    // While version 1 is the newest, it is also what is written, to the byte.
+    let written: Vec<_> = samples().iter().map(|k| (k.name(), encode(k))).collect();
+    let written: Vec<_> = written
+        .iter()
+        .map(|(kind, json)| (*kind, json.as_str()))
+        .collect();
+    assert_eq!(written, stored);
+}
+
+#[test]
+fn every_word_reads_back() {
+    fn check<T: Word + PartialEq + std::fmt::Debug>(words: &[T]) {
+        for &word in words {
+            assert_eq!(T::from_text(word.text()), Some(word));
+        }
+        assert_eq!(T::from_text(""), None);
+        assert_eq!(T::from_text("Busy"), None, "spelling is exact");
+    }
+    check(&[Direction::Inbound, Direction::Outbound]);
+    check(&[Side::Far, Side::Near]);
+    check(&[
+        GatherEnd::Complete,
+        GatherEnd::Terminator,
+        GatherEnd::Timeout,
+        GatherEnd::Hangup,
+    ]);
+    check(&[
+        RecordEnd::Terminator,
+        RecordEnd::MaxTime,
+        RecordEnd::Silence,
+        RecordEnd::Hangup,
+    ]);
+    check(&[
+        DialResult::Answered,
+        DialResult::Busy,
+        DialResult::NoAnswer,
+        DialResult::Rejected,
+        DialResult::Unreachable,
+    ]);
+    check(&[
+        FaultKind::Panic,
+        FaultKind::Trap,
+        FaultKind::OutOfTime,
+        FaultKind::OutOfMemory,
+        FaultKind::StackOverflow,
+        FaultKind::HostLimit,
+        FaultKind::Error,
+        FaultKind::Start,
+        FaultKind::Stalled,
+    ]);
+    check(&[
+        Cause::Normal,
+        Cause::Busy,
+        Cause::NoAnswer,
+        Cause::Rejected,
+        Cause::NotFound,
+        Cause::Unreachable,
+        Cause::Cancelled,
+        Cause::Challenged,
+        Cause::NotAcceptable,
+        Cause::Lost,
+        Cause::Overload,
+        Cause::Failed,
+        Cause::Interrupted,
+    ]);
+    check(&[
+        Disposition::Active,
+        Disposition::Answered,
+        Disposition::NoAnswer,
+        Disposition::Busy,
+        Disposition::Failed,
+        Disposition::Interrupted,
+    ]);
+}
+
+#[test]
+fn parties_read_back_whatever_they_hold() {
+    for party in [
+        Party::E164("+8613800138000".into()),
+        Party::E164(String::new()),
+        Party::Sip("1001".into()),
+        Party::Sip("sip:odd:1001@[2001:db8::1]:5060".into()),
+        Party::Sip("anonymous".into()),
+        Party::Anonymous,
+    ] {
+        assert_eq!(party_from_text(&party_text(&party)), Some(party));
+    }
+    for bad in ["", "1001", "mailto:x", "Anonymous"] {
+        assert_eq!(party_from_text(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn overlong_texts_are_cut_between_characters() {
+    // 3 bytes a character: the limit falls inside one.
+    let long = CallEventKind::FlowEnded {
+        label: "越".repeat(2_000),
+    };
+    let Ok(CallEventKind::FlowEnded { label }) = decode("flow.ended", &encode(&long)) else {
+        panic!("not what was written");
+    };
+    assert_eq!(label, "越".repeat(1_365));
+}
+
+#[test]
+fn bad_payloads_say_what_is_wrong() {
+    let table = [
+        ("call.answered", ""),
+        ("call.answered", "[]"),
+        ("call.answered", "{}"),
+        ("call.answered", r#"{"v":2}"#),
+        ("call.answered", r#"{"v":-1}"#),
+        ("call.vanished", r#"{"v":1}"#),
+        ("call.ended", r#"{"v":1,"cause":"bored","by":"far"}"#),
+        ("call.ended", r#"{"v":1,"cause":"normal"}"#),
+        ("leg.dialed", r#"{"v":1,"leg":2,"to":"1002"}"#),
+        ("leg.dialed", r#"{"v":1,"leg":70000,"to":"sip:1002"}"#),
+        (
+            "recording.started",
+            r#"{"v":1,"recording":"../etc/passwd"}"#,
+        ),
+    ];
+    let mut said = String::new();
+    for (kind, payload) in table {
+        let wrong = decode(kind, payload).expect_err("bad payload");
+        said += &format!("{kind} {payload}\n    {wrong}\n");
+    }
+    expect![[r#"
+        call.answered 
+            EOF while parsing a value at line 1 column 0
+        call.answered []
+            invalid length 0, expected struct Versioned with 1 element at line 1 column 2
+        call.answered {}
+            missing field `v` at line 1 column 2
+        call.answered {"v":2}
+            unknown payload version 2
+        call.answered {"v":-1}
+            invalid value: integer `-1`, expected u32 at line 1 column 7
+        call.vanished {"v":1}
+            unknown kind `call.vanished`
+        call.ended {"v":1,"cause":"bored","by":"far"}
+            unknown word `bored` at line 1 column 22
+        call.ended {"v":1,"cause":"normal"}
+            missing field `by` at line 1 column 24
+        leg.dialed {"v":1,"leg":2,"to":"1002"}
+            not a party
+        leg.dialed {"v":1,"leg":70000,"to":"sip:1002"}
+            invalid value: integer `70000`, expected u16 at line 1 column 18
+        recording.started {"v":1,"recording":"../etc/passwd"}
+            `../etc/passwd` is not a recording id
+    "#]]
+    .assert_eq(&said);
+}
+
+#[test]
+fn unknown_fields_of_a_later_release_are_skipped() {
+    let later = r#"{"v":1,"cause":"normal","by":"far","status":200}"#;
+    assert_eq!(
+        decode("call.ended", later),
+        Ok(CallEventKind::Ended {
+            cause: Cause::Normal,
+            by: Side::Far
+        })
+    );
+}
+
+#[test]
+fn the_reference_names_every_kind_and_word() {
+    let page = include_str!("../../../../docs/reference/call-events.md");
+    for kind in samples() {
+        assert!(
+            page.contains(&format!("### `{}`", kind.name())),
+            "{} is missing",
+            kind.name()
+        );
+        let serde_json::Value::Object(fields) =
+            serde_json::from_str(&encode(&kind)).expect("valid JSON")
+        else {
+            panic!("a payload is an object");
+        };
+        for field in fields.keys() {
+            assert!(
+                page.contains(&format!("`{field}`")),
+                "{}.{field} is missing",
+                kind.name()
+            );
+        }
+    }
+}

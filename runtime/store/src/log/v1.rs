@@ -1,0 +1,392 @@
+//! Version 1 of the stored events.
+//!
+//! Times and lengths are whole microseconds, legs are numbers within the call, recordings their
+//! text form, and closed sets of words the spellings of [`super::words`].
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::de::{self, Deserializer};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+use vocab::RecordingId;
+use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
+use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
+use vocab::record::CallEventKind;
+use vocab::{Direction, Party};
+
+use super::words::{W, cut, party_from_text, party_text};
+
+/// The version, first in every payload.
+struct V;
+
+impl Serialize for V {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(1)
+    }
+}
+
+impl<'de> Deserialize<'de> for V {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u32::deserialize(deserializer)? {
+            1 => Ok(Self),
+            other => Err(de::Error::custom(format_args!(
+                "version {other} read as version 1"
+            ))),
+        }
+    }
+}
+
+/// A text, borrowed from the event when written.
+type Text<'a> = Cow<'a, str>;
+
+#[derive(Serialize, Deserialize)]
+struct Started<'a> {
+    v: V,
+    direction: W<Direction>,
+    #[serde(borrow)]
+    from: Text<'a>,
+    #[serde(borrow)]
+    to: Text<'a>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    user: Option<Text<'a>>,
+    #[serde(borrow)]
+    sip_call_id: Text<'a>,
+}
+
+/// An event that says nothing more than its name.
+#[derive(Serialize, Deserialize)]
+struct Bare {
+    v: V,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Plugin<'a> {
+    v: V,
+    #[serde(borrow)]
+    plugin: Text<'a>,
+    #[serde(borrow)]
+    version: Text<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FlowAsked<'a> {
+    v: V,
+    #[serde(borrow)]
+    op: Text<'a>,
+    #[serde(borrow)]
+    detail: Text<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Gathered {
+    v: V,
+    digits: u8,
+    end: W<GatherEnd>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FlowEnded<'a> {
+    v: V,
+    #[serde(borrow)]
+    label: Text<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FlowFault<'a> {
+    v: V,
+    #[serde(borrow)]
+    plugin: Text<'a>,
+    #[serde(borrow)]
+    version: Text<'a>,
+    fault: W<FaultKind>,
+    #[serde(borrow)]
+    detail: Text<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Fallback<'a> {
+    v: V,
+    #[serde(borrow)]
+    announcement: Text<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecordingStarted<'a> {
+    v: V,
+    #[serde(borrow)]
+    recording: Text<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MessageLeft<'a> {
+    v: V,
+    #[serde(borrow)]
+    recording: Text<'a>,
+    length_us: u64,
+    end: W<RecordEnd>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Dialed<'a> {
+    v: V,
+    leg: u16,
+    #[serde(borrow)]
+    to: Text<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DialEnded {
+    v: V,
+    leg: u16,
+    result: W<DialResult>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Pair {
+    v: V,
+    a: u16,
+    b: u16,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AttrSet<'a> {
+    v: V,
+    #[serde(borrow)]
+    key: Text<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Ended {
+    v: V,
+    cause: W<Cause>,
+    by: W<Side>,
+}
+
+/// The payload of an event.
+pub(super) fn encode(kind: &CallEventKind) -> String {
+    match kind {
+        CallEventKind::Started {
+            direction,
+            from,
+            to,
+            user,
+            sip_call_id,
+        } => json(&Started {
+            v: V,
+            direction: W(*direction),
+            from: party_text(from).into(),
+            to: text(to),
+            user: user.as_deref().map(text),
+            sip_call_id: text(sip_call_id),
+        }),
+        CallEventKind::Answered => json(&Bare { v: V }),
+        CallEventKind::FlowStarted { plugin } => json(&Plugin {
+            v: V,
+            plugin: text(&plugin.name),
+            version: text(&plugin.version),
+        }),
+        CallEventKind::FlowAsked { op, detail } => json(&FlowAsked {
+            v: V,
+            op: text(op),
+            detail: text(detail),
+        }),
+        CallEventKind::Gathered { digits, end } => json(&Gathered {
+            v: V,
+            digits: *digits,
+            end: W(*end),
+        }),
+        CallEventKind::FlowEnded { label } => json(&FlowEnded {
+            v: V,
+            label: text(label),
+        }),
+        CallEventKind::FlowFault { fault } => json(&FlowFault {
+            v: V,
+            plugin: text(&fault.plugin.name),
+            version: text(&fault.plugin.version),
+            fault: W(fault.kind),
+            detail: text(&fault.detail),
+        }),
+        CallEventKind::Fallback { announcement } => json(&Fallback {
+            v: V,
+            announcement: text(announcement),
+        }),
+        CallEventKind::RecordingStarted { recording } => json(&RecordingStarted {
+            v: V,
+            recording: recording.to_string().into(),
+        }),
+        CallEventKind::MessageLeft {
+            recording,
+            length,
+            end,
+        } => json(&MessageLeft {
+            v: V,
+            recording: recording.to_string().into(),
+            length_us: u64::try_from(length.as_micros()).unwrap_or(u64::MAX),
+            end: W(*end),
+        }),
+        CallEventKind::Dialed { leg, to } => json(&Dialed {
+            v: V,
+            leg: *leg,
+            to: party_text(to).into(),
+        }),
+        CallEventKind::DialEnded { leg, result } => json(&DialEnded {
+            v: V,
+            leg: *leg,
+            result: W(*result),
+        }),
+        CallEventKind::Bridged { a, b } | CallEventKind::Unbridged { a, b } => {
+            json(&Pair { v: V, a: *a, b: *b })
+        }
+        CallEventKind::AttrSet { key } => json(&AttrSet {
+            v: V,
+            key: text(key),
+        }),
+        CallEventKind::Ended { cause, by } => json(&Ended {
+            v: V,
+            cause: W(*cause),
+            by: W(*by),
+        }),
+    }
+}
+
+/// The event stored under this name with this payload.
+pub(super) fn decode(kind: &str, payload: &str) -> Result<CallEventKind, String> {
+    Ok(match kind {
+        "call.started" => {
+            let p: Started<'_> = parse(payload)?;
+            CallEventKind::Started {
+                direction: p.direction.0,
+                from: party(&p.from)?,
+                to: p.to.into_owned(),
+                user: p.user.map(Cow::into_owned),
+                sip_call_id: p.sip_call_id.into_owned(),
+            }
+        }
+        "call.answered" => {
+            let Bare { v: V } = parse(payload)?;
+            CallEventKind::Answered
+        }
+        "flow.started" => {
+            let p: Plugin<'_> = parse(payload)?;
+            CallEventKind::FlowStarted {
+                plugin: plugin(&p.plugin, &p.version),
+            }
+        }
+        "flow.asked" => {
+            let p: FlowAsked<'_> = parse(payload)?;
+            CallEventKind::FlowAsked {
+                op: p.op.into_owned(),
+                detail: p.detail.into_owned(),
+            }
+        }
+        "flow.gathered" => {
+            let p: Gathered = parse(payload)?;
+            CallEventKind::Gathered {
+                digits: p.digits,
+                end: p.end.0,
+            }
+        }
+        "flow.ended" => {
+            let p: FlowEnded<'_> = parse(payload)?;
+            CallEventKind::FlowEnded {
+                label: p.label.into_owned(),
+            }
+        }
+        "flow.fault" => {
+            let p: FlowFault<'_> = parse(payload)?;
+            let plugin = plugin(&p.plugin, &p.version);
+            let fault = Fault {
+                plugin,
+                kind: p.fault.0,
+                detail: p.detail.into_owned(),
+            };
+            CallEventKind::FlowFault { fault }
+        }
+        "call.fallback" => {
+            let p: Fallback<'_> = parse(payload)?;
+            CallEventKind::Fallback {
+                announcement: p.announcement.into_owned(),
+            }
+        }
+        "recording.started" => {
+            let p: RecordingStarted<'_> = parse(payload)?;
+            CallEventKind::RecordingStarted {
+                recording: recording(&p.recording)?,
+            }
+        }
+        "message.left" => {
+            let p: MessageLeft<'_> = parse(payload)?;
+            CallEventKind::MessageLeft {
+                recording: recording(&p.recording)?,
+                length: Duration::from_micros(p.length_us),
+                end: p.end.0,
+            }
+        }
+        "leg.dialed" => {
+            let p: Dialed<'_> = parse(payload)?;
+            CallEventKind::Dialed {
+                leg: p.leg,
+                to: party(&p.to)?,
+            }
+        }
+        "leg.dial_ended" => {
+            let p: DialEnded = parse(payload)?;
+            CallEventKind::DialEnded {
+                leg: p.leg,
+                result: p.result.0,
+            }
+        }
+        "leg.bridged" => {
+            let p: Pair = parse(payload)?;
+            CallEventKind::Bridged { a: p.a, b: p.b }
+        }
+        "leg.unbridged" => {
+            let p: Pair = parse(payload)?;
+            CallEventKind::Unbridged { a: p.a, b: p.b }
+        }
+        "call.attr_set" => {
+            let p: AttrSet<'_> = parse(payload)?;
+            CallEventKind::AttrSet {
+                key: p.key.into_owned(),
+            }
+        }
+        "call.ended" => {
+            let p: Ended = parse(payload)?;
+            CallEventKind::Ended {
+                cause: p.cause.0,
+                by: p.by.0,
+            }
+        }
+        other => return Err(format!("unknown kind `{other}`")),
+    })
+}
+
+fn json(payload: &impl Serialize) -> String {
+    serde_json::to_string(payload).expect("structs of texts and numbers are always valid JSON")
+}
+
+fn parse<'a, T: Deserialize<'a>>(payload: &'a str) -> Result<T, String> {
+    serde_json::from_str(payload).map_err(|e| e.to_string())
+}
+
+fn text(text: &str) -> Text<'_> {
+    Cow::Borrowed(cut(text))
+}
+
+fn plugin(name: &str, version: &str) -> PluginRef {
+    PluginRef {
+        name: name.into(),
+        version: version.into(),
+    }
+}
+
+fn party(text: &str) -> Result<Party, String> {
+    // The text itself is private and stays out of the message.
+    party_from_text(text).ok_or_else(|| "not a party".to_owned())
+}
+
+fn recording(text: &str) -> Result<RecordingId, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not a recording id"))
+}
