@@ -201,7 +201,7 @@ impl Dialog {
     ) -> Result<Self, HeaderError> {
         let headers = &request.headers;
         let peer = Peer {
-            target: target(headers)?,
+            target: target(headers).or_else(|error| caller(headers, error))?,
             routes: taken_routes(headers.all(&HeaderName::RecordRoute))?,
         };
         let missing = || HeaderError::Missing(HeaderName::From);
@@ -428,8 +428,20 @@ fn target(headers: &Headers) -> Result<Box<str>, HeaderError> {
     Ok(headers.contact()?.uri.to_string().into())
 }
 
+/// The target of a caller of RFC 2543, which knew `INVITE`s without `Contact`: its `From` (RFC 4475
+/// §3.4.1). A `Contact` that is there but bad stays an error.
+fn caller(headers: &Headers, error: HeaderError) -> Result<Box<str>, HeaderError> {
+    match error {
+        HeaderError::Missing(_) => Ok(headers.from()?.uri.to_string().into()),
+        HeaderError::Invalid { .. } => Err(error),
+    }
+}
+
 fn taken_routes<'a>(routes: impl Iterator<Item = &'a str>) -> Result<Vec<Box<str>>, HeaderError> {
-    let bad = |why| HeaderError::Invalid { header: HeaderName::RecordRoute, why };
+    let bad = |why| HeaderError::Invalid {
+        header: HeaderName::RecordRoute,
+        why,
+    };
     let mut taken: Vec<Box<str>> = Vec::new();
     for route in routes {
         if taken.len() == ROUTES_MAX {

@@ -11,7 +11,7 @@ use crate::auth::{self, Challenge};
 use crate::border::{Credentials, DialogId, End, Event, Hop, RequestId};
 use crate::dialog::{Attempt, Calling, Cancel, Dialog, Inbound, Login, State};
 use crate::limits::FORKS_MAX;
-use crate::message::{Headers, Method, Response, Via};
+use crate::message::{HeaderName, Headers, Method, Response, Via};
 use crate::transaction::{Client, ClientInvite, Derived, Key, client_invite, derive};
 
 impl Endpoint {
@@ -466,12 +466,15 @@ fn login(
     uri: &str,
     credentials: Option<&Credentials>,
 ) -> Option<(&'static str, String)> {
-    let name = match response.status {
-        401 => "Authorization",
-        407 => "Proxy-Authorization",
-        _ => return None,
-    };
+    if !matches!(response.status, 401 | 407) {
+        return None;
+    }
     let challenge = Challenge::choose(&response.headers)?;
+    let name = if challenge.answer_header() == HeaderName::Authorization {
+        "Authorization"
+    } else {
+        "Proxy-Authorization"
+    };
     let value = auth::Client::new(challenge).answer(rng, method, uri, credentials?);
     Some((name, value))
 }
@@ -482,9 +485,7 @@ fn cookie(branch: &str) -> String {
 }
 
 fn note_early(calling: &mut Calling, headers: &Headers) {
-    let to = headers
-        .first(&crate::message::HeaderName::To)
-        .unwrap_or_default();
+    let to = headers.first(&HeaderName::To).unwrap_or_default();
     if let Some(tag) = wire::tag_of(to)
         && calling.early.len() < FORKS_MAX
         && calling.early.iter().all(|known| **known != *tag)

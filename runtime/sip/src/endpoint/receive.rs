@@ -168,17 +168,20 @@ impl Endpoint {
                 why,
             } => {
                 self.tally.malformed += 1;
-                let Some(arrival) = self.arrival(seen, *request) else {
-                    return;
-                };
-                self.refuse(&arrival, status, Some(why.0), &[]);
+                match self.arrival(seen, *request) {
+                    Ok(arrival) => self.refuse(&arrival, status, Some(why.0), &[]),
+                    Err(request) => self.refuse_sender(seen, &request, status, why.0),
+                }
             }
         }
     }
 
-    /// `None` if the request has no `Via` that could be used.
-    fn arrival(&self, seen: Hop, request: Request) -> Option<Arrival> {
-        let mut via = request.headers.via().ok()?;
+    /// # Errors
+    /// The request, if its top `Via` cannot be read.
+    fn arrival(&self, seen: Hop, request: Request) -> Result<Arrival, Request> {
+        let Ok(mut via) = request.headers.via() else {
+            return Err(request);
+        };
         let class = match request.method {
             Method::Ack => "INVITE",
             ref method => method.as_str(),
@@ -187,7 +190,7 @@ impl Endpoint {
         let count = request.headers.count(&message::HeaderName::Via);
         let natted = route::is_natted(&via, count, seen.remote.ip());
         via.note_source(seen.remote);
-        Some(Arrival {
+        Ok(Arrival {
             request,
             via,
             natted,
@@ -197,9 +200,12 @@ impl Endpoint {
     }
 
     fn on_request(&mut self, now: Now, seen: Hop, request: Request) {
-        let Some(arrival) = self.arrival(seen, request) else {
-            self.tally.malformed += 1;
-            return;
+        let arrival = match self.arrival(seen, request) {
+            Ok(arrival) => arrival,
+            Err(request) => {
+                self.tally.malformed += 1;
+                return self.refuse_sender(seen, &request, 400, "Bad Via");
+            }
         };
         let method = &arrival.request.method;
         if *method == Method::Ack {

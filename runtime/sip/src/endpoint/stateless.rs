@@ -3,8 +3,9 @@
 use super::Endpoint;
 use super::receive::Arrival;
 use super::wire::{self, Reply};
+use crate::border::Hop;
 use crate::limits::RETRY_AFTER_S;
-use crate::message::Method;
+use crate::message::{Method, Request, Response};
 
 /// The status for a method that nothing here serves (§8.2.1, §21.5.2): 405 if its name is known,
 /// 501 if not.
@@ -50,6 +51,20 @@ impl Endpoint {
         }
         .write(headers.iter().copied(), b"");
         self.transmit(arrival.reply_hop(), bytes);
+    }
+
+    /// Refuses a request whose `Via` does not tell where to: it is sent back to its source.
+    pub(super) fn refuse_sender(
+        &mut self,
+        seen: Hop,
+        request: &Request,
+        status: u16,
+        reason: &'static str,
+    ) {
+        if request.method != Method::Ack {
+            let response = Response::to_request(request, status).with_reason(reason);
+            self.transmit(seen, response.to_bytes().into());
+        }
     }
 
     /// Refuses a request because a table is full (§21.5.4).
