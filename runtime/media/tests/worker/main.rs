@@ -9,6 +9,7 @@
 extern crate jackfield_media as media;
 
 mod bridge;
+mod corpus;
 mod digits;
 mod playback;
 mod playout;
