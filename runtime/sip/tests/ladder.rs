@@ -49,19 +49,19 @@ fn a_call_is_answered_and_ended_by_the_caller() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 bob → ann: 180 Ringing (INVITE)
-              1.010   ann: Progress 180
-              3.000 bob → ann: 200 OK (INVITE, application/sdp)
-              3.010 ann → bob: ACK
-              3.010   ann: Answered, 5 bytes
-              3.020   bob: Confirmed
-             13.000 ann → bob: BYE
-             13.000   ann: Ended Ours
-             13.010 bob → ann: 200 OK (BYE)
-             13.010   bob: Ended Theirs
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 180 Ringing (INVITE)
+            1.010     ann: Progress 180
+            3.000   bob → ann: 200 OK (INVITE, application/sdp)
+            3.010   ann → bob: ACK
+            3.010     ann: Answered, 5 bytes
+            3.020     bob: Confirmed
+            13.000  ann → bob: BYE
+            13.000    ann: Ended Ours
+            13.010  bob → ann: 200 OK (BYE)
+            13.010    bob: Ended Theirs
         "#]],
     );
 }
@@ -81,10 +81,10 @@ fn a_call_is_ended_by_the_called() {
     check(
         &mut world,
         expect![[r#"
-              2.000 bob → ann: BYE
-              2.000   bob: Ended Ours
-              2.010 ann → bob: 200 OK (BYE)
-              2.010   ann: Ended Theirs [Q.850;cause=16]
+            2.000   bob → ann: BYE
+            2.000     bob: Ended Ours
+            2.010   ann → bob: 200 OK (BYE)
+            2.010     ann: Ended Theirs [Q.850;cause=16]
         "#]],
     );
 }
@@ -98,12 +98,12 @@ fn both_hang_up_at_once() {
     check(
         &mut world,
         expect![[r#"
-              2.000 ann → bob: BYE
-              2.000   ann: Ended Ours
-              2.000 bob → ann: BYE
-              2.000   bob: Ended Ours
-              2.010 bob → ann: 200 OK (BYE)
-              2.010 ann → bob: 200 OK (BYE)
+            2.000   ann → bob: BYE
+            2.000     ann: Ended Ours
+            2.000   bob → ann: BYE
+            2.000     bob: Ended Ours
+            2.010   bob → ann: 200 OK (BYE)
+            2.010   ann → bob: 200 OK (BYE)
         "#]],
     );
 }
@@ -119,12 +119,12 @@ fn busy() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 bob → ann: 486 Busy Here (INVITE)
-              1.010 ann → bob: ACK
-              1.010   ann: Failed 486
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 486 Busy Here (INVITE)
+            1.010   ann → bob: ACK
+            1.010     ann: Failed 486
         "#]],
     );
 }
@@ -149,17 +149,17 @@ fn the_caller_gives_up_while_it_rings() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 bob → ann: 180 Ringing (INVITE)
-              1.010   ann: Progress 180
-              5.000 ann → bob: CANCEL
-              5.010 bob → ann: 200 OK (CANCEL)
-              5.010 bob → ann: 487 Request Terminated (INVITE)
-              5.010   bob: Cancelled [SIP;cause=200;text="Call completed elsewhere"]
-              5.020 ann → bob: ACK
-              5.020   ann: Failed 487
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 180 Ringing (INVITE)
+            1.010     ann: Progress 180
+            5.000   ann → bob: CANCEL
+            5.010   bob → ann: 200 OK (CANCEL)
+            5.010   bob → ann: 487 Request Terminated (INVITE)
+            5.010     bob: Cancelled [SIP;cause=200;text="Call completed elsewhere"]
+            5.020   ann → bob: ACK
+            5.020     ann: Failed 487
         "#]],
     );
 }
@@ -173,15 +173,15 @@ fn cancel_waits_for_a_provisional() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              0.020 ann → bob: CANCEL
-              0.030 bob → ann: 200 OK (CANCEL)
-              0.030 bob → ann: 487 Request Terminated (INVITE)
-              0.030   bob: Cancelled
-              0.040 ann → bob: ACK
-              0.040   ann: Failed 487
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            0.020   ann → bob: CANCEL
+            0.030   bob → ann: 200 OK (CANCEL)
+            0.030   bob → ann: 487 Request Terminated (INVITE)
+            0.030     bob: Cancelled
+            0.040   ann → bob: ACK
+            0.040     ann: Failed 487
         "#]],
     );
 }
@@ -198,18 +198,18 @@ fn cancel_crosses_the_answer() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 bob → ann: 200 OK (INVITE, application/sdp)
-              1.000 ann → bob: CANCEL
-              1.010 ann → bob: ACK
-              1.010 ann → bob: BYE
-              1.010   ann: Failed 487
-              1.010 bob → ann: 200 OK (CANCEL)
-              1.020   bob: Confirmed
-              1.020 bob → ann: 200 OK (BYE)
-              1.020   bob: Ended Theirs
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 200 OK (INVITE, application/sdp)
+            1.000   ann → bob: CANCEL
+            1.010   ann → bob: ACK
+            1.010   ann → bob: BYE
+            1.010     ann: Failed 487
+            1.010   bob → ann: 200 OK (CANCEL)
+            1.020     bob: Confirmed
+            1.020   bob → ann: 200 OK (BYE)
+            1.020     bob: Ended Theirs
         "#]],
     );
 }
@@ -223,14 +223,14 @@ fn nobody_is_there() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp) ✗
-              0.500 ann → bob: INVITE (application/sdp) ✗
-              1.500 ann → bob: INVITE (application/sdp) ✗
-              3.500 ann → bob: INVITE (application/sdp) ✗
-              7.500 ann → bob: INVITE (application/sdp) ✗
-             15.500 ann → bob: INVITE (application/sdp) ✗
-             31.500 ann → bob: INVITE (application/sdp) ✗
-             32.000   ann: Failed
+            0.000   ann → bob: INVITE (application/sdp) ✗
+            0.500   ann → bob: INVITE (application/sdp) ✗
+            1.500   ann → bob: INVITE (application/sdp) ✗
+            3.500   ann → bob: INVITE (application/sdp) ✗
+            7.500   ann → bob: INVITE (application/sdp) ✗
+            15.500  ann → bob: INVITE (application/sdp) ✗
+            31.500  ann → bob: INVITE (application/sdp) ✗
+            32.000    ann: Failed
         "#]],
     );
 }
@@ -246,13 +246,13 @@ fn the_called_hangs_up_before_it_answers() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 bob → ann: 603 Decline (INVITE)
-              1.000   bob: Ended Ours
-              1.010 ann → bob: ACK
-              1.010   ann: Failed 603
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 603 Decline (INVITE)
+            1.000     bob: Ended Ours
+            1.010   ann → bob: ACK
+            1.010     ann: Failed 603
         "#]],
     );
 }
@@ -270,22 +270,22 @@ fn a_ringing_phone_says_so_every_minute() {
     check(
         &mut world,
         expect![[r#"
-          0.000 ann → bob: INVITE (application/sdp)
-          0.010 bob → ann: 100 Trying (INVITE)
-          0.010   bob: Incoming
-          1.000 bob → ann: 180 Ringing (INVITE)
-          1.010   ann: Progress 180
-         61.000 bob → ann: 180 Ringing (INVITE)
-         61.010   ann: Progress 180
-        121.000 bob → ann: 180 Ringing (INVITE)
-        121.010   ann: Progress 180
-        131.000 ann → bob: CANCEL
-        131.010 bob → ann: 200 OK (CANCEL)
-        131.010 bob → ann: 487 Request Terminated (INVITE)
-        131.010   bob: Cancelled
-        131.020 ann → bob: ACK
-        131.020   ann: Failed 487
-    "#]],
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 180 Ringing (INVITE)
+            1.010     ann: Progress 180
+            61.000  bob → ann: 180 Ringing (INVITE)
+            61.010    ann: Progress 180
+            121.000 bob → ann: 180 Ringing (INVITE)
+            121.010   ann: Progress 180
+            131.000 ann → bob: CANCEL
+            131.010 bob → ann: 200 OK (CANCEL)
+            131.010 bob → ann: 487 Request Terminated (INVITE)
+            131.010   bob: Cancelled
+            131.020 ann → bob: ACK
+            131.020   ann: Failed 487
+        "#]],
     );
 }
 
@@ -309,22 +309,22 @@ fn lost_invite_and_answer_come_again() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp) ✗
-              0.500 ann → bob: INVITE (application/sdp) ✗
-              1.500 ann → bob: INVITE (application/sdp)
-              1.510 bob → ann: 100 Trying (INVITE)
-              1.510   bob: Incoming
-              2.000 bob → ann: 200 OK (INVITE, application/sdp) ✗
-              2.500 bob → ann: 200 OK (INVITE, application/sdp) ✗
-              3.500 bob → ann: 200 OK (INVITE, application/sdp) ✗
-              5.500 bob → ann: 200 OK (INVITE, application/sdp)
-              5.510 ann → bob: ACK
-              5.510   ann: Answered, 5 bytes
-              5.520   bob: Confirmed
-             12.000 ann → bob: BYE
-             12.000   ann: Ended Ours
-             12.010 bob → ann: 200 OK (BYE)
-             12.010   bob: Ended Theirs
+            0.000   ann → bob: INVITE (application/sdp) ✗
+            0.500   ann → bob: INVITE (application/sdp) ✗
+            1.500   ann → bob: INVITE (application/sdp)
+            1.510   bob → ann: 100 Trying (INVITE)
+            1.510     bob: Incoming
+            2.000   bob → ann: 200 OK (INVITE, application/sdp) ✗
+            2.500   bob → ann: 200 OK (INVITE, application/sdp) ✗
+            3.500   bob → ann: 200 OK (INVITE, application/sdp) ✗
+            5.500   bob → ann: 200 OK (INVITE, application/sdp)
+            5.510   ann → bob: ACK
+            5.510     ann: Answered, 5 bytes
+            5.520     bob: Confirmed
+            12.000  ann → bob: BYE
+            12.000    ann: Ended Ours
+            12.010  bob → ann: 200 OK (BYE)
+            12.010    bob: Ended Theirs
         "#]],
     );
 }
@@ -347,21 +347,21 @@ fn a_lost_ack_is_repeated_for_each_copy_of_the_answer() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 bob → ann: 200 OK (INVITE, application/sdp)
-              1.010 ann → bob: ACK ✗
-              1.010   ann: Answered, 5 bytes
-              1.500 bob → ann: 200 OK (INVITE, application/sdp)
-              1.510 ann → bob: ACK ✗
-              2.500 bob → ann: 200 OK (INVITE, application/sdp)
-              2.510 ann → bob: ACK
-              2.520   bob: Confirmed
-              6.000 ann → bob: BYE
-              6.000   ann: Ended Ours
-              6.010 bob → ann: 200 OK (BYE)
-              6.010   bob: Ended Theirs
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 200 OK (INVITE, application/sdp)
+            1.010   ann → bob: ACK ✗
+            1.010     ann: Answered, 5 bytes
+            1.500   bob → ann: 200 OK (INVITE, application/sdp)
+            1.510   ann → bob: ACK ✗
+            2.500   bob → ann: 200 OK (INVITE, application/sdp)
+            2.510   ann → bob: ACK
+            2.520     bob: Confirmed
+            6.000   ann → bob: BYE
+            6.000     ann: Ended Ours
+            6.010   bob → ann: 200 OK (BYE)
+            6.010     bob: Ended Theirs
         "#]],
     );
 }
@@ -380,26 +380,26 @@ fn without_any_ack_the_called_gives_up() {
     check(
         &mut world,
         expect![[r#"
-              4.500 bob → ann: 200 OK (INVITE, application/sdp)
-              4.510 ann → bob: ACK ✗
-              8.500 bob → ann: 200 OK (INVITE, application/sdp)
-              8.510 ann → bob: ACK ✗
-             12.500 bob → ann: 200 OK (INVITE, application/sdp)
-             12.510 ann → bob: ACK ✗
-             16.500 bob → ann: 200 OK (INVITE, application/sdp)
-             16.510 ann → bob: ACK ✗
-             20.500 bob → ann: 200 OK (INVITE, application/sdp)
-             20.510 ann → bob: ACK ✗
-             24.500 bob → ann: 200 OK (INVITE, application/sdp)
-             24.510 ann → bob: ACK ✗
-             28.500 bob → ann: 200 OK (INVITE, application/sdp)
-             28.510 ann → bob: ACK ✗
-             32.500 bob → ann: 200 OK (INVITE, application/sdp)
-             32.510 ann → bob: ACK ✗
-             33.000 bob → ann: BYE
-             33.000   bob: Ended NoAck
-             33.010 ann → bob: 200 OK (BYE)
-             33.010   ann: Ended Theirs
+            4.500   bob → ann: 200 OK (INVITE, application/sdp)
+            4.510   ann → bob: ACK ✗
+            8.500   bob → ann: 200 OK (INVITE, application/sdp)
+            8.510   ann → bob: ACK ✗
+            12.500  bob → ann: 200 OK (INVITE, application/sdp)
+            12.510  ann → bob: ACK ✗
+            16.500  bob → ann: 200 OK (INVITE, application/sdp)
+            16.510  ann → bob: ACK ✗
+            20.500  bob → ann: 200 OK (INVITE, application/sdp)
+            20.510  ann → bob: ACK ✗
+            24.500  bob → ann: 200 OK (INVITE, application/sdp)
+            24.510  ann → bob: ACK ✗
+            28.500  bob → ann: 200 OK (INVITE, application/sdp)
+            28.510  ann → bob: ACK ✗
+            32.500  bob → ann: 200 OK (INVITE, application/sdp)
+            32.510  ann → bob: ACK ✗
+            33.000  bob → ann: BYE
+            33.000    bob: Ended NoAck
+            33.010  ann → bob: 200 OK (BYE)
+            33.010    ann: Ended Theirs
         "#]],
     );
     world.settle();
@@ -422,18 +422,18 @@ fn a_hang_up_before_the_ack_waits_for_it() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 bob → ann: 200 OK (INVITE, application/sdp)
-              1.000   bob: Ended Ours
-              1.010 ann → bob: ACK ✗
-              1.010   ann: Answered, 5 bytes
-              1.500 bob → ann: 200 OK (INVITE, application/sdp)
-              1.510 ann → bob: ACK
-              1.520 bob → ann: BYE
-              1.530 ann → bob: 200 OK (BYE)
-              1.530   ann: Ended Theirs
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 200 OK (INVITE, application/sdp)
+            1.000     bob: Ended Ours
+            1.010   ann → bob: ACK ✗
+            1.010     ann: Answered, 5 bytes
+            1.500   bob → ann: 200 OK (INVITE, application/sdp)
+            1.510   ann → bob: ACK
+            1.520   bob → ann: BYE
+            1.530   ann → bob: 200 OK (BYE)
+            1.530     ann: Ended Theirs
         "#]],
     );
 }
@@ -454,16 +454,16 @@ fn a_refusal_is_repeated_until_its_ack() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 bob → ann: 486 Busy Here (INVITE)
-              1.010 ann → bob: ACK ✗
-              1.010   ann: Failed 486
-              1.500 bob → ann: 486 Busy Here (INVITE)
-              1.510 ann → bob: ACK ✗
-              2.500 bob → ann: 486 Busy Here (INVITE)
-              2.510 ann → bob: ACK
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 486 Busy Here (INVITE)
+            1.010   ann → bob: ACK ✗
+            1.010     ann: Failed 486
+            1.500   bob → ann: 486 Busy Here (INVITE)
+            1.510   ann → bob: ACK ✗
+            2.500   bob → ann: 486 Busy Here (INVITE)
+            2.510   ann → bob: ACK
         "#]],
     );
 }
@@ -478,18 +478,18 @@ fn a_bye_that_nobody_answers_ends_all_the_same() {
     check(
         &mut world,
         expect![[r#"
-              2.000 ann → bob: BYE ✗
-              2.000   ann: Ended Ours
-              2.500 ann → bob: BYE ✗
-              3.500 ann → bob: BYE ✗
-              5.500 ann → bob: BYE ✗
-              9.500 ann → bob: BYE ✗
-             13.500 ann → bob: BYE ✗
-             17.500 ann → bob: BYE ✗
-             21.500 ann → bob: BYE ✗
-             25.500 ann → bob: BYE ✗
-             29.500 ann → bob: BYE ✗
-             33.500 ann → bob: BYE ✗
+            2.000   ann → bob: BYE ✗
+            2.000     ann: Ended Ours
+            2.500   ann → bob: BYE ✗
+            3.500   ann → bob: BYE ✗
+            5.500   ann → bob: BYE ✗
+            9.500   ann → bob: BYE ✗
+            13.500  ann → bob: BYE ✗
+            17.500  ann → bob: BYE ✗
+            21.500  ann → bob: BYE ✗
+            25.500  ann → bob: BYE ✗
+            29.500  ann → bob: BYE ✗
+            33.500  ann → bob: BYE ✗
         "#]],
     );
 }
@@ -511,22 +511,22 @@ fn a_call_with_credentials() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 bob → ann: 401 Unauthorized (INVITE)
-              1.010 ann → bob: ACK
-              1.010 ann → bob: INVITE (application/sdp)
-              1.020 bob → ann: 100 Trying (INVITE)
-              1.020   bob: Incoming from ann
-              2.000 bob → ann: 200 OK (INVITE, application/sdp)
-              2.010 ann → bob: ACK
-              2.010   ann: Answered, 5 bytes
-              2.020   bob: Confirmed
-              3.000 ann → bob: BYE
-              3.000   ann: Ended Ours
-              3.010 bob → ann: 200 OK (BYE)
-              3.010   bob: Ended Theirs
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 401 Unauthorized (INVITE)
+            1.010   ann → bob: ACK
+            1.010   ann → bob: INVITE (application/sdp)
+            1.020   bob → ann: 100 Trying (INVITE)
+            1.020     bob: Incoming from ann
+            2.000   bob → ann: 200 OK (INVITE, application/sdp)
+            2.010   ann → bob: ACK
+            2.010     ann: Answered, 5 bytes
+            2.020     bob: Confirmed
+            3.000   ann → bob: BYE
+            3.000     ann: Ended Ours
+            3.010   bob → ann: 200 OK (BYE)
+            3.010     bob: Ended Theirs
         "#]],
     );
 }
@@ -545,16 +545,16 @@ fn a_call_with_a_wrong_password() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 bob → ann: 401 Unauthorized (INVITE)
-              1.010 ann → bob: ACK
-              1.010 ann → bob: INVITE (application/sdp)
-              1.020   bob: AuthFailed ann
-              1.020 bob → ann: 401 Unauthorized (INVITE)
-              1.030 ann → bob: ACK
-              1.030   ann: Failed 401
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 401 Unauthorized (INVITE)
+            1.010   ann → bob: ACK
+            1.010   ann → bob: INVITE (application/sdp)
+            1.020     bob: AuthFailed ann
+            1.020   bob → ann: 401 Unauthorized (INVITE)
+            1.030   ann → bob: ACK
+            1.030     ann: Failed 401
         "#]],
     );
 }
@@ -574,19 +574,19 @@ fn a_call_over_a_stream_cut_into_pieces() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 bob → ann: 180 Ringing (INVITE)
-              1.000 bob → ann: 200 OK (INVITE, application/sdp)
-              1.010   ann: Progress 180
-              1.010 ann → bob: ACK
-              1.010   ann: Answered, 5 bytes
-              1.020   bob: Confirmed
-              2.000 bob → ann: BYE
-              2.000   bob: Ended Ours
-              2.010 ann → bob: 200 OK (BYE)
-              2.010   ann: Ended Theirs
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 180 Ringing (INVITE)
+            1.000   bob → ann: 200 OK (INVITE, application/sdp)
+            1.010     ann: Progress 180
+            1.010   ann → bob: ACK
+            1.010     ann: Answered, 5 bytes
+            1.020     bob: Confirmed
+            2.000   bob → ann: BYE
+            2.000     bob: Ended Ours
+            2.010   ann → bob: 200 OK (BYE)
+            2.010     ann: Ended Theirs
         "#]],
     );
     // Nothing lingers over a reliable transport but the INVITE's Accepted state.
@@ -608,12 +608,12 @@ fn a_refused_call_over_a_stream_leaves_nothing() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 bob → ann: 603 Decline (INVITE)
-              1.010 ann → bob: ACK
-              1.010   ann: Failed 603
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   bob → ann: 603 Decline (INVITE)
+            1.010   ann → bob: ACK
+            1.010     ann: Failed 603
         "#]],
     );
 }
@@ -630,10 +630,10 @@ fn a_stream_that_breaks_fails_the_call_being_made() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000   ann: Failed
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000     ann: Failed
         "#]],
     );
 }
@@ -649,8 +649,8 @@ fn a_stream_that_cannot_be_opened_fails_the_call() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp) ✗
-              0.000   ann: Failed
+            0.000   ann → bob: INVITE (application/sdp) ✗
+            0.000     ann: Failed
         "#]],
     );
 }
@@ -674,12 +674,12 @@ fn a_second_fork_that_answers_is_hung_up() {
     check(
         &mut world,
         expect![[r#"
-              2.000 192.0.2.3:5060 → ann: 200 OK (INVITE)
-              2.000 ann → carol: ACK
-              2.000 ann → carol: BYE
-              2.010 carol → ann: 481 Call/Transaction Does Not Exist (BYE)
-              3.000 192.0.2.3:5060 → ann: 200 OK (INVITE)
-              3.000 ann → carol: ACK
+            2.000   192.0.2.3:5060 → ann: 200 OK (INVITE)
+            2.000   ann → carol: ACK
+            2.000   ann → carol: BYE
+            2.010   carol → ann: 481 Call/Transaction Does Not Exist (BYE)
+            3.000   192.0.2.3:5060 → ann: 200 OK (INVITE)
+            3.000   ann → carol: ACK
         "#]],
     );
 }
@@ -742,11 +742,11 @@ fn the_same_invite_by_two_ways_is_one_call() {
     check(
         &mut world,
         expect![[r#"
-              0.000 192.0.2.9:5060 → bob: INVITE
-              0.000 bob → 192.0.2.9:5060: 100 Trying (INVITE)
-              0.000   bob: Incoming
-              0.000 192.0.2.9:5060 → bob: INVITE
-              0.000 bob → 192.0.2.9:5060: 482 Loop Detected (INVITE)
+            0.000   192.0.2.9:5060 → bob: INVITE
+            0.000   bob → 192.0.2.9:5060: 100 Trying (INVITE)
+            0.000     bob: Incoming
+            0.000   192.0.2.9:5060 → bob: INVITE
+            0.000   bob → 192.0.2.9:5060: 482 Loop Detected (INVITE)
         "#]],
     );
     let bob = world.incoming(BOB);
@@ -758,9 +758,9 @@ fn the_same_invite_by_two_ways_is_one_call() {
     check(
         &mut world,
         expect![[r#"
-             40.000 192.0.2.9:5060 → bob: INVITE
-             40.000 bob → 192.0.2.9:5060: 100 Trying (INVITE)
-             40.000   bob: Incoming
+            40.000  192.0.2.9:5060 → bob: INVITE
+            40.000  bob → 192.0.2.9:5060: 100 Trying (INVITE)
+            40.000    bob: Incoming
         "#]],
     );
 }
@@ -778,13 +778,13 @@ fn a_peer_of_rfc_2543_is_matched_without_branch() {
     check(
         &mut world,
         expect![[r#"
-              0.000 192.0.2.9:5060 → bob: INVITE
-              0.000 bob → 192.0.2.9:5060: 100 Trying (INVITE)
-              0.000   bob: Incoming
-              0.000 192.0.2.9:5060 → bob: INVITE
-              0.000 bob → 192.0.2.9:5060: 100 Trying (INVITE)
-              0.000 bob → 192.0.2.9:5060: 486 Busy Here (INVITE)
-              0.000 192.0.2.9:5060 → bob: ACK
+            0.000   192.0.2.9:5060 → bob: INVITE
+            0.000   bob → 192.0.2.9:5060: 100 Trying (INVITE)
+            0.000     bob: Incoming
+            0.000   192.0.2.9:5060 → bob: INVITE
+            0.000   bob → 192.0.2.9:5060: 100 Trying (INVITE)
+            0.000   bob → 192.0.2.9:5060: 486 Busy Here (INVITE)
+            0.000   192.0.2.9:5060 → bob: ACK
         "#]],
     );
     assert!(world.counts(BOB).is_idle());
@@ -810,25 +810,25 @@ fn requests_that_fit_no_dialog() {
     check(
         &mut world,
         expect![[r#"
-              0.000 192.0.2.9:5060 → bob: OPTIONS
-              0.000 bob → 192.0.2.9:5060: 200 OK (OPTIONS)
-              0.000 192.0.2.9:5060 → bob: BYE
-              0.000 bob → 192.0.2.9:5060: 500 CSeq Out Of Order (BYE)
-              0.000 192.0.2.9:5060 → bob: UPDATE
-              0.000 bob → 192.0.2.9:5060: 405 Method Not Allowed (UPDATE)
-              0.000 192.0.2.9:5060 → bob: REFER
-              0.000 bob → 192.0.2.9:5060: 405 Method Not Allowed (REFER)
-              0.000 192.0.2.9:5060 → bob: FLY
-              0.000 bob → 192.0.2.9:5060: 501 Not Implemented (FLY)
-              0.000 192.0.2.9:5060 → bob: BYE
-              0.000 bob → 192.0.2.9:5060: 200 OK (BYE)
-              0.000   bob: Ended Theirs
-              0.000 192.0.2.9:5060 → bob: BYE
-              0.000 bob → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (BYE)
-              0.000 192.0.2.9:5060 → bob: INFO
-              0.000 bob → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (INFO)
-              0.000 192.0.2.9:5060 → bob: INVITE
-              0.000 bob → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (INVITE)
+            0.000   192.0.2.9:5060 → bob: OPTIONS
+            0.000   bob → 192.0.2.9:5060: 200 OK (OPTIONS)
+            0.000   192.0.2.9:5060 → bob: BYE
+            0.000   bob → 192.0.2.9:5060: 500 CSeq Out Of Order (BYE)
+            0.000   192.0.2.9:5060 → bob: UPDATE
+            0.000   bob → 192.0.2.9:5060: 405 Method Not Allowed (UPDATE)
+            0.000   192.0.2.9:5060 → bob: REFER
+            0.000   bob → 192.0.2.9:5060: 405 Method Not Allowed (REFER)
+            0.000   192.0.2.9:5060 → bob: FLY
+            0.000   bob → 192.0.2.9:5060: 501 Not Implemented (FLY)
+            0.000   192.0.2.9:5060 → bob: BYE
+            0.000   bob → 192.0.2.9:5060: 200 OK (BYE)
+            0.000     bob: Ended Theirs
+            0.000   192.0.2.9:5060 → bob: BYE
+            0.000   bob → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (BYE)
+            0.000   192.0.2.9:5060 → bob: INFO
+            0.000   bob → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (INFO)
+            0.000   192.0.2.9:5060 → bob: INVITE
+            0.000   bob → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (INVITE)
         "#]],
     );
 }
@@ -855,26 +855,26 @@ fn a_reinvite_is_offered_answered_and_refused() {
     check(
         &mut world,
         expect![[r#"
-              0.000 192.0.2.9:5060 → bob: INVITE
-              0.000 bob → 192.0.2.9:5060: 100 Trying (INVITE)
-              0.000   bob: Reoffer, 0 bytes
-              0.000 192.0.2.9:5060 → bob: INVITE
-              0.000 bob → 192.0.2.9:5060: 500 Server Internal Error (INVITE)
-              0.000 bob → 192.0.2.9:5060: 200 OK (INVITE, application/sdp)
-              0.000 192.0.2.9:5060 → bob: ACK
-              0.000   bob: Confirmed
-              0.000 192.0.2.9:5060 → bob: INVITE
-              0.000 bob → 192.0.2.9:5060: 100 Trying (INVITE)
-              0.000   bob: Reoffer, 0 bytes
-              0.000 bob → 192.0.2.9:5060: 488 Not Acceptable Here (INVITE)
-              0.000 192.0.2.9:5060 → bob: ACK
-              0.000 192.0.2.9:5060 → bob: INVITE
-              0.000 bob → 192.0.2.9:5060: 100 Trying (INVITE)
-              0.000   bob: Reoffer, 0 bytes
-              0.000 192.0.2.9:5060 → bob: BYE
-              0.000 bob → 192.0.2.9:5060: 200 OK (BYE)
-              0.000 bob → 192.0.2.9:5060: 487 Request Terminated (INVITE)
-              0.000   bob: Ended Theirs
+            0.000   192.0.2.9:5060 → bob: INVITE
+            0.000   bob → 192.0.2.9:5060: 100 Trying (INVITE)
+            0.000     bob: Reoffer, 0 bytes
+            0.000   192.0.2.9:5060 → bob: INVITE
+            0.000   bob → 192.0.2.9:5060: 500 Server Internal Error (INVITE)
+            0.000   bob → 192.0.2.9:5060: 200 OK (INVITE, application/sdp)
+            0.000   192.0.2.9:5060 → bob: ACK
+            0.000     bob: Confirmed
+            0.000   192.0.2.9:5060 → bob: INVITE
+            0.000   bob → 192.0.2.9:5060: 100 Trying (INVITE)
+            0.000     bob: Reoffer, 0 bytes
+            0.000   bob → 192.0.2.9:5060: 488 Not Acceptable Here (INVITE)
+            0.000   192.0.2.9:5060 → bob: ACK
+            0.000   192.0.2.9:5060 → bob: INVITE
+            0.000   bob → 192.0.2.9:5060: 100 Trying (INVITE)
+            0.000     bob: Reoffer, 0 bytes
+            0.000   192.0.2.9:5060 → bob: BYE
+            0.000   bob → 192.0.2.9:5060: 200 OK (BYE)
+            0.000   bob → 192.0.2.9:5060: 487 Request Terminated (INVITE)
+            0.000     bob: Ended Theirs
         "#]],
     );
     world.settle();
@@ -910,13 +910,13 @@ fn an_offer_that_meets_ours_is_glare() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → 192.0.2.9:5060: INVITE (application/sdp)
-              0.000 192.0.2.9:5060 → ann: 180 Ringing (INVITE)
-              0.000   ann: Progress 180
-              0.000 192.0.2.9:5060 → ann: INVITE
-              0.000 ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
-              0.000 192.0.2.9:5060 → ann: INVITE
-              0.000 ann → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (INVITE)
+            0.000   ann → 192.0.2.9:5060: INVITE (application/sdp)
+            0.000   192.0.2.9:5060 → ann: 180 Ringing (INVITE)
+            0.000     ann: Progress 180
+            0.000   192.0.2.9:5060 → ann: INVITE
+            0.000   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
+            0.000   192.0.2.9:5060 → ann: INVITE
+            0.000   ann → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (INVITE)
         "#]],
     );
 }
@@ -932,11 +932,11 @@ fn info_is_answered_and_told_once() {
     check(
         &mut world,
         expect![[r#"
-              0.000 192.0.2.9:5060 → bob: INFO (application/dtmf-relay)
-              0.000 bob → 192.0.2.9:5060: 200 OK (INFO)
-              0.000   bob: Info application/dtmf-relay
-              0.000 192.0.2.9:5060 → bob: INFO (application/dtmf-relay)
-              0.000 bob → 192.0.2.9:5060: 200 OK (INFO)
+            0.000   192.0.2.9:5060 → bob: INFO (application/dtmf-relay)
+            0.000   bob → 192.0.2.9:5060: 200 OK (INFO)
+            0.000     bob: Info application/dtmf-relay
+            0.000   192.0.2.9:5060 → bob: INFO (application/dtmf-relay)
+            0.000   bob → 192.0.2.9:5060: 200 OK (INFO)
         "#]],
     );
 }
@@ -978,8 +978,8 @@ fn extensions_we_do_not_know_are_refused() {
     check(
         &mut world,
         expect![[r#"
-              0.000 192.0.2.9:5060 → bob: INVITE
-              0.000 bob → 192.0.2.9:5060: 420 Bad Extension (INVITE)
+            0.000   192.0.2.9:5060 → bob: INVITE
+            0.000   bob → 192.0.2.9:5060: 420 Bad Extension (INVITE)
         "#]],
     );
 }
@@ -1005,25 +1005,25 @@ fn a_session_that_is_not_refreshed_ends() {
     check(
         &mut world,
         expect![[r#"
-         60.000 192.0.2.9:5060 → bob: INVITE
-         60.000 bob → 192.0.2.9:5060: 100 Trying (INVITE)
-         60.000   bob: Reoffer, 0 bytes
-         60.000 bob → 192.0.2.9:5060: 200 OK (INVITE, application/sdp)
-         60.000 192.0.2.9:5060 → bob: ACK
-         60.000   bob: Confirmed
-        148.000 bob → 192.0.2.9:5060: BYE
-        148.000   bob: Ended Lost
-        148.500 bob → 192.0.2.9:5060: BYE
-        149.500 bob → 192.0.2.9:5060: BYE
-        151.500 bob → 192.0.2.9:5060: BYE
-        155.500 bob → 192.0.2.9:5060: BYE
-        159.500 bob → 192.0.2.9:5060: BYE
-        163.500 bob → 192.0.2.9:5060: BYE
-        167.500 bob → 192.0.2.9:5060: BYE
-        171.500 bob → 192.0.2.9:5060: BYE
-        175.500 bob → 192.0.2.9:5060: BYE
-        179.500 bob → 192.0.2.9:5060: BYE
-    "#]],
+            60.000  192.0.2.9:5060 → bob: INVITE
+            60.000  bob → 192.0.2.9:5060: 100 Trying (INVITE)
+            60.000    bob: Reoffer, 0 bytes
+            60.000  bob → 192.0.2.9:5060: 200 OK (INVITE, application/sdp)
+            60.000  192.0.2.9:5060 → bob: ACK
+            60.000    bob: Confirmed
+            148.000 bob → 192.0.2.9:5060: BYE
+            148.000   bob: Ended Lost
+            148.500 bob → 192.0.2.9:5060: BYE
+            149.500 bob → 192.0.2.9:5060: BYE
+            151.500 bob → 192.0.2.9:5060: BYE
+            155.500 bob → 192.0.2.9:5060: BYE
+            159.500 bob → 192.0.2.9:5060: BYE
+            163.500 bob → 192.0.2.9:5060: BYE
+            167.500 bob → 192.0.2.9:5060: BYE
+            171.500 bob → 192.0.2.9:5060: BYE
+            175.500 bob → 192.0.2.9:5060: BYE
+            179.500 bob → 192.0.2.9:5060: BYE
+        "#]],
     );
 }
 
@@ -1044,12 +1044,12 @@ fn a_session_timer_that_is_too_short_or_ours_to_refresh_is_not_kept() {
     check(
         &mut world,
         expect![[r#"
-              0.000 192.0.2.9:5060 → bob: INVITE
-              0.000 bob → 192.0.2.9:5060: 422 Session Interval Too Small (INVITE)
-              0.000 192.0.2.9:5060 → bob: INVITE
-              0.000 bob → 192.0.2.9:5060: 100 Trying (INVITE)
-              0.000   bob: Incoming
-              0.000 bob → 192.0.2.9:5060: 200 OK (INVITE, application/sdp)
+            0.000   192.0.2.9:5060 → bob: INVITE
+            0.000   bob → 192.0.2.9:5060: 422 Session Interval Too Small (INVITE)
+            0.000   192.0.2.9:5060 → bob: INVITE
+            0.000   bob → 192.0.2.9:5060: 100 Trying (INVITE)
+            0.000     bob: Incoming
+            0.000   bob → 192.0.2.9:5060: 200 OK (INVITE, application/sdp)
         "#]],
     );
 }
@@ -1138,13 +1138,13 @@ fn a_full_endpoint_says_when_to_come_again() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: INVITE (application/sdp)
-              0.010 bob → ann: 100 Trying (INVITE)
-              0.010   bob: Incoming
-              1.000 carol → bob: INVITE (application/sdp)
-              1.010 bob → carol: 503 Service Unavailable (INVITE)
-              1.020 carol → bob: ACK
-              1.020   carol: Failed 503
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            1.000   carol → bob: INVITE (application/sdp)
+            1.010   bob → carol: 503 Service Unavailable (INVITE)
+            1.020   carol → bob: ACK
+            1.020     carol: Failed 503
         "#]],
     );
     assert_eq!(world.counts(BOB).overloads, 1);
@@ -1184,31 +1184,31 @@ fn options_of_ours_with_credentials_and_without_an_answer() {
     check(
         &mut world,
         expect![[r#"
-              0.000 ann → bob: OPTIONS
-              0.000 ann → carol: OPTIONS ✗
-              0.010 bob → ann: 200 OK (OPTIONS)
-              0.020   ann: Response 200
-              0.500 ann → carol: OPTIONS
-              0.510 carol → ann: 200 OK (OPTIONS) ✗
-              1.500 ann → carol: OPTIONS
-              1.510 carol → ann: 200 OK (OPTIONS) ✗
-              3.500 ann → carol: OPTIONS
-              3.510 carol → ann: 200 OK (OPTIONS) ✗
-              7.500 ann → carol: OPTIONS
-              7.510 carol → ann: 200 OK (OPTIONS) ✗
-             11.500 ann → carol: OPTIONS
-             11.510 carol → ann: 200 OK (OPTIONS) ✗
-             15.500 ann → carol: OPTIONS
-             15.510 carol → ann: 200 OK (OPTIONS) ✗
-             19.500 ann → carol: OPTIONS
-             19.510 carol → ann: 200 OK (OPTIONS) ✗
-             23.500 ann → carol: OPTIONS
-             23.510 carol → ann: 200 OK (OPTIONS) ✗
-             27.500 ann → carol: OPTIONS
-             27.510 carol → ann: 200 OK (OPTIONS) ✗
-             31.500 ann → carol: OPTIONS
-             31.510 carol → ann: 200 OK (OPTIONS) ✗
-             32.000   ann: Response (none)
+            0.000   ann → bob: OPTIONS
+            0.000   ann → carol: OPTIONS ✗
+            0.010   bob → ann: 200 OK (OPTIONS)
+            0.020     ann: Response 200
+            0.500   ann → carol: OPTIONS
+            0.510   carol → ann: 200 OK (OPTIONS) ✗
+            1.500   ann → carol: OPTIONS
+            1.510   carol → ann: 200 OK (OPTIONS) ✗
+            3.500   ann → carol: OPTIONS
+            3.510   carol → ann: 200 OK (OPTIONS) ✗
+            7.500   ann → carol: OPTIONS
+            7.510   carol → ann: 200 OK (OPTIONS) ✗
+            11.500  ann → carol: OPTIONS
+            11.510  carol → ann: 200 OK (OPTIONS) ✗
+            15.500  ann → carol: OPTIONS
+            15.510  carol → ann: 200 OK (OPTIONS) ✗
+            19.500  ann → carol: OPTIONS
+            19.510  carol → ann: 200 OK (OPTIONS) ✗
+            23.500  ann → carol: OPTIONS
+            23.510  carol → ann: 200 OK (OPTIONS) ✗
+            27.500  ann → carol: OPTIONS
+            27.510  carol → ann: 200 OK (OPTIONS) ✗
+            31.500  ann → carol: OPTIONS
+            31.510  carol → ann: 200 OK (OPTIONS) ✗
+            32.000    ann: Response (none)
         "#]],
     );
 }

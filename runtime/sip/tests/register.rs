@@ -132,15 +132,15 @@ fn a_phone_registers_is_seen_and_expires() {
     check(
         &mut world,
         expect![[r#"
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000 bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000 bob → 192.0.2.9:40000: 200 OK (REGISTER)
-          0.000   bob: Registered ann, 1 contacts
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000 bob → 192.0.2.9:40000: 200 OK (REGISTER)
-        100.000   bob: Unregistered ann
-    "#]],
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000   bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
+            0.000     bob: Registered ann, 1 contacts
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
+            100.000   bob: Unregistered ann
+        "#]],
     );
 }
 
@@ -196,20 +196,20 @@ fn contacts_are_removed_one_by_one_and_all_at_once() {
     check(
         &mut world,
         expect![[r#"
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000 bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000 bob → 192.0.2.9:40000: 200 OK (REGISTER)
-          0.000   bob: Registered ann, 2 contacts
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000 bob → 192.0.2.9:40000: 200 OK (REGISTER)
-          0.000   bob: Registered ann, 1 contacts
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000 bob → 192.0.2.9:40000: 400 * needs Expires: 0 (REGISTER)
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000 bob → 192.0.2.9:40000: 200 OK (REGISTER)
-          0.000   bob: Unregistered ann
-    "#]],
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000   bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
+            0.000     bob: Registered ann, 2 contacts
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
+            0.000     bob: Registered ann, 1 contacts
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000   bob → 192.0.2.9:40000: 400 * needs Expires: 0 (REGISTER)
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
+            0.000     bob: Unregistered ann
+        "#]],
     );
 }
 
@@ -266,17 +266,17 @@ fn a_copy_is_answered_alike_and_a_replay_refused() {
     check(
         &mut world,
         expect![[r#"
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000 bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000 bob → 192.0.2.9:40000: 200 OK (REGISTER)
-          0.000   bob: Registered ann, 1 contacts
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000 bob → 192.0.2.9:40000: 200 OK (REGISTER)
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000   bob: AuthFailed ann
-          0.000 bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
-    "#]],
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000   bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
+            0.000     bob: Registered ann, 1 contacts
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000     bob: AuthFailed ann
+            0.000   bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
+        "#]],
     );
     assert_eq!(world.counts(BOB).auth_failures, 1);
 }
@@ -330,17 +330,17 @@ fn an_old_nonce_is_stale_and_a_wrong_password_is_not() {
     check(
         &mut world,
         expect![[r#"
-          0.000 192.0.2.9:40000 → bob: REGISTER
-          0.000 bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
-        301.000 192.0.2.9:40000 → bob: REGISTER
-        301.000 bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
-        301.000 192.0.2.9:40000 → bob: REGISTER
-        301.000 bob → 192.0.2.9:40000: 200 OK (REGISTER)
-        301.000   bob: Registered ann, 1 contacts
-        301.000 192.0.2.9:40000 → bob: REGISTER
-        301.000   bob: AuthFailed ann
-        301.000 bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
-    "#]],
+            0.000   192.0.2.9:40000 → bob: REGISTER
+            0.000   bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
+            301.000 192.0.2.9:40000 → bob: REGISTER
+            301.000 bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
+            301.000 192.0.2.9:40000 → bob: REGISTER
+            301.000 bob → 192.0.2.9:40000: 200 OK (REGISTER)
+            301.000   bob: Registered ann, 1 contacts
+            301.000 192.0.2.9:40000 → bob: REGISTER
+            301.000   bob: AuthFailed ann
+            301.000 bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
+        "#]],
     );
 }
 
@@ -354,8 +354,8 @@ fn contacts_of_a_user_who_is_gone_go_too() {
     check(
         &mut world,
         expect![[r#"
-          0.000   bob: Unregistered ann
-    "#]],
+            0.000     bob: Unregistered ann
+        "#]],
     );
     assert_eq!(world.counts(BOB).contacts, 0);
 }
@@ -402,13 +402,13 @@ fn an_endpoint_registers_at_another() {
     check(
         &mut world,
         expect![[r#"
-          0.000 ann → bob: REGISTER
-          0.010 bob → ann: 401 Unauthorized (REGISTER)
-          0.020 ann → bob: REGISTER
-          0.030 bob → ann: 200 OK (REGISTER)
-          0.030   bob: Registered ann, 1 contacts
-          0.040   ann: Response 200
-    "#]],
+            0.000   ann → bob: REGISTER
+            0.010   bob → ann: 401 Unauthorized (REGISTER)
+            0.020   ann → bob: REGISTER
+            0.030   bob → ann: 200 OK (REGISTER)
+            0.030     bob: Registered ann, 1 contacts
+            0.040     ann: Response 200
+        "#]],
     );
     assert!(world.counts(ANN).is_idle() && world.counts(BOB).is_idle());
 
@@ -423,14 +423,14 @@ fn an_endpoint_registers_at_another() {
     check(
         &mut world,
         expect![[r#"
-          1.000 bob → ann: INVITE (application/sdp)
-          1.010 ann → bob: 100 Trying (INVITE)
-          1.010   ann: Incoming
-          2.000 ann → bob: 200 OK (INVITE, application/sdp)
-          2.010 bob → ann: ACK
-          2.010   bob: Answered, 5 bytes
-          2.020   ann: Confirmed
-    "#]],
+            1.000   bob → ann: INVITE (application/sdp)
+            1.010   ann → bob: 100 Trying (INVITE)
+            1.010     ann: Incoming
+            2.000   ann → bob: 200 OK (INVITE, application/sdp)
+            2.010   bob → ann: ACK
+            2.010     bob: Answered, 5 bytes
+            2.020     ann: Confirmed
+        "#]],
     );
 
     // Without the stream it goes to the address the phone wrote down.
@@ -441,8 +441,8 @@ fn an_endpoint_registers_at_another() {
     check(
         &mut world,
         expect![[r#"
-          3.000 bob → ann: BYE
-          3.000   bob: Ended Ours
-    "#]],
+            3.000   bob → ann: BYE
+            3.000     bob: Ended Ours
+        "#]],
     );
 }

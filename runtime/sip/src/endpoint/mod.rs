@@ -375,3 +375,6 @@ macro_rules! around {
     };
 }
 use around;
+
+#[cfg(test)]
+mod tests;

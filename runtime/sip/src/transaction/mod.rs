@@ -23,3 +23,6 @@ pub use timer::Timer;
 
 pub(crate) use derive::{Derived, derive};
 pub(crate) use key::{Hash, Key};
+
+#[cfg(test)]
+mod tests;

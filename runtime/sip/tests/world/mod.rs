@@ -449,7 +449,7 @@ impl World {
     fn write(&mut self, who: &str, what: &str, indent: &str) {
         if let Some(ladder) = &mut self.ladder {
             let seconds = self.now.mono.0 as f64 / 1e9;
-            writeln!(ladder, "{seconds:7.3} {indent}{who}: {what}").unwrap();
+            writeln!(ladder, "{seconds:<7.3} {indent}{who}: {what}").unwrap();
         }
     }
 
