@@ -1,0 +1,162 @@
+//! Goal: whatever a guest does, its run ends in a named fault and the host goes on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use expect_test::{Expect, expect};
+use jackfield_plugin::{End, Metering, RunInput, RunOutput};
+use vocab::flow::FaultKind;
+
+use crate::bench::{
+    Bench, check, digits, done, hangup, host_and_plugin, host_config, load, plugin, setup, start,
+};
+
+/// The fault of a mode, and the number of lines it logged before.
+fn fault(mode: &str, script: Vec<RunInput>, expected: Expect) {
+    let mut bench = Bench::new(plugin(), setup(mode));
+    for input in script {
+        bench.feed(input);
+    }
+    let last = bench.ladder.lines().last().unwrap_or_default();
+    let logged = bench
+        .ladder
+        .lines()
+        .filter(|line| line.starts_with("Log"))
+        .count();
+    expected.assert_eq(&format!("{last}\n{logged} lines logged\n"));
+    assert!(bench.run.is_over());
+    assert_eq!(bench.run.poll(), None);
+}
+
+#[test]
+fn a_loop_is_cut_when_its_budget_is_spent() {
+    check(setup("loop"), vec![RunInput::Start], expect![[""]]);
+}
+
+#[test]
+fn a_loop_after_hangup_has_longer() {
+    check(
+        setup("loop-after-hangup"),
+        vec![RunInput::Start, hangup()],
+        expect![[""]],
+    );
+}
+
+#[test]
+fn faults_have_names() {
+    fault("memory", vec![RunInput::Start], expect![[""]]);
+    fault("recurse", vec![RunInput::Start], expect![[""]]);
+    fault("panic", vec![RunInput::Start], expect![[""]]);
+    fault("trap", vec![RunInput::Start], expect![[""]]);
+    fault("exit", vec![RunInput::Start], expect![[""]]);
+    fault("flood", vec![RunInput::Start], expect![[""]]);
+    fault("print-flood", vec![RunInput::Start], expect![[""]]);
+    fault("big-log", vec![RunInput::Start], expect![[""]]);
+    fault("error", vec![RunInput::Start], expect![[""]]);
+    fault("sleep", vec![RunInput::Start], expect![[""]]);
+    fault(
+        "calls-after-hangup",
+        vec![RunInput::Start, hangup()],
+        expect![[""]],
+    );
+    fault(
+        "wait",
+        vec![
+            RunInput::Start,
+            RunInput::Kill(FaultKind::Stalled, "asked\nnothing".into()),
+        ],
+        expect![[""]],
+    );
+}
+
+/// The epoch ticks as fast as it can while the guest loops; each slice is charged as one tick.
+/// The number of slices does not depend on how fast that is.
+#[test]
+fn a_loop_is_cut_under_epochs_too() {
+    let (host, plugin) = host_and_plugin(host_config(Metering::Epoch));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                host.tick();
+                std::thread::yield_now();
+            }
+        });
+        let mut bench = Bench::new(&plugin, setup("loop"));
+        bench.feed(RunInput::Start);
+        over.store(true, Ordering::Relaxed);
+        expect![[""]].assert_eq(&bench.ladder);
+    });
+}
+
+/// A run that waited while the epoch went on is not cut short, and does not yield for it.
+#[test]
+fn waiting_costs_no_slice() {
+    let (host, plugin) = host_and_plugin(host_config(Metering::Epoch));
+    let mut bench = Bench::new(&plugin, setup("menu"));
+    for input in [
+        RunInput::Start,
+        done(),
+        digits("1"),
+        digits("2"),
+        digits("3"),
+        done(),
+    ] {
+        for _ in 0..100 {
+            host.tick();
+        }
+        bench.feed(input);
+    }
+    assert!(!bench.ladder.contains("Yielded"), "{}", bench.ladder);
+    assert!(bench.ladder.contains("label: \"123\""), "{}", bench.ladder);
+}
+
+/// The host goes on after every fault: the next run of the same plugin is served.
+#[test]
+fn a_fault_hurts_one_run_only() {
+    let (host, plugin) = host_and_plugin(host_config(Metering::Fuel));
+    let mut bystander = Bench::new(&plugin, setup("menu"));
+    bystander.feed(RunInput::Start);
+    for mode in [
+        "loop", "memory", "recurse", "panic", "trap", "exit", "flood", "big-log",
+    ] {
+        let mut bench = Bench::new(&plugin, setup(mode));
+        bench.feed(RunInput::Start);
+        assert!(bench.run.is_over(), "{mode}");
+        assert_eq!(host.live(), 1, "{mode}");
+    }
+    for input in [done(), digits("4"), digits("5"), digits("6"), done()] {
+        bystander.feed(input);
+    }
+    assert!(
+        bystander.ladder.contains("label: \"456\""),
+        "{}",
+        bystander.ladder
+    );
+    assert_eq!(host.live(), 0);
+}
+
+#[test]
+fn no_place_is_a_fault_of_the_start() {
+    let mut config = host_config(Metering::Fuel);
+    config.runs_max = 2;
+    let plugin = load(config);
+    let mut first = Bench::new(&plugin, setup("wait"));
+    first.feed(RunInput::Start);
+    let second = {
+        let mut second = Bench::new(&plugin, setup("wait"));
+        second.feed(RunInput::Start);
+        let mut third = plugin.run(setup("wait"));
+        third.handle(start(), RunInput::Start);
+        let Some(RunOutput::Ended(End::Fault(fault))) = third.poll() else {
+            panic!("no place")
+        };
+        expect!["plugin probe 1.2.3: start: all 2 places for running plugins are taken"]
+            .assert_eq(&fault.to_string());
+        second
+    };
+    // Dropped while it waits: its place is free at once.
+    drop(second);
+    let mut fourth = Bench::new(&plugin, setup("wait"));
+    fourth.feed(RunInput::Start);
+    assert!(!fourth.run.is_over());
+}
