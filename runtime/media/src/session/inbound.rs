@@ -19,6 +19,9 @@ use crate::{Event, StreamParams};
 /// Silent frames fed to the detector after audio, so that it notices the end of a tone.
 const DETECTOR_TAIL: u8 = 5;
 
+/// Payload type of comfort noise (RFC 3389 §4), which many phones send without asking.
+const COMFORT_NOISE: u8 = 13;
+
 /// Nanoseconds of one sample.
 const SAMPLE_NS: u64 = 125_000;
 
@@ -42,6 +45,8 @@ pub(crate) enum Kind {
     Audio,
     /// A report of a key; the key itself if it begins a press that is new.
     Event(Option<char>),
+    /// Comfort noise: the far end is silent, and says so.
+    Silence,
 }
 
 /// All that is known of the received stream.
@@ -58,6 +63,8 @@ pub(crate) struct Inbound {
     detector_tail: u8,
     /// When something was last received, or first expected.
     heard: Mono,
+    /// When audio or a key last came.
+    spoke: Option<Mono>,
     /// [`Event::Inactive`] was reported since.
     inactive: bool,
     received: u64,
@@ -75,6 +82,7 @@ impl Inbound {
             detector: Some(Box::default()),
             detector_tail: 0,
             heard: now,
+            spoke: None,
             inactive: false,
             received: 0,
             dropped: 0,
@@ -117,9 +125,9 @@ impl Inbound {
         )
     }
 
-    /// Whether something came within this time.
-    pub(crate) fn heard_within(&self, now: Mono, time: Duration) -> bool {
-        self.received > 0 && now.since(self.heard) < time
+    /// Whether audio or a key came within this time.
+    pub(crate) fn spoke_within(&self, now: Mono, time: Duration) -> bool {
+        self.spoke.is_some_and(|spoke| now.since(spoke) < time)
     }
 
     /// Forgets what is buffered: it is not played, or will be too old when it is.
@@ -150,7 +158,7 @@ impl Inbound {
                         .store(received.header.timestamp, received.payload, until_tick);
                 stored == Stored::Used
             }
-            Kind::Event(_) => true,
+            Kind::Event(_) | Kind::Silence => true,
         });
         match used {
             Some(_) => self.received += 1,
@@ -175,12 +183,13 @@ impl Inbound {
         } = Rtp::parse(bytes).ok()?;
         let is_event = Some(header.payload_type) == params.dtmf_payload_type;
         let is_audio = header.payload_type == params.payload_type;
-        let fits = is_event || is_audio && payload.len() <= RTP_PAYLOAD_BYTES_MAX;
+        let is_noise = header.payload_type == COMFORT_NOISE;
+        let fits = payload.len() <= RTP_PAYLOAD_BYTES_MAX && (is_event || is_audio || is_noise);
         if !fits || !params.receive || !self.latch.accept(step.now.mono, params.remote_rtp, from) {
             return None;
         }
         (self.heard, self.inactive) = (step.now.mono, false);
-        let arrival = is_audio.then_some((step.now.mono.0 / SAMPLE_NS) as u32);
+        let arrival = (!is_event).then_some((step.now.mono.0 / SAMPLE_NS) as u32);
         let first = match self.reception.note(&header, arrival) {
             Arrival::Fresh => false,
             Arrival::First => {
@@ -189,10 +198,16 @@ impl Inbound {
             }
             Arrival::Duplicate | Arrival::Stray => return None,
         };
-        let kind = match is_event {
-            true => Kind::Event(self.press(step, &header, Report::parse(payload)?)),
-            false => Kind::Audio,
+        let kind = if is_event {
+            Kind::Event(self.press(step, &header, Report::parse(payload)?))
+        } else if is_audio {
+            Kind::Audio
+        } else {
+            Kind::Silence
         };
+        if kind != Kind::Silence {
+            self.spoke = Some(step.now.mono);
+        }
         Some(Received {
             header,
             payload,

@@ -61,7 +61,11 @@ impl Step<'_> {
         self.out.push_back(Output::Recording { recording, what });
     }
 
+    /// Sends, unless the far end gave an address that is none, as some do on hold (RFC 3264 §8.4).
     fn send(&mut self, channel: Channel, to: SocketAddr, packet: Packet) {
+        if to.ip().is_unspecified() || to.port() == 0 {
+            return;
+        }
         if channel == Channel::Rtp {
             self.counts.packets_out += 1;
             self.counts.late_packets += u64::from(self.now.mono.since(self.due) > TICK);
@@ -383,6 +387,8 @@ impl Session {
         let payload_type = match received.kind {
             Kind::Audio => Some(stream.params.payload_type),
             Kind::Event(_) => stream.params.dtmf_payload_type,
+            // The other side need not know it; silence is sent while nothing else comes.
+            Kind::Silence => return,
         };
         match (self.through, payload_type, received.kind) {
             (true, Some(payload_type), _) => {
@@ -396,7 +402,7 @@ impl Session {
                     .relay(step, to, header, received.payload, received.first);
             }
             (_, _, Kind::Event(Some(key))) => self.dial(step, key),
-            (_, _, Kind::Audio | Kind::Event(None)) => {}
+            (_, _, Kind::Audio | Kind::Event(None) | Kind::Silence) => {}
         }
     }
 
@@ -433,11 +439,11 @@ impl Session {
         }
     }
 
-    /// Whether something came lately.
-    pub(crate) fn is_heard(&self, now: Mono) -> bool {
+    /// Whether audio or a key came lately.
+    pub(crate) fn speaks(&self, now: Mono) -> bool {
         self.stream
             .as_ref()
-            .is_some_and(|stream| stream.inbound.heard_within(now, RELAY_PAUSE))
+            .is_some_and(|stream| stream.inbound.spoke_within(now, RELAY_PAUSE))
     }
 
     /// First half of a tick: what the session hears.

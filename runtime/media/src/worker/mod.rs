@@ -139,6 +139,13 @@ pub struct Counts {
 ///   only the header rewritten; their keys are still reported, but tones are not listened for.
 /// - A step of a session that panics closes that session alone: [`Event::Closed`] without a
 ///   command, counted in [`Counts::failed`].
+/// - Media is sent to where valid media comes from. The first source is kept; another one is let
+///   in after 3 s without the first, or at once in the first 5 s if it is the negotiated host.
+/// - A key counts once: heard as an event and as a tone within 700 ms, it is one press. Tones are
+///   listened for until the first event.
+/// - A session has at most one recording of each kind; a second of a kind ends the first.
+///   [`Command::StopRecording`] ends that of a call as well. [`Event::Recorded`] is for messages;
+///   the silence that ends a message stays in it, and counts from its beginning.
 /// - Commands for a session that is not there do nothing. An [`Command::Open`] that is refused
 ///   because there are too many sessions is answered with [`Event::Closed`].
 #[derive(Debug)]
@@ -501,7 +508,7 @@ impl Worker {
         let through = self.refresh_through(ids[0], ids[1]);
         let other_place = self.sessions.place(other).expect("a bridge has two sides");
         let pair = self.sessions.pair_mut(place, other_place);
-        let relayed = [1, 0].map(|far| through && pair[far].is_heard(now.mono));
+        let relayed = [1, 0].map(|far| through && pair[far].speaks(now.mono));
         let mut frames = [[0; FRAME]; 2];
         let mut heard = [Heard::Silence; 2];
         for side in 0..2 {

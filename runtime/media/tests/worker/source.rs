@@ -191,3 +191,30 @@ fn another_source_on_the_same_line_is_heard() {
         .count();
     assert!(loud > 45 * 160, "{loud} samples of the new source");
 }
+
+#[test]
+fn comfort_noise_is_a_sign_of_life() {
+    let mut world = World::new(1, 1);
+    world.open(0, ONE, params_to(phone(1)));
+    for n in 0..20_u16 {
+        let mut bytes = packet(5, n, u32::from(n) * 32_000, &[0x40]);
+        bytes[1] = 13;
+        world.send(phone(1), port(ONE, Channel::Rtp), bytes);
+        world.run(Duration::from_secs(4));
+    }
+    assert!(world.events.is_empty(), "{:?}", world.events);
+    let stats = world.worker(0).stats(ONE).expect("it is open");
+    assert_eq!((stats.received, stats.lost, stats.dropped), (20, 0, 0));
+}
+
+#[test]
+fn nothing_is_sent_to_no_address() {
+    let mut world = World::new(1, 1);
+    world.open(
+        0,
+        ONE,
+        params_to("0.0.0.0:4000".parse().expect("an address")),
+    );
+    world.run(Duration::from_secs(20));
+    assert!(world.tapped.is_empty());
+}
