@@ -24,27 +24,50 @@ fn main() {
     );
     let path = folder.join("guest-probe.wasm");
     let bytes = std::fs::read(&path).unwrap_or_else(|error| {
-        panic!("{}: {error}; build the guests with: cargo xtask plugins", path.display())
+        panic!(
+            "{}: {error}; build the guests with: cargo xtask plugins",
+            path.display()
+        )
     });
     println!("component: {} KiB", bytes.len() >> 10);
-    let config = HostConfig { runs_max: 10_000, ..HostConfig::new(CacheKey::new([1; 32])) };
+    let config = HostConfig {
+        runs_max: 10_000,
+        ..HostConfig::new(CacheKey::new([1; 32]))
+    };
     let host = Host::new(config.clone()).expect("the engine starts");
     let loaded = host.load(&bytes, None).expect("the component is a plugin");
-    let CacheUse::Compiled { entry: Some(entry), .. } = loaded.cache else {
+    let CacheUse::Compiled {
+        entry: Some(entry), ..
+    } = loaded.cache
+    else {
         panic!("the component was compiled")
     };
     println!("cache entry: {} KiB", entry.len() >> 10);
     row("compile", 5, 1, || drop(host.load(&bytes, None)));
-    row("load from the cache", 50, 1, || drop(host.load(&bytes, Some(&entry))));
+    row("load from the cache", 50, 1, || {
+        drop(host.load(&bytes, Some(&entry)))
+    });
     let plugin = loaded.plugin;
     row("start, first operation, drop", 30, 1_000, || {
         let mut run = plugin.run(setup("wait"));
         run.handle(now(), RunInput::Start);
-        assert!(matches!(run.poll(), Some(RunOutput::Op(Op::NextEvent { .. }))));
+        assert!(matches!(
+            run.poll(),
+            Some(RunOutput::Op(Op::NextEvent { .. }))
+        ));
     });
-    row("short IVR run (2 play, 3 gather)", 30, 1_000, || short(&plugin));
-    let fuel = Host::new(HostConfig { metering: Metering::Fuel, ..config }).expect("it starts");
-    let fuel = fuel.load(&bytes, None).expect("the component is a plugin").plugin;
+    row("short IVR run (2 play, 3 gather)", 30, 1_000, || {
+        short(&plugin)
+    });
+    let fuel = Host::new(HostConfig {
+        metering: Metering::Fuel,
+        ..config
+    })
+    .expect("it starts");
+    let fuel = fuel
+        .load(&bytes, None)
+        .expect("the component is a plugin")
+        .plugin;
     row("the same, counting fuel", 30, 1_000, || short(&fuel));
     waiting(&plugin, 10_000);
 }
@@ -103,12 +126,21 @@ fn waiting(plugin: &Plugin, count: usize) {
         })
         .collect();
     let kib = resident_kib() - before;
-    println!("{} waiting runs: {:.1} KiB each", runs.len(), kib as f64 / runs.len() as f64);
+    println!(
+        "{} waiting runs: {:.1} KiB each",
+        runs.len(),
+        kib as f64 / runs.len() as f64
+    );
 }
 
 fn resident_kib() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells its memory");
-    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a number") * 4
+    statm
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<u64>().ok())
+        .expect("a number")
+        * 4
 }
 
 fn now() -> Now {

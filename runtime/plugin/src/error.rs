@@ -82,7 +82,9 @@ pub(crate) fn one_line(error: &wasmtime::Error) -> String {
     for cause in error.chain() {
         let cause = cause.to_string();
         let first = cause.lines().next().unwrap_or_default().trim();
-        if first.is_empty() || text.ends_with(first) {
+        // The guest's backtrace is a cause of its own, and its first line says nothing.
+        let backtrace = first.starts_with("error while executing at wasm backtrace");
+        if first.is_empty() || backtrace || text.ends_with(first) {
             continue;
         }
         if !text.is_empty() {

@@ -311,7 +311,11 @@ pub(crate) fn classify(
             FaultKind::Panic,
             panic_message(&desk.stderr).unwrap_or_default(),
         ),
-        Some(trap) => (FaultKind::Trap, format!("{trap}{place}")),
+        Some(trap) => {
+            let text = trap.to_string();
+            let text = text.strip_prefix("wasm trap: ").unwrap_or(&text);
+            (FaultKind::Trap, format!("{text}{place}"))
+        }
         None => (FaultKind::HostLimit, crate::error::one_line(error)),
     };
     (kind, cut(&detail, limits::DETAIL_CHARS_MAX))
@@ -339,11 +343,20 @@ fn panic_message(stderr: &str) -> Option<String> {
 /// The name of the function the trap happened in, if the component kept its names.
 fn innermost_function(error: &wasmtime::Error) -> Option<String> {
     let backtrace = error.downcast_ref::<wasmtime::WasmBacktrace>()?;
-    let name = backtrace
-        .frames()
-        .iter()
-        .find_map(|frame| frame.func_name())?;
-    Some(name.to_owned())
+    // Its text, not its frames, has readable names: `0: 0x1f4 - plugin.wasm!module::function`.
+    let text = backtrace.to_string();
+    let (_, name) = text.lines().find_map(|line| line.split_once('!'))?;
+    Some(without_hash(name.trim()).to_owned())
+}
+
+/// A Rust path without the hash that ends it: `::h` and 16 hexadecimal digits.
+fn without_hash(name: &str) -> &str {
+    match name.rsplit_once("::h") {
+        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            path
+        }
+        _ => name,
+    }
 }
 
 #[cfg(test)]
@@ -359,5 +372,11 @@ mod tests {
             Some("the menu has no entry 7 (src/lib.rs:64:24)")
         );
         assert_eq!(panic_message("a line\n"), None);
+    }
+
+    #[test]
+    fn names_lose_their_hash_only() {
+        assert_eq!(without_hash("probe::recurse::hc7893cc97dadb0fc"), "probe::recurse");
+        assert_eq!(without_hash("menu::hello"), "menu::hello");
     }
 }

@@ -149,7 +149,8 @@ fn bad<T>(reason: impl Into<String>) -> Result<T, LoadError> {
 fn located(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().lines().collect::<Vec<_>>().join("; ");
     match error.span() {
-        Some(span) if span.start > 0 => {
+        // What is missing is missing from the whole text.
+        Some(span) if span != (0..0) && span != (0..text.len()) => {
             let line = text.as_bytes()[..span.start.min(text.len())]
                 .iter()
                 .filter(|byte| **byte == b'\n')
@@ -245,8 +246,8 @@ mod tests {
             "bad manifest: memory_mib is not 1 to 64",
         );
         check(
-            "name = ",
-            "bad manifest: line 1: string values must be quoted, expected literal string",
+            "world = \"ivr\"\nname = ",
+            "bad manifest: line 2: string values must be quoted, expected literal string",
         );
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use expect_test::Expect;
 use jackfield_plugin::{
-    CacheKey, Config, Grant, Host, HostConfig, Metering, Plugin, Run, RunInput, RunOutput, Setup,
-    Value, limits,
+    CacheKey, CacheUse, Config, Grant, Host, HostConfig, Metering, Plugin, Run, RunInput,
+    RunOutput, Setup, Value, limits,
 };
 use vocab::call::GatherEnd;
 use vocab::flow::{CallInfo, FlowError, FlowEvent, Reply};
@@ -49,17 +49,38 @@ pub(crate) fn host_config(metering: Metering) -> HostConfig {
     }
 }
 
-/// The plugin on a host that counts instructions, shared by all tests that do not count places.
-pub(crate) fn plugin() -> &'static Plugin {
-    static PLUGIN: OnceLock<Plugin> = OnceLock::new();
-    PLUGIN.get_or_init(|| load(host_config(Metering::Fuel)))
+/// A host that counts instructions and the plugin on it, shared by all tests that do not count
+/// places.
+fn shared() -> &'static (Host, Plugin) {
+    static SHARED: OnceLock<(Host, Plugin)> = OnceLock::new();
+    SHARED.get_or_init(|| host_and_plugin(host_config(Metering::Fuel)))
 }
 
-/// A host of its own, and the plugin on it.
+/// The shared plugin.
+pub(crate) fn plugin() -> &'static Plugin {
+    &shared().1
+}
+
+/// The shared host.
+pub(crate) fn host() -> &'static Host {
+    &shared().0
+}
+
+/// A host of its own, and the plugin on it; compiled once for each way of metering.
 pub(crate) fn host_and_plugin(config: HostConfig) -> (Host, Plugin) {
+    static ENTRIES: [OnceLock<Vec<u8>>; 2] = [OnceLock::new(), OnceLock::new()];
+    let entry = match config.metering {
+        Metering::Epoch => &ENTRIES[0],
+        Metering::Fuel => &ENTRIES[1],
+    };
     let host = Host::new(config).unwrap();
-    let plugin = host.load(component(), None).unwrap().plugin;
-    (host, plugin)
+    let entry = entry.get_or_init(|| match host.load(component(), None).unwrap().cache {
+        CacheUse::Compiled { entry, .. } => entry.expect("components serialize"),
+        CacheUse::Hit => panic!("nothing was cached"),
+    });
+    let loaded = host.load(component(), Some(entry)).unwrap();
+    assert_eq!(loaded.cache, CacheUse::Hit);
+    (host, loaded.plugin)
 }
 
 /// The plugin on a host of its own.

@@ -29,7 +29,15 @@ fn fault(mode: &str, script: Vec<RunInput>, expected: Expect) {
 
 #[test]
 fn a_loop_is_cut_when_its_budget_is_spent() {
-    check(setup("loop"), vec![RunInput::Start], expect![[""]]);
+    check(
+        setup("loop"),
+        vec![RunInput::Start],
+        expect![[r#"
+        > Start
+        Yielded × 4
+        Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: OutOfTime, detail: "ran for more than 50 ms between two host calls" }))
+    "#]],
+    );
 }
 
 #[test]
@@ -37,26 +45,105 @@ fn a_loop_after_hangup_has_longer() {
     check(
         setup("loop-after-hangup"),
         vec![RunInput::Start, hangup()],
-        expect![[""]],
+        expect![[r#"
+            > Start
+            Op(NextEvent { timeout: 1s })
+            > Hangup("caller hung up")
+            Yielded × 199
+            Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: OutOfTime, detail: "ran for more than 2000 ms after hang-up" }))
+        "#]],
     );
 }
 
 #[test]
 fn faults_have_names() {
-    fault("memory", vec![RunInput::Start], expect![[""]]);
-    fault("recurse", vec![RunInput::Start], expect![[""]]);
-    fault("panic", vec![RunInput::Start], expect![[""]]);
-    fault("trap", vec![RunInput::Start], expect![[""]]);
-    fault("exit", vec![RunInput::Start], expect![[""]]);
-    fault("flood", vec![RunInput::Start], expect![[""]]);
-    fault("print-flood", vec![RunInput::Start], expect![[""]]);
-    fault("big-log", vec![RunInput::Start], expect![[""]]);
-    fault("error", vec![RunInput::Start], expect![[""]]);
-    fault("sleep", vec![RunInput::Start], expect![[""]]);
+    fault(
+        "memory",
+        vec![RunInput::Start],
+        expect![[r#"
+        Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: OutOfMemory, detail: "asked for more than 32 MiB of memory" }))
+        2 lines logged
+    "#]],
+    );
+    fault(
+        "recurse",
+        vec![RunInput::Start],
+        expect![[r#"
+            Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: StackOverflow, detail: "more than 128 KiB of stack in guest_probe::recurse::hc7893cc97dadb0fc" }))
+            0 lines logged
+        "#]],
+    );
+    fault(
+        "panic",
+        vec![RunInput::Start],
+        expect![[r#"
+        Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: Panic, detail: "the menu has no entry 7 (tests/guests/probe/src/lib.rs:66:24)" }))
+        0 lines logged
+    "#]],
+    );
+    fault(
+        "trap",
+        vec![RunInput::Start],
+        expect![[r#"
+            Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: Trap, detail: "wasm `unreachable` instruction executed in jackfield:ivr/flow@0.1.0#run" }))
+            0 lines logged
+        "#]],
+    );
+    fault(
+        "exit",
+        vec![RunInput::Start],
+        expect![[r#"
+        Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: Trap, detail: "exited with status 1 instead of returning" }))
+        0 lines logged
+    "#]],
+    );
+    fault(
+        "flood",
+        vec![RunInput::Start],
+        expect![[r#"
+        Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: HostLimit, detail: "flooded the log: more than 1000 lines dropped" }))
+        101 lines logged
+    "#]],
+    );
+    fault(
+        "print-flood",
+        vec![RunInput::Start],
+        expect![[r#"
+        Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: HostLimit, detail: "flooded the log: more than 1000 lines dropped" }))
+        101 lines logged
+    "#]],
+    );
+    fault(
+        "big-log",
+        vec![RunInput::Start],
+        expect![[r#"
+            Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: HostLimit, detail: "too much data is being copied between the host and the guest: fuel allocated for hostcalls has been exhausted" }))
+            0 lines logged
+        "#]],
+    );
+    fault(
+        "error",
+        vec![RunInput::Start],
+        expect![[r#"
+        Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: Error, detail: "returned failed: the menu has no root" }))
+        0 lines logged
+    "#]],
+    );
+    fault(
+        "sleep",
+        vec![RunInput::Start],
+        expect![[r#"
+        Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: HostLimit, detail: "slept through WASI; call.sleep is the way to wait" }))
+        0 lines logged
+    "#]],
+    );
     fault(
         "calls-after-hangup",
         vec![RunInput::Start, hangup()],
-        expect![[""]],
+        expect![[r#"
+            Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: HostLimit, detail: "more than 1000 operations after hang-up" }))
+            0 lines logged
+        "#]],
     );
     fault(
         "wait",
@@ -64,7 +151,10 @@ fn faults_have_names() {
             RunInput::Start,
             RunInput::Kill(FaultKind::Stalled, "asked\nnothing".into()),
         ],
-        expect![[""]],
+        expect![[r#"
+            Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: Stalled, detail: "asked nothing" }))
+            0 lines logged
+        "#]],
     );
 }
 
@@ -84,7 +174,11 @@ fn a_loop_is_cut_under_epochs_too() {
         let mut bench = Bench::new(&plugin, setup("loop"));
         bench.feed(RunInput::Start);
         over.store(true, Ordering::Relaxed);
-        expect![[""]].assert_eq(&bench.ladder);
+        expect![[r#"
+            > Start
+            Yielded × 5
+            Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: OutOfTime, detail: "ran for more than 50 ms between two host calls" }))
+        "#]].assert_eq(&bench.ladder);
     });
 }
 

@@ -51,3 +51,22 @@ fn a_thousand_runs_wait_side_by_side() {
     drop(runs);
     assert_eq!(host.live(), 0);
 }
+
+/// Runs move between plugin threads; hosts are shared by them.
+#[test]
+fn a_run_goes_on_from_another_thread() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    let (host, plugin) = host_and_plugin(host_config(Metering::Epoch));
+    shared(&host);
+    shared(&plugin);
+    let mut bench = Bench::new(&plugin, setup("wait"));
+    bench.feed(RunInput::Start);
+    let mut bench = std::thread::spawn(move || {
+        bench.feed(key('5'));
+        bench
+    })
+    .join()
+    .unwrap();
+    bench.feed(key('#'));
+    assert!(bench.ladder.contains("label: \"5\""), "{}", bench.ladder);
+}

@@ -1,51 +1,47 @@
 //! Goal: new calls go to the newest good version, running calls keep theirs, and nothing of an
 //! old version stays longer than it is needed.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use jackfield_plugin::{
-    Host, Installed, MANIFEST_SECTION, Metering, NotInstalled, NotRolledBack, Plugin, Registry,
-    RegistryOutput, Ticket,
+    Installed, MANIFEST_SECTION, NotInstalled, NotRolledBack, Plugin, Registry, RegistryOutput,
+    Ticket,
 };
 use vocab::Now;
 use vocab::flow::FaultKind;
 
-use crate::bench::{component, host_and_plugin, host_config, start, with_section};
+use crate::bench::{component, host, start, with_section};
+
+/// The same component under another version: its outer manifest counts.
+fn version(version: &str) -> Plugin {
+    static VERSIONS: Mutex<BTreeMap<String, Plugin>> = Mutex::new(BTreeMap::new());
+    let mut versions = VERSIONS.lock().unwrap();
+    let load = || {
+        let manifest =
+            format!("name = \"menu\"\nversion = \"{version}\"\nworld = \"ivr\"\nwit = \"0.1.0\"\n");
+        let bytes = with_section(component(), MANIFEST_SECTION, manifest.as_bytes());
+        host().load(&bytes, None).unwrap().plugin
+    };
+    versions.entry(version.into()).or_insert_with(load).clone()
+}
 
 struct Shelf {
-    host: Host,
-    cached: Vec<(String, Plugin)>,
     registry: Registry,
     now: Now,
 }
 
 impl Shelf {
     fn new() -> Self {
-        let (host, _) = host_and_plugin(host_config(Metering::Fuel));
         Self {
-            host,
-            cached: Vec::new(),
             registry: Registry::new(),
             now: start(),
         }
     }
 
-    /// The same component under another version: its outer manifest counts.
-    fn version(&mut self, version: &str) -> Plugin {
-        if let Some((_, plugin)) = self.cached.iter().find(|(known, _)| known == version) {
-            return plugin.clone();
-        }
-        let manifest =
-            format!("name = \"menu\"\nversion = \"{version}\"\nworld = \"ivr\"\nwit = \"0.1.0\"\n");
-        let bytes = with_section(component(), MANIFEST_SECTION, manifest.as_bytes());
-        let plugin = self.host.load(&bytes, None).unwrap().plugin;
-        self.cached.push((version.into(), plugin.clone()));
-        plugin
-    }
-
-    fn install(&mut self, version: &str) -> Result<Installed, NotInstalled> {
-        let plugin = self.version(version);
-        self.registry.install(self.now, plugin)
+    fn install(&mut self, name: &str) -> Result<Installed, NotInstalled> {
+        self.registry.install(self.now, version(name))
     }
 
     fn take(&mut self) -> (String, Ticket) {

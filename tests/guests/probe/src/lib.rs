@@ -115,7 +115,10 @@ impl Guest for Probe {
 }
 
 fn done(label: &str) -> Result<Outcome, Error> {
-    Ok(Outcome { label: label.into(), detail: None })
+    Ok(Outcome {
+        label: label.into(),
+        detail: None,
+    })
 }
 
 fn gather(max: u8) -> GatherOptions {
@@ -162,7 +165,10 @@ fn echo(call: &Call) -> Result<Outcome, Error> {
         call.attr("pressed").unwrap_or_default(),
     );
     call.hangup(Some("done"));
-    Ok(Outcome { label: "echo".into(), detail: Some(detail) })
+    Ok(Outcome {
+        label: "echo".into(),
+        detail: Some(detail),
+    })
 }
 
 fn wait(call: &Call) -> Result<Outcome, Error> {
@@ -198,7 +204,10 @@ fn every(call: &Call) -> Result<Outcome, Error> {
     call.sleep(250)?;
     call.transfer(&DialTarget::Sip("1001".into()))?;
     call.hangup(None);
-    done(&format!("{token} {:?} {:?} {} {recorded}", dialed.ended, dialed.cause, dialed.talk))
+    done(&format!(
+        "{token} {:?} {:?} {} {recorded}",
+        dialed.ended, dialed.cause, dialed.talk
+    ))
 }
 
 fn spin() -> Result<Outcome, Error> {
@@ -216,22 +225,32 @@ fn hog() -> Result<Outcome, Error> {
 }
 
 fn recurse(depth: u64) -> u64 {
-    if black_box(depth) == u64::MAX { depth } else { recurse(depth + 1) ^ black_box(depth) }
+    if black_box(depth) == u64::MAX {
+        depth
+    } else {
+        recurse(depth + 1) ^ black_box(depth)
+    }
 }
 
 /// No time passes while the plugin runs.
 fn time() -> Result<Outcome, Error> {
     let start = Instant::now();
-    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+    let wall = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("after 1970");
     let winter = clock::utc_offset("Asia/Shanghai", clock::now());
     let summer = clock::utc_offset("Europe/Berlin", 1_784_000_000_000);
     let nowhere = clock::utc_offset("Mars/Olympus", 0);
-    done(&format!(
+    let detail = format!(
         "{} {} {winter:?} {summer:?} {nowhere:?} {:?}",
         clock::now(),
         wall.as_millis(),
         start.elapsed()
-    ))
+    );
+    Ok(Outcome {
+        label: "time".into(),
+        detail: Some(detail),
+    })
 }
 
 /// Anything random shows in the order of a hash map.
@@ -244,13 +263,25 @@ fn configured() -> Result<Outcome, Error> {
     let keys = config::get("keys").unwrap_or_default();
     let values: Vec<String> = keys
         .split(' ')
-        .map(|key| format!("{key} = {}", config::get(key).unwrap_or_else(|| "none".into())))
+        .map(|key| {
+            format!(
+                "{key} = {}",
+                config::get(key).unwrap_or_else(|| "none".into())
+            )
+        })
         .collect();
-    Ok(Outcome { label: "config".into(), detail: Some(values.join("\n")) })
+    Ok(Outcome {
+        label: "config".into(),
+        detail: Some(values.join("; ")),
+    })
 }
 
 fn denied(call: &Call) -> Result<Outcome, Error> {
-    let options = DialOptions { timeout: 1_000, caller_id: None, whisper: Vec::new() };
+    let options = DialOptions {
+        timeout: 1_000,
+        caller_id: None,
+        whisper: Vec::new(),
+    };
     let request = http::Request {
         method: "GET".into(),
         url: "http://example.com/".into(),
@@ -259,22 +290,40 @@ fn denied(call: &Call) -> Result<Outcome, Error> {
         timeout: None,
     };
     let answers = [
-        format!("dial {}", shown(call.dial(&DialTarget::Sip("1001".into()), &options))),
-        format!("transfer {}", shown(call.transfer(&DialTarget::E164("+15550100".into())))),
+        format!(
+            "dial {}",
+            shown(call.dial(&DialTarget::Sip("1001".into()), &options))
+        ),
+        format!(
+            "transfer {}",
+            shown(call.transfer(&DialTarget::E164("+15550100".into())))
+        ),
         format!("record-audio {}", shown(call.record_audio(1_000, 0, false))),
         format!("kv {}", shown(kv::get("key"))),
         format!("http {}", shown(http::send(&request))),
     ];
-    Ok(Outcome { label: "denied".into(), detail: Some(answers.join("\n")) })
+    Ok(Outcome {
+        label: "denied".into(),
+        detail: Some(answers.join("; ")),
+    })
 }
 
 fn bounds(call: &Call) -> Result<Outcome, Error> {
     let many = vec![Prompt::Silence(1); 100];
     let strange = [Prompt::Other(("smell".into(), "roses".into()))];
     let long = [Prompt::Say(("x".repeat(3_000), None))];
-    let none = GatherOptions { max: 0, ..gather(1) };
-    let reversed = GatherOptions { min: 5, ..gather(4) };
-    let letters = GatherOptions { terminators: "xyz".into(), ..gather(1) };
+    let none = GatherOptions {
+        max: 0,
+        ..gather(1)
+    };
+    let reversed = GatherOptions {
+        min: 5,
+        ..gather(4)
+    };
+    let letters = GatherOptions {
+        terminators: "xyz".into(),
+        ..gather(1)
+    };
     let answers = [
         format!("many {}", shown(call.play(&many))),
         format!("strange {}", shown(call.play(&strange))),
@@ -284,12 +333,24 @@ fn bounds(call: &Call) -> Result<Outcome, Error> {
         format!("letters {}", shown(call.gather(&letters))),
         format!("key {}", shown(call.set_attr("", "value"))),
         format!("value {}", shown(call.set_attr("key", &"x".repeat(2_000)))),
-        format!("number {}", shown(call.transfer(&DialTarget::E164("12 34".into())))),
-        format!("address {}", shown(call.transfer(&DialTarget::Sip("a b".into())))),
-        format!("target {}", shown(call.transfer(&DialTarget::Other("x".into())))),
+        format!(
+            "number {}",
+            shown(call.transfer(&DialTarget::E164("12 34".into())))
+        ),
+        format!(
+            "address {}",
+            shown(call.transfer(&DialTarget::Sip("a b".into())))
+        ),
+        format!(
+            "target {}",
+            shown(call.transfer(&DialTarget::Other("x".into())))
+        ),
         format!("queue {}", shown(call.enqueue("", 0, &[]))),
     ];
-    Ok(Outcome { label: "bounds".into(), detail: Some(answers.join("\n")) })
+    Ok(Outcome {
+        label: "bounds".into(),
+        detail: Some(answers.join("; ")),
+    })
 }
 
 fn shown<T>(result: Result<T, Error>) -> String {
