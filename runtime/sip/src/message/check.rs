@@ -105,7 +105,9 @@ pub fn check_request(request: &Request, supports: &Supports<'_>) -> Result<(), R
         return Err(Refusal::new(400, "CSeq has another method"));
     }
     request.headers.max_forwards()?;
-    request.headers.contacts()?;
+    if uses_contact(&request.method) {
+        request.headers.contacts()?;
+    }
     check_uri(request)?;
     check_require(request, supports)?;
     check_body(request, supports)?;
@@ -151,6 +153,28 @@ fn check_uri(request: &Request) -> Result<(), Refusal> {
     }
 }
 
+/// A `Contact` means something in requests that make or refresh a dialog or register. A broken one
+/// elsewhere is ignored (RFC 3261 §8.2.2): a call must be able to end.
+fn uses_contact(method: &Method) -> bool {
+    match method {
+        Method::Invite
+        | Method::Register
+        | Method::Update
+        | Method::Subscribe
+        | Method::Notify
+        | Method::Refer => true,
+        Method::Ack
+        | Method::Bye
+        | Method::Cancel
+        | Method::Options
+        | Method::Info
+        | Method::Prack
+        | Method::Message
+        | Method::Publish
+        | Method::Other(_) => false,
+    }
+}
+
 /// `Require` does not apply to CANCEL and ACK (RFC 3261 §8.2.2.3).
 fn check_require(request: &Request, supports: &Supports<'_>) -> Result<(), Refusal> {
     if matches!(request.method, Method::Cancel | Method::Ack) {
@@ -178,7 +202,13 @@ fn check_require(request: &Request, supports: &Supports<'_>) -> Result<(), Refus
 }
 
 /// The body is of a type and encoding that we read, or marked as optional (RFC 3261 §8.2.3).
+///
+/// Bodies of ACK, CANCEL and BYE are not judged: some networks put theirs there, and a refused BYE
+/// would keep the call.
 fn check_body(request: &Request, supports: &Supports<'_>) -> Result<(), Refusal> {
+    if matches!(request.method, Method::Ack | Method::Cancel | Method::Bye) {
+        return Ok(());
+    }
     let headers = &request.headers;
     let optional = headers
         .first(&HeaderName::ContentDisposition)

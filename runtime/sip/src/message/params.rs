@@ -47,7 +47,7 @@ impl Params {
     pub fn set(&mut self, name: &str, value: Option<&str>) {
         let value = value.map(|value| match scan::quoted(value) {
             Some((_, "")) => value.to_owned(),
-            Some(_) | None => value.replace([';', ',', '"', '<', '>', ' ', '\r', '\n'], ""),
+            Some(_) | None => value.replace([';', ',', '=', '"', '<', '>', ' ', '\r', '\n'], ""),
         });
         let mut changed = Self::new();
         let mut done = false;

@@ -388,3 +388,20 @@ fn reasons_and_delays_and_types() {
         assert!(ContentType::parse(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn parameters_are_set_in_place_and_cannot_grow_others() {
+    let mut params = NameAddr::parse("<sip:a>;a=1;TAG=x;b")
+        .expect("an address")
+        .params;
+    params.set("tag", Some("y;evil=1,\r\n z"));
+    params.set("c", Some("\"q;\\\"r\""));
+    params.set("d", None);
+    params.remove("A");
+    assert_eq!(params.to_string(), ";TAG=yevil1z;b;c=\"q;\\\"r\";d");
+    assert_eq!(params.unquoted("c").as_deref(), Some("q;\"r"));
+    assert_eq!((params.find("b"), params.find("a")), (Some(None), None));
+    assert!(params.has("D") && !params.is_empty());
+    let names: Vec<&str> = params.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["TAG", "b", "c", "d"]);
+}

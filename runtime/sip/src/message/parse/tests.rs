@@ -426,6 +426,15 @@ fn requests_are_checked() {
         };
         assert_eq!(found, expected, "{change:?} {more:?}");
     }
+    for method in ["BYE", "ACK", "CANCEL"] {
+        let text = base.replace("INVITE", method);
+        let ends = request(format!("{text}m: ?\r\nc: text/plain\r\n\r\nx").as_bytes());
+        assert_eq!(
+            check_request(&ends, &supports),
+            Ok(()),
+            "a call must be able to end"
+        );
+    }
     let cancel = base.replace("INVITE", "CANCEL");
     let cancel = request(format!("{cancel}Require: x\r\n\r\n").as_bytes());
     assert_eq!(
