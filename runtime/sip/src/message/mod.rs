@@ -1,6 +1,6 @@
 //! SIP messages: reading, writing and the values of their headers.
 //!
-//! [`parse`] reads a datagram, [`Framer`] a stream. Both give a [`Message`]: a first line, ordered
+//! [`parse()`] reads a datagram, [`Framer`] a stream. Both give a [`Message`]: a first line, ordered
 //! [`Headers`] that share one text, and opaque body bytes. Header values are parsed when asked for,
 //! by the typed readers on [`Headers`] ([`Headers::via`], [`Headers::from`], [`Headers::cseq`], …),
 //! so a message that is only passed on or answered costs one pass.
