@@ -1,9 +1,10 @@
 //! How fast the store is on this disk: `cargo run --release -p jackfield-store --example rate`,
 //! with a directory as argument if not the temporary one.
 //!
-//! Three loads, each with both durabilities:
+//! Four loads, each with both durabilities:
 //! - *bulk*: full batches of whole calls; what the writer can do at most.
 //! - *spread*: 1,000 calls at once, each batch with one event of each; what a busy node does.
+//! - *small*: the same with 12 calls at once: about 8 ms of 200 calls/s.
 //! - *single*: one first event in each transaction; what a caller waits for when nothing else is.
 #![allow(clippy::disallowed_methods, reason = "this measures real time")]
 #![allow(
@@ -163,6 +164,14 @@ async fn main() {
             .collect();
         measure(&store, "spread", &spread).await;
 
+        let small: Vec<Vec<_>> = (0..200)
+            .flat_map(|_| {
+                let calls = calls.take(12);
+                (0..8).map(move |n| calls.iter().map(|events| events[n].clone()).collect())
+            })
+            .collect();
+        measure(&store, "small", &small).await;
+
         let single: Vec<Vec<_>> = calls
             .take(3_000)
             .into_iter()
@@ -171,7 +180,7 @@ async fn main() {
         measure(&store, "single", &single).await;
 
         let bytes = std::fs::metadata(&path).unwrap().len();
-        let events = 300 * 1_024 + 40 * 8 * 1_000 + 3_000;
+        let events = 300 * 1_024 + 40 * 8 * 1_000 + 200 * 8 * 12 + 3_000;
         println!(
             "database: {:.0} bytes per event",
             bytes as f64 / f64::from(events)

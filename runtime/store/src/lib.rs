@@ -11,8 +11,8 @@
 //! - [`Store`] writes one batch in one transaction and reads records and events.
 //!
 //! What holds at all times:
-//! - An append that returned survives `kill -9`, and the loss of power with the default
-//!   [`Durability`]. An append that did not is all there or not at all.
+//! - An append that returned survives `kill -9`, and if so opened the loss of power, too
+//!   ([`Durability`]). An append that did not return is all there or not at all.
 //! - A call that has started has exactly one record, equal to the fold of its events
 //!   ([`Store::check`]). After a crash, [`Store::close_interrupted`] ends those left open.
 //! - Events delivered twice are stored once.
@@ -30,6 +30,7 @@ mod project;
 mod read;
 mod rows;
 mod store;
+mod transaction;
 mod writer;
 
 pub use check::Finding;

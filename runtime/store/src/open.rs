@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,17 +22,24 @@ fn migrations() -> Migrator {
 /// What a file must hold in its header's application id: "JFLD", set by the first migration.
 const APPLICATION: i64 = 0x4a46_4c44;
 
-/// What survives what.
+/// What a commit survives.
+///
+/// Measured with `examples/rate.rs` on a busy 2-core virtual machine, for 12 events of 12 calls in
+/// a transaction: 15 µs of CPU an event and a median of 0.2 ms a commit with [`ProcessCrash`]
+/// against 27 µs and 4 ms (99th percentile 13 ms) with [`PowerLoss`], where each commit waits for
+/// the disk. A first event is to be committed within 20 ms and a call is to cost 0.25 to 0.4 ms
+/// of CPU in all, so the former is the default.
+///
+/// [`ProcessCrash`]: Durability::ProcessCrash
+/// [`PowerLoss`]: Durability::PowerLoss
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Durability {
-    /// What is committed survives the loss of power: each commit waits for the disk.
-    ///
-    /// The default. See `examples/rate.rs` for its cost on a given disk.
+    /// `kill -9`: what was committed is with the operating system. The loss of power or a crash
+    /// of the kernel may take the last seconds, but never damages the database.
     #[default]
-    PowerLoss,
-    /// What is committed survives `kill -9`; the loss of power or a crash of the kernel may take
-    /// the last commits, but never damages the database.
     ProcessCrash,
+    /// The loss of power, too. For fast disks with a cache that survives it.
+    PowerLoss,
 }
 
 /// How a database is opened.
@@ -241,14 +248,17 @@ async fn configure(
 }
 
 async fn migrate(path: &Path, writer: &mut SqliteConnection) -> Result<(), Error> {
-    migrations().run(writer).await.map_err(|error| match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+    // Not `run`, whose future cannot be sent to another thread.
+    let migrated = migrations().run_direct(None, writer, false).await;
+    migrated.map_err(|error| {
+        if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
             Error::sort(path, error)
+        } else {
+            Error::Sqlite {
+                path: path.to_owned(),
+                source: Box::new(error),
+            }
         }
-        error => Error::Sqlite {
-            path: path.to_owned(),
-            source: Box::new(error),
-        },
     })
 }
 
@@ -289,16 +299,19 @@ fn readers(path: &Path, options: Options) -> SqlitePool {
 }
 
 fn cannot_open(path: &Path, error: &std::io::Error) -> Error {
-    match error.kind() {
-        std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
-            Error::ReadOnly {
-                path: path.to_owned(),
-            }
-        }
-        _ => Error::CannotOpen {
-            path: path.to_owned(),
+    let (path, kind) = (path.to_owned(), error.kind());
+    if matches!(
+        kind,
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied
+    ) {
+        Error::ReadOnly { path }
+    } else if kind == ErrorKind::StorageFull {
+        Error::Full { path }
+    } else {
+        Error::CannotOpen {
+            path,
             reason: error.to_string(),
-        },
+        }
     }
 }
 

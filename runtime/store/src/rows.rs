@@ -14,14 +14,14 @@ use crate::error::Error;
 use crate::log::{self, Word, party_from_text, party_text};
 use crate::project::PROJECTION;
 
-/// The columns of `call_event`, in the order of [`event_from`] and [`EventRow`].
+/// The columns of `call_event`, `call` first, in the order of [`event_from`] and [`EventRow`].
 macro_rules! event_columns {
     () => {
         "call, n, tenant, at_us, kind, payload"
     };
 }
 
-/// The columns of `call_record` but the last two, in the order of [`record_from`] and
+/// The columns of `call_record` but the last two, `call` first, in the order of [`record_from`] and
 /// [`bind_record`].
 macro_rules! record_columns {
     () => {

@@ -2,19 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx::SqliteConnection;
 use vocab::CallId;
-use vocab::record::{CallEvent, CallRecord};
+use vocab::record::{CallEvent, CallEventKind, CallRecord};
 
 use crate::error::{Error, Misplaced};
 use crate::limits::{BATCH_EVENTS_MAX, LIVE_RECORDS_MAX};
 use crate::project::{Projected, project};
-use crate::rows::{
-    EVENT_VALUES, EventRow, RECORD_VALUES, bind_record, event_columns, record_columns, record_from,
-    select_records,
-};
+use crate::rows::{EventRow, record_from, select_records};
+use crate::transaction::{Texts, Transaction};
 
 /// What became of a batch.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -31,7 +28,7 @@ pub struct Appended {
 #[derive(Debug)]
 pub(crate) struct Writer {
     conn: SqliteConnection,
-    statements: Statements,
+    texts: Texts,
     /// Records as committed of calls going on. One that is missing is read from the database.
     live: BTreeMap<CallId, CallRecord>,
     /// A transaction was begun and its end not seen: it failed, or the future was dropped.
@@ -42,10 +39,9 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(conn: SqliteConnection) -> Self {
-        let statements = Statements::new();
         Self {
             conn,
-            statements,
+            texts: Texts::default(),
             live: BTreeMap::new(),
             dangling: false,
             interrupted: Vec::new(),
@@ -67,36 +63,21 @@ impl Writer {
         batch: &[CallEvent],
     ) -> Result<Appended, Error> {
         assert!(batch.len() <= BATCH_EVENTS_MAX, "a batch is bounded");
-        self.clear_dangling().await;
-        let mut records = self.take_records(path, batch).await?;
-        let mut appended = Appended::default();
-        let mut rows = Vec::with_capacity(batch.len());
-        let mut changed = BTreeSet::new();
-        for event in batch {
-            let record = records.entry(event.call).or_default();
-            match project(record, event) {
-                Ok(projected @ (Projected::Changed | Projected::Counted)) => {
-                    appended.added += 1;
-                    rows.push(EventRow::new(event));
-                    if projected == Projected::Changed {
-                        changed.insert(event.call);
-                    }
+        let mut trust = Trust::FirstEvents;
+        loop {
+            let records = self.take_records(path, batch, trust).await?;
+            let folded = Folded::new(records, batch);
+            match self.write(folded.transaction()).await {
+                Ok(()) => {
+                    self.keep_live(folded.records);
+                    return Ok(folded.appended);
                 }
-                Ok(Projected::Repeated) => appended.repeated += 1,
-                Err(misplaced) => appended.misplaced.push(misplaced),
+                Err(error) if trust == Trust::FirstEvents && is_repetition(&error) => {
+                    trust = Trust::Nothing;
+                }
+                Err(error) => return Err(Error::sort(path, error)),
             }
         }
-        if !rows.is_empty() {
-            let changed = changed
-                .iter()
-                .filter_map(|call| records.get(call)?.as_ref())
-                .collect();
-            self.write(rows, changed)
-                .await
-                .map_err(|e| Error::sort(path, e))?;
-        }
-        self.keep_live(records);
-        Ok(appended)
     }
 
     /// Writes a record folded anew, without events.
@@ -105,20 +86,13 @@ impl Writer {
         path: &Path,
         records: Vec<&CallRecord>,
     ) -> Result<(), Error> {
-        self.clear_dangling().await;
-        self.write(Vec::new(), records)
+        let transaction = Transaction {
+            events: Vec::new(),
+            records,
+        };
+        self.write(transaction)
             .await
             .map_err(|e| Error::sort(path, e))
-    }
-
-    /// Undoes what an earlier append left unfinished.
-    async fn clear_dangling(&mut self) {
-        if self.dangling {
-            // SQLite may have rolled back by itself, which makes this an error. Should it fail
-            // otherwise, the next BEGIN says so.
-            let _ = sqlx::query("ROLLBACK").execute(&mut self.conn).await;
-            self.dangling = false;
-        }
     }
 
     /// The committed records of the calls in a batch, `None` for calls not in the database.
@@ -129,13 +103,15 @@ impl Writer {
         &mut self,
         path: &Path,
         batch: &[CallEvent],
+        trust: Trust,
     ) -> Result<BTreeMap<CallId, Option<CallRecord>>, Error> {
         let mut records = BTreeMap::new();
         let mut unknown = String::new();
         for event in batch {
             records.entry(event.call).or_insert_with(|| {
                 let live = self.live.remove(&event.call);
-                if live.is_none() {
+                let first = event.n == 1 && matches!(event.kind, CallEventKind::Started { .. });
+                if live.is_none() && !(first && trust == Trust::FirstEvents) {
                     let comma = if unknown.is_empty() { "" } else { "," };
                     unknown.push_str(&format!("{comma}\"{}\"", event.call));
                 }
@@ -161,31 +137,29 @@ impl Writer {
 
     /// One transaction. After an error nothing of it is in the database, or, if the error came
     /// while committing, all of it may be.
-    async fn write(
-        &mut self,
-        rows: Vec<EventRow<'_>>,
-        records: Vec<&CallRecord>,
-    ) -> Result<(), sqlx::Error> {
-        self.dangling = true;
-        let conn = &mut self.conn;
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
-        let mut rows = rows.into_iter();
-        while let Some((size, sql)) = self.statements.events.fitting(rows.len()) {
-            let query = sqlx::query(AssertSqlSafe(sql));
-            let query = rows
-                .by_ref()
-                .take(size)
-                .fold(query, |query, row| row.bind(query));
-            query.execute(&mut *conn).await?;
+    async fn write(&mut self, transaction: Transaction<'_>) -> Result<(), sqlx::Error> {
+        if transaction.events.is_empty() && transaction.records.is_empty() {
+            return Ok(());
         }
-        let (going, over) = records
-            .into_iter()
-            .partition(|record| record.ended_at.is_none());
-        write_records(conn, &self.statements.going, going).await?;
-        write_records(conn, &self.statements.over, over).await?;
-        sqlx::query("COMMIT").execute(conn).await?;
-        self.dangling = false;
-        Ok(())
+        // An append that was given up half way.
+        self.roll_back().await;
+        self.dangling = true;
+        let written = self.texts.run(&mut self.conn, transaction).await;
+        match &written {
+            Ok(()) => self.dangling = false,
+            Err(_) => self.roll_back().await,
+        }
+        written
+    }
+
+    /// Undoes an unfinished transaction, if there is one.
+    async fn roll_back(&mut self) {
+        if self.dangling {
+            // SQLite may have rolled back by itself, which makes this an error. Should it fail
+            // otherwise, the next BEGIN says so.
+            let _ = sqlx::query("ROLLBACK").execute(&mut self.conn).await;
+            self.dangling = false;
+        }
     }
 
     fn keep_live(&mut self, records: BTreeMap<CallId, Option<CallRecord>>) {
@@ -200,81 +174,69 @@ impl Writer {
     }
 }
 
-async fn write_records(
-    conn: &mut SqliteConnection,
-    statements: &Sizes,
-    records: Vec<&CallRecord>,
-) -> Result<(), sqlx::Error> {
-    let mut records = records.into_iter();
-    while let Some((size, sql)) = statements.fitting(records.len()) {
-        let query = sqlx::query(AssertSqlSafe(sql));
-        let query = records.by_ref().take(size).fold(query, bind_record);
-        query.execute(&mut *conn).await?;
-    }
-    Ok(())
+/// Whether an insert failed because the row was there.
+fn is_repetition(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
-/// The insert statements, prepared once for each number of rows in powers of two.
-///
-/// Handing a statement to SQLite's thread and back costs more than inserting a row, so a batch
-/// takes as few statements as possible.
-#[derive(Debug)]
-struct Statements {
-    events: Sizes,
-    /// Records of calls going on.
-    going: Sizes,
-    /// Records of calls that are over.
-    over: Sizes,
+/// What is believed of calls whose record is not in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Trust {
+    /// That a `Started` with position 1 is the first of a new call, which saves looking it up. If it
+    /// is not, the insert fails and nothing was written.
+    FirstEvents,
+    /// Nothing: every record is looked up.
+    Nothing,
 }
 
-/// One statement's text for 1, 2, 4, … rows.
-#[derive(Debug)]
-struct Sizes(Vec<Arc<str>>);
+/// A batch folded into its calls' records.
+struct Folded<'a> {
+    records: BTreeMap<CallId, Option<CallRecord>>,
+    /// Events to be added.
+    events: Vec<&'a CallEvent>,
+    /// Calls whose record is to be written.
+    changed: BTreeSet<CallId>,
+    appended: Appended,
+}
 
-impl Statements {
-    fn new() -> Self {
-        let events = concat!("INSERT INTO call_event (", event_columns!(), ") VALUES ");
-        let records = concat!(
-            "INSERT INTO call_record (",
-            record_columns!(),
-            ", events, projection) VALUES "
-        );
-        // What is not listed does not change after a call's first event.
-        let going = " ON CONFLICT (call) DO UPDATE SET \
-            answered_at_us = excluded.answered_at_us, plugin = excluded.plugin, \
-            plugin_version = excluded.plugin_version, outcome = excluded.outcome, \
-            fault = excluded.fault, recording = excluded.recording, \
-            messages = excluded.messages, events = excluded.events, \
-            disposition = excluded.disposition, projection = excluded.projection";
-        // Apart, because naming this column makes SQLite write the index of open calls.
-        let over = format!(
-            "{going}, ended_at_us = excluded.ended_at_us, cause = excluded.cause, \
-            ended_by = excluded.ended_by"
-        );
+impl<'a> Folded<'a> {
+    fn new(mut records: BTreeMap<CallId, Option<CallRecord>>, batch: &'a [CallEvent]) -> Self {
+        let mut appended = Appended::default();
+        let mut events = Vec::with_capacity(batch.len());
+        let mut changed = BTreeSet::new();
+        for event in batch {
+            let record = records.entry(event.call).or_default();
+            match project(record, event) {
+                Ok(projected @ (Projected::Changed | Projected::Counted)) => {
+                    appended.added += 1;
+                    events.push(event);
+                    if projected == Projected::Changed {
+                        changed.insert(event.call);
+                    }
+                }
+                Ok(Projected::Repeated) => appended.repeated += 1,
+                Err(misplaced) => appended.misplaced.push(misplaced),
+            }
+        }
         Self {
-            events: Sizes::new(events, EVENT_VALUES, "", 6),
-            going: Sizes::new(records, RECORD_VALUES, going, 5),
-            over: Sizes::new(records, RECORD_VALUES, &over, 5),
+            records,
+            events,
+            changed,
+            appended,
         }
     }
-}
 
-impl Sizes {
-    /// Texts for up to 2^`log2_max` rows of so many values.
-    fn new(head: &str, values: usize, tail: &str, log2_max: u32) -> Self {
-        let row = format!("({})", vec!["?"; values].join(","));
-        let text = |log2: u32| {
-            format!(
-                "{head}{}{tail}",
-                vec![row.as_str(); 1_usize << log2].join(",")
-            )
-        };
-        Self((0..=log2_max).map(|log2| text(log2).into()).collect())
-    }
-
-    /// The largest statement that so many rows fill, and its number of rows.
-    fn fitting(&self, rows: usize) -> Option<(usize, Arc<str>)> {
-        let log2 = (rows.checked_ilog2()? as usize).min(self.0.len() - 1);
-        Some((1 << log2, Arc::clone(&self.0[log2])))
+    fn transaction(&self) -> Transaction<'_> {
+        let record = |call| self.records.get(call).and_then(Option::as_ref);
+        Transaction {
+            events: self
+                .events
+                .iter()
+                .map(|event| EventRow::new(event))
+                .collect(),
+            records: self.changed.iter().filter_map(record).collect(),
+        }
     }
 }

@@ -350,7 +350,7 @@ fn run(seed: u64, disk_ms: u64, failures: u64) -> Ledger {
         } else {
             next_append += rng.u64() % 4;
             seq += 1 + rng.u64() % 3;
-            let urgent = rng.u64() % 4 == 0;
+            let urgent = rng.u64().is_multiple_of(4);
             let count = 1 + u32::try_from(rng.u64() % 5).expect("small");
             ledger.asked.insert(seq, (now, urgent));
             ledger.open.push_back((seq, count));

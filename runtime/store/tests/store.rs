@@ -6,7 +6,7 @@ use jackfield_store::{Appended, Error, Finding, Listing, Misfit, Misplaced, Opti
 use support::{Home, call, ended, event, menu_call, started, tenant};
 use vocab::call::{Cause, Side};
 use vocab::record::{CallEventKind, Disposition};
-use vocab::{CallId, RecordingId, Wall};
+use vocab::{RecordingId, Wall};
 
 fn added(added: usize) -> Appended {
     Appended {
@@ -560,7 +560,17 @@ async fn raw(home: &Home) -> sqlx::SqliteConnection {
     options.connect().await.expect("connects")
 }
 
+/// The shell runs these on a thread of its own choosing.
 #[test]
-fn ids_of_tests_are_in_order() {
-    assert!(call(1) < call(2) && CallId(0) < call(0));
+fn a_store_can_be_shared_and_its_futures_sent() {
+    fn sent<T: Send>(_: impl Fn(&'static Store) -> T) {}
+    fn shared<T: Send + Sync>() {}
+    shared::<Store>();
+    shared::<Error>();
+    sent(|store| store.append(&[]));
+    sent(|store| store.close_interrupted(Wall(0)));
+    sent(|store| store.record(call(1)));
+    sent(|store| store.events(call(1)));
+    sent(|store| store.check());
+    sent(|_| Store::open("".as_ref(), Options::default()));
 }
