@@ -152,7 +152,8 @@ pub enum Action {
         /// Used once if the far end asks (401, 407).
         credentials: Option<Credentials>,
     },
-    /// Answers an INVITE or re-INVITE: 1xx any number of times, then one final.
+    /// Answers an INVITE or re-INVITE: 1xx any number of times, then one final. Ignored if none
+    /// waits. A final answer of 300 or more ends the dialog of an INVITE; no event follows.
     Respond {
         /// From `Incoming` or `Reoffer`.
         dialog: DialogId,
@@ -169,7 +170,9 @@ pub enum Action {
         dialog: DialogId,
     },
     /// Ends a dialog whatever its state: BYE when confirmed, CANCEL when ours is pending, 603 when
-    /// theirs is. Crossing messages are sorted out; `Ended` or `Failed` follows.
+    /// theirs is. Crossing messages are sorted out; `Ended` or `Failed` follows: `Ended` within the
+    /// same input, unless our INVITE is pending. Then `Failed` comes with its final answer (487 if a
+    /// 2xx crossed the CANCEL and was hung up) or 32 s after the CANCEL.
     Hangup {
         /// The dialog.
         dialog: DialogId,
@@ -262,7 +265,7 @@ pub enum Event {
         /// The final status; `None` when nothing answered or nothing could be sent.
         status: Option<u16>,
     },
-    /// The caller acknowledged our 2xx.
+    /// The caller acknowledged our 2xx, to its INVITE or to a re-INVITE.
     Confirmed {
         /// The dialog.
         dialog: DialogId,

@@ -100,8 +100,10 @@ pub(crate) struct Attempt {
     pub(crate) method: String,
     pub(crate) uri: String,
     pub(crate) hop: Hop,
-    /// With our tag.
+    /// `From` without tag.
     pub(crate) from: String,
+    /// Our tag.
+    pub(crate) tag: String,
     pub(crate) to: String,
     pub(crate) call_id: Arc<str>,
     pub(crate) cseq: u32,
@@ -232,10 +234,10 @@ impl Dialog {
     }
 
     /// The dialog our INVITE may make. It has no far end yet.
-    pub(crate) fn calling(tag: &str, calling: Calling) -> Self {
+    pub(crate) fn calling(calling: Calling) -> Self {
         Self {
             call_id: calling.attempt.call_id.clone(),
-            local_tag: tag.into(),
+            local_tag: calling.attempt.tag.clone().into(),
             remote_tag: Box::default(),
             local: Box::default(),
             remote: Box::default(),

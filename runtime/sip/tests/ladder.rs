@@ -1,12 +1,14 @@
 //! The call flows of RFC 3665 and what goes wrong with them, as ladders in virtual time.
 
+#![allow(clippy::unwrap_used)] // A panic is how a test fails, in its helpers too.
+
 mod world;
 
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use jackfield_sip::message::HeaderName;
-use jackfield_sip::{Action, Event, Input, RequestId};
+use jackfield_sip::{Action, Event, Hop, Input, RequestId, Transport};
 
 use world::{World, credentials, header};
 
@@ -665,8 +667,7 @@ fn a_second_fork_that_answers_is_hung_up() {
     world.run(s(1));
     world.take_ladder();
     // Carol answers the same INVITE, as a proxy that forked it would pass on; her 200 comes twice.
-    let invite = sent_by_ann("INVITE");
-    let answer = invite.replace("SIP/2.0 200", "SIP/2.0 200");
+    let answer = answer_of_carol();
     for _ in 0..2 {
         world.inject(ANN, "192.0.2.3:5060", &answer);
         world.run(s(1));
@@ -685,21 +686,44 @@ fn a_second_fork_that_answers_is_hung_up() {
 }
 
 /// Carol's 200 to the first INVITE that ann sends in world 1.
-fn sent_by_ann(method: &str) -> String {
+fn answer_of_carol() -> String {
     let mut world = World::new(1);
-    world.lose(|_, _| false);
-    let hop = jackfield_sip::Hop {
-        remote: "192.0.2.77:5060".parse().unwrap(),
-        ..world.hop(BOB)
-    };
-    world.call_by(ANN, hop, None, &[]);
+    world.call_by(ANN, dan(), None, &[]);
     let bytes = world.outside[0].1.clone();
     format!(
         "SIP/2.0 200 OK\nVia: {}\nFrom: {}\nTo: <sip:carol@demo>;tag=carol\nCall-ID: {}\n\
-         CSeq: 1 {method}\nContact: <sip:carol@192.0.2.3:5060>\nContent-Length: 0\n\n",
+         CSeq: 1 INVITE\nContact: <sip:carol@192.0.2.3:5060>\nContent-Length: 0\n\n",
         header(&bytes, HeaderName::Via),
         header(&bytes, HeaderName::From),
         header(&bytes, HeaderName::CallId),
+    )
+}
+
+/// Where dan is, who is not simulated.
+fn dan() -> Hop {
+    Hop {
+        transport: Transport::Udp,
+        remote: "192.0.2.9:5060".parse().unwrap(),
+        conn: None,
+    }
+}
+
+/// Dan's answer to the last request sent to him.
+fn answer_of_dan(world: &World, status: &str, lines: &str) -> String {
+    let (_, request) = world.outside.last().expect("a request");
+    let to = header(request, HeaderName::To);
+    let to = if to.contains(";tag=") {
+        to
+    } else {
+        format!("{to};tag=dan")
+    };
+    format!(
+        "SIP/2.0 {status}\nVia: {}\nFrom: {}\nTo: {to}\nCall-ID: {}\nCSeq: {}\n{lines}\
+         Content-Length: 0\n\n",
+        header(request, HeaderName::Via),
+        header(request, HeaderName::From),
+        header(request, HeaderName::CallId),
+        header(request, HeaderName::CSeq),
     )
 }
 
@@ -883,11 +907,7 @@ fn a_reinvite_is_offered_answered_and_refused() {
 #[test]
 fn an_offer_that_meets_ours_is_glare() {
     let mut world = World::new(1);
-    let hop = jackfield_sip::Hop {
-        remote: "192.0.2.9:5060".parse().unwrap(),
-        ..world.hop(BOB)
-    };
-    world.call_by(ANN, hop, None, &[]);
+    world.call_by(ANN, dan(), None, &[]);
     let (_, invite) = world.outside[0].clone();
     let ringing = format!(
         "SIP/2.0 180 Ringing\nVia: {}\nFrom: {}\nTo: <sip:dan@demo>;tag=dan\nCall-ID: {}\n\
@@ -1211,4 +1231,155 @@ fn options_of_ours_with_credentials_and_without_an_answer() {
             32.000    ann: Response (none)
         "#]],
     );
+}
+
+#[test]
+fn what_is_cancelled_while_it_can_be() {
+    let mut world = World::new(1);
+    let cancel = |branch: &str, cseq: u32, to: &str| {
+        invite(branch, cseq, "")
+            .replace("INVITE", "CANCEL")
+            .replace("<sip:bob@demo>", to)
+    };
+    // Nothing of the kind is known.
+    world.inject(
+        BOB,
+        "192.0.2.9:5060",
+        &cancel("z9hG4bKa", 1, "<sip:bob@demo>"),
+    );
+    world.inject(BOB, "192.0.2.9:5060", &invite("z9hG4bKa", 1, ""));
+    let bob = world.incoming(BOB);
+    world.respond(BOB, bob, 200);
+    // Too late.
+    world.inject(
+        BOB,
+        "192.0.2.9:5060",
+        &cancel("z9hG4bKa", 1, "<sip:bob@demo>"),
+    );
+    let ack = inside(&world, "ACK", "z9hG4bKb", 1, "");
+    world.inject(BOB, "192.0.2.9:5060", &ack);
+    // A re-INVITE is cancelled without the call.
+    let offer = inside(&world, "INVITE", "z9hG4bKc", 2, "");
+    let to = header(offer.replace('\n', "\r\n").as_bytes(), HeaderName::To);
+    world.inject(BOB, "192.0.2.9:5060", &offer);
+    world.inject(BOB, "192.0.2.9:5060", &cancel("z9hG4bKc", 2, &to));
+    world.respond(BOB, bob, 200);
+    let bye = inside(&world, "BYE", "z9hG4bKd", 3, "");
+    world.inject(BOB, "192.0.2.9:5060", &bye);
+    check(
+        &mut world,
+        expect![[r#"
+        0.000   192.0.2.9:5060 → bob: CANCEL
+        0.000   bob → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (CANCEL)
+        0.000   192.0.2.9:5060 → bob: INVITE
+        0.000   bob → 192.0.2.9:5060: 100 Trying (INVITE)
+        0.000     bob: Incoming
+        0.000   bob → 192.0.2.9:5060: 200 OK (INVITE, application/sdp)
+        0.000   192.0.2.9:5060 → bob: CANCEL
+        0.000   bob → 192.0.2.9:5060: 200 OK (CANCEL)
+        0.000   192.0.2.9:5060 → bob: ACK
+        0.000     bob: Confirmed
+        0.000   192.0.2.9:5060 → bob: INVITE
+        0.000   bob → 192.0.2.9:5060: 100 Trying (INVITE)
+        0.000     bob: Reoffer, 0 bytes
+        0.000   192.0.2.9:5060 → bob: CANCEL
+        0.000   bob → 192.0.2.9:5060: 200 OK (CANCEL)
+        0.000   bob → 192.0.2.9:5060: 487 Request Terminated (INVITE)
+        0.000   192.0.2.9:5060 → bob: BYE
+        0.000   bob → 192.0.2.9:5060: 200 OK (BYE)
+        0.000     bob: Ended Theirs
+    "#]],
+    );
+    world.settle();
+}
+
+#[test]
+fn a_caller_may_hang_up_with_bye_before_the_answer() {
+    let mut world = World::new(1);
+    world.inject(BOB, "192.0.2.9:5060", &invite("z9hG4bKa", 1, ""));
+    let bob = world.incoming(BOB);
+    world.respond(BOB, bob, 180);
+    let bye = inside(&world, "BYE", "z9hG4bKb", 2, "Reason: SIP;cause=600\n");
+    world.inject(BOB, "192.0.2.9:5060", &bye);
+    world.respond(BOB, bob, 200);
+    check(
+        &mut world,
+        expect![[r#"
+        0.000   192.0.2.9:5060 → bob: INVITE
+        0.000   bob → 192.0.2.9:5060: 100 Trying (INVITE)
+        0.000     bob: Incoming
+        0.000   bob → 192.0.2.9:5060: 180 Ringing (INVITE)
+        0.000   192.0.2.9:5060 → bob: BYE
+        0.000   bob → 192.0.2.9:5060: 200 OK (BYE)
+        0.000   bob → 192.0.2.9:5060: 487 Request Terminated (INVITE)
+        0.000     bob: Cancelled [SIP;cause=600]
+    "#]],
+    );
+}
+
+#[test]
+fn a_far_end_may_ask_for_credentials_with_bye_too() {
+    let mut world = World::new(1);
+    let challenge = "Proxy-Authenticate: Digest realm=\"dan\", nonce=\"1\", algorithm=MD5\n";
+    let ann = world.call_by(ANN, dan(), Some(credentials("ann")), &[]);
+    let answer = answer_of_dan(&world, "407 Proxy Authentication Required", challenge);
+    world.inject(ANN, "192.0.2.9:5060", &answer);
+    let answer = answer_of_dan(&world, "200 OK", "Contact: <sip:dan@192.0.2.9:5070>\n");
+    world.inject(ANN, "192.0.2.9:5060", &answer);
+    // The ACK carries what the INVITE carried (RFC 3261 §22.1) and goes to the contact.
+    let (hop, ack) = world.outside.last().unwrap();
+    assert_eq!(hop.remote.to_string(), "192.0.2.9:5070");
+    assert!(header(ack, HeaderName::ProxyAuthorization).starts_with("Digest username=\"ann\""));
+    world.hang_up(ANN, ann);
+    let answer = answer_of_dan(&world, "407 Proxy Authentication Required", challenge);
+    world.inject(ANN, "192.0.2.9:5070", &answer);
+    let (_, bye) = world.outside.last().unwrap();
+    assert!(header(bye, HeaderName::ProxyAuthorization).starts_with("Digest username=\"ann\""));
+    let answer = answer_of_dan(&world, "407 Proxy Authentication Required", challenge);
+    world.inject(ANN, "192.0.2.9:5070", &answer);
+    assert_eq!(world.counts(ANN).dialogs, 0);
+    check(
+        &mut world,
+        expect![[r#"
+        0.000   ann → 192.0.2.9:5060: INVITE (application/sdp)
+        0.000   192.0.2.9:5060 → ann: 407 Proxy Authentication Required (INVITE)
+        0.000   ann → 192.0.2.9:5060: ACK
+        0.000   ann → 192.0.2.9:5060: INVITE (application/sdp)
+        0.000   192.0.2.9:5060 → ann: 200 OK (INVITE)
+        0.000   ann → 192.0.2.9:5070: ACK
+        0.000     ann: Answered, 0 bytes
+        0.000   ann → 192.0.2.9:5070: BYE
+        0.000     ann: Ended Ours
+        0.000   192.0.2.9:5070 → ann: 407 Proxy Authentication Required (BYE)
+        0.000   ann → 192.0.2.9:5070: BYE
+        0.000   192.0.2.9:5070 → ann: 407 Proxy Authentication Required (BYE)
+    "#]],
+    );
+}
+
+#[test]
+fn an_answer_without_contact_is_acknowledged_where_it_came_from() {
+    let mut world = World::new(1);
+    world.call_by(ANN, dan(), None, &[]);
+    let answer = answer_of_dan(&world, "200 OK", "");
+    world.inject(ANN, "192.0.2.99:5060", &answer);
+    let (hop, ack) = world.outside.last().unwrap();
+    assert_eq!(hop.remote.to_string(), "192.0.2.99:5060");
+    assert!(ack.starts_with(b"ACK sip:192.0.2.99:5060 SIP/2.0\r\n"));
+}
+
+#[test]
+fn answers_that_are_not_ours_are_dropped() {
+    let mut world = World::new(1);
+    world.call_by(ANN, dan(), None, &[]);
+    let answer = answer_of_dan(&world, "200 OK", "");
+    let strange = answer.replace("branch=z9hG4bK", "branch=z9hG4bKx");
+    world.inject(ANN, "192.0.2.9:5060", &strange);
+    let two = answer.replace(
+        "From:",
+        "Via: SIP/2.0/UDP 192.0.2.50;branch=z9hG4bK1\nFrom:",
+    );
+    world.inject(ANN, "192.0.2.9:5060", &two);
+    assert_eq!(world.counts(ANN).strays, 2);
+    assert!(world.peers[ANN].events.is_empty());
 }

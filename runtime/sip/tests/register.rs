@@ -1,5 +1,7 @@
 //! REGISTER with digest authentication: RFC 3665 §2 and what goes wrong with it.
 
+#![allow(clippy::unwrap_used)] // A panic is how a test fails, in its helpers too.
+
 mod world;
 
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! Thousands of calls in virtual time over a bad network: each INVITE gets exactly one final
 //! answer, both ends learn of every end, and nothing is left behind.
 
+#![allow(clippy::unwrap_used)] // A panic is how a test fails, in its helpers too.
+
 mod world;
 
 use std::collections::BTreeMap;

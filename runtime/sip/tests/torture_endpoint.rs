@@ -1,11 +1,13 @@
 //! Every message of RFC 4475, given to a whole endpoint, gets the answer the RFC asks for.
 
+#![allow(clippy::unwrap_used)] // A panic is how a test fails, in its helpers too.
+
 mod world;
 
 use std::path::PathBuf;
 
 use expect_test::expect;
-use jackfield_sip::Input;
+use jackfield_sip::{ConnId, Input};
 
 use world::{World, describe, line};
 
@@ -129,6 +131,7 @@ fn whatever_is_cut_off_or_changed_is_survived() {
     let mut world = World::new(1);
     world.ladder = None;
     let remote = "198.51.100.7:5060".parse().unwrap();
+    let mut conn = 0;
     for (_, vector) in vectors() {
         for _ in 0..40 {
             let mut bytes = vector.clone();
@@ -145,8 +148,19 @@ fn whatever_is_cut_off_or_changed_is_survived() {
                     bytes: &bytes,
                 },
             );
+            // And once more over a stream, behind a good message.
+            conn += 1;
+            let stream = |bytes| Input::Stream {
+                conn: ConnId(conn),
+                remote,
+                bytes,
+            };
+            world.feed(BOB, stream(b"\r\n\r\n"));
+            world.feed(BOB, stream(&bytes));
+            world.feed(BOB, Input::StreamClosed { conn: ConnId(conn) });
         }
     }
+    assert_eq!(world.counts(BOB).streams, 0);
     // Calls that came about are refused, and then nothing is left.
     while let Some(event) = world.peers[BOB].events.pop_front() {
         if let jackfield_sip::Event::Incoming { dialog, .. } = event {

@@ -38,7 +38,8 @@ impl Endpoint {
                     method: "INVITE".to_owned(),
                     uri,
                     hop,
-                    from: self.tagged(&from),
+                    from,
+                    tag: self.token(),
                     to,
                     call_id: self.call_id(),
                     cseq: 1,
@@ -78,7 +79,8 @@ impl Endpoint {
                     method,
                     uri,
                     hop,
-                    from: self.tagged(&from),
+                    from,
+                    tag: self.token(),
                     to,
                     call_id: self.call_id(),
                     cseq: 1,
@@ -95,16 +97,6 @@ impl Endpoint {
                 self.registrar.retain(|user| accounts.contains_key(user));
                 self.tell_registrations();
             }
-        }
-    }
-
-    /// A `From` with a fresh tag. In brackets, so that the tag is not taken for the URI's.
-    fn tagged(&mut self, from: &str) -> String {
-        let tag = self.token();
-        if from.contains('<') {
-            format!("{from};tag={tag}")
-        } else {
-            format!("<{from}>;tag={tag}")
         }
     }
 

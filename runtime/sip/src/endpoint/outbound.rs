@@ -32,9 +32,7 @@ impl Endpoint {
         match self.dialogs.get_mut(&id) {
             Some(dialog) => dialog.call_again(calling, cseq),
             None => {
-                let tag = wire::tag_of(&calling.attempt.from).expect("our From has a tag");
-                let dialog = Dialog::calling(&tag.to_owned(), calling);
-                self.add_dialog(id, dialog);
+                self.add_dialog(id, Dialog::calling(calling));
             }
         }
         self.ways
@@ -83,7 +81,7 @@ impl Endpoint {
             own,
             branch,
             routes: &[],
-            from: &attempt.from,
+            from: &tagged(&attempt.from, &attempt.tag),
             to: &attempt.to,
             call_id: &attempt.call_id,
             cseq: attempt.cseq,
@@ -482,6 +480,15 @@ fn login(
 /// A branch as it is on the wire.
 fn cookie(branch: &str) -> String {
     format!("{}{branch}", Via::MAGIC)
+}
+
+/// A `From` with our tag. In brackets, so that the tag is not taken for the URI's.
+fn tagged(from: &str, tag: &str) -> String {
+    if from.contains('<') {
+        format!("{from};tag={tag}")
+    } else {
+        format!("<{from}>;tag={tag}")
+    }
 }
 
 fn note_early(calling: &mut Calling, headers: &Headers) {

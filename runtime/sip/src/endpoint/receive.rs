@@ -182,9 +182,11 @@ impl Endpoint {
         let Ok(mut via) = request.headers.via() else {
             return Err(request);
         };
-        let class = match request.method {
-            Method::Ack => "INVITE",
-            ref method => method.as_str(),
+        let ack = request.method == Method::Ack;
+        let class = if ack {
+            "INVITE"
+        } else {
+            request.method.as_str()
         };
         let key = self.server_key(&request, &via, class);
         let count = request.headers.count(&message::HeaderName::Via);

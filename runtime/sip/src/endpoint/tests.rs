@@ -58,7 +58,13 @@ fn call(endpoint: &mut Endpoint, now: Now, number: u32) {
     let remote = "192.0.2.9:5060".parse().unwrap();
     let mut feed = |method: &str, to: &str| {
         let text = request(method, number, to);
-        endpoint.handle(now, Input::Datagram { remote, bytes: text.as_bytes() });
+        endpoint.handle(
+            now,
+            Input::Datagram {
+                remote,
+                bytes: text.as_bytes(),
+            },
+        );
         outputs(endpoint)
     };
     let told = feed("INVITE", "<sip:1000@demo>");
@@ -67,19 +73,39 @@ fn call(endpoint: &mut Endpoint, now: Now, number: u32) {
     };
     let dialog = *dialog;
     let (headers, body) = (Vec::new(), b"v=0\r\n".to_vec());
-    let action = Action::Respond { dialog, status: 200, headers, body };
+    let action = Action::Respond {
+        dialog,
+        status: 200,
+        headers,
+        body,
+    };
     endpoint.handle(now, Input::Action(action));
     let ok = sent(&outputs(endpoint)).pop().expect("a 200");
     let ok = String::from_utf8_lossy(&ok).into_owned();
-    let to = ok.lines().find_map(|line| line.strip_prefix("To: ")).expect("a To");
+    let to = ok
+        .lines()
+        .find_map(|line| line.strip_prefix("To: "))
+        .expect("a To");
     let mut feed = |method: &str| {
         let text = request(method, number, to);
-        endpoint.handle(now, Input::Datagram { remote, bytes: text.as_bytes() });
+        endpoint.handle(
+            now,
+            Input::Datagram {
+                remote,
+                bytes: text.as_bytes(),
+            },
+        );
         outputs(endpoint)
     };
-    assert!(matches!(feed("ACK")[..], [Output::Event(Event::Confirmed { .. })]));
+    assert!(matches!(
+        feed("ACK")[..],
+        [Output::Event(Event::Confirmed { .. })]
+    ));
     let ended = feed("BYE");
-    assert!(matches!(ended.last(), Some(Output::Event(Event::Ended { .. }))));
+    assert!(matches!(
+        ended.last(),
+        Some(Output::Event(Event::Ended { .. }))
+    ));
 }
 
 /// Bytes that one inbound call over UDP leaves for 32 s, by what is kept of it.
@@ -88,7 +114,10 @@ fn a_past_call_is_small() {
     let mut endpoint = endpoint(Limits::default());
     call(&mut endpoint, after(0), 1);
     let counts = endpoint.counts();
-    assert_eq!((counts.dialogs, counts.server_invites, counts.servers), (0, 1, 1));
+    assert_eq!(
+        (counts.dialogs, counts.server_invites, counts.servers),
+        (0, 1, 1)
+    );
     let invite = size_of::<(Key, Slot<ServerInvite, Inviter>)>();
     let bye = size_of::<(Key, Slot<Server, ()>)>();
     let due = size_of::<(Mono, Due)>();
@@ -119,16 +148,28 @@ fn past_calls_are_forgotten_in_time() {
 
 #[test]
 fn full_of_transactions_new_calls_wait_and_running_ones_end() {
-    let mut endpoint = endpoint(Limits { transactions: 4, ..Limits::default() });
+    let mut endpoint = endpoint(Limits {
+        transactions: 4,
+        ..Limits::default()
+    });
     call(&mut endpoint, after(0), 1);
     call(&mut endpoint, after(0), 2);
     let remote = "192.0.2.9:5060".parse().unwrap();
     let text = request("INVITE", 3, "<sip:1000@demo>");
     for _ in 0..2 {
-        endpoint.handle(after(0), Input::Datagram { remote, bytes: text.as_bytes() });
+        endpoint.handle(
+            after(0),
+            Input::Datagram {
+                remote,
+                bytes: text.as_bytes(),
+            },
+        );
         let answers = sent(&outputs(&mut endpoint));
         let text = String::from_utf8_lossy(&answers[0]).into_owned();
-        assert!(text.starts_with("SIP/2.0 503 Service Unavailable\r\n"), "{text}");
+        assert!(
+            text.starts_with("SIP/2.0 503 Service Unavailable\r\n"),
+            "{text}"
+        );
         assert!(text.contains("\r\nRetry-After: 10\r\n"), "{text}");
     }
     assert_eq!(endpoint.counts().overloads, 2);
@@ -139,15 +180,32 @@ fn full_of_transactions_new_calls_wait_and_running_ones_end() {
 
 #[test]
 fn a_stream_is_answered_kept_alive_and_closed() {
-    let mut endpoint = endpoint(Limits { streams: 1, ..Limits::default() });
+    let mut endpoint = endpoint(Limits {
+        streams: 1,
+        ..Limits::default()
+    });
     let remote = "192.0.2.9:40000".parse().unwrap();
     let conn = ConnId(1);
     let mut feed = |conn, bytes: &[u8]| {
-        endpoint.handle(after(0), Input::Stream { conn, remote, bytes });
+        endpoint.handle(
+            after(0),
+            Input::Stream {
+                conn,
+                remote,
+                bytes,
+            },
+        );
         outputs(&mut endpoint)
     };
-    let hop = Hop { transport: Transport::Tcp, remote, conn: Some(conn) };
-    let pong = Output::Transmit { hop, bytes: Arc::from(*b"\r\n") };
+    let hop = Hop {
+        transport: Transport::Tcp,
+        remote,
+        conn: Some(conn),
+    };
+    let pong = Output::Transmit {
+        hop,
+        bytes: Arc::from(*b"\r\n"),
+    };
     assert_eq!(feed(conn, b"\r\n\r\n"), [pong]);
     let options = request("OPTIONS", 1, "<sip:demo>").replace("/UDP", "/TCP");
     let (half, rest) = options.as_bytes().split_at(100);
@@ -156,13 +214,19 @@ fn a_stream_is_answered_kept_alive_and_closed() {
     assert!(answers[0].starts_with(b"SIP/2.0 200 OK\r\n"));
 
     // One more than the limit is closed unread.
-    assert_eq!(feed(ConnId(2), b"x"), [Output::CloseStream { conn: ConnId(2) }]);
+    assert_eq!(
+        feed(ConnId(2), b"x"),
+        [Output::CloseStream { conn: ConnId(2) }]
+    );
     // A message without length is answered, and the stream closed.
     let broken = options.replace("Content-Length: 0", "X: y");
     let outputs = feed(conn, broken.as_bytes());
     assert!(sent(&outputs)[0].starts_with(b"SIP/2.0 400 "));
     assert_eq!(outputs.last(), Some(&Output::CloseStream { conn }));
-    assert_eq!((endpoint.counts().streams, endpoint.counts().malformed), (0, 1));
+    assert_eq!(
+        (endpoint.counts().streams, endpoint.counts().malformed),
+        (0, 1)
+    );
 }
 
 #[test]
@@ -175,7 +239,10 @@ fn noise_is_counted_and_never_answered() {
         (b"GET / HTTP/1.1\r\n\r\n", 1),
         (b"\xff\xfe", 2),
         (b"SIP/2.0 200 OK\r\n\r\n", 3),
-        (b"ACK sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\n\r\n", 3),
+        (
+            b"ACK sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\n\r\n",
+            3,
+        ),
     ] {
         endpoint.handle(after(0), Input::Datagram { remote, bytes });
         assert_eq!(outputs(&mut endpoint), []);
