@@ -19,6 +19,7 @@ pub(crate) struct Outline<'a> {
 }
 
 /// Reads the outline. Nothing is validated beyond what reading takes; the compiler does the rest.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most sections are the compiler's business")]
 pub(crate) fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
     if bytes.len() > limits::COMPONENT_BYTES_MAX {
         return Err(LoadError::TooLarge { bytes: bytes.len() });
@@ -55,7 +56,6 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
             {
                 outline.manifest = Some(section.data());
             }
-            // Everything else is the compiler's business.
             _ => {}
         }
     }

@@ -18,6 +18,7 @@ use vocab::flow::PluginRef;
 
 use crate::error::{LoadError, cut};
 use crate::grant::Grant;
+use crate::inspect::outline;
 use crate::limits;
 
 /// The custom section that holds the manifest.
@@ -71,6 +72,15 @@ struct RawManifest {
 }
 
 impl Manifest {
+    /// The manifest of a component, without compiling it.
+    ///
+    /// # Errors
+    /// When it is no component, or its manifest is missing or makes no sense. Whether it can run
+    /// takes [`Host::load`](crate::Host::load) to tell.
+    pub fn of_component(bytes: &[u8]) -> Result<Self, LoadError> {
+        Self::parse(outline(bytes)?.manifest.ok_or(LoadError::NoManifest)?)
+    }
+
     /// Reads and checks a manifest.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 //!
 //! One binary, so that the component is compiled once for each way of metering.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod bench;
 mod cache;
 mod faults;

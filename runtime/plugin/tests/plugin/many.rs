@@ -61,12 +61,9 @@ fn a_run_goes_on_from_another_thread() {
     shared(&plugin);
     let mut bench = Bench::new(&plugin, setup("wait"));
     bench.feed(RunInput::Start);
-    let mut bench = std::thread::spawn(move || {
-        bench.feed(key('5'));
-        bench
-    })
-    .join()
-    .unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| bench.feed(key('5')));
+    });
     bench.feed(key('#'));
     assert!(bench.ladder.contains("label: \"5\""), "{}", bench.ladder);
 }
