@@ -36,6 +36,38 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// An unknown argument is refused:
+///
+/// ```compile_fail
+/// #[jackfield::ivr(need = ["dial"])]
+/// fn run(call: &jackfield::Call) {}
+/// # fn main() {}
+/// ```
+///
+/// and so are a need that is no string, and something that is no function:
+///
+/// ```compile_fail
+/// #[jackfield::ivr(needs = [dial])]
+/// fn run(call: &jackfield::Call) {}
+/// # fn main() {}
+/// ```
+///
+/// ```compile_fail
+/// #[jackfield::ivr]
+/// struct Run;
+/// # fn main() {}
+/// ```
+///
+/// while this is fine:
+///
+/// ```no_run
+/// #[jackfield::ivr(needs = ["dial", "record",],)]
+/// pub fn run(call: &jackfield::Call) {}
+/// # fn main() {}
+/// ```
+#[cfg(doctest)]
+struct Attribute;
+
 // The macro names this crate by its outside name, also in the tests below.
 extern crate self as jackfield;
 
