@@ -1383,3 +1383,34 @@ fn answers_that_are_not_ours_are_dropped() {
     assert_eq!(world.counts(ANN).strays, 2);
     assert!(world.peers[ANN].events.is_empty());
 }
+
+#[test]
+fn a_registered_phone_behind_nat_is_called_where_it_was_seen() {
+    let mut world = World::new(1);
+    let dialog = world.peers[ANN].endpoint.allocate();
+    let hop = Hop {
+        remote: "172.17.0.1:40000".parse().unwrap(),
+        ..dan()
+    };
+    let uri = "sip:dan@10.0.0.5:5060".to_owned();
+    let (from, to) = ("sip:ann@demo".into(), "sip:dan@demo".into());
+    let (headers, body, credentials) = (Vec::new(), Vec::new(), None);
+    world.act(
+        ANN,
+        Action::Invite {
+            dialog,
+            uri,
+            hop,
+            from,
+            to,
+            headers,
+            body,
+            credentials,
+        },
+    );
+    let answer = answer_of_dan(&world, "200 OK", "Contact: <sip:dan@10.0.0.5>\n");
+    world.inject(ANN, "172.17.0.1:40000", &answer);
+    let (hop, ack) = world.outside.last().unwrap();
+    assert_eq!(hop.remote.to_string(), "172.17.0.1:40000");
+    assert!(ack.starts_with(b"ACK sip:dan@10.0.0.5 SIP/2.0\r\n"));
+}

@@ -6,7 +6,7 @@ use vocab::Now;
 
 use super::table::{Due, Slot, Verdict};
 use super::wire::{self, Draft};
-use super::{Around, Endpoint, Purpose, around};
+use super::{Around, Endpoint, Purpose, around, route};
 use crate::auth::{self, Challenge};
 use crate::border::{Credentials, DialogId, End, Event, Hop, RequestId};
 use crate::dialog::{Attempt, Calling, Cancel, Dialog, Inbound, Login, State};
@@ -178,6 +178,16 @@ impl Endpoint {
         };
         let old = self.remove_dialog(id).expect("the caller has just seen it");
         if let State::Calling(calling) = old.state {
+            // A registered phone answers with the contact it registered, and is reached where the
+            // INVITE reached it, not there.
+            let known = route::same_place(dialog.target(), &calling.attempt.uri);
+            if known && dialog.record_routes().next().is_none() {
+                let hop = calling.attempt.hop;
+                dialog.hop = Hop {
+                    conn: seen.conn.or(hop.conn),
+                    ..hop
+                };
+            }
             let Attempt {
                 credentials,
                 authorization,

@@ -45,6 +45,16 @@ pub(crate) fn dialog_hop(routes: &[Box<str>], target: &str, seen: Hop) -> Hop {
     }
 }
 
+/// Both URIs name the same host and port.
+pub(crate) fn same_place(a: &str, b: &str) -> bool {
+    let place = |text| {
+        let uri = Uri::parse(text).ok()?;
+        let uri = uri.sip()?;
+        Some((uri.host.address()?, uri.port.unwrap_or(DEFAULT_PORT)))
+    };
+    place(a).is_some_and(|known| place(b) == Some(known))
+}
+
 fn uri_hop(uri: &SipUri, seen: Hop) -> Option<Hop> {
     let ip = uri.host.address()?;
     if is_local(ip) && !is_local(seen.remote.ip()) {
