@@ -41,7 +41,7 @@ use table::{Agenda, Around, Due, Table};
 /// ```
 /// use std::collections::BTreeMap;
 /// use std::time::Duration;
-/// use sip::{Config, Endpoint, Input, Output};
+/// use jackfield_sip::{Config, Endpoint, Input, Output};
 /// use vocab::{Now, Rng};
 ///
 /// let config = Config {
