@@ -86,6 +86,11 @@ pub enum PluginChange {
         /// The plugin's name.
         name: String,
     },
+    /// No new calls for this plugin.
+    Remove {
+        /// The plugin's name.
+        name: String,
+    },
 }
 
 /// Something the node asks for.
@@ -217,7 +222,7 @@ pub enum Notice {
         /// Which plugin.
         plugin: PluginRef,
         /// What it lacked.
-        capability: String,
+        capability: &'static str,
     },
     /// A plugin wrote a log line.
     PluginLog {
@@ -235,14 +240,31 @@ pub enum Notice {
         /// Which.
         plugin: PluginRef,
     },
-    /// A plugin version was taken back after too many faults, or by an operator.
-    PluginRolledBack {
-        /// Its name.
-        name: String,
-        /// What takes new calls now.
-        to: Option<PluginRef>,
+    /// A plugin version was not taken.
+    PluginRefused {
+        /// Which.
+        plugin: PluginRef,
+        /// Why, in one line.
+        why: String,
     },
-    /// A plugin's old version has no calls left and was freed.
+    /// A plugin version was taken back after too many faults.
+    PluginRolledBack {
+        /// What failed.
+        from: PluginRef,
+        /// What takes new calls now.
+        to: PluginRef,
+    },
+    /// A plugin fails again and again, and no earlier version is kept.
+    PluginFailing {
+        /// Which.
+        plugin: PluginRef,
+    },
+    /// The last call on an older version has ended; its code is kept for a rollback.
+    PluginDrained {
+        /// Which.
+        plugin: PluginRef,
+    },
+    /// An older version with no calls left was forgotten.
     PluginFreed {
         /// Which.
         plugin: PluginRef,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use plugin::Ticket;
 use vocab::call::{Cause, GatherSpec, Side};
 use vocab::flow::{DialOptions, DialTarget, FlowEvent, PluginRef};
 use vocab::{Clip, FlowId, LegId, Mono, Now, Party, PlayId, RecordingId, Wall};
@@ -74,6 +75,8 @@ pub(crate) enum Stage {
 pub(crate) struct Flow {
     pub(crate) id: FlowId,
     pub(crate) plugin: PluginRef,
+    /// Given back when the run is over.
+    pub(crate) ticket: Ticket,
     /// What happened while it was busy, for `next-event`.
     pub(crate) events: VecDeque<FlowEvent>,
     /// Playbacks it started and did not wait for.

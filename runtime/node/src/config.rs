@@ -51,7 +51,7 @@ pub struct Route {
     /// The plugin that takes the call.
     pub plugin: String,
     /// Its settings.
-    pub settings: Arc<plugin::Config>,
+    pub settings: plugin::Config,
     /// What the operator lets it do.
     pub grant: plugin::Grant,
     /// Announcement played when the plugin breaks: a catalogue name.
@@ -98,6 +98,12 @@ impl Catalogue {
     /// Languages that have clips, without `common`.
     pub fn languages(&self) -> impl Iterator<Item = &str> {
         self.clips.keys().map(String::as_str).filter(|key| *key != "common")
+    }
+
+    /// Names that [`Catalogue::find`] knows in this language, each once or twice.
+    pub fn names(&self, language: &str) -> impl Iterator<Item = &str> {
+        let keys = [language, "common"].into_iter().filter_map(|key| self.clips.get(key));
+        keys.flat_map(BTreeMap::keys).map(String::as_str)
     }
 
     /// Number of clips.

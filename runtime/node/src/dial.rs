@@ -216,7 +216,7 @@ impl Node {
         let old = std::mem::replace(&mut call.stage, stage);
         if let Stage::Flow(flow) = old {
             debug_assert!(!matches!(flow.turn, Turn::Host(_)), "its wish was answered");
-            self.release_flow(now, id, flow.id, &flow.plugin);
+            self.release_flow(now, id, flow.id, flow.ticket);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use engine::Engine;
-use plugin::{Registry, RunOutput};
+use plugin::{Installed, Registry, RegistryOutput, RunOutput, Ticket};
 use vocab::call::{Cause, Command, Event, Side};
 use vocab::flow::{CallInfo, Fault, FaultKind, FlowError, FlowEvent, Outcome, PluginRef, Reply};
 use vocab::record::CallEventKind;
@@ -156,6 +156,8 @@ impl Node {
                     engine::Output::Media { worker, command } => {
                         self.out.push_back(Output::Media { worker, command });
                     }
+                    // A node sends no requests outside calls.
+                    engine::Output::Response { .. } => {}
                     engine::Output::Event(event) => reports.push_back(event),
                 }
             }
@@ -295,7 +297,7 @@ impl Node {
     fn start_flow(&mut self, now: Now, id: CallId) {
         let call = self.calls.get_mut(&id).expect("the caller inserted it");
         let route = Arc::clone(&call.route);
-        let Some(plugin) = self.registry.start(now, &route.plugin) else {
+        let Some((plugin, ticket)) = self.registry.take(&route.plugin) else {
             let plugin = PluginRef { name: route.plugin.as_str().into(), version: "none".into() };
             let detail = format!("no plugin named {} is installed", route.plugin);
             return self.fault(now, id, Fault { plugin, kind: FaultKind::Start, detail });
@@ -308,6 +310,7 @@ impl Node {
         call.stage = Stage::Flow(Flow {
             id: flow,
             plugin: reference,
+            ticket,
             events: VecDeque::new(),
             plays: BTreeMap::new(),
             turn: Turn::Plugin,
@@ -340,35 +343,64 @@ impl Node {
                 self.notice(Notice::PluginLog { call: id, plugin, level, message });
             }
             RunOutput::Denied { capability } => {
+                let capability = capability.name();
                 self.notice(Notice::Denied { call: id, plugin, capability });
             }
             RunOutput::Op(op) => self.op(now, id, op),
             RunOutput::Ended(end) => {
-                self.forget_flow(now, id, flow, &plugin);
+                let kind = end.fault().map(|fault| fault.kind);
+                self.forget_flow(now, id, kind);
                 match end {
-                    plugin::RunEnd::Returned(outcome) => self.returned(now, id, outcome),
-                    plugin::RunEnd::Hangup | plugin::RunEnd::Cancelled => {
+                    plugin::End::Outcome(outcome) => self.returned(now, id, outcome),
+                    plugin::End::Hangup | plugin::End::Cancelled => {
                         let label = "hangup".to_owned();
                         self.returned(now, id, Outcome { label, detail: None });
                     }
-                    plugin::RunEnd::Fault(fault) => self.fault(now, id, fault),
+                    plugin::End::Fault(fault) => self.fault(now, id, fault),
                 }
             }
         }
     }
 
     /// The call goes on without its flow, which may still finish: whatever it says is ignored.
-    pub(crate) fn release_flow(&mut self, now: Now, id: CallId, flow: FlowId, plugin: &PluginRef) {
+    pub(crate) fn release_flow(&mut self, now: Now, id: CallId, flow: FlowId, ticket: Ticket) {
         self.out.push_back(Output::FlowHangup { flow, reason: "transferred".to_owned() });
-        self.forget_flow(now, id, flow, plugin);
-    }
-
-    fn forget_flow(&mut self, now: Now, id: CallId, flow: FlowId, plugin: &PluginRef) {
         self.flows.remove(&flow);
         self.deadlines.clear(id, Wait::Flow);
         self.deadlines.clear(id, Wait::Op);
-        if self.registry.ended(now, plugin) {
-            self.notice(Notice::PluginFreed { plugin: plugin.clone() });
+        self.release(now, ticket, None);
+    }
+
+    /// The flow's run is over; the call has no flow from here on.
+    fn forget_flow(&mut self, now: Now, id: CallId, fault: Option<FaultKind>) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        let Stage::Flow(flow) = std::mem::replace(&mut call.stage, Stage::Leaving) else {
+            panic!("the caller saw a flow");
+        };
+        self.flows.remove(&flow.id);
+        for wait in [Wait::Flow, Wait::Op, Wait::Grace] {
+            self.deadlines.clear(id, wait);
+        }
+        if let Turn::Host(Pending::Dial(dial)) = flow.turn {
+            let (leg, cause) = (dial.leg, Cause::Cancelled);
+            self.commands.push_back(Command::Hangup { leg, cause });
+        }
+        self.release(now, flow.ticket, fault);
+    }
+
+    fn release(&mut self, now: Now, ticket: Ticket, fault: Option<FaultKind>) {
+        self.registry.release(now, ticket, fault);
+        self.registry_news();
+    }
+
+    fn registry_news(&mut self) {
+        while let Some(output) = self.registry.poll() {
+            self.notice(match output {
+                RegistryOutput::RolledBack { from, to } => Notice::PluginRolledBack { from, to },
+                RegistryOutput::Failing { plugin } => Notice::PluginFailing { plugin },
+                RegistryOutput::Drained { plugin } => Notice::PluginDrained { plugin },
+                RegistryOutput::Freed { plugin } => Notice::PluginFreed { plugin },
+            });
         }
     }
 
@@ -377,12 +409,7 @@ impl Node {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         let kind = CallEventKind::FlowEnded { label: outcome.label };
         self.journal.note(call, now.wall, kind);
-        let stage = std::mem::replace(&mut call.stage, Stage::Leaving);
-        if let Stage::Flow(Flow { turn: Turn::Host(Pending::Dial(dial)), .. }) = stage {
-            let (leg, cause) = (dial.leg, Cause::Normal);
-            self.commands.push_back(Command::Hangup { leg, cause });
-        }
-        if self.calls[&id].is_gone() {
+        if call.is_gone() {
             return self.finish(now, id);
         }
         // A leg that was neither transferred nor enqueued is hung up.
@@ -395,19 +422,10 @@ impl Node {
         let kind = CallEventKind::FlowFault { fault: fault.clone() };
         self.journal.note(call, now.wall, kind);
         let tenant = call.tenant.id.clone();
-        let stage = std::mem::replace(&mut call.stage, Stage::Fallback { play: None });
-        if let Stage::Flow(Flow { turn: Turn::Host(Pending::Dial(dial)), .. }) = stage {
-            let (leg, cause) = (dial.leg, Cause::Failed);
-            self.commands.push_back(Command::Hangup { leg, cause });
-        }
-        let plugin = fault.plugin.clone();
+        call.stage = Stage::Fallback { play: None };
+        let line = call.line;
         self.notice(Notice::Fault { tenant, call: id, fault });
-        if let Some(back) = self.registry.fault(now, &plugin) {
-            let name = plugin.name.to_string();
-            self.notice(Notice::PluginRolledBack { name, to: back.to });
-        }
-        let call = &self.calls[&id];
-        match call.line {
+        match line {
             Line::Gone { .. } => self.finish(now, id),
             Line::Up => self.announce(now, id),
             Line::Waiting => self.want_answer(now, id),
@@ -606,16 +624,16 @@ impl Node {
                 let Some(flow) = call.flow() else { return };
                 let (flow, plugin) = (flow.id, flow.plugin.clone());
                 self.out.push_back(Output::StopFlow { flow });
-                self.forget_flow(now, id, flow, &plugin);
+                self.forget_flow(now, id, Some(FaultKind::Stalled));
                 let detail = format!("asked for nothing for {} s", FLOW_WAIT.as_secs());
                 self.fault(now, id, Fault { plugin, kind: FaultKind::Stalled, detail });
             }
             Wait::Op => self.op_timeout(now, id),
             Wait::Grace => {
                 let Some(flow) = call.flow() else { return };
-                let (flow, plugin) = (flow.id, flow.plugin.clone());
+                let flow = flow.id;
                 self.out.push_back(Output::StopFlow { flow });
-                self.forget_flow(now, id, flow, &plugin);
+                self.forget_flow(now, id, None);
                 self.returned(now, id, Outcome { label: "hangup".to_owned(), detail: None });
             }
             Wait::Call => self.hang_up(id, Cause::Normal),
@@ -657,17 +675,30 @@ impl Node {
         match change {
             PluginChange::Install(plugin) => {
                 let reference = plugin.reference().clone();
-                for freed in self.registry.install(now, plugin) {
-                    self.notice(Notice::PluginFreed { plugin: freed });
+                match self.registry.install(now, plugin) {
+                    Ok(Installed::Unchanged) => {}
+                    Ok(Installed::First | Installed::Replaced(_)) => {
+                        self.notice(Notice::PluginLive { plugin: reference });
+                    }
+                    Err(error) => {
+                        let why = error.to_string();
+                        self.notice(Notice::PluginRefused { plugin: reference, why });
+                    }
                 }
-                self.notice(Notice::PluginLive { plugin: reference });
             }
-            PluginChange::Rollback { name } => {
-                if let Some(back) = self.registry.rollback(now, &name) {
-                    self.notice(Notice::PluginRolledBack { name, to: back.to });
+            PluginChange::Rollback { name } => match self.registry.rollback(&name) {
+                Ok(plugin) => self.notice(Notice::PluginLive { plugin }),
+                Err(error) => {
+                    let why = error.to_string();
+                    let plugin = PluginRef { name: name.as_str().into(), version: "".into() };
+                    self.notice(Notice::PluginRefused { plugin, why });
                 }
+            },
+            PluginChange::Remove { name } => {
+                self.registry.remove(&name);
             }
         }
+        self.registry_news();
     }
 
     pub(crate) fn command(&mut self, command: Command) {
