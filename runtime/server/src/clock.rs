@@ -16,13 +16,17 @@ pub struct Clock {
 impl Clock {
     /// Clocks whose monotonic one starts now.
     pub fn start() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 
     /// The moment.
     pub fn now(&self) -> Now {
         let mono = Instant::now().duration_since(self.start);
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let wall = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         Now {
             mono: Mono(u64::try_from(mono.as_nanos()).unwrap_or(u64::MAX)),
             wall: Wall(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX)),

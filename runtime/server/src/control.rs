@@ -56,18 +56,11 @@ pub(crate) enum Message {
         event: media::Event,
     },
     /// From a plugin thread.
-    Flow {
-        flow: FlowId,
-        output: RunOutput,
-    },
+    Flow { flow: FlowId, output: RunOutput },
     /// From the store.
-    Committed {
-        through: u64,
-    },
+    Committed { through: u64 },
     /// From the store.
-    Refused {
-        seq: u64,
-    },
+    Refused { seq: u64 },
     /// From speech synthesis.
     Spoken {
         id: node::SpeechId,
@@ -78,9 +71,7 @@ pub(crate) enum Message {
     /// A plugin was loaded or taken back.
     Plugin(node::PluginChange),
     /// An operator ends a call.
-    Hangup {
-        call: CallId,
-    },
+    Hangup { call: CallId },
     /// Take no more calls.
     Drain,
     /// Look at the node.
@@ -114,7 +105,10 @@ impl Handle {
         let (answer, answered) = tokio::sync::oneshot::channel();
         let query = Box::new(move |node: &Node| drop(answer.send(look(node))));
         self.try_send(Message::Query(query)).ok()?;
-        tokio::time::timeout(Duration::from_secs(2), answered).await.ok()?.ok()
+        tokio::time::timeout(Duration::from_secs(2), answered)
+            .await
+            .ok()?
+            .ok()
     }
 }
 
@@ -180,12 +174,19 @@ impl Desk {
         registry.register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Waker::new(registry, WAKER)?;
         let inbox = Mailbox::new(INBOX_MAX, move || drop(waker.wake()));
-        Ok(Self { poll, inbox, udp: socket, listener })
+        Ok(Self {
+            poll,
+            inbox,
+            udp: socket,
+            listener,
+        })
     }
 
     /// How others reach the thread.
     pub(crate) fn handle(&self) -> Handle {
-        Handle { inbox: self.inbox.clone() }
+        Handle {
+            inbox: self.inbox.clone(),
+        }
     }
 
     /// Starts the thread.
@@ -211,7 +212,9 @@ impl Desk {
         };
         let (poll, listener, inbox) = (self.poll, self.listener, self.inbox);
         let run = move || control.run(poll, &listener, &inbox);
-        std::thread::Builder::new().name("control".to_owned()).spawn(run)
+        std::thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(run)
     }
 }
 
@@ -233,7 +236,11 @@ impl Control {
         let mut receiver = Receiver::new(DATAGRAMS, DATAGRAM_BYTES);
         let mut more_datagrams = false;
         loop {
-            let wait = if more_datagrams { Duration::ZERO } else { self.wait() };
+            let wait = if more_datagrams {
+                Duration::ZERO
+            } else {
+                self.wait()
+            };
             if let Err(error) = poll.poll(&mut events, Some(wait))
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -302,12 +309,22 @@ impl Control {
         while !self.stream_events.is_empty() {
             for event in std::mem::take(&mut self.stream_events) {
                 let input = match &event {
-                    StreamEvent::Bytes { conn, remote, bytes } => {
-                        sip::Input::Stream { conn: *conn, remote: *remote, bytes }
-                    }
+                    StreamEvent::Bytes {
+                        conn,
+                        remote,
+                        bytes,
+                    } => sip::Input::Stream {
+                        conn: *conn,
+                        remote: *remote,
+                        bytes,
+                    },
                     StreamEvent::Closed { conn } => sip::Input::StreamClosed { conn: *conn },
                     StreamEvent::Failed { remote } => sip::Input::SendFailed {
-                        hop: sip::Hop { transport: Transport::Tcp, remote: *remote, conn: None },
+                        hop: sip::Hop {
+                            transport: Transport::Tcp,
+                            remote: *remote,
+                            conn: None,
+                        },
                     },
                 };
                 self.feed(node::Input::Sip(input));
@@ -358,17 +375,29 @@ impl Control {
             Output::Media { worker, command } => {
                 self.hands.media[usize::from(worker.0)].send(command);
             }
-            Output::StartFlow { flow, plugin, info, route, seed } => {
+            Output::StartFlow {
+                flow,
+                plugin,
+                info,
+                route,
+                seed,
+            } => {
                 self.hands.pool.start(flow, &plugin, info, &route, seed);
             }
             Output::Reply { flow, reply } => {
                 self.hands.pool.input(flow, plugin::RunInput::Reply(reply));
             }
             Output::FlowHangup { flow, reason } => {
-                self.hands.pool.input(flow, plugin::RunInput::Hangup(reason));
+                self.hands
+                    .pool
+                    .input(flow, plugin::RunInput::Hangup(reason));
             }
             Output::StopFlow { flow } => self.hands.pool.stop(flow),
-            Output::Persist { seq, events, urgent } => {
+            Output::Persist {
+                seq,
+                events,
+                urgent,
+            } => {
                 self.hands.writer.append(seq, events, urgent);
             }
             Output::Speak { id, text, voice } => self.hands.speaker.speak(id, text, voice),
@@ -394,6 +423,9 @@ impl Control {
         self.gauges_at = now.mono + GAUGES;
         let counts = self.node.counts();
         self.hands.metrics.counts(&counts);
-        self.hands.status.live_calls.store(counts.calls, Ordering::Relaxed);
+        self.hands
+            .status
+            .live_calls
+            .store(counts.calls, Ordering::Relaxed);
     }
 }

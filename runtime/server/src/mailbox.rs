@@ -20,13 +20,17 @@ struct Inner<T> {
 
 impl<T> Clone for Mailbox<T> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
     }
 }
 
 impl<T> std::fmt::Debug for Mailbox<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mailbox").field("capacity", &self.inner.capacity).finish_non_exhaustive()
+        f.debug_struct("Mailbox")
+            .field("capacity", &self.inner.capacity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -39,14 +43,20 @@ impl<T> Mailbox<T> {
             capacity,
             wake: Box::new(wake),
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Puts a message in; waits while the mailbox is full.
     pub fn send(&self, message: T) {
         let mut queue = self.lock();
         while queue.len() >= self.inner.capacity {
-            queue = self.inner.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self
+                .inner
+                .room
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         let first = queue.is_empty();
         queue.push_back(message);
@@ -94,7 +104,10 @@ impl<T> Mailbox<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<T>> {
-        self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -81,13 +81,19 @@ impl Ports {
 
     /// The RTP addresses as far ends see them.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.pairs.keys().map(|&port| SocketAddr::new(self.advertise, port)).collect()
+        self.pairs
+            .keys()
+            .map(|&port| SocketAddr::new(self.advertise, port))
+            .collect()
     }
 
     /// Splits evenly into `parts`.
     pub(crate) fn split(self, parts: usize) -> Vec<Self> {
         let mut split: Vec<Self> = (0..parts)
-            .map(|_| Self { pairs: BTreeMap::new(), advertise: self.advertise })
+            .map(|_| Self {
+                pairs: BTreeMap::new(),
+                advertise: self.advertise,
+            })
             .collect();
         for (index, (port, pair)) in self.pairs.into_iter().enumerate() {
             split[index % parts].pairs.insert(port, pair);
@@ -175,7 +181,9 @@ impl Thread {
             self.sweep(Channel::Rtp);
             if sweeps.is_multiple_of(RTCP_SWEEPS) {
                 self.sweep(Channel::Rtcp);
-                self.setup.metrics.media(self.setup.worker.0, &self.worker.counts());
+                self.setup
+                    .metrics
+                    .media(self.setup.worker.0, &self.worker.counts());
             }
             let now = self.setup.clock.now();
             if self.worker.deadline().is_some_and(|at| at <= now.mono) {
@@ -221,13 +229,16 @@ impl Thread {
             | Command::Unbridge { .. }
             | Command::Close { .. } => {}
         }
-        self.worker.handle(self.setup.clock.now(), Input::Command(command));
+        self.worker
+            .handle(self.setup.clock.now(), Input::Command(command));
         self.drain();
     }
 
     /// Throws away what strangers or the last call's far end sent to a port while it was idle.
     fn empty(&mut self, port: u16) {
-        let Some(pair) = self.setup.ports.pairs.get(&port) else { return };
+        let Some(pair) = self.setup.ports.pairs.get(&port) else {
+            return;
+        };
         for socket in [&pair.rtp, &pair.rtcp] {
             // The socket's buffer holds some 100 KB: a few hundred datagrams.
             for _ in 0..64 {
@@ -243,7 +254,9 @@ impl Thread {
     fn sweep(&mut self, channel: Channel) {
         let sessions: Vec<(SessionId, u16)> = self.open.iter().map(|(&s, &p)| (s, p)).collect();
         for (session, port) in sessions {
-            let Some(pair) = self.setup.ports.pairs.get(&port) else { continue };
+            let Some(pair) = self.setup.ports.pairs.get(&port) else {
+                continue;
+            };
             let socket = match channel {
                 Channel::Rtp => &pair.rtp,
                 Channel::Rtcp => &pair.rtcp,
@@ -256,7 +269,15 @@ impl Thread {
             let (worker, receiver) = (&mut self.worker, &self.receiver);
             let mut held = VecDeque::new();
             for (from, bytes) in receiver.iter() {
-                worker.handle(now, Input::Packet { session, channel, from, bytes });
+                worker.handle(
+                    now,
+                    Input::Packet {
+                        session,
+                        channel,
+                        from,
+                        bytes,
+                    },
+                );
                 while let Some(output) = worker.poll() {
                     held.push_back(output);
                 }
@@ -271,7 +292,12 @@ impl Thread {
         let mut current: Option<(SessionId, Channel)> = None;
         while let Some(output) = self.worker.poll() {
             match output {
-                Output::Send { session, channel, to, packet } => {
+                Output::Send {
+                    session,
+                    channel,
+                    to,
+                    packet,
+                } => {
                     if current != Some((session, channel)) {
                         self.flush(current);
                         current = Some((session, channel));
@@ -289,14 +315,18 @@ impl Thread {
 
     fn output(&mut self, output: Output) {
         match output {
-            Output::Send { session, channel, to, packet } => {
+            Output::Send {
+                session,
+                channel,
+                to,
+                packet,
+            } => {
                 self.batch.push((to, packet));
                 self.flush(Some((session, channel)));
             }
             Output::Recording { recording, what } => self.setup.recorder.take(recording, what),
             Output::Event(event) => {
-                if let media::Event::Closed { session, .. } = &event
-                {
+                if let media::Event::Closed { session, .. } = &event {
                     self.open.remove(session);
                 }
                 self.events.push_back(event);
@@ -305,8 +335,13 @@ impl Thread {
     }
 
     fn flush(&mut self, from: Option<(SessionId, Channel)>) {
-        let Some((session, channel)) = from else { return };
-        let pair = self.open.get(&session).and_then(|port| self.setup.ports.pairs.get(port));
+        let Some((session, channel)) = from else {
+            return;
+        };
+        let pair = self
+            .open
+            .get(&session)
+            .and_then(|port| self.setup.ports.pairs.get(port));
         if let Some(pair) = pair {
             let socket = match channel {
                 Channel::Rtp => &pair.rtp,
@@ -325,8 +360,10 @@ impl Thread {
     fn report(&mut self) {
         let worker = self.setup.worker;
         while let Some(event) = self.events.pop_front() {
-            if let Err(Message::Media { event, .. }) =
-                self.setup.control.try_send(Message::Media { worker, event })
+            if let Err(Message::Media { event, .. }) = self
+                .setup
+                .control
+                .try_send(Message::Media { worker, event })
             {
                 self.events.push_front(event);
                 return;

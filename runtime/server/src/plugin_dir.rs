@@ -60,8 +60,17 @@ impl PluginDir {
     ) -> io::Result<Self> {
         fs::create_dir_all(&dir)?;
         // Compiled code: nobody else may put any there.
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&cache)?;
-        Ok(Self { dir, cache, host, control, seen: BTreeMap::new() })
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&cache)?;
+        Ok(Self {
+            dir,
+            cache,
+            host,
+            control,
+            seen: BTreeMap::new(),
+        })
     }
 
     /// Loads what lies in the folder now. Called once before calls are taken.
@@ -72,18 +81,29 @@ impl PluginDir {
                 return tracing::error!(%error, dir = %self.dir.display(), "plugins cannot be read");
             }
         };
-        let gone: Vec<PathBuf> =
-            self.seen.keys().filter(|file| !files.contains(file)).cloned().collect();
+        let gone: Vec<PathBuf> = self
+            .seen
+            .keys()
+            .filter(|file| !files.contains(file))
+            .cloned()
+            .collect();
         for file in files {
             if let Err(error) = self.look_at(&file) {
                 tracing::warn!(%error, file = %file.display(), "plugin file cannot be read");
             }
         }
         for file in gone {
-            if let Some(Seen { name: Some(name), .. }) = self.seen.remove(&file) {
+            if let Some(Seen {
+                name: Some(name), ..
+            }) = self.seen.remove(&file)
+            {
                 let name = name.to_string();
-                tracing::info!(plugin.name = name, "plugin file was removed: no new calls for it");
-                self.control.send(Message::Plugin(PluginChange::Remove { name }));
+                tracing::info!(
+                    plugin.name = name,
+                    "plugin file was removed: no new calls for it"
+                );
+                self.control
+                    .send(Message::Plugin(PluginChange::Remove { name }));
             }
         }
     }
@@ -96,24 +116,27 @@ impl PluginDir {
         mut self,
         stop: Arc<AtomicBool>,
     ) -> io::Result<std::thread::JoinHandle<()>> {
-        std::thread::Builder::new().name("plugin-dir".to_owned()).spawn(move || {
-            let (sender, receiver) = sync_channel(EVENTS_MAX);
-            // Reading a file is reported as well: without the filter a look would cause the next.
-            let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                if event.is_ok_and(|event| !event.kind.is_access()) {
-                    drop(sender.try_send(()));
+        std::thread::Builder::new()
+            .name("plugin-dir".to_owned())
+            .spawn(move || {
+                let (sender, receiver) = sync_channel(EVENTS_MAX);
+                // Reading a file is reported as well: without the filter a look would cause the next.
+                let watcher =
+                    notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                        if event.is_ok_and(|event| !event.kind.is_access()) {
+                            drop(sender.try_send(()));
+                        }
+                    });
+                let watched = watcher.and_then(|mut watcher| {
+                    watcher.watch(&self.dir, RecursiveMode::NonRecursive)?;
+                    Ok(watcher)
+                });
+                if let Err(error) = &watched {
+                    tracing::warn!(%error, "the plugins' folder is looked at every 10 s only");
                 }
-            });
-            let watched = watcher.and_then(|mut watcher| {
-                watcher.watch(&self.dir, RecursiveMode::NonRecursive)?;
-                Ok(watcher)
-            });
-            if let Err(error) = &watched {
-                tracing::warn!(%error, "the plugins' folder is looked at every 10 s only");
-            }
-            self.run(&receiver, &stop);
-            drop(watched);
-        })
+                self.run(&receiver, &stop);
+                drop(watched);
+            })
     }
 
     fn run(&mut self, events: &Receiver<()>, stop: &AtomicBool) {
@@ -167,7 +190,12 @@ impl PluginDir {
         if changed && let Some(loaded) = self.load(file, &content, &sha256) {
             name = Some(loaded);
         }
-        let seen = Seen { modified, bytes, sha256, name };
+        let seen = Seen {
+            modified,
+            bytes,
+            sha256,
+            name,
+        };
         self.seen.insert(file.to_owned(), seen);
         Ok(())
     }
@@ -179,7 +207,9 @@ impl PluginDir {
         let cached = fs::read(&cache).ok();
         match self.host.load(content, cached.as_deref()) {
             Ok(loaded) => {
-                if let CacheUse::Compiled { entry: Some(entry), .. } = &loaded.cache
+                if let CacheUse::Compiled {
+                    entry: Some(entry), ..
+                } = &loaded.cache
                     && let Err(error) = write_private(&cache, entry)
                 {
                     tracing::warn!(%error, "the compiled plugin was not kept");
@@ -203,8 +233,12 @@ impl PluginDir {
 /// Writes a file whole or not at all, readable by this user only.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("draft");
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(draft, path)

@@ -59,8 +59,13 @@ enum Place {
 impl PluginPool {
     /// A pool without threads.
     pub(crate) fn new() -> Self {
-        let shared = Shared { state: Mutex::default(), work: Condvar::new() };
-        Self { shared: Arc::new(shared) }
+        let shared = Shared {
+            state: Mutex::default(),
+            work: Condvar::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// Starts the threads, and the ticker that ends slices.
@@ -88,7 +93,11 @@ impl PluginPool {
                 host.tick();
             }
         };
-        threads.push(std::thread::Builder::new().name("ticker".to_owned()).spawn(tick)?);
+        threads.push(
+            std::thread::Builder::new()
+                .name("ticker".to_owned())
+                .spawn(tick)?,
+        );
         Ok(threads)
     }
 
@@ -126,16 +135,21 @@ impl PluginPool {
     pub(crate) fn input(&self, flow: FlowId, input: RunInput) {
         let mut state = self.lock();
         let state = &mut *state;
-        let Some(slot) = state.runs.get_mut(&flow) else { return };
+        let Some(slot) = state.runs.get_mut(&flow) else {
+            return;
+        };
         if slot.inputs.len() >= INPUTS_MAX {
             let detail = "more answers than questions".to_owned();
             slot.inputs.clear();
-            slot.inputs.push_back(RunInput::Kill(FaultKind::HostLimit, detail));
+            slot.inputs
+                .push_back(RunInput::Kill(FaultKind::HostLimit, detail));
         } else {
             slot.inputs.push_back(input);
         }
         if let Place::Idle(_) = slot.place {
-            let Place::Idle(run) = std::mem::replace(&mut slot.place, Place::Busy) else { return };
+            let Place::Idle(run) = std::mem::replace(&mut slot.place, Place::Busy) else {
+                return;
+            };
             slot.place = Place::Ready(run);
             let tenant = slot.tenant.clone();
             state.ready.entry(tenant).or_default().push_back(flow);
@@ -162,7 +176,10 @@ impl PluginPool {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One thread: takes a run, gives it its inputs, measures, hands its wishes on.
@@ -204,7 +221,9 @@ impl PluginPool {
     fn put_back(&self, flow: FlowId, run: Box<Run>, yielded: bool) {
         let mut state = self.lock();
         let state = &mut *state;
-        let Some(slot) = state.runs.get_mut(&flow) else { return };
+        let Some(slot) = state.runs.get_mut(&flow) else {
+            return;
+        };
         if run.is_over() {
             state.runs.remove(&flow);
             return;
@@ -230,7 +249,10 @@ impl State {
         loop {
             let after = self.last_tenant.as_ref().and_then(|last| {
                 use std::ops::Bound::{Excluded, Unbounded};
-                self.ready.range((Excluded(last), Unbounded)).next().map(|(tenant, _)| tenant)
+                self.ready
+                    .range((Excluded(last), Unbounded))
+                    .next()
+                    .map(|(tenant, _)| tenant)
             });
             let tenant = after.or_else(|| self.ready.keys().next())?.clone();
             let line = self.ready.get_mut(&tenant).expect("its key was just seen");
@@ -241,7 +263,9 @@ impl State {
             self.last_tenant = Some(tenant);
             let Some(flow) = flow else { continue };
             // A run that was stopped while in line is simply not there any more.
-            let Some(slot) = self.runs.get_mut(&flow) else { continue };
+            let Some(slot) = self.runs.get_mut(&flow) else {
+                continue;
+            };
             let inputs = slot.take_inputs();
             if let Place::Ready(run) = std::mem::replace(&mut slot.place, Place::Busy) {
                 return Some((flow, run, inputs));

@@ -46,15 +46,27 @@ impl Recorder {
         fs::create_dir_all(&folder)?;
         let (sender, receiver) = sync_channel(WAITING_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
-        let run = move || Files { folder, open: BTreeMap::new(), failing: false }.run(&receiver);
-        let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(run)?;
+        let run = move || {
+            Files {
+                folder,
+                open: BTreeMap::new(),
+                failing: false,
+            }
+            .run(&receiver)
+        };
+        let thread = std::thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(run)?;
         Ok((Self { sender, dropped }, thread))
     }
 
     /// Hands audio over; never waits, a media thread calls this.
     pub(crate) fn take(&self, id: RecordingId, what: RecordingOutput) {
         if let Err(TrySendError::Full(_)) = self.sender.try_send(Piece::Audio(id, what))
-            && self.dropped.fetch_add(1, Ordering::Relaxed).is_multiple_of(1_000)
+            && self
+                .dropped
+                .fetch_add(1, Ordering::Relaxed)
+                .is_multiple_of(1_000)
         {
             tracing::error!("the disk is too slow for the recordings: audio is dropped");
         }
@@ -108,10 +120,20 @@ impl Files {
                 if let Some(folder) = path.parent() {
                     fs::create_dir_all(folder)?;
                 }
-                let mut file =
-                    OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+                let mut file = OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .open(path)?;
                 file.write_all(&wav::header(channels, 0))?;
-                self.open.insert(id, Open { file, channels, frames: 0 });
+                self.open.insert(
+                    id,
+                    Open {
+                        file,
+                        channels,
+                        frames: 0,
+                    },
+                );
                 self.failing = false;
             }
             RecordingOutput::Samples(samples) => {
@@ -131,7 +153,10 @@ impl Files {
 
 impl Open {
     fn append(&mut self, samples: &[i16]) -> io::Result<()> {
-        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let bytes: Vec<u8> = samples
+            .iter()
+            .flat_map(|sample| sample.to_le_bytes())
+            .collect();
         self.file.write_all(&bytes)?;
         let frames = samples.len() / usize::from(self.channels.max(1));
         self.frames += u32::try_from(frames).unwrap_or(0);
@@ -141,7 +166,8 @@ impl Open {
     /// Writes the real length into the header.
     fn finish(&mut self) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(&wav::header(self.channels, self.frames))
+        self.file
+            .write_all(&wav::header(self.channels, self.frames))
     }
 }
 
@@ -175,18 +201,30 @@ mod tests {
 
     #[test]
     fn an_interrupted_recording_is_mended() {
-        let folder = std::env::temp_dir().join(format!("jackfield-recorder-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("jackfield-recorder-{}", std::process::id()));
         let call = CallId::new(Wall(1_795_270_987_000_000), &mut Rng::from_u64(1));
         let id = RecordingId { call, n: 0 };
-        let mut files = Files { folder: folder.clone(), open: BTreeMap::new(), failing: false };
-        files.piece(id, RecordingOutput::Start { channels: 2 }).expect("start");
+        let mut files = Files {
+            folder: folder.clone(),
+            open: BTreeMap::new(),
+            failing: false,
+        };
+        files
+            .piece(id, RecordingOutput::Start { channels: 2 })
+            .expect("start");
         let samples: Box<[i16]> = (0..800).collect();
-        files.piece(id, RecordingOutput::Samples(samples)).expect("samples");
+        files
+            .piece(id, RecordingOutput::Samples(samples))
+            .expect("samples");
         drop(files);
 
         let file = path(&folder, id);
         let heard = |file: &Path| wav::read(&fs::read(file).expect("the file"));
-        assert!(heard(&file).map_or(0, |samples| samples.len()) < 400, "the header says nothing");
+        assert!(
+            heard(&file).map_or(0, |samples| samples.len()) < 400,
+            "the header says nothing"
+        );
         repair(&folder, id).expect("repair");
         assert_eq!(heard(&file).expect("a whole file").len(), 400);
         repair(&folder, RecordingId { call, n: 1 }).expect("a missing file is fine");

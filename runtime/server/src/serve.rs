@@ -65,15 +65,21 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("making the data folder {}", config.data_dir.display()))?;
 
     let desk = Desk::bind(config.sip.udp, config.sip.tcp)?;
-    let listener = tokio::net::TcpListener::bind(config.http.bind).await.with_context(|| {
-        format!(
-            "cannot listen on http {}: stop the program that uses this port, or set another \
+    let listener = tokio::net::TcpListener::bind(config.http.bind)
+        .await
+        .with_context(|| {
+            format!(
+                "cannot listen on http {}: stop the program that uses this port, or set another \
              address under [http]",
-            config.http.bind
-        )
-    })?;
+                config.http.bind
+            )
+        })?;
     let control = desk.handle();
-    let ports = Ports::bind(config.media.bind, config.media.advertise, &config.media.rtp_ports);
+    let ports = Ports::bind(
+        config.media.bind,
+        config.media.advertise,
+        &config.media.rtp_ports,
+    );
     anyhow::ensure!(
         ports.len() > 0,
         "none of the RTP ports {}-{} is free: set another range under [media]",
@@ -85,7 +91,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let recordings = config.data_dir.join("recordings");
     let store = open_store(&config, clock, &recordings).await?;
     let (stop_store, stopped) = tokio::sync::oneshot::channel();
-    let (writer, store_task) = store_task::start(store.clone(), clock, control.clone(), stopped);
+    let (writer, store_task) =
+        store_task::start(Arc::clone(&store), clock, control.clone(), stopped);
     let (recorder, recorder_thread) =
         Recorder::start(recordings.clone()).context("making the recordings' folder")?;
     let metrics = Arc::new(Metrics::default());
@@ -96,8 +103,13 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         ..HostConfig::new(cache_key(&config.data_dir)?)
     })?;
     let pool = PluginPool::new();
-    let mut threads =
-        pool.start_threads(config.plugins.threads, clock, host.clone(), &control, stop.clone())?;
+    let mut threads = pool.start_threads(
+        config.plugins.threads,
+        clock,
+        host.clone(),
+        &control,
+        stop.clone(),
+    )?;
 
     let mut mailboxes = Vec::new();
     let mut addresses = Vec::new();
@@ -123,7 +135,11 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         mailboxes.push(mailbox);
     }
 
-    let mut node = Node::new(engine_config(&config, &mut rng), Registry::new(), rng.fork());
+    let mut node = Node::new(
+        engine_config(&config, &mut rng),
+        Registry::new(),
+        rng.fork(),
+    );
     let now = clock.now();
     for (worker, ports) in addresses {
         node.handle(now, node::Input::Ports { worker, ports });
@@ -151,7 +167,12 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         host,
         control.clone(),
     )
-    .with_context(|| format!("making the plugins' folder {}", config.plugins.dir.display()))?;
+    .with_context(|| {
+        format!(
+            "making the plugins' folder {}",
+            config.plugins.dir.display()
+        )
+    })?;
     let plugins = tokio::task::spawn_blocking(move || {
         plugins.load_all();
         plugins
@@ -160,7 +181,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     threads.push(plugins.watch(Arc::clone(&stop))?);
 
     let app = http::App {
-        store: store.clone(),
+        store: Arc::clone(&store),
         metrics,
         control: control.clone(),
         token: config.http.token.clone(),
@@ -191,7 +212,10 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     store_task.await?;
     web.abort();
     drop(web.await);
-    store.close().await?;
+    // Requests that are still being answered keep it open; dropping it is safe too.
+    if let Ok(store) = Arc::try_unwrap(store) {
+        store.close().await?;
+    }
     tracing::info!("stopped");
     Ok(code)
 }
@@ -227,7 +251,10 @@ async fn wait(config: Config, control: &Handle, status: &Status) -> anyhow::Resu
             return Ok(ExitCode::SUCCESS);
         }
         if waited >= DRAIN_MAX {
-            tracing::warn!(calls = live, "the drain took too long: the calls that are left are cut");
+            tracing::warn!(
+                calls = live,
+                "the drain took too long: the calls that are left are cut"
+            );
             return Ok(ExitCode::SUCCESS);
         }
         tracing::info!(
@@ -245,7 +272,10 @@ async fn wait(config: Config, control: &Handle, status: &Status) -> anyhow::Resu
 
 /// Watches the folder of the configuration file: editors replace the file, they do not write it.
 fn watch(config: &Config, changes: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
-    let folder = config.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = config
+        .file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).to_owned();
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let ours = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "toml");
@@ -278,7 +308,10 @@ async fn reload(old: Config, control: &Handle) -> Config {
             }
             control.send(Message::Configure(Arc::clone(&new.node)));
             tracing::info!("configuration applied; live calls keep theirs");
-            Config { node: new.node, ..old }
+            Config {
+                node: new.node,
+                ..old
+            }
         }
         Ok(Err(error)) => {
             tracing::error!(%error, "configuration refused; the old one stays");
@@ -291,7 +324,11 @@ async fn reload(old: Config, control: &Handle) -> Config {
     }
 }
 
-async fn open_store(config: &Config, clock: Clock, recordings: &Path) -> anyhow::Result<Store> {
+async fn open_store(
+    config: &Config,
+    clock: Clock,
+    recordings: &Path,
+) -> anyhow::Result<Arc<Store>> {
     let path = config.data_dir.join("jackfield.db");
     let (store, closed) = store_task::open(path, clock).await?;
     for call in closed {
@@ -300,16 +337,24 @@ async fn open_store(config: &Config, clock: Clock, recordings: &Path) -> anyhow:
             tracing::warn!(%error, recording = %id, "an interrupted recording was not mended");
         }
     }
-    Ok(store)
+    Ok(Arc::new(store))
 }
 
 fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
     let mut nonce_key = [0; 32];
     rng.fill(&mut nonce_key);
     let at = |port| std::net::SocketAddr::new(config.sip.advertise, port);
-    let mut sip = sip::Config::new(at(config.sip.udp.port()), at(config.sip.tcp.port()), nonce_key);
+    let mut sip = sip::Config::new(
+        at(config.sip.udp.port()),
+        at(config.sip.tcp.port()),
+        nonce_key,
+    );
     sip.realm.clone_from(&config.sip.realm);
-    engine::Config { sip, capabilities: Capabilities::default(), credentials: None }
+    engine::Config {
+        sip,
+        capabilities: Capabilities::default(),
+        credentials: None,
+    }
 }
 
 /// The key that signs compiled plugins: made once, kept beside the data.
@@ -336,7 +381,10 @@ fn entropy() -> anyhow::Result<[u8; 32]> {
 fn raise_file_limit(config: &Config) {
     let range = &config.media.rtp_ports;
     let wanted = u64::from(range.end() - range.start()) + 4_096 + 1_024;
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: both calls are given a live `rlimit` of this frame.
     #[allow(unsafe_code)]
     let raised = unsafe {
@@ -347,7 +395,8 @@ fn raise_file_limit(config: &Config) {
     };
     if !raised || limit.rlim_cur < wanted {
         tracing::warn!(
-            limit = limit.rlim_cur, wanted,
+            limit = limit.rlim_cur,
+            wanted,
             "too few open files are allowed for all RTP ports: raise the hard limit (ulimit -Hn)"
         );
     }

@@ -66,7 +66,9 @@ impl Speaker {
             waiting: Semaphore::new(WAITING_MAX),
             kept: Mutex::default(),
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Makes speech of a text. Answered on the control thread.
@@ -88,8 +90,15 @@ impl Inner {
         let Some(command) = &self.command else {
             return Err("speech synthesis is off: install espeak-ng, or record the prompt".into());
         };
-        let _place = self.waiting.try_acquire().map_err(|_| "too much speech at once".to_owned())?;
-        let _turn = self.processes.acquire().await.map_err(|_| "stopping".to_owned())?;
+        let _place = self
+            .waiting
+            .try_acquire()
+            .map_err(|_| "too much speech at once".to_owned())?;
+        let _turn = self
+            .processes
+            .acquire()
+            .await
+            .map_err(|_| "stopping".to_owned())?;
         let run = run(command, text, voice);
         let bytes = tokio::time::timeout(LONGEST, run)
             .await
@@ -137,7 +146,10 @@ fn voice_name(voice: &str) -> &str {
 async fn run(command: &PathBuf, text: &str, voice: &str) -> Result<Vec<u8>, String> {
     let fails = |error: std::io::Error| format!("{}: {error}", command.display());
     let name = voice_name(voice);
-    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'+' || b == b'_') {
+    if !name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'+' || b == b'_')
+    {
         return Err("not a voice or language tag".to_owned());
     }
     let mut child = tokio::process::Command::new(command)

@@ -33,7 +33,15 @@ pub(crate) struct Writer {
 impl Writer {
     /// Hands events over. Answered by `Committed` or `Refused` on the control thread.
     pub(crate) fn append(&self, seq: u64, events: Vec<CallEvent>, urgent: bool) {
-        if self.sender.try_send(Append { seq, events, urgent }).is_err() {
+        if self
+            .sender
+            .try_send(Append {
+                seq,
+                events,
+                urgent,
+            })
+            .is_err()
+        {
             // The control thread calls this: its own mailbox must not make it wait.
             drop(self.control.try_send(Message::Refused { seq }));
         }
@@ -56,14 +64,17 @@ pub(crate) async fn open(
     let store = Store::open(&path, store::Options::default()).await?;
     let closed = store.close_interrupted(clock.now().wall).await?;
     if !closed.is_empty() {
-        tracing::warn!(calls = closed.len(), "closed calls that the last run left open");
+        tracing::warn!(
+            calls = closed.len(),
+            "closed calls that the last run left open"
+        );
     }
     Ok((store, closed))
 }
 
 /// Starts the task on the current runtime. It ends, with everything written, when `stop` is told.
 pub(crate) fn start(
-    store: Store,
+    store: Arc<Store>,
     clock: Clock,
     control: Handle,
     stop: tokio::sync::oneshot::Receiver<()>,
@@ -80,11 +91,18 @@ pub(crate) fn start(
     };
     #[allow(clippy::disallowed_methods)] // The shell's own task.
     let task = tokio::spawn(task.run(receiver, stop));
-    (Writer { sender, control, depth }, task)
+    (
+        Writer {
+            sender,
+            control,
+            depth,
+        },
+        task,
+    )
 }
 
 struct Task {
-    store: Store,
+    store: Arc<Store>,
     clock: Clock,
     control: Handle,
     depth: Arc<AtomicUsize>,
@@ -119,7 +137,10 @@ impl Task {
             while let Ok(append) = receiver.try_recv() {
                 self.append(append).await;
             }
-            let due = self.group.deadline().is_some_and(|at| at <= self.clock.now().mono);
+            let due = self
+                .group
+                .deadline()
+                .is_some_and(|at| at <= self.clock.now().mono);
             if stopping {
                 self.feed(Input::Flush).await;
             } else if due {
@@ -136,8 +157,17 @@ impl Task {
     }
 
     async fn append(&mut self, append: Append) {
-        let Append { seq, events, urgent } = append;
-        self.feed(Input::Append { seq, events, urgent }).await;
+        let Append {
+            seq,
+            events,
+            urgent,
+        } = append;
+        self.feed(Input::Append {
+            seq,
+            events,
+            urgent,
+        })
+        .await;
     }
 
     /// Feeds the machine and does what it asks for. Messages that arrive during a transaction
@@ -158,7 +188,13 @@ impl Task {
             let Some(batch) = write else { return };
             let result = self.store.append(&batch).await;
             let next = match result {
-                Ok(_) => {
+                Ok(appended) => {
+                    for misplaced in appended.misplaced {
+                        tracing::error!(
+                            call.id = %misplaced.call, n = misplaced.n, why = ?misplaced.why,
+                            "an event did not fit its call: this is a bug"
+                        );
+                    }
                     if std::mem::take(&mut self.failing) {
                         tracing::info!("the store takes events again");
                     }
@@ -168,7 +204,8 @@ impl Task {
                     if !std::mem::replace(&mut self.failing, true) {
                         tracing::error!(
                             %error,
-                            "call events cannot be written: new calls get 503 until they can"
+                            "call events cannot be written, new calls get 503: free space, or mend \
+                             the data folder"
                         );
                     }
                     Input::Failed

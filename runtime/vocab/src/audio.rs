@@ -19,7 +19,10 @@ impl Clip {
 
     /// A clip from samples.
     pub fn new(name: impl Into<Arc<str>>, samples: impl Into<Arc<[i16]>>) -> Self {
-        Self { name: name.into(), samples: samples.into() }
+        Self {
+            name: name.into(),
+            samples: samples.into(),
+        }
     }
 
     /// Silence of the given length, rounded down to whole samples.

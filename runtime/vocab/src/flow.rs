@@ -330,7 +330,13 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "plugin {}: {}: {}", self.plugin, self.kind.name(), self.detail)
+        write!(
+            f,
+            "plugin {}: {}: {}",
+            self.plugin,
+            self.kind.name(),
+            self.detail
+        )
     }
 }
 

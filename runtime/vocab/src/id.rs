@@ -96,7 +96,10 @@ impl FromStr for CallId {
             return Err(ParseIdError);
         }
         text.bytes().try_fold(Self(0), |id, byte| {
-            let value = ALPHABET.iter().position(|&c| c == byte).ok_or(ParseIdError)?;
+            let value = ALPHABET
+                .iter()
+                .position(|&c| c == byte)
+                .ok_or(ParseIdError)?;
             Ok(Self((id.0 << 5) | value as u128))
         })
     }
@@ -161,7 +164,11 @@ pub struct RecordingId {
 
 impl fmt::Display for RecordingId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.n == 0 { write!(f, "{}", self.call) } else { write!(f, "{}-m{}", self.call, self.n) }
+        if self.n == 0 {
+            write!(f, "{}", self.call)
+        } else {
+            write!(f, "{}-m{}", self.call, self.n)
+        }
     }
 }
 
@@ -176,13 +183,19 @@ impl FromStr for RecordingId {
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         match text.split_once("-m") {
-            None => Ok(Self { call: text.parse()?, n: 0 }),
+            None => Ok(Self {
+                call: text.parse()?,
+                n: 0,
+            }),
             Some((call, n)) => {
                 let n = n.parse().map_err(|_| ParseIdError)?;
                 if n == 0 {
                     return Err(ParseIdError);
                 }
-                Ok(Self { call: call.parse()?, n })
+                Ok(Self {
+                    call: call.parse()?,
+                    n,
+                })
             }
         }
     }
@@ -200,7 +213,10 @@ mod tests {
         assert_eq!(early.to_string().parse(), Ok(early));
         assert!(early < late && early.to_string() < late.to_string());
         assert_eq!("".parse::<CallId>(), Err(ParseIdError));
-        assert_eq!("8zzzzzzzzzzzzzzzzzzzzzzzzz".parse::<CallId>(), Err(ParseIdError));
+        assert_eq!(
+            "8zzzzzzzzzzzzzzzzzzzzzzzzz".parse::<CallId>(),
+            Err(ParseIdError)
+        );
     }
 
     #[test]
@@ -209,8 +225,14 @@ mod tests {
         for id in [RecordingId { call, n: 0 }, RecordingId { call, n: 12 }] {
             assert_eq!(id.to_string().parse(), Ok(id));
         }
-        assert_eq!(format!("{call}-m0").parse::<RecordingId>(), Err(ParseIdError));
-        assert_eq!(format!("../{call}").parse::<RecordingId>(), Err(ParseIdError));
+        assert_eq!(
+            format!("{call}-m0").parse::<RecordingId>(),
+            Err(ParseIdError)
+        );
+        assert_eq!(
+            format!("../{call}").parse::<RecordingId>(),
+            Err(ParseIdError)
+        );
     }
 
     #[test]

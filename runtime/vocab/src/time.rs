@@ -37,7 +37,10 @@ impl Add<Duration> for Mono {
 
     /// Saturates at the end of time (584 years after the node started).
     fn add(self, rhs: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -51,7 +54,12 @@ impl Sub for Mono {
 
 impl fmt::Debug for Mono {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:06}s", self.0 / 1_000_000_000, self.0 / 1_000 % 1_000_000)
+        write!(
+            f,
+            "{}.{:06}s",
+            self.0 / 1_000_000_000,
+            self.0 / 1_000 % 1_000_000
+        )
     }
 }
 
@@ -87,7 +95,11 @@ impl Wall {
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let month_from_march = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let month = if month_from_march < 10 {
+            month_from_march + 3
+        } else {
+            month_from_march - 9
+        };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
         format!(
             "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
@@ -103,7 +115,10 @@ impl Add<Duration> for Wall {
     type Output = Self;
 
     fn add(self, rhs: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(rhs.as_micros()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(rhs.as_micros()).unwrap_or(i64::MAX)),
+        )
     }
 }
 
@@ -125,7 +140,10 @@ impl Add<Duration> for Now {
 
     /// Both clocks move on together.
     fn add(self, rhs: Duration) -> Self {
-        Self { mono: self.mono + rhs, wall: self.wall + rhs }
+        Self {
+            mono: self.mono + rhs,
+            wall: self.wall + rhs,
+        }
     }
 }
 

@@ -23,7 +23,9 @@ unsafe impl Send for Receiver {}
 
 impl std::fmt::Debug for Receiver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Receiver").field("slots", &self.headers.len()).finish_non_exhaustive()
+        f.debug_struct("Receiver")
+            .field("slots", &self.headers.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -40,14 +42,24 @@ impl Receiver {
         };
         let mut iovecs: Vec<libc::iovec> = bytes
             .chunks_exact_mut(slot_bytes)
-            .map(|slot| libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot_bytes })
+            .map(|slot| libc::iovec {
+                iov_base: slot.as_mut_ptr().cast(),
+                iov_len: slot_bytes,
+            })
             .collect();
         for ((header, iovec), name) in headers.iter_mut().zip(&mut iovecs).zip(&mut names) {
             header.msg_hdr.msg_iov = iovec;
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_name = std::ptr::from_mut(name).cast();
         }
-        Self { bytes, slot_bytes, names, iovecs, headers, received: 0 }
+        Self {
+            bytes,
+            slot_bytes,
+            names,
+            iovecs,
+            headers,
+            received: 0,
+        }
     }
 
     /// Takes what has arrived, without waiting. Read it with [`Receiver::iter`].
@@ -88,12 +100,20 @@ impl Receiver {
     /// The datagrams of the last [`Receiver::receive`], with their senders.
     pub fn iter(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
         let slots = self.bytes.chunks_exact(self.slot_bytes);
-        let all = self.headers.iter().zip(&self.names).zip(slots).take(self.received);
+        let all = self
+            .headers
+            .iter()
+            .zip(&self.names)
+            .zip(slots)
+            .take(self.received);
         all.filter_map(|((header, name), slot)| {
             if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
                 return None;
             }
-            Some((address(name)?, &slot[..(header.msg_len as usize).min(slot.len())]))
+            Some((
+                address(name)?,
+                &slot[..(header.msg_len as usize).min(slot.len())],
+            ))
         })
     }
 
@@ -111,14 +131,22 @@ fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
             // aligned enough for every kind of address.
             let v4 = unsafe { &*pointer.cast::<libc::sockaddr_in>() };
             let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
-            Some(SocketAddr::V4(SocketAddrV4::new(ip, u16::from_be(v4.sin_port))))
+            Some(SocketAddr::V4(SocketAddrV4::new(
+                ip,
+                u16::from_be(v4.sin_port),
+            )))
         }
         libc::AF_INET6 => {
             // SAFETY: as above, for `sockaddr_in6`.
             let v6 = unsafe { &*pointer.cast::<libc::sockaddr_in6>() };
             let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
             let port = u16::from_be(v6.sin6_port);
-            Some(SocketAddr::V6(SocketAddrV6::new(ip, port, 0, v6.sin6_scope_id)))
+            Some(SocketAddr::V6(SocketAddrV6::new(
+                ip,
+                port,
+                0,
+                v6.sin6_scope_id,
+            )))
         }
         _ => None,
     }
@@ -144,8 +172,10 @@ fn send_batch<B: AsRef<[u8]>>(socket: &impl AsRawFd, batch: &[(SocketAddr, B)]) 
         .iter()
         .map(|(to, bytes)| {
             let bytes = bytes.as_ref();
-            let iovec =
-                libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+            let iovec = libc::iovec {
+                iov_base: bytes.as_ptr().cast_mut().cast(),
+                iov_len: bytes.len(),
+            };
             (socket2::SockAddr::from(*to), iovec)
         })
         .collect();
@@ -215,7 +245,9 @@ mod tests {
 
     #[test]
     fn ipv6_addresses_are_read() {
-        let Ok(a) = UdpSocket::bind("[::1]:0") else { return };
+        let Ok(a) = UdpSocket::bind("[::1]:0") else {
+            return;
+        };
         let to = a.local_addr().expect("bound");
         assert_eq!(send(&a, &[(to, b"x")]), 1);
         let mut receiver = Receiver::new(2, 16);

@@ -67,7 +67,13 @@ impl Streams {
     /// No connections. Their poll tokens start at `base`.
     pub fn new(registry: Registry, base: usize) -> Self {
         let buffer = vec![0; READ_BYTES];
-        Self { registry, base, last: 0, open: BTreeMap::new(), buffer }
+        Self {
+            registry,
+            base,
+            last: 0,
+            open: BTreeMap::new(),
+            buffer,
+        }
     }
 
     /// Open connections.
@@ -99,11 +105,19 @@ impl Streams {
         self.last += 1;
         let id = self.last;
         let token = Token(self.base + usize::try_from(id).unwrap_or(usize::MAX - self.base));
-        self.registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
+        self.registry
+            .register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
         // One message is one answer: waiting to fill a segment only adds delay.
         drop(socket.set_nodelay(true));
         let (waiting, waiting_bytes, written) = (VecDeque::new(), 0, 0);
-        let stream = Stream { socket, remote, connected, waiting, waiting_bytes, written };
+        let stream = Stream {
+            socket,
+            remote,
+            connected,
+            waiting,
+            waiting_bytes,
+            written,
+        };
         self.open.insert(id, stream);
         Ok(id)
     }
@@ -115,9 +129,14 @@ impl Streams {
         remote: SocketAddr,
         bytes: Arc<[u8]>,
     ) -> Option<StreamEvent> {
-        let known = conn.map(|conn| conn.0).filter(|id| self.open.contains_key(id));
+        let known = conn
+            .map(|conn| conn.0)
+            .filter(|id| self.open.contains_key(id));
         let to_remote = || {
-            self.open.iter().find(|(_, stream)| stream.remote == remote).map(|(&id, _)| id)
+            self.open
+                .iter()
+                .find(|(_, stream)| stream.remote == remote)
+                .map(|(&id, _)| id)
         };
         let id = match known.or_else(to_remote) {
             Some(id) => id,
@@ -141,7 +160,9 @@ impl Streams {
 
     /// Handles a poll event; tells what came of it.
     pub fn ready(&mut self, event: &mio::event::Event, out: &mut Vec<StreamEvent>) {
-        let Some(id) = event.token().0.checked_sub(self.base).map(|id| id as u64) else { return };
+        let Some(id) = event.token().0.checked_sub(self.base).map(|id| id as u64) else {
+            return;
+        };
         let conn = ConnId(id);
         if event.is_writable()
             && let Some(stream) = self.open.get_mut(&id)
@@ -169,13 +190,19 @@ impl Streams {
 
     fn read(&mut self, conn: ConnId, out: &mut Vec<StreamEvent>) {
         loop {
-            let Some(stream) = self.open.get_mut(&conn.0) else { return };
+            let Some(stream) = self.open.get_mut(&conn.0) else {
+                return;
+            };
             let remote = stream.remote;
             match stream.socket.read(&mut self.buffer) {
                 Ok(0) => return out.push(self.close(conn)),
                 Ok(count) => {
                     let bytes = self.buffer[..count].to_vec();
-                    out.push(StreamEvent::Bytes { conn, remote, bytes });
+                    out.push(StreamEvent::Bytes {
+                        conn,
+                        remote,
+                        bytes,
+                    });
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
