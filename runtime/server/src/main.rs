@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main() {}
+//! The command `jackfield`.
+
+fn main() -> std::process::ExitCode {
+    jackfield_server::cli::run()
+}

@@ -1,0 +1,141 @@
+//! Prompts: a folder of sound files becomes a catalogue.
+//!
+//! `<prompts_dir>/<language>/<name>.wav`, and `common` for what is the same in all languages. A
+//! name may hold folders, as in `digits/1`. Files that are not WAV by name are left alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use node::Catalogue;
+use vocab::Clip;
+
+use super::limits::{PROMPT_DEPTH_MAX, PROMPT_SAMPLES_MAX, PROMPTS_MAX};
+use super::reader::Source;
+
+/// Loads a folder of prompts; what is wrong with a file is reported under that file's name, and
+/// what is wrong with the folder at `at` in the configuration.
+pub(super) fn load(dir: &Path, source: &Source<'_>, at: Option<usize>) -> Catalogue {
+    if !dir.is_dir() {
+        let what = format!(
+            "no folder {} for prompts; make it, or name another as prompts_dir",
+            dir.display()
+        );
+        source.error(at, what);
+        return Catalogue::default();
+    }
+    let mut loader = Loader {
+        source,
+        samples: 0,
+        prompts: 0,
+        full: false,
+    };
+    let mut clips = BTreeMap::new();
+    for (language, path) in loader.entries(dir) {
+        if path.is_dir() {
+            let mut names = BTreeMap::new();
+            loader.folder(&path, "", 0, &mut names);
+            clips.insert(language, names);
+        }
+    }
+    Catalogue::new(clips)
+}
+
+struct Loader<'a> {
+    source: &'a Source<'a>,
+    samples: usize,
+    prompts: usize,
+    /// A limit was reached; it is reported once.
+    full: bool,
+}
+
+impl Loader<'_> {
+    fn folder(
+        &mut self,
+        dir: &Path,
+        prefix: &str,
+        depth: usize,
+        clips: &mut BTreeMap<String, Clip>,
+    ) {
+        if depth > PROMPT_DEPTH_MAX {
+            let what = format!("folders more than {PROMPT_DEPTH_MAX} deep; move the prompts up");
+            return self.source.report.error(dir, None, what);
+        }
+        for (file, path) in self.entries(dir) {
+            if path.is_dir() {
+                self.folder(&path, &format!("{prefix}{file}/"), depth + 1, clips);
+            } else if let Some(stem) = file.strip_suffix(".wav") {
+                let name = format!("{prefix}{stem}");
+                if let Some(clip) = self.clip(&path, &name) {
+                    clips.insert(name, clip);
+                }
+            }
+        }
+    }
+
+    fn clip(&mut self, path: &Path, name: &str) -> Option<Clip> {
+        if self.full {
+            return None;
+        }
+        let report = self.source.report;
+        let bytes = match read(path) {
+            Ok(bytes) => bytes,
+            Err(why) => {
+                report.error(path, None, why);
+                return None;
+            }
+        };
+        match media::wav::read(&bytes) {
+            Ok(samples) => {
+                self.samples += samples.len();
+                self.prompts += 1;
+                self.full = self.samples > PROMPT_SAMPLES_MAX || self.prompts > PROMPTS_MAX;
+                if self.full {
+                    let hours = PROMPT_SAMPLES_MAX / 8_000 / 3_600;
+                    let what = format!(
+                        "more than {PROMPTS_MAX} prompts or {hours} hours of them; remove some"
+                    );
+                    report.error(path, None, what);
+                }
+                Some(Clip::new(name, samples))
+            }
+            Err(error) => {
+                report.error(
+                    path,
+                    None,
+                    format!("{error}; save it as a 16 bit PCM WAV file"),
+                );
+                None
+            }
+        }
+    }
+
+    /// What is in a folder, in order of names. Hidden files and names that are not Unicode are
+    /// left out.
+    fn entries(&self, dir: &Path) -> Vec<(String, std::path::PathBuf)> {
+        let entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(error) => {
+                let what = format!("the folder cannot be read: {error}");
+                self.source.report.error(dir, None, what);
+                return Vec::new();
+            }
+        };
+        let named = entries.flatten().filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            (!name.starts_with('.')).then(|| (name, entry.path()))
+        });
+        let mut entries: Vec<_> = named.collect();
+        entries.sort();
+        entries
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| format!("cannot be read: {error}");
+    let bytes = fs::metadata(path).map_err(failed)?.len();
+    if bytes > media::limits::WAV_BYTES_MAX as u64 {
+        return Err(media::wav::WavError::TooLong.to_string());
+    }
+    fs::read(path).map_err(failed)
+}

@@ -1,0 +1,187 @@
+//! The configuration: one TOML file becomes one checked [`Config`].
+//!
+//! Nothing else leaves this module. The file is read through [`reader`], which knows the line of
+//! every value, so that all problems are found in one go and each names file, line and remedy. A
+//! derived deserializer would stop at the first.
+//!
+//! This is also the only place that reads the environment, by the names that the file gives, for
+//! secrets.
+
+mod catalogue;
+mod limits;
+mod problem;
+mod reader;
+mod routes;
+mod secret;
+mod sections;
+mod spelling;
+mod tenant;
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use vocab::Pii;
+
+pub use problem::{Errors, Problem};
+pub(crate) use secret::secret;
+pub(crate) use spelling::did_you_mean;
+
+use problem::Report;
+use reader::Source;
+use secret::{Environment, Unset};
+
+/// Everything the server is told, checked and complete.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// What deserves a look and keeps nothing from working.
+    pub warnings: Vec<Problem>,
+    /// Where the database, recordings and the cache of compiled plugins live.
+    pub data_dir: PathBuf,
+    /// `[sip]`.
+    pub sip: Sip,
+    /// `[media]`.
+    pub media: Media,
+    /// `[http]`.
+    pub http: Http,
+    /// `[plugins]`.
+    pub plugins: Plugins,
+    /// `[speech]`.
+    pub speech: Speech,
+    /// `[log]`.
+    pub log: Log,
+    /// The tenants. The only part that a running server takes over without a restart.
+    pub node: Arc<node::Config>,
+}
+
+/// Signalling.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sip {
+    /// Where datagrams are received.
+    pub udp: SocketAddr,
+    /// Where streams are accepted.
+    pub tcp: SocketAddr,
+    /// The address peers are told to send to.
+    pub advertise: IpAddr,
+    /// Digest realm, and the host of our own identity.
+    pub realm: String,
+}
+
+/// Audio.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Media {
+    /// Where RTP is received.
+    pub bind: IpAddr,
+    /// The address peers are told to send RTP to.
+    pub advertise: IpAddr,
+    /// Ports; the even ones are for RTP, each next one for its RTCP. Begins even, ends odd.
+    pub rtp_ports: RangeInclusive<u16>,
+    /// Media threads.
+    pub threads: usize,
+    /// A call that receives nothing for this long is ended.
+    pub inactive_after: Duration,
+}
+
+/// The API and the pages for probes and metrics.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Http {
+    /// Where requests are accepted.
+    pub bind: SocketAddr,
+    /// What `/api` asks for. Without one it answers nobody.
+    pub token: Option<Pii<String>>,
+}
+
+/// Guests.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plugins {
+    /// The folder that is watched for `<name>.wasm`.
+    pub dir: PathBuf,
+    /// Threads that run guests.
+    pub threads: usize,
+    /// Guests alive at the same time: one for each call that a plugin answers.
+    pub runs_max: u32,
+}
+
+/// Speech synthesis.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Speech {
+    /// The program, called as espeak-ng is.
+    pub command: PathBuf,
+    /// Whether texts are spoken at all.
+    pub enabled: bool,
+}
+
+/// The server's own log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Log {
+    /// One JSON object a line, instead of text.
+    pub json: bool,
+    /// What is logged, in the language of `tracing-subscriber`'s `EnvFilter`.
+    pub filter: String,
+}
+
+impl Config {
+    /// Reads a file, what it refers to, and the secrets it names.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn load(path: &Path) -> Result<Self, Errors> {
+        read(path, &Environment::process(Unset::Refuse))
+    }
+
+    /// The same for commands that only look and need no secret: variables that are not set are
+    /// taken as empty.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn load_without_secrets(path: &Path) -> Result<Self, Errors> {
+        read(path, &Environment::process(Unset::Empty))
+    }
+
+    /// Sections that differ and are read at start only. A running server takes over everything
+    /// else.
+    pub fn restart_needed(&self, new: &Self) -> Vec<&'static str> {
+        let sections = [
+            ("data_dir", self.data_dir != new.data_dir),
+            ("[sip]", self.sip != new.sip),
+            ("[media]", self.media != new.media),
+            ("[http]", self.http != new.http),
+            ("[plugins]", self.plugins != new.plugins),
+            ("[speech]", self.speech != new.speech),
+            ("[log]", self.log != new.log),
+        ];
+        sections
+            .into_iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(name, _)| name)
+            .collect()
+    }
+}
+
+fn read(path: &Path, environment: &Environment<'_>) -> Result<Config, Errors> {
+    let report = Report::new(path);
+    let text = match reader::file(path, limits::FILE_BYTES_MAX) {
+        Ok(text) => text,
+        Err(why) => {
+            report.error(path, None, why);
+            return Err(report.errors());
+        }
+    };
+    let source = Source {
+        path,
+        text: &text,
+        report: &report,
+    };
+    let Some(document) = source.parse() else {
+        return Err(report.errors());
+    };
+    let config = sections::read(source.root(&document), &source, environment);
+    report.finish(config)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! The sections about the server itself.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use vocab::Pii;
+
+use super::reader::{At, Source, Table};
+use super::secret::Environment;
+use super::{Config, Http, Log, Media, Plugins, Sip, Speech, limits, tenant};
+
+/// The port of SIP (RFC 3261 §18.1.1), on this machine only until somebody decides otherwise.
+const SIP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
+
+/// The customary port of services behind a proxy, on this machine only.
+const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// A thousand calls. Below the ports that Linux gives to outgoing connections, which begin at
+/// 32,768.
+const RTP_PORTS: RangeInclusive<u16> = 20_000..=21_999;
+
+const ADDRESS: &str = "an address with a port, as in \"127.0.0.1:5060\"";
+const HOST: &str = "an IP address, as in \"192.0.2.1\"";
+
+/// Reads the whole file. Where something is wrong the defaults stand in: the report decides in the
+/// end.
+pub(super) fn read(
+    mut root: Table<'_>,
+    source: &Source<'_>,
+    environment: &Environment<'_>,
+) -> Config {
+    let folder = |root: &mut Table<'_>, key: &'static str, default: &str| {
+        let given = root.path(key);
+        given.unwrap_or_else(|| At {
+            value: root.beside(default),
+            at: 0,
+        })
+    };
+    let data_dir = folder(&mut root, "data_dir", "data").value;
+    let prompts_dir = folder(&mut root, "prompts_dir", "prompts");
+    let sip = sip(root.table("sip"));
+    let media = media(root.table("media"), &sip);
+    let http = http(root.table("http"), environment);
+    let plugins = plugins(root.table("plugins"));
+    let speech = speech(root.table("speech"));
+    let log = log(root.table("log"));
+    let surroundings = tenant::Surroundings {
+        environment,
+        prompts_dir: &prompts_dir.value,
+        plugins_dir: &plugins.dir,
+        open: !sip.udp.ip().is_loopback() || !sip.tcp.ip().is_loopback(),
+    };
+    let node = tenant::read(root.tables("tenant", "[[tenant]]"), source, &surroundings);
+    root.finish();
+    Config {
+        file: source.path.to_owned(),
+        warnings: Vec::new(),
+        data_dir,
+        sip,
+        media,
+        http,
+        plugins,
+        speech,
+        log,
+        node: Arc::new(node),
+    }
+}
+
+fn sip(mut table: Table<'_>) -> Sip {
+    let udp = table.parsed("udp", ADDRESS);
+    let tcp = table.parsed("tcp", ADDRESS);
+    let bound = udp.map_or(SIP, |udp| udp.value);
+    let advertise = advertise(&mut table, "udp", udp, bound.ip());
+    let realm = table.text("realm").filter(|realm| {
+        let good = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '<' | '>');
+        let fits = (1..=255).contains(&realm.value.len()) && realm.value.chars().all(good);
+        if !fits {
+            let what = "realm is not a word without spaces and quotes, as in \"example.com\"";
+            table.source.error(Some(realm.at), what);
+        }
+        fits
+    });
+    table.finish();
+    let defaults = sip::Config::new(bound, bound, [0; 32]);
+    Sip {
+        udp: bound,
+        tcp: tcp.map_or(bound, |tcp| tcp.value),
+        advertise,
+        realm: realm.map_or(defaults.realm, |realm| realm.value.to_owned()),
+    }
+}
+
+/// The address peers are told; must be given when `bind` says to listen on all of them.
+fn advertise(
+    table: &mut Table<'_>,
+    key: &str,
+    bind: Option<At<impl Sized>>,
+    default: IpAddr,
+) -> IpAddr {
+    match table.parsed::<IpAddr>("advertise", HOST) {
+        Some(given) if given.value.is_unspecified() => {
+            let what = "advertise stands for all addresses; name the one that phones can reach";
+            table.source.error(Some(given.at), what);
+            default
+        }
+        Some(given) => given.value,
+        None => {
+            // Not bound by this section: then the one it comes from has been reported.
+            if default.is_unspecified()
+                && let Some(bind) = bind
+            {
+                let what = format!(
+                    "{key} listens on all addresses; add advertise with the one that phones reach"
+                );
+                table.source.error(Some(bind.at), what);
+            }
+            default
+        }
+    }
+}
+
+fn media(mut table: Table<'_>, sip: &Sip) -> Media {
+    let bind = table.parsed::<IpAddr>("bind", HOST);
+    let bound = bind.map_or(sip.udp.ip(), |bind| bind.value);
+    // Where signalling is reached, audio is, unless it is bound elsewhere.
+    let default = if bound == sip.udp.ip() || bound.is_unspecified() {
+        sip.advertise
+    } else {
+        bound
+    };
+    let advertise = advertise(&mut table, "bind", bind, default);
+    let ports = match table.text("rtp_ports") {
+        None => RTP_PORTS,
+        Some(text) => match rtp_ports(text.value) {
+            Ok(ports) if bound == sip.udp.ip() && ports.contains(&sip.udp.port()) => {
+                let port = sip.udp.port();
+                let what = format!("rtp_ports holds {port}, which SIP uses; choose other ports");
+                table.source.error(Some(text.at), what);
+                ports
+            }
+            Ok(ports) => ports,
+            Err(why) => {
+                let what = format!("rtp_ports = {:?}: {why}", text.value);
+                table.source.error(Some(text.at), what);
+                RTP_PORTS
+            }
+        },
+    };
+    let threads = table
+        .whole("threads", 1..=limits::MEDIA_THREADS_MAX)
+        .unwrap_or(1);
+    let inactive_after = table
+        .whole("inactive_after_s", 5..=86_400)
+        .map(Duration::from_secs);
+    table.finish();
+    Media {
+        bind: bound,
+        advertise,
+        rtp_ports: ports,
+        threads: usize::try_from(threads).unwrap_or(1),
+        inactive_after: inactive_after.unwrap_or(media::Config::default().inactive_after),
+    }
+}
+
+/// Reads `20000-21999`.
+fn rtp_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let port = |text: &str| {
+        text.trim()
+            .parse::<u16>()
+            .ok()
+            .filter(|port| *port >= 1_024)
+    };
+    let ends = text
+        .split_once('-')
+        .and_then(|(first, last)| Some((port(first)?, port(last)?)));
+    let Some((first, last)) = ends else {
+        return Err("not two ports from 1024 to 65535, as in \"20000-21999\"".to_owned());
+    };
+    if first % 2 == 1 {
+        return Err(format!(
+            "begins odd; RTP takes even ports, so begin at {}",
+            first - 1
+        ));
+    }
+    if last % 2 == 0 {
+        return Err(format!(
+            "ends even; the last RTCP port is odd, so end at {}",
+            last + 1
+        ));
+    }
+    let ports = usize::from(last.saturating_sub(first)) + 1;
+    if last < first || ports < limits::RTP_PORTS_MIN {
+        let least = limits::RTP_PORTS_MIN;
+        return Err(format!(
+            "too few; each party takes 2, so give at least {least} ports"
+        ));
+    }
+    Ok(first..=last)
+}
+
+fn http(mut table: Table<'_>, environment: &Environment<'_>) -> Http {
+    let bind =
+        table.parsed::<SocketAddr>("bind", "an address with a port, as in \"127.0.0.1:8080\"");
+    let bound = bind.map_or(HTTP, |bind| bind.value);
+    let open = !bound.ip().is_loopback();
+    let name = table.text("token_env");
+    let token = name.and_then(|name| match environment.secret(name.value) {
+        Ok(token) => {
+            if environment.is_real()
+                && let Err(why) = check_token(name.value, &token, open)
+            {
+                table.source.error(Some(name.at), why);
+            }
+            Some(token)
+        }
+        Err(why) => {
+            table
+                .source
+                .error(Some(name.at), format!("the API's token: {why}"));
+            None
+        }
+    });
+    if open && name.is_none() {
+        let what = format!(
+            "HTTP on {bound} is open to other machines and has no token; add token_env = \
+             \"JACKFIELD_TOKEN\", or bind to 127.0.0.1"
+        );
+        table.source.error(bind.map(|bind| bind.at), what);
+    }
+    table.finish();
+    Http {
+        bind: bound,
+        token: token.filter(|token| !token.reveal().is_empty()),
+    }
+}
+
+fn check_token(name: &str, token: &Pii<String>, open: bool) -> Result<(), String> {
+    let token = token.reveal();
+    // RFC 6750 §2.1 allows fewer characters; these are what a header carries unchanged.
+    if !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!(
+            "the token in {name} has characters that no header carries; use letters and digits"
+        ));
+    }
+    if open && token.len() < limits::TOKEN_CHARS_MIN {
+        let least = limits::TOKEN_CHARS_MIN;
+        return Err(format!(
+            "the token in {name} is too short for an open address; use {least} random characters \
+             or more"
+        ));
+    }
+    Ok(())
+}
+
+fn plugins(mut table: Table<'_>) -> Plugins {
+    let dir = table
+        .path("dir")
+        .map_or_else(|| table.beside("plugins"), |dir| dir.value);
+    let threads = table
+        .whole("threads", 0..=limits::PLUGIN_THREADS_MAX)
+        .unwrap_or(0);
+    let runs_max = table.whole("runs_max", 1..=limits::RUNS_MAX);
+    table.finish();
+    let defaults = plugin::HostConfig::new(plugin::CacheKey::new([0; 32]));
+    Plugins {
+        dir,
+        threads: match usize::try_from(threads) {
+            Ok(threads) if threads > 0 => threads,
+            // One core is left to the control and media threads.
+            _ => std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1)),
+        },
+        runs_max: runs_max
+            .and_then(|runs| u32::try_from(runs).ok())
+            .unwrap_or(defaults.runs_max),
+    }
+}
+
+fn speech(mut table: Table<'_>) -> Speech {
+    let command = table.text("command").map(|command| command.value);
+    let command = match command {
+        // Without a slash it is looked for where the system looks for programs.
+        Some(command) if command.contains('/') => table.beside(command),
+        Some(command) => PathBuf::from(command),
+        None => Path::new("espeak-ng").to_owned(),
+    };
+    let enabled = table.truth("enabled").unwrap_or(true);
+    table.finish();
+    Speech { command, enabled }
+}
+
+fn log(mut table: Table<'_>) -> Log {
+    let json = table.truth("json").unwrap_or(false);
+    let filter = table.text("filter");
+    if let Some(filter) = filter
+        && let Err(error) = tracing_subscriber::EnvFilter::try_new(filter.value)
+    {
+        let what = format!(
+            "filter = {:?} is not a filter ({error}); write a level such as \"info\" or \"debug\"",
+            filter.value
+        );
+        table.source.error(Some(filter.at), what);
+    }
+    table.finish();
+    Log {
+        json,
+        filter: filter.map_or("info", |filter| filter.value).to_owned(),
+    }
+}

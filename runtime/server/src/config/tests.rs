@@ -1,0 +1,505 @@
+//! Good and bad files: every problem has its line, and all of them are found at once.
+
+use std::fs;
+use std::path::PathBuf;
+
+use expect_test::{Expect, expect};
+
+use super::*;
+
+/// The commented reference.
+const REFERENCE: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../docs/operations/config.toml"
+));
+
+/// A folder with prompts in two languages, a plugin and its settings.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = Self(dir);
+        let clip = media::wav::write(&[0; 800], 1);
+        for file in [
+            "prompts/zh-CN/sorry.wav",
+            "prompts/en/digits/1.wav",
+            "prompts/common/beep.wav",
+        ] {
+            folder.write(file, &clip);
+        }
+        folder.write("plugins/ivr-menu.wasm", b"");
+        folder.write("menu.toml", b"greeting = \"welcome\"\n[[entry]]\nkey = 1\n");
+        folder
+    }
+
+    fn write(&self, file: &str, bytes: &[u8]) {
+        let path = self.0.path().join(file);
+        fs::create_dir_all(path.parent().expect("in the folder")).expect("writable");
+        fs::write(path, bytes).expect("writable");
+    }
+
+    fn read(&self, text: &str) -> Result<Config, Errors> {
+        self.write("jackfield.toml", text.as_bytes());
+        read(
+            &self.0.path().join("jackfield.toml"),
+            &Environment::of(&lookup),
+        )
+    }
+
+    /// What is said about a file, without the folder's name.
+    fn said(&self, text: &str) -> String {
+        let lines: Vec<String> = match self.read(text) {
+            Ok(config) => config
+                .warnings
+                .iter()
+                .map(|line| format!("warning: {line}"))
+                .collect(),
+            Err(errors) => errors.problems().iter().map(ToString::to_string).collect(),
+        };
+        let folder = format!("{}/", self.0.path().display());
+        lines.join("\n").replace(&folder, "")
+    }
+}
+
+fn lookup(name: &str) -> Option<String> {
+    let value = match name {
+        "PHONE_1001" | "PHONE_1002" => "a-long-password",
+        "JACKFIELD_TOKEN" => "0123456789abcdef0123456789abcdef",
+        "SHORT" => "1234",
+        "EMPTY" => "",
+        "SPACES" => "two words and more than sixteen",
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
+const TENANT: &str = "\
+[[tenant]]
+id = \"demo\"
+time_zone = \"Asia/Shanghai\"
+language = \"zh-CN\"
+";
+
+const ROUTE: &str = "\
+[[tenant.route]]
+number = \"1000\"
+plugin = \"ivr-menu\"
+fallback = \"sorry\"
+";
+
+fn check(text: &str, expected: Expect) {
+    expected.assert_eq(&Folder::new().said(text));
+}
+
+#[test]
+fn a_small_file_is_enough() {
+    let folder = Folder::new();
+    let config = folder
+        .read(&format!("{TENANT}{ROUTE}config = \"menu.toml\"\n"))
+        .expect("good");
+    assert_eq!(config.warnings, []);
+    let tenant = config.node.tenants.values().next().expect("one");
+    let route = config.node.route("1000").expect("it is there");
+    assert_eq!(
+        (tenant.time_zone.as_str(), tenant.language.as_str()),
+        ("Asia/Shanghai", "zh-CN")
+    );
+    assert_eq!(
+        (route.public, route.record, route.fallback.as_str()),
+        (false, true, "sorry")
+    );
+    assert_eq!(route.grant, plugin::Grant::none());
+    assert_eq!(route.settings.lookup("entry.0.key").as_deref(), Some("1"));
+    assert!(tenant.catalogue.find("en", "digits/1").is_some());
+    assert!(tenant.catalogue.find("zh-CN", "beep").is_some() && tenant.catalogue.len() == 3);
+    assert_eq!(config.data_dir, folder.0.path().join("data"));
+    assert_eq!(config.http.token, None);
+}
+
+#[test]
+fn nothing_listens_beyond_this_machine_by_itself() {
+    let config = Folder::new().read("").expect("an empty file is good");
+    assert!(config.sip.udp.ip().is_loopback() && config.sip.tcp.ip().is_loopback());
+    assert!(config.media.bind.is_loopback() && config.http.bind.ip().is_loopback());
+    assert_eq!(config.warnings.len(), 1);
+}
+
+#[test]
+fn the_reference_has_every_key_with_its_default() {
+    let folder = Folder::new();
+    folder.write("jackfield.toml", REFERENCE.as_bytes());
+    let path = folder.0.path().join("jackfield.toml");
+    let report = Report::new(&path);
+    let source = Source {
+        path: &path,
+        text: REFERENCE,
+        report: &report,
+    };
+    let document = source.parse().expect("TOML");
+    let environment = Environment::of(&lookup);
+    let given = sections::read(source.root(&document), &source, &environment);
+    assert_eq!(
+        report.absent_keys(),
+        Vec::<String>::new(),
+        "keys the reference does not have"
+    );
+    let given = report.finish(given).expect("good");
+
+    let default = folder.read("").expect("good");
+    assert_eq!(given.data_dir, default.data_dir);
+    assert_eq!((given.sip, given.media), (default.sip, default.media));
+    assert_eq!(given.http.bind, default.http.bind);
+    assert_eq!(
+        (given.plugins, given.speech),
+        (default.plugins, default.speech)
+    );
+    assert_eq!(given.log, default.log);
+
+    let minimal = folder.read(&format!("{TENANT}{ROUTE}")).expect("good");
+    let (given, minimal) = (given.node.route("1000"), minimal.node.route("1000"));
+    let (given, minimal) = (given.expect("there"), minimal.expect("there"));
+    assert_eq!(
+        (given.public, given.record),
+        (minimal.public, minimal.record)
+    );
+    assert_eq!(given.grant, minimal.grant);
+}
+
+#[test]
+fn the_demo_is_good() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/demo/jackfield.toml"
+    );
+    let config = read(Path::new(file), &Environment::of(&lookup)).expect("good");
+    let tenant = config.node.tenants.values().next().expect("one");
+    assert_eq!(
+        tenant.catalogue.languages().collect::<Vec<_>>(),
+        ["en", "zh-CN"]
+    );
+    for route in tenant.routes.values() {
+        assert!(
+            tenant.catalogue.find("en", &route.fallback).is_some(),
+            "{}",
+            route.fallback
+        );
+    }
+}
+
+#[test]
+fn syntax() {
+    check(
+        "[sip]\nudp = 127.0.0.1\n[http\nbind = \"a\"\n",
+        expect![[r#"
+            jackfield.toml:2: not TOML: invalid float, expected nothing; a text needs quotes around it
+            jackfield.toml:3: not TOML: unclosed table, expected `]`"#]],
+    );
+    check(
+        "data_dir = \"a\"\ndata_dir = \"b\"\n",
+        expect!["jackfield.toml:2: not TOML: duplicate key"],
+    );
+}
+
+#[test]
+fn unknown_keys() {
+    check(
+        "data-dir = \"x\"\nplugins_dir = \"p\"\n[sip]\nupd = \"127.0.0.1:1\"\npassword = \"x\"\n[htpp]\n",
+        expect![[r#"
+            jackfield.toml:1: unknown key "data-dir" (did you mean "data_dir"?)
+            jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, media, http, plugins, speech, log, tenant
+            jackfield.toml:4: unknown key "upd" in [sip] (did you mean "udp"?)
+            jackfield.toml:5: unknown key "password" in [sip]; known here are udp, tcp, advertise, realm
+            jackfield.toml:6: unknown key "htpp" (did you mean "http"?)"#]],
+    );
+}
+
+#[test]
+fn values_of_the_wrong_kind() {
+    check(
+        "data_dir = 5\nlog = \"info\"\ntenant = 1\n[sip]\nudp = \"localhost\"\ntcp = true\n\
+         advertise = \"example.com\"\nrealm = \"a b\"\n[media]\nthreads = 0\n\
+         inactive_after_s = \"30\"\n[plugins]\nruns_max = -1\ndir = \"\"\n[speech]\nenabled = \"yes\"\n",
+        expect![[r#"
+            jackfield.toml:1: data_dir is an integer, not text in quotes
+            jackfield.toml:2: log is a string, not a table: write [log] on its own line
+            jackfield.toml:3: tenant is an integer, not a list of tables: write [[tenant]] on its own line
+            jackfield.toml:5: udp = "localhost" is not an address with a port, as in "127.0.0.1:5060"
+            jackfield.toml:6: tcp is a boolean, not text in quotes
+            jackfield.toml:7: advertise = "example.com" is not an IP address, as in "192.0.2.1"
+            jackfield.toml:8: realm is not a word without spaces and quotes, as in "example.com"
+            jackfield.toml:10: threads = 0 is not a whole number from 1 to 64
+            jackfield.toml:11: inactive_after_s is a string, not a whole number from 5 to 86400
+            jackfield.toml:13: runs_max = -1 is not a whole number from 1 to 50000
+            jackfield.toml:14: dir is empty; name a path
+            jackfield.toml:16: enabled is a string, not true or false"#]],
+    );
+    check(
+        "[log]\nfilter = \"info,=,\"\njson = 1\n",
+        expect![[r#"
+        jackfield.toml:2: filter = "info,=," is not a filter (invalid filter directive); write a level such as "info" or "debug"
+        jackfield.toml:3: json is an integer, not true or false"#]],
+    );
+}
+
+#[test]
+fn ports_of_audio() {
+    for (ports, expected) in [
+        ("20000-20003", ""),
+        (
+            "20001-20004",
+            "begins odd; RTP takes even ports, so begin at 20000",
+        ),
+        (
+            "20000-20004",
+            "ends even; the last RTCP port is odd, so end at 20005",
+        ),
+        (
+            "20000-20001",
+            "too few; each party takes 2, so give at least 4 ports",
+        ),
+        (
+            "30000-20001",
+            "too few; each party takes 2, so give at least 4 ports",
+        ),
+        (
+            "80-99",
+            "not two ports from 1024 to 65535, as in \"20000-21999\"",
+        ),
+        (
+            "20000",
+            "not two ports from 1024 to 65535, as in \"20000-21999\"",
+        ),
+    ] {
+        let said = Folder::new().said(&format!("[media]\nrtp_ports = \"{ports}\"\n{TENANT}"));
+        let wanted = match expected {
+            "" => String::new(),
+            why => format!("jackfield.toml:2: rtp_ports = \"{ports}\": {why}"),
+        };
+        assert_eq!(said, wanted);
+    }
+    check(
+        "[media]\nrtp_ports = \"5000-5999\"\n",
+        expect!["jackfield.toml:2: rtp_ports holds 5060, which SIP uses; choose other ports"],
+    );
+}
+
+#[test]
+fn what_is_open_to_others_is_locked() {
+    check(
+        &format!(
+            "[sip]\nudp = \"192.0.2.1:5060\"\n[http]\nbind = \"0.0.0.0:8080\"\n{TENANT}\
+             [[tenant.phone]]\nuser = \"1001\"\npassword_env = \"SHORT\"\n"
+        ),
+        expect![[r#"
+            jackfield.toml:4: HTTP on 0.0.0.0:8080 is open to other machines and has no token; add token_env = "JACKFIELD_TOKEN", or bind to 127.0.0.1
+            jackfield.toml:11: the password in SHORT is too short while SIP is open to other machines; use 8 random characters or more"#]],
+    );
+    check(
+        "[http]\nbind = \"192.0.2.1:80\"\ntoken_env = \"SHORT\"\n",
+        expect![
+            "jackfield.toml:3: the token in SHORT is too short for an open address; use 16 random characters or more"
+        ],
+    );
+    check(
+        "[http]\ntoken_env = \"SPACES\"\n",
+        expect![
+            "jackfield.toml:2: the token in SPACES has characters that no header carries; use letters and digits"
+        ],
+    );
+    check(
+        "[sip]\nudp = \"0.0.0.0:5060\"\n",
+        expect![
+            "jackfield.toml:2: udp listens on all addresses; add advertise with the one that phones reach"
+        ],
+    );
+    check(
+        "[sip]\nudp = \"0.0.0.0:5060\"\nadvertise = \"0.0.0.0\"\n",
+        expect![
+            "jackfield.toml:3: advertise stands for all addresses; name the one that phones can reach"
+        ],
+    );
+}
+
+#[test]
+fn secrets_that_are_not_there() {
+    check(
+        &format!(
+            "[http]\ntoken_env = \"NO_TOKEN\"\n{TENANT}[[tenant.phone]]\nuser = \"1001\"\n\
+             password_env = \"EMPTY\"\n[[tenant.phone]]\nuser = \"1002\"\n"
+        ),
+        expect![[r#"
+            jackfield.toml:2: the API's token: the environment variable NO_TOKEN is not set; set it to the secret and start again
+            jackfield.toml:9: the phone's password: the environment variable EMPTY is empty; set it to the secret and start again
+            jackfield.toml:10: [[tenant.phone]] has no password_env; without a password anybody could be this phone; add password_env = "PHONE_1002""#]],
+    );
+    let folder = Folder::new();
+    folder.write(
+        "jackfield.toml",
+        b"[http]\nbind = \"192.0.2.1:80\"\ntoken_env = \"JACKFIELD_TEST_NOT_SET\"\n",
+    );
+    let config = Config::load_without_secrets(&folder.0.path().join("jackfield.toml"));
+    assert_eq!(config.expect("good without them").http.token, None);
+}
+
+#[test]
+fn tenants() {
+    check(
+        "[[tenant]]\n",
+        expect![[r#"
+        jackfield.toml:1: [[tenant]] has no id; name the tenant, as in id = "demo"
+        jackfield.toml:1: [[tenant]] has no time_zone; its hours are counted in one, as in time_zone = "Asia/Shanghai"
+        jackfield.toml:1: [[tenant]] has no language; name the one its callers hear first, as in language = "zh-CN""#]],
+    );
+    check(
+        "[[tenant]]\nid = \"Demo\"\ntime_zone = \"Asia/Shangai\"\nlanguage = \"zh-CH\"\n",
+        expect![[r#"
+            jackfield.toml:2: id = "Demo" is not 1 to 63 characters of a-z, 0-9 and -
+            jackfield.toml:3: no time zone is called "Asia/Shangai" (did you mean "Asia/Shanghai"?); use an IANA name such as "Asia/Shanghai"
+            jackfield.toml:4: no prompts in language "zh-CH" (did you mean "zh-CN"?); make the folder prompts/zh-CH or choose another"#]],
+    );
+    check(
+        "[[tenant]]\nid = \"a\"\ntime_zone = \"UTC\"\nlanguage = \"../x\"\nprompts_dir = \"none\"\n",
+        expect![[r#"
+            jackfield.toml:4: language = "../x" is not a language tag, as in "zh-CN"
+            jackfield.toml:5: no folder none for prompts; make it, or name another as prompts_dir"#]],
+    );
+}
+
+#[test]
+fn what_is_there_twice() {
+    let phone = "[[tenant.phone]]\nuser = \"1001\"\npassword_env = \"PHONE_1001\"\n";
+    let other = TENANT.replace("demo", "other");
+    check(
+        &format!("{TENANT}{phone}{ROUTE}{other}{phone}{ROUTE}{TENANT}"),
+        expect![[r#"
+            jackfield.toml:17: user "1001" is on line 6 already; each may be there once
+            jackfield.toml:20: number "1000" is on line 9 already; each may be there once
+            jackfield.toml:24: tenant "demo" is on line 2 already; each may be there once"#]],
+    );
+}
+
+#[test]
+fn routes_of_all_kinds_of_wrong() {
+    check(
+        &format!(
+            "{TENANT}[[tenant.route]]\nnumber = \"10 00\"\nplugin = \"ivr-menu.wasm\"\n\
+             grant = [\"dail\", \"record\", 1]\nfallback = \"sorri\"\nconfig = \"manu.toml\"\n\
+             pubic = true\n[[tenant.route]]\n"
+        ),
+        expect![[r#"
+            jackfield.toml:6: number = "10 00" is not digits, * and # with an optional + before them; write it without spaces
+            jackfield.toml:7: plugin = "ivr-menu.wasm" is not a plugin's name; use a-z, 0-9 and -, without .wasm
+            jackfield.toml:8: grant is an integer, not a list of texts, as in ["a", "b"]
+            jackfield.toml:8: grant: no capability is called "dail"; there are dial, record, kv and http (did you mean "dial"?)
+            jackfield.toml:9: no announcement is called "sorri" in zh-CN or common (did you mean "sorry"?); add zh-CN/sorri.wav to the prompts
+            jackfield.toml:10: config manu.toml: no such file; check the name
+            jackfield.toml:11: unknown key "pubic" in [[tenant.route]] (did you mean "public"?)
+            jackfield.toml:12: [[tenant.route]] has no number; say what is dialled, as in number = "1000"
+            jackfield.toml:12: [[tenant.route]] has no plugin; say what answers, as in plugin = "ivr-menu"
+            jackfield.toml:12: [[tenant.route]] has no fallback; name the announcement that callers hear when the plugin breaks, as in fallback = "sorry""#]],
+    );
+    check(
+        &format!("{TENANT}{}", ROUTE.replace("menu", "manu")),
+        expect![[
+            r#"warning: jackfield.toml:7: plugin "ivr-manu" is not installed (did you mean "ivr-menu"?); until plugins/ivr-manu.wasm is there, callers hear the fallback"#
+        ]],
+    );
+}
+
+#[test]
+fn settings_of_a_plugin_name_their_own_file_and_line() {
+    let folder = Folder::new();
+    folder.write("menu.toml", b"greeting = \"x\"\n[menu\nkey = 1\n");
+    let said = folder.said(&format!("{TENANT}{ROUTE}config = \"menu.toml\"\n"));
+    expect!["menu.toml:2: not TOML: unclosed table, expected `]`"].assert_eq(&said);
+}
+
+#[test]
+fn prompts_that_cannot_be_played() {
+    let folder = Folder::new();
+    folder.write("prompts/en/broken.wav", b"RIFF");
+    folder.write("prompts/en/mp3.wav", b"ID3");
+    folder.write("prompts/en/notes.txt", b"not looked at");
+    folder.write("prompts/en/a/b/c/d/e/f.wav", b"");
+    expect![[r#"
+        prompts/en/a/b/c/d/e: folders more than 4 deep; move the prompts up
+        prompts/en/broken.wav: not a WAV file; save it as a 16 bit PCM WAV file
+        prompts/en/mp3.wav: not a WAV file; save it as a 16 bit PCM WAV file"#]]
+    .assert_eq(&folder.said(&format!("{TENANT}{ROUTE}")));
+}
+
+#[test]
+fn trunks() {
+    check(
+        &format!(
+            "{TENANT}[[tenant.trunk]]\nid = \"a\"\naddress = \"sip.example.com\"\n\
+             prefixes = [\"\", \"+86 21\", \"+\"]\n[[tenant.trunk]]\nid = \"a\"\n"
+        ),
+        expect![[r#"
+            jackfield.toml:7: address = "sip.example.com" is not an IP address with a port, as in "192.0.2.1:5060"
+            jackfield.toml:8: prefix "" allows every number there is; name the countries and areas you call
+            jackfield.toml:8: prefix "+86 21" is not digits with an optional + before them, as in "+8621"
+            jackfield.toml:8: prefix "+" allows every number there is; name the countries and areas you call
+            jackfield.toml:9: [[tenant.trunk]] has no address; say where it is, as in address = "192.0.2.1:5060"
+            jackfield.toml:9: [[tenant.trunk]] has no prefixes; name the destinations it may be used for, as in ["+8621"]
+            jackfield.toml:10: trunk "a" is on line 6 already; each may be there once"#]],
+    );
+    let trunk =
+        "[[tenant.trunk]]\nid = \"a\"\naddress = \"192.0.2.9:5060\"\nprefixes = [\"+86\"]\n";
+    let config = Folder::new()
+        .read(&format!("{TENANT}{trunk}"))
+        .expect("good");
+    let trunks = &config.node.tenants.values().next().expect("one").trunks;
+    assert_eq!(
+        (trunks.len(), trunks[0].tcp, trunks[0].prefixes[0].as_str()),
+        (1, false, "+86")
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    let folder = Folder::new();
+    for (file, expected) in [
+        ("none.toml", "no such file"),
+        ("prompts", "this is a folder"),
+    ] {
+        let path = folder.0.path().join(file);
+        let errors = read(&path, &Environment::of(&lookup)).expect_err("it cannot be read");
+        let wanted = format!("{}: {expected}", path.display());
+        assert!(errors.to_string().starts_with(&wanted), "{errors}");
+    }
+    folder.write("latin.toml", b"# \xe4\n");
+    let path = folder.0.path().join("latin.toml");
+    let errors = read(&path, &Environment::of(&lookup)).expect_err("not UTF-8");
+    assert!(
+        errors
+            .to_string()
+            .ends_with("not UTF-8 text; save it as UTF-8"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn what_a_running_server_cannot_take_over_is_named() {
+    let folder = Folder::new();
+    let old = folder.read(&format!("{TENANT}{ROUTE}")).expect("good");
+    let new = folder
+        .read(&format!(
+            "data_dir = \"d\"\n[http]\nbind = \"127.0.0.1:81\"\n"
+        ))
+        .expect("good");
+    assert_eq!(old.restart_needed(&old), [""; 0]);
+    assert_eq!(old.restart_needed(&new), ["data_dir", "[http]"]);
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    let phone = "[[tenant.phone]]\nuser = \"1001\"\npassword_env = \"PHONE_1001\"\n";
+    let text = format!("[http]\ntoken_env = \"JACKFIELD_TOKEN\"\n{TENANT}{phone}");
+    let config = Folder::new().read(&text).expect("good");
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("a-long-password") && !shown.contains("0123456789abcdef"));
+    let folder: PathBuf = config.file;
+    assert!(folder.ends_with("jackfield.toml"));
+}
