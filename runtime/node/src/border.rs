@@ -297,6 +297,8 @@ pub enum Refusal {
     Credentials,
     /// The node takes no more calls.
     Draining,
+    /// Too many events wait for the disk.
+    Overload,
 }
 
 impl Refusal {
@@ -306,6 +308,7 @@ impl Refusal {
             Self::UnknownNumber => "unknown_number",
             Self::Credentials => "credentials",
             Self::Draining => "draining",
+            Self::Overload => "overload",
         }
     }
 }

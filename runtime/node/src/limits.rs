@@ -10,10 +10,10 @@ pub const COMMIT_WAIT: Duration = Duration::from_secs(2);
 /// in line behind others. Past this the caller hears the fallback.
 pub const FLOW_WAIT: Duration = Duration::from_secs(5);
 
-/// Time a flow has to finish after the caller has hung up (`plugins.md`: 2 s of CPU).
+/// Time a flow has to finish after the caller has hung up (its CPU budget then is 2 s).
 pub(crate) const AFTER_HANGUP: Duration = Duration::from_secs(5);
 
-/// Longest call (`plugins.md`: wall clock of an ivr plugin).
+/// Longest call (the wall clock an ivr plugin has).
 pub(crate) const CALL_TIME: Duration = Duration::from_secs(4 * 3600);
 
 /// Added to the time an operation should take, before it is given up.
@@ -45,3 +45,7 @@ pub(crate) const MESSAGE_MAX: Duration = Duration::from_secs(600);
 
 /// Events of one call in the log; a flow that goes on past this is cut (a menu makes some ten).
 pub(crate) const JOURNAL_MAX: u32 = 10_000;
+
+/// Batches of events that may wait for the store before new calls are refused: some seconds of
+/// the busiest node, and well below what the store's queue holds.
+pub(crate) const UNWRITTEN_MAX: usize = 20_000;

@@ -18,6 +18,7 @@ use crate::deadlines::{Deadlines, Wait};
 use crate::journal::Journal;
 use crate::limits::{
     AFTER_HANGUP, ANSWER_WAIT, CALL_TIME, COMMIT_WAIT, EVENTS_MAX, FLOW_WAIT, OP_SLACK,
+    UNWRITTEN_MAX,
 };
 use crate::tones::Tones;
 
@@ -226,12 +227,14 @@ impl Node {
                 self.commands.push_back(match refusal {
                     Refusal::UnknownNumber => Command::Reject { leg, status: 404 },
                     Refusal::Credentials => Command::Challenge { leg },
-                    Refusal::Draining => Command::Reject { leg, status: 503 },
+                    Refusal::Draining | Refusal::Overload => Command::Reject { leg, status: 503 },
                 });
                 return self.notice(Notice::TurnedAway { source, refusal });
             }
         };
         let Incoming { from, to, user, .. } = incoming;
+        // A phone of another tenant is a stranger here: it may listen, not dial out.
+        let user = user.filter(|user| tenant.phones.contains_key(user));
         let mut call = Call {
             language: tenant.language.clone(),
             tenant,
@@ -270,6 +273,9 @@ impl Node {
     fn admit(&self, incoming: &Incoming) -> Result<(Arc<Tenant>, Arc<Route>), Refusal> {
         if self.draining {
             return Err(Refusal::Draining);
+        }
+        if self.journal.unwritten() >= UNWRITTEN_MAX {
+            return Err(Refusal::Overload);
         }
         let caller = incoming.user.as_deref();
         let claims_phone = match &incoming.from {
