@@ -157,7 +157,6 @@ pub enum News {
 struct Line {
     leg: LegId,
     state: LineState,
-    started: Mono,
     /// Step of the script in hand.
     step: usize,
     quiet: Quiet,
@@ -189,6 +188,8 @@ pub struct Phone {
     worker: Worker,
     rng: Rng,
     line: Option<Line>,
+    /// When the last call began: what the ladder counts from.
+    began: Option<Mono>,
     answer_at: Option<(Mono, LegId)>,
     session: Option<vocab::SessionId>,
     play_last: u64,
@@ -234,6 +235,7 @@ impl Phone {
             worker,
             rng,
             line: None,
+            began: None,
             answer_at: None,
             session: None,
             play_last: 0,
@@ -348,10 +350,11 @@ impl Phone {
     }
 
     fn begin(&mut self, now: Now, leg: LegId) {
+        self.began = Some(now.mono);
         self.heard.clear();
         self.said.clear();
         let (state, quiet) = (LineState::Early, Quiet::default());
-        self.line = Some(Line { leg, state, started: now.mono, step: 0, quiet });
+        self.line = Some(Line { leg, state, step: 0, quiet });
     }
 
     fn register(&mut self, now: Now, next_hop: SocketAddr, expires: Duration) {
@@ -625,7 +628,7 @@ impl Phone {
     }
 
     fn trace(&mut self, now: Now, arrow: Arrow, bytes: &[u8]) {
-        let since = self.line.as_ref().map_or(now.mono, |line| line.started);
+        let since = self.began.unwrap_or(now.mono);
         let Some(line) = LadderLine::new(arrow, now.mono.since(since), bytes) else { return };
         if self.ladder.len() < LADDER_MAX {
             self.ladder.push(line.clone());
