@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine::Engine;
 use plugin::{Installed, Registry, RegistryOutput, RunOutput, Ticket};
-use vocab::call::{Cause, Command, Event, Side};
+use vocab::call::{Cause, Command, Event, GatherEnd, Side};
 use vocab::flow::{CallInfo, Fault, FaultKind, FlowError, FlowEvent, Outcome, PluginRef, Reply};
 use vocab::record::CallEventKind;
 use vocab::{CallId, Direction, FlowId, LegId, Mono, Now, Party, PlayId, RecordingId, Rng};
@@ -192,7 +192,8 @@ impl Node {
                 let count = u8::try_from(digits.reveal().len()).unwrap_or(u8::MAX);
                 let kind = CallEventKind::Gathered { digits: count, end };
                 self.journal.note(call, now.wall, kind);
-                if matches!(call.pending(), Some(Pending::Gather)) {
+                // A hang-up is told by the leg's end, which follows at once.
+                if end != GatherEnd::Hangup && matches!(call.pending(), Some(Pending::Gather)) {
                     self.reply(now, leg.call, Ok(Reply::Digits { value: digits, end }));
                 }
             }
