@@ -14,6 +14,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
 use engine::phone::{self, Digits, Input, News, Phone};
 use media::{Capabilities, Codec};
+use serde_json::json;
 use sip::Transport;
 use vocab::{Pii, Rng};
 
@@ -127,18 +128,43 @@ enum DigitsName {
     Inband,
 }
 
-/// Makes the call.
+/// Makes the call, and says what became of it.
 pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
+    let outcome = match make(args) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            if args.json {
+                let error = format!("{error:#}");
+                let uri = args.uri.to_string();
+                say(&json!({ "ok": false, "error": error, "uri": uri }).to_string());
+            }
+            return Err(error);
+        }
+    };
+    if args.json {
+        say(&outcome.json(&args.uri, args.record.as_deref()).to_string());
+    } else {
+        say(&outcome.text(args.record.as_deref()));
+    }
+    match outcome.failure() {
+        None => Ok(ExitCode::SUCCESS),
+        Some(why) => bail!("the call failed: {why}"),
+    }
+}
+
+fn make(args: &CallArgs) -> anyhow::Result<Outcome> {
     let password = match &args.password_env {
         Some(name) => Some(config::secret(name).map_err(|why| anyhow!("--password-env: {why}"))?),
         None => None,
     };
     let plan = args.actions.plan(!args.no_quiet, args.hangup_after)?;
-    if let Some(file) = &args.record {
-        // A call is not worth making if what it is made for cannot be kept.
-        std::fs::write(file, media::wav::write(&[], 1))
-            .with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    let keep = |samples: &[i16]| match &args.record {
+        Some(file) => std::fs::write(file, media::wav::write(samples, 1))
+            .with_context(|| format!("cannot write {}", file.display())),
+        None => Ok(()),
+    };
+    // A call is not worth making if what it is made for cannot be kept.
+    keep(&[])?;
     let transport = if args.tcp || args.uri.tcp {
         Transport::Tcp
     } else {
@@ -149,11 +175,8 @@ pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
     let phone = phone(args, &plan, password, &ports, clock)?;
     let mut line = Line::new(ports, phone, clock)?;
     if !args.json {
-        say(&format!(
-            "Calling {} over {}.\n",
-            args.uri,
-            outcome::transport(transport)
-        ));
+        let over = outcome::transport(transport);
+        say(&format!("Calling {} over {over}.\n", args.uri));
     }
     if args.register {
         register(&mut line, args, EXPIRES)?;
@@ -163,19 +186,8 @@ pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
     if args.register && register(&mut line, args, Duration::ZERO).is_err() {
         complain("jackfield: the registration was not taken back; it will expire in a minute");
     }
-    if let Some(file) = &args.record {
-        std::fs::write(file, media::wav::write(line.phone().heard(), 1))
-            .with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    if args.json {
-        say(&outcome.json(&args.uri, args.record.as_deref()).to_string());
-    } else {
-        say(&outcome.text(args.record.as_deref()));
-    }
-    match outcome.failure() {
-        None => Ok(ExitCode::SUCCESS),
-        Some(why) => bail!("the call failed: {why}"),
-    }
+    keep(line.phone().heard())?;
+    Ok(outcome)
 }
 
 fn phone(

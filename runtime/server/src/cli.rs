@@ -57,7 +57,7 @@ Examples:
   jackfield check-config --config /etc/jackfield/jackfield.toml")]
     CheckConfig(ConfigFile),
 
-    /// Call a number with the built-in test phone.
+    // Its help is with its arguments.
     Call(call_command::CallArgs),
 
     /// Check, install, list and roll back plugins.

@@ -197,12 +197,15 @@ fn install(file: &Path, place: &Place) -> anyhow::Result<()> {
 
 fn list(place: &Place) -> anyhow::Result<()> {
     let (folder, config) = place.open()?;
-    let installed = folder.list().with_context(|| {
-        format!(
-            "cannot read {}; name the folder with --dir",
+    if !folder.dir().exists() {
+        say(&format!(
+            "No plugins: there is no folder {}.",
             folder.dir().display()
-        )
-    })?;
+        ));
+        return Ok(());
+    }
+    let installed = folder.list();
+    let installed = installed.with_context(|| format!("cannot read {}", folder.dir().display()))?;
     let live = config.as_ref().map(|config| live::ask(&config.http));
     let known = live.as_ref().and_then(|live| live.as_ref().ok());
     let mut rows = vec![["NAME", "VERSION", "NEEDS", "SIZE", "BEFORE", "LIVE"].map(str::to_owned)];

@@ -70,9 +70,13 @@ impl Ports {
             }
             Transport::Tcp => {
                 let stream = std::net::TcpStream::connect_timeout(&next_hop, CONNECT_WAIT)
-                    .map_err(|error| match error.kind() {
-                        ErrorKind::ConnectionRefused => refused(),
-                        _ => anyhow!("no connection to {next_hop}: {error}; {}", target.advice()),
+                    .map_err(|error| {
+                        if error.kind() == ErrorKind::ConnectionRefused {
+                            refused()
+                        } else {
+                            let advice = target.advice();
+                            anyhow!("no connection to {next_hop}: {error}; {advice}")
+                        }
                     })?;
                 stream.set_nonblocking(true)?;
                 stream.set_nodelay(true)?;

@@ -488,7 +488,7 @@ mod tests {
             (
                 None,
                 Cause::Unreachable,
-                "no answer; is a server listening on 127.0.0.1:5060?",
+                "no answer; start a server on 127.0.0.1:5060 with",
             ),
             (
                 None,

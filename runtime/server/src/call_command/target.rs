@@ -93,7 +93,7 @@ impl Target {
     /// What to do if nothing answers there.
     pub(super) fn advice(&self) -> String {
         let Self { host, port, .. } = self;
-        format!("is a server listening on {host}:{port}? `jackfield serve` starts one")
+        format!("start a server on {host}:{port} with `jackfield serve`, or check the address")
     }
 }
 

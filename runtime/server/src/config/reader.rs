@@ -5,7 +5,7 @@
 //! `None`: the caller goes on with its default, and the report decides in the end.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -28,10 +28,14 @@ pub(super) fn file(path: &Path, bytes_max: u64) -> Result<String, String> {
             .read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let bytes = open().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file; check the name".to_owned(),
-        std::io::ErrorKind::IsADirectory => "this is a folder; name the file in it".to_owned(),
-        _ => format!("cannot be read: {error}"),
+    let bytes = open().map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            "no such file; check the name".to_owned()
+        } else if error.kind() == ErrorKind::IsADirectory {
+            "this is a folder; name the file in it".to_owned()
+        } else {
+            format!("cannot be read: {error}")
+        }
     })?;
     if bytes.len() as u64 > bytes_max {
         return Err(format!("longer than {bytes_max} bytes; split it up"));
@@ -116,21 +120,17 @@ pub(super) struct Table<'a> {
 impl<'a> Table<'a> {
     pub(super) fn text(&mut self, key: &'static str) -> Option<At<&'a str>> {
         let value = self.value(key)?;
-        match value.get_ref() {
-            DeValue::String(text) => Some(At {
-                value: &**text,
-                at: value.span().start,
-            }),
-            other => self.wrong(key, value, other, "text in quotes"),
+        let at = value.span().start;
+        match value.get_ref().as_str() {
+            Some(value) => Some(At { value, at }),
+            None => self.wrong(key, value, "text in quotes"),
         }
     }
 
     pub(super) fn truth(&mut self, key: &'static str) -> Option<bool> {
         let value = self.value(key)?;
-        match value.get_ref() {
-            DeValue::Boolean(truth) => Some(*truth),
-            other => self.wrong(key, value, other, "true or false"),
-        }
+        let truth = value.get_ref().as_bool();
+        truth.or_else(|| self.wrong(key, value, "true or false"))
     }
 
     /// A whole number within a range.
@@ -138,44 +138,28 @@ impl<'a> Table<'a> {
         let value = self.value(key)?;
         let (least, most) = (range.start(), range.end());
         let wanted = format!("a whole number from {least} to {most}");
-        match value.get_ref() {
-            DeValue::Integer(number) => {
-                let digits = number.as_str();
-                match u64::from_str_radix(digits, number.radix()) {
-                    Ok(number) if range.contains(&number) => Some(number),
-                    _ => {
-                        let what = format!("{key} = {digits} is not {wanted}");
-                        self.source.error(Some(value.span().start), what);
-                        None
-                    }
-                }
-            }
-            other => self.wrong(key, value, other, &wanted),
+        let Some(number) = value.get_ref().as_integer() else {
+            return self.wrong(key, value, &wanted);
+        };
+        let digits = number.as_str();
+        let number = u64::from_str_radix(digits, number.radix()).ok();
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            let what = format!("{key} = {digits} is not {wanted}");
+            self.source.error(Some(value.span().start), what);
         }
+        number
     }
 
     /// A list of texts; empty if absent.
     pub(super) fn texts(&mut self, key: &'static str) -> Vec<At<&'a str>> {
-        let Some(value) = self.value(key) else {
-            return Vec::new();
-        };
         let wanted = "a list of texts, as in [\"a\", \"b\"]";
-        let DeValue::Array(items) = value.get_ref() else {
-            let _: Option<()> = self.wrong(key, value, value.get_ref(), wanted);
-            return Vec::new();
-        };
         let mut texts = Vec::new();
-        for item in items.iter() {
-            match item.get_ref() {
-                DeValue::String(text) => {
-                    texts.push(At {
-                        value: &**text,
-                        at: item.span().start,
-                    });
-                }
-                other => {
-                    let _: Option<()> = self.wrong(key, item, other, wanted);
-                }
+        for item in self.list(key, wanted) {
+            let at = item.span().start;
+            match item.get_ref().as_str() {
+                Some(value) => texts.push(At { value, at }),
+                None => texts.extend(self.wrong::<At<&str>>(key, item, wanted)),
             }
         }
         texts
@@ -221,14 +205,10 @@ impl<'a> Table<'a> {
     pub(super) fn table(&mut self, key: &'static str) -> Table<'a> {
         let name = format!("[{key}]");
         let value = self.value(key);
-        let entries = value.and_then(|value| match value.get_ref() {
-            DeValue::Table(entries) => Some(entries),
-            other => self.wrong(
-                key,
-                value,
-                other,
-                &format!("a table: write {name} on its own line"),
-            ),
+        let wanted = format!("a table: write {name} on its own line");
+        let entries = value.and_then(|value| {
+            let entries = value.get_ref().as_table();
+            entries.or_else(|| self.wrong(key, value, &wanted))
         });
         let at = value.map(|value| value.span().start);
         Table {
@@ -242,31 +222,34 @@ impl<'a> Table<'a> {
 
     /// The tables of a list, written as `[[key]]`; `name` is how they are written.
     pub(super) fn tables(&mut self, key: &'static str, name: &str) -> Vec<Table<'a>> {
-        let Some(value) = self.value(key) else {
-            return Vec::new();
-        };
         let wanted = format!("a list of tables: write {name} on its own line");
-        let DeValue::Array(items) = value.get_ref() else {
-            let _: Option<()> = self.wrong(key, value, value.get_ref(), &wanted);
-            return Vec::new();
-        };
         let mut tables = Vec::new();
-        for item in items.iter() {
-            let at = Some(item.span().start);
-            match item.get_ref() {
-                DeValue::Table(entries) => tables.push(Table {
-                    source: self.source,
-                    name: name.to_owned(),
-                    entries: Some(entries),
-                    at,
-                    known: Vec::new(),
-                }),
-                other => {
-                    let _: Option<()> = self.wrong(key, item, other, &wanted);
-                }
-            }
+        for item in self.list(key, &wanted) {
+            let entries = item.get_ref().as_table();
+            let Some(entries) = entries.or_else(|| self.wrong(key, item, &wanted)) else {
+                continue;
+            };
+            let (source, name, at) = (self.source, name.to_owned(), Some(item.span().start));
+            let known = Vec::new();
+            tables.push(Table {
+                source,
+                name,
+                entries: Some(entries),
+                at,
+                known,
+            });
         }
         tables
+    }
+
+    fn list(&mut self, key: &'static str, wanted: &str) -> &'a [Spanned<DeValue<'a>>] {
+        let Some(value) = self.value(key) else {
+            return &[];
+        };
+        let items = value.get_ref().as_array().map(|items| &**items);
+        items
+            .or_else(|| self.wrong(key, value, wanted))
+            .unwrap_or_default()
     }
 
     /// Reports a key that must be there and is not. Nothing is said of one that is there: its own
@@ -314,23 +297,16 @@ impl<'a> Table<'a> {
         value
     }
 
-    fn wrong<T>(
-        &self,
-        key: &str,
-        place: &Spanned<DeValue<'_>>,
-        value: &DeValue<'_>,
-        wanted: &str,
-    ) -> Option<T> {
-        let article = match value {
-            DeValue::Array(_) | DeValue::Integer(_) => "an",
-            DeValue::String(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Table(_) => "a",
+    /// Reports a value of the wrong kind.
+    fn wrong<T>(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> Option<T> {
+        let kind = value.get_ref().type_str();
+        let article = if kind.starts_with(['a', 'i']) {
+            "an"
+        } else {
+            "a"
         };
-        let what = format!("{key} is {article} {}, not {wanted}", value.type_str());
-        self.source.error(Some(place.span().start), what);
+        let what = format!("{key} is {article} {kind}, not {wanted}");
+        self.source.error(Some(value.span().start), what);
         None
     }
 }

@@ -485,9 +485,7 @@ fn what_a_running_server_cannot_take_over_is_named() {
     let folder = Folder::new();
     let old = folder.read(&format!("{TENANT}{ROUTE}")).expect("good");
     let new = folder
-        .read(&format!(
-            "data_dir = \"d\"\n[http]\nbind = \"127.0.0.1:81\"\n"
-        ))
+        .read("data_dir = \"d\"\n[http]\nbind = \"127.0.0.1:81\"\n")
         .expect("good");
     assert_eq!(old.restart_needed(&old), [""; 0]);
     assert_eq!(old.restart_needed(&new), ["data_dir", "[http]"]);
