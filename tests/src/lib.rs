@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The test bench: real processes and simulated worlds.
+
+pub mod shell;

@@ -30,6 +30,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     steps.need("C compiler", peers::c_compiler)?;
     steps.need("test peers", peers::test_peers)?;
     steps.need("plugins", build_plugins)?;
+    // The scenarios start it as a process.
+    steps.need("server", || {
+        execute(&mut cargo(&["build", "-p", "jackfield-server", "-p", "jackfield-tests"]))
+    })?;
     steps.run("fmt", check::fmt);
     steps.run("clippy", check::clippy);
     steps.run("clippy, guests", check::clippy_guests);
