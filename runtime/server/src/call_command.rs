@@ -144,7 +144,10 @@ pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         say(&outcome.json(&args.uri, args.record.as_deref()).to_string());
     } else {
-        say(&outcome.text(args.record.as_deref()));
+        let text = outcome.text(args.record.as_deref());
+        if !text.is_empty() {
+            say(&text);
+        }
     }
     match outcome.failure() {
         None => Ok(ExitCode::SUCCESS),
@@ -250,7 +253,7 @@ fn register(line: &mut Line, args: &CallArgs, expires: Duration) -> anyhow::Resu
 fn call(line: &mut Line, args: &CallArgs) -> Call {
     let next_hop = line.next_hop();
     let (uri, timeout) = (args.uri.request_uri(), args.timeout.0);
-    let mut call = Call::new(line.now());
+    let mut call = Call::new(line.now(), args.password_env.is_some());
     line.feed(Input::Call {
         uri,
         next_hop,

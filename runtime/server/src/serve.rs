@@ -45,6 +45,7 @@ const DRAIN_STEP: Duration = Duration::from_secs(1);
 pub fn run(file: &Path) -> anyhow::Result<ExitCode> {
     let config = Config::load(file)?;
     telemetry::init(&config.log)?;
+    warn(&config);
     raise_file_limit(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -296,12 +297,20 @@ fn watch(config: &Config, changes: mpsc::Sender<()>) -> Option<notify::Recommend
     }
 }
 
+/// What deserves a look and keeps nothing from working.
+fn warn(config: &Config) {
+    for problem in &config.warnings {
+        tracing::warn!(%problem, "configuration");
+    }
+}
+
 /// Reads the configuration again; what is wrong with it is said, and the old one stays.
 async fn reload(old: Config, control: &Handle) -> Config {
     let file = old.file.clone();
     let loaded = tokio::task::spawn_blocking(move || Config::load(&file)).await;
     match loaded {
         Ok(Ok(new)) => {
+            warn(&new);
             let restart = old.restart_needed(&new);
             if !restart.is_empty() {
                 tracing::warn!(sections = ?restart, "these changes take effect at the next start");
@@ -313,8 +322,10 @@ async fn reload(old: Config, control: &Handle) -> Config {
                 ..old
             }
         }
-        Ok(Err(error)) => {
-            tracing::error!(%error, "configuration refused; the old one stays");
+        Ok(Err(errors)) => {
+            for problem in errors.problems() {
+                tracing::error!(%problem, "configuration refused; the old one stays");
+            }
             old
         }
         Err(error) => {

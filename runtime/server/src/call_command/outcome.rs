@@ -28,6 +28,8 @@ pub(super) struct Call {
     steps: Vec<(usize, Mono)>,
     ended: Option<Ended>,
     messages: Vec<LadderLine>,
+    /// The phone had a password to answer challenges with.
+    password: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,14 +41,15 @@ struct Ended {
 }
 
 impl Call {
-    /// A call that begins now.
-    pub(super) fn new(now: Now) -> Self {
+    /// A call that begins now, by a phone with or without a password.
+    pub(super) fn new(now: Now, password: bool) -> Self {
         Self {
             started: now.mono,
             answered: None,
             steps: Vec::new(),
             ended: None,
             messages: Vec::new(),
+            password,
         }
     }
 
@@ -131,27 +134,28 @@ impl Outcome {
         self.failure.as_deref()
     }
 
-    /// For people.
+    /// For people; empty if nobody answered.
     pub(super) fn text(&self, record: Option<&Path>) -> String {
+        let Some(answered_after) = self.answered_after() else {
+            return String::new();
+        };
         let mut text = "\n".to_owned();
         for (at, entry) in &self.transcript {
             let at = at.as_secs_f64();
             let _ = writeln!(text, "{at:>8.1} s  {}", entry.text());
         }
-        if let Some(answered_after) = self.answered_after() {
-            let _ = write!(
-                text,
-                "\nAnswered after {:.2} s, lasted {:.1} s. Heard {:.1} s, of which {:.1} s speech",
-                answered_after.as_secs_f64(),
-                self.duration().as_secs_f64(),
-                self.hearing.length().as_secs_f64(),
-                self.hearing.total().as_secs_f64(),
-            );
-            let _ = match record {
-                Some(file) => write!(text, ": {}", file.display()),
-                None => write!(text, "."),
-            };
-        }
+        let _ = write!(
+            text,
+            "\nAnswered after {:.2} s, lasted {:.1} s. Heard {:.1} s, of which {:.1} s speech",
+            answered_after.as_secs_f64(),
+            self.duration().as_secs_f64(),
+            self.hearing.length().as_secs_f64(),
+            self.hearing.total().as_secs_f64(),
+        );
+        let _ = match record {
+            Some(file) => write!(text, ": {}", file.display()),
+            None => write!(text, "."),
+        };
         text
     }
 
@@ -290,7 +294,7 @@ fn failure(call: &Call, packets: u64, plan: &Plan, target: &Target) -> Option<St
         return Some("it did not come to an end, and was given up".to_owned());
     };
     if call.answered.is_none() {
-        return Some(unanswered(ended, target));
+        return Some(unanswered(ended, call.password, target));
     }
     if packets == 0 {
         let why = "it was answered, but no audio came; is UDP open between here and there?";
@@ -315,7 +319,7 @@ fn failure(call: &Call, packets: u64, plan: &Plan, target: &Target) -> Option<St
 }
 
 /// Why nobody answered, and what may help.
-fn unanswered(ended: Ended, target: &Target) -> String {
+fn unanswered(ended: Ended, password: bool, target: &Target) -> String {
     let Some(status) = ended.status else {
         return match ended.cause {
             Cause::Cancelled | Cause::NoAnswer => "it rang, and nobody answered in time".to_owned(),
@@ -333,6 +337,7 @@ fn unanswered(ended: Ended, target: &Target) -> String {
         };
     };
     let hint = match status {
+        401 | 407 if password => "is the user right, and the password?",
         401 | 407 => {
             "only known phones may call there: give --from USER and --password-env NAME, or mark \
              the route public"
@@ -376,7 +381,7 @@ mod tests {
 
     /// A call that hears a second of speech, presses 1, hears two, and ends.
     fn call(steps: usize, by: Side) -> Call {
-        let mut call = Call::new(now(1_000));
+        let mut call = Call::new(now(1_000), false);
         news(&mut call, 1_250, News::Answered);
         for (index, at_ms) in [1_250, 4_250, 4_470, 8_250]
             .into_iter()
@@ -473,30 +478,40 @@ mod tests {
     #[test]
     fn refusals_come_with_advice() {
         let target = target::parse("sip:1000@127.0.0.1").expect("good");
-        for (status, cause, expected) in [
+        for (status, cause, password, expected) in [
             (
                 Some(401),
                 Cause::Rejected,
+                false,
                 "401 Unauthorized: only known phones may call there",
             ),
             (
                 Some(404),
                 Cause::NotFound,
+                false,
                 "404 Not Found: no such number there",
             ),
-            (Some(486), Cause::Busy, "486 Busy Here: busy"),
+            (Some(486), Cause::Busy, false, "486 Busy Here: busy"),
             (
                 None,
                 Cause::Unreachable,
+                false,
                 "no answer; start a server on 127.0.0.1:5060 with",
             ),
             (
                 None,
                 Cause::Cancelled,
+                false,
                 "it rang, and nobody answered in time",
             ),
+            (
+                Some(401),
+                Cause::Rejected,
+                true,
+                "401 Unauthorized: is the user right, and the password?",
+            ),
         ] {
-            let mut call = Call::new(now(0));
+            let mut call = Call::new(now(0), password);
             news(
                 &mut call,
                 10,
