@@ -190,14 +190,16 @@ impl SipUri {
     /// Every parameter of ours that is also theirs has the same value, and those that change the
     /// meaning are there.
     fn params_match(&self, other: &Self) -> bool {
-        self.params
-            .iter()
-            .all(|(name, value)| match other.params.find(name) {
-                Some(theirs) => same_escaped(value, theirs, true),
+        self.params.iter().all(|(name, _)| {
+            let name = unescape(name);
+            let ours = first_param(&self.params, &name).flatten();
+            match first_param(&other.params, &name) {
+                Some(theirs) => same_escaped(ours, theirs, true),
                 None => !["user", "ttl", "method", "maddr", "transport"]
                     .iter()
-                    .any(|known| known.eq_ignore_ascii_case(name)),
-            })
+                    .any(|known| known.eq_ignore_ascii_case(&name)),
+            }
+        })
     }
 
     /// Header components are never ignored; their order does not matter.
@@ -255,13 +257,17 @@ impl TelUri {
 
     fn matches(&self, other: &Self) -> bool {
         self.digits().eq_ignore_ascii_case(&other.digits())
-            && self.params.iter().count() == other.params.iter().count()
-            && self.params.iter().all(|(name, value)| {
-                other
-                    .params
-                    .find(name)
-                    .is_some_and(|theirs| same_escaped(value, theirs, true))
-            })
+            && self.params_within(other)
+            && other.params_within(self)
+    }
+
+    /// Every parameter of ours is also theirs, with the same value.
+    fn params_within(&self, other: &Self) -> bool {
+        self.params.iter().all(|(name, _)| {
+            let name = unescape(name);
+            let ours = first_param(&self.params, &name).flatten();
+            first_param(&other.params, &name).is_some_and(|theirs| same_escaped(ours, theirs, true))
+        })
     }
 }
 
@@ -316,6 +322,15 @@ fn uri_params(text: &str) -> Result<Params, SyntaxError> {
         params.append(name, value);
     }
     Ok(params)
+}
+
+/// The value of the first parameter with this decoded name. A name may stand only once (RFC 3261
+/// §19.1.1); where it does not, the first one counts, so that every URI matches itself.
+fn first_param<'a>(params: &'a Params, name: &str) -> Option<Option<&'a str>> {
+    params
+        .iter()
+        .find(|(known, _)| unescape(known).eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 fn is_unreserved(byte: u8) -> bool {

@@ -80,6 +80,9 @@ fn examples_of_rfc_3261_19_1_4() {
             "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
         ),
         ("tel:+1-201-555-0123", "tel:+12015550123"),
+        ("sip:a@b;n%61me=1", "sip:a@b;name=1"),
+        ("sip:a@b;x=1;x=2", "sip:a@b;x=1;x=2"),
+        ("tel:1;x=1;x=2", "tel:1;x=1;x=2"),
     ];
     let different = [
         (
@@ -105,6 +108,8 @@ fn examples_of_rfc_3261_19_1_4() {
         ("sip:carol@chicago.com", "sip:carol:x@chicago.com"),
         ("sip:carol@chicago.com", "tel:+1"),
         ("tel:7042", "tel:7042;phone-context=example.com"),
+        ("tel:1;x=1;x=2", "tel:1;x=1;y=2"),
+        ("sip:a@b;n%61me=1", "sip:a@b;name=2"),
     ];
     let uri = |text| Uri::parse(text).expect("a URI");
     for (a, b) in same {
