@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use vocab::Pii;
 
+use crate::auth::Algorithm;
 use crate::message::Request;
 
 /// One dialog, or one attempt at one. Given out by [`Endpoint::allocate`](crate::Endpoint::allocate)
@@ -53,6 +54,12 @@ pub struct Config {
     pub realm: String,
     /// `Server` and `User-Agent` value.
     pub product: String,
+    /// What challenges offer, strongest first (RFC 8760 §2.3); not empty. Answers by a stronger one
+    /// than the weakest here are taken as well.
+    ///
+    /// Default MD5 alone: many phones give up at the first challenge they do not know (baresip 1.0
+    /// among them), although RFC 7616 §3.7 has them look for another.
+    pub algorithms: Vec<Algorithm>,
     /// Users who may register and authenticate.
     pub accounts: BTreeMap<String, Account>,
     /// Key of the nonces' HMAC; from operating-system entropy.
@@ -71,6 +78,7 @@ impl Config {
             tcp,
             realm: "jackfield".to_owned(),
             product: concat!("Jackfield/", env!("CARGO_PKG_VERSION")).to_owned(),
+            algorithms: vec![Algorithm::Md5],
             accounts: BTreeMap::new(),
             nonce_key,
             nonce_lifetime: Duration::from_secs(300),

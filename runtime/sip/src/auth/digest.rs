@@ -34,6 +34,12 @@ impl Algorithm {
         }
     }
 
+    /// Whether its hash is the better one.
+    pub(super) fn is_stronger(self, other: Self) -> bool {
+        matches!(self, Self::Sha256 | Self::Sha256Sess)
+            && matches!(other, Self::Md5 | Self::Md5Sess)
+    }
+
     pub(super) fn is_session(self) -> bool {
         match self {
             Self::Md5Sess | Self::Sha256Sess => true,

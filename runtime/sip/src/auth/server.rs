@@ -45,6 +45,7 @@ pub struct Verifier {
     realm: String,
     key: [u8; 32],
     lifetime: Duration,
+    offers: Vec<Algorithm>,
     replays: Replays,
 }
 
@@ -52,25 +53,38 @@ pub struct Verifier {
 const CNONCE_BYTES_MAX: usize = 128;
 
 impl Verifier {
-    /// A verifier for one realm. The key comes from operating-system entropy.
+    /// A verifier for one realm that offers SHA-256 and MD5. The key comes from operating-system
+    /// entropy.
     pub fn new(realm: impl Into<String>, key: [u8; 32], lifetime: Duration) -> Self {
         let replays = Replays::new(limits::NONCES_MAX);
         Self {
             realm: realm.into(),
             key,
             lifetime,
+            offers: vec![Algorithm::Sha256, Algorithm::Md5],
             replays,
         }
     }
 
-    /// The values for two `WWW-Authenticate` fields, SHA-256 first (RFC 8760 §2.3).
-    pub fn challenges(&self, now: Mono, rng: &mut Rng, stale: bool) -> [String; 2] {
+    /// The same with other offers, strongest first.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[must_use]
+    pub fn offering(mut self, algorithms: Vec<Algorithm>) -> Self {
+        assert!(!algorithms.is_empty(), "a challenge offers something");
+        self.offers = algorithms;
+        self
+    }
+
+    /// The values for `WWW-Authenticate` fields, one for each offer, in that order.
+    pub fn challenges(&self, now: Mono, rng: &mut Rng, stale: bool) -> Vec<String> {
         let nonce = self.nonce(NonceId {
             issued: now,
             random: rng.u64(),
         });
-        [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| {
-            Challenge {
+        let challenge = |&algorithm| {
+            let challenge = Challenge {
                 realm: self.realm.clone(),
                 nonce: nonce.clone(),
                 opaque: None,
@@ -78,9 +92,10 @@ impl Verifier {
                 qop: true,
                 stale,
                 proxy: false,
-            }
-            .to_string()
-        })
+            };
+            challenge.to_string()
+        };
+        self.offers.iter().map(challenge).collect()
     }
 
     /// Judges a request by its `Authorization`. `password` looks a user's password up.
@@ -102,6 +117,9 @@ impl Verifier {
             Ok(answer) => answer,
             Err(why) => return Verdict::Malformed(why),
         };
+        if self.offers.iter().all(|offer| offer.is_stronger(answer.algorithm)) {
+            return Verdict::Malformed(SyntaxError("algorithm was not offered"));
+        }
         if !same_target(answer.uri, &request.uri) {
             return Verdict::Malformed(SyntaxError("digest is for another URI"));
         }

@@ -162,7 +162,8 @@ impl Bench {
     }
 
     fn client(&mut self, algorithm: Algorithm) -> Client {
-        let [sha, md5] = self.server.challenges(self.now, &mut self.rng, false);
+        let challenges = self.server.challenges(self.now, &mut self.rng, false);
+        let [sha, md5] = challenges.try_into().expect("two offers");
         let mut challenge = match algorithm {
             Algorithm::Sha256 | Algorithm::Sha256Sess => Challenge::parse(&sha),
             Algorithm::Md5 | Algorithm::Md5Sess => Challenge::parse(&md5),
@@ -238,6 +239,31 @@ fn challenges_offer_the_stronger_hash_first() {
         Digest realm="demo", nonce="000000000000000167094cea8ca40db11b7d6c2febedb636d861ba6af56d0bee", stale=true, algorithm=SHA-256, qop="auth"
         Digest realm="demo", nonce="000000000000000167094cea8ca40db11b7d6c2febedb636d861ba6af56d0bee", stale=true, algorithm=MD5, qop="auth""#]]
     .assert_eq(&challenges);
+}
+
+#[test]
+fn answers_are_no_weaker_than_the_weakest_offer() {
+    use Algorithm::{Md5, Md5Sess, Sha256, Sha256Sess};
+    let all = [Md5, Md5Sess, Sha256, Sha256Sess];
+    for (offers, good) in [
+        (vec![Md5], [true, true, true, true]),
+        (vec![Sha256], [false, false, true, true]),
+        (vec![Sha256, Md5], [true, true, true, true]),
+    ] {
+        for (algorithm, good) in all.into_iter().zip(good) {
+            let mut bench = Bench::new();
+            let mut client = bench.client(algorithm);
+            let answer = bench.answer(&mut client, "1001", "secret");
+            bench.server = Verifier::new("demo", [7; 32], LIFETIME).offering(offers.clone());
+            match bench.judge(&answer) {
+                Verdict::Accepted { .. } => assert!(good, "{offers:?} took {algorithm:?}"),
+                Verdict::Malformed(_) => assert!(!good, "{offers:?} refused {algorithm:?}"),
+                other @ (Verdict::Absent | Verdict::Stale | Verdict::Refused { .. }) => {
+                    panic!("{other:?}")
+                }
+            }
+        }
+    }
 }
 
 #[test]

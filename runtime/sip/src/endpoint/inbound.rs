@@ -203,10 +203,9 @@ impl Endpoint {
             self.dialogs.get(&id).map(|d| &d.state),
             Some(State::Ringing(_))
         ) {
-            let headers = self
-                .verifier
-                .challenges(now.mono, &mut self.rng, false)
-                .map(|value| ("WWW-Authenticate".to_owned(), value));
+            let challenges = self.verifier.challenges(now.mono, &mut self.rng, false);
+            let named = |value| ("WWW-Authenticate".to_owned(), value);
+            let headers: Vec<_> = challenges.into_iter().map(named).collect();
             self.respond(now, id, 401, &headers, b"");
         }
     }
@@ -250,9 +249,8 @@ impl Endpoint {
             Proof::Accepted { .. } => unreachable!("who is accepted is not rejected"),
         };
         let challenges = self.verifier.challenges(now.mono, &mut self.rng, stale);
-        let headers = challenges
-            .each_ref()
-            .map(|value| ("WWW-Authenticate", value.as_str()));
+        let named = |value| ("WWW-Authenticate", String::as_str(value));
+        let headers: Vec<_> = challenges.iter().map(named).collect();
         self.refuse(arrival, 401, None, &headers);
     }
 

@@ -41,6 +41,7 @@ use table::{Agenda, Around, Due, Table};
 /// ```
 /// use std::collections::BTreeMap;
 /// use std::time::Duration;
+/// use jackfield_sip::auth::Algorithm;
 /// use jackfield_sip::{Config, Endpoint, Input, Output};
 /// use vocab::{Now, Rng};
 ///
@@ -49,6 +50,7 @@ use table::{Agenda, Around, Due, Table};
 ///     tcp: "192.0.2.1:5060".parse().unwrap(),
 ///     realm: "demo".into(),
 ///     product: "Jackfield".into(),
+///     algorithms: vec![Algorithm::Md5],
 ///     accounts: BTreeMap::new(),
 ///     nonce_key: [0; 32],
 ///     nonce_lifetime: Duration::from_secs(300),
@@ -179,7 +181,8 @@ impl Endpoint {
             config.realm.clone(),
             config.nonce_key,
             config.nonce_lifetime,
-        );
+        )
+        .offering(config.algorithms.clone());
         Self {
             hash: Hash::new(&mut rng),
             registrar: Registrar::new(config.expires),

@@ -8,6 +8,7 @@ use vocab::{Mono, Now, Rng};
 use super::table::Slot;
 use super::*;
 use crate::Action;
+use crate::auth::Algorithm;
 
 fn endpoint(limits: Limits) -> Endpoint {
     let address = "192.0.2.2:5060".parse().unwrap();
@@ -16,6 +17,7 @@ fn endpoint(limits: Limits) -> Endpoint {
         tcp: address,
         realm: "demo".into(),
         product: "Jackfield".into(),
+        algorithms: vec![Algorithm::Md5],
         accounts: BTreeMap::new(),
         nonce_key: [7; 32],
         nonce_lifetime: Duration::from_secs(300),

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jackfield_sip::auth::Algorithm;
 use jackfield_sip::limits::Limits;
 use jackfield_sip::message::{self, HeaderName, Message};
 use jackfield_sip::{
@@ -81,6 +82,7 @@ pub fn config(address: SocketAddr) -> Config {
         tcp: address,
         realm: "demo".into(),
         product: "Jackfield".into(),
+        algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
         accounts: BTreeMap::from([
             ("ann".into(), account("secret of ann")),
             ("bob".into(), account("secret of bob")),
