@@ -20,10 +20,11 @@ use vocab::{CallId, FlowId, Mono};
 
 use crate::clock::Clock;
 use crate::mailbox::Mailbox;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Shell};
 use crate::net::batch::{self, Receiver};
 use crate::net::stream::{StreamEvent, Streams};
 use crate::plugin_pool::PluginPool;
+use crate::recorder::Recorder;
 use crate::speech::Speaker;
 use crate::store_task::Writer;
 use crate::telemetry;
@@ -129,6 +130,7 @@ pub(crate) struct Hands {
     pub(crate) pool: PluginPool,
     pub(crate) writer: Writer,
     pub(crate) speaker: Speaker,
+    pub(crate) recorder: Recorder,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) status: Arc<Status>,
 }
@@ -209,6 +211,7 @@ impl Desk {
             datagrams: Vec::new(),
             stream_events: Vec::new(),
             gauges_at: Mono(0),
+            lines: telemetry::Lines::default(),
         };
         let (poll, listener, inbox) = (self.poll, self.listener, self.inbox);
         let run = move || control.run(poll, &listener, &inbox);
@@ -228,6 +231,7 @@ struct Control {
     datagrams: Vec<(SocketAddr, Arc<[u8]>)>,
     stream_events: Vec<StreamEvent>,
     gauges_at: Mono,
+    lines: telemetry::Lines,
 }
 
 impl Control {
@@ -403,7 +407,7 @@ impl Control {
             Output::Speak { id, text, voice } => self.hands.speaker.speak(id, text, voice),
             Output::Notice(notice) => {
                 self.hands.metrics.notice(&notice);
-                telemetry::notice(&notice);
+                self.lines.notice(self.clock.now().mono, &notice);
             }
         }
     }
@@ -423,6 +427,12 @@ impl Control {
         self.gauges_at = now.mono + GAUGES;
         let counts = self.node.counts();
         self.hands.metrics.counts(&counts);
+        self.hands.metrics.shell(Shell {
+            guests: self.hands.pool.len(),
+            store_waiting: self.hands.writer.depth(),
+            recordings_dropped: self.hands.recorder.dropped(),
+        });
+        self.lines.turn(now.mono);
         self.hands
             .status
             .live_calls

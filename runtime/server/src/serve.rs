@@ -44,7 +44,7 @@ const DRAIN_STEP: Duration = Duration::from_secs(1);
 /// In one line, with what to do.
 pub fn run(file: &Path) -> anyhow::Result<ExitCode> {
     let config = Config::load(file)?;
-    telemetry::init(&config.log)?;
+    let _log = telemetry::init(&config.log)?;
     warn(&config);
     raise_file_limit(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -156,6 +156,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         pool: pool.clone(),
         writer,
         speaker,
+        recorder: recorder.clone(),
         metrics: Arc::clone(&metrics),
         status: Arc::clone(&status),
     };
@@ -190,7 +191,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         status: Arc::clone(&status),
     };
     let router = http::router(app);
-    let web = tokio::spawn(async move { axum::serve(listener, router).await });
+    let web = tokio::spawn(async move { axum::serve(http::Door::new(listener), router).await });
     status.ready.store(true, Ordering::Release);
     tracing::info!(
         sip.udp = %config.sip.udp, sip.tcp = %config.sip.tcp, http = %config.http.bind,

@@ -1,18 +1,42 @@
-//! HTTP: probes, metrics and the API.
+//! HTTP: probes, metrics, and the API under `/api/v1`.
+//!
+//! Each module owns one resource: its routes, and the types its JSON is made of. Nothing of the
+//! core is serialized as it is; what is written here is a promise. `openapi.rs` has the document
+//! that says so, and its tests hold the two together.
+//!
+//! **Invariant:** nothing under `/api` answers without the token.
+//!
+//! **Invariant:** no request body is read, and neither connections nor requests nor the time of
+//! one are without a bound ([`limits`]).
+
+mod auth;
+mod bounds;
+mod calls;
+mod door;
+mod error;
+mod extract;
+mod limits;
+mod openapi;
+mod plugins;
+mod probes;
+mod record;
+mod recordings;
+mod status;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::State;
-use axum::routing::get;
+use axum::{Router, middleware};
 use store::Store;
 use vocab::Pii;
 
 use crate::control::{Handle, Status};
 use crate::metrics::Metrics;
 
+pub(crate) use door::Door;
+
 /// What requests are answered from.
+#[derive(Debug)]
 pub(crate) struct App {
     /// Records and events.
     pub(crate) store: Arc<Store>,
@@ -28,13 +52,32 @@ pub(crate) struct App {
     pub(crate) status: Arc<Status>,
 }
 
+/// What handlers are given.
+type Shared = axum::extract::State<Arc<App>>;
+
 /// All routes.
 pub(crate) fn router(app: App) -> Router {
+    let token = auth::Token::new(app.token.as_ref());
+    let api = Router::new()
+        .merge(calls::routes())
+        .merge(recordings::routes())
+        .merge(plugins::routes())
+        .merge(status::routes())
+        .merge(openapi::routes())
+        .fallback(error::no_route)
+        .method_not_allowed_fallback(error::no_method)
+        .layer(middleware::from_fn_with_state(token, auth::ask));
     Router::new()
-        .route("/metrics", get(metrics))
+        .nest("/api/v1", api)
+        .merge(probes::routes())
+        .fallback(error::no_route)
+        .method_not_allowed_fallback(error::no_method)
+        .layer(middleware::from_fn_with_state(
+            bounds::Room::new(),
+            bounds::keep,
+        ))
         .with_state(Arc::new(app))
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> String {
-    app.metrics.render()
-}
+#[cfg(test)]
+mod tests;

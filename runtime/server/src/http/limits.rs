@@ -1,0 +1,24 @@
+//! Bounds of the HTTP side, each with its reason.
+
+use std::time::Duration;
+
+/// Open connections; more wait in the kernel's queue. A browser opens six, a scraper one.
+pub(super) const CONNECTIONS_MAX: usize = 512;
+
+/// Requests being answered; more get 503. The database has a handful of reading connections, so
+/// a longer line would only make everybody wait.
+pub(super) const REQUESTS_MAX: usize = 256;
+
+/// Longest time to begin an answer. A page of a thousand records takes some 10 ms; a search for a
+/// rare disposition through millions of records is cut.
+pub(super) const REQUEST_TIME: Duration = Duration::from_secs(10);
+
+/// Longest time a connection may be idle, take to send a request, or not take what is sent to it.
+/// Three times [`REQUEST_TIME`], so that an answer is never cut by it.
+pub(super) const CONNECTION_QUIET: Duration = Duration::from_secs(30);
+
+/// Bytes of a recording read at a time: 2 s of stereo, small enough for hundreds of downloads.
+pub(super) const CHUNK_BYTES: usize = 64 << 10;
+
+/// Records in a page if the request does not say.
+pub(super) const PAGE_RECORDS: u32 = 100;

@@ -1,0 +1,128 @@
+//! Recordings: WAV files, whole or in part.
+
+mod body;
+mod range;
+
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::fs::File;
+use tokio::io::{AsyncSeekExt, SeekFrom};
+use vocab::{CallId, RecordingId};
+
+use super::error::Problem;
+use super::extract::Named;
+use super::{App, Shared};
+use crate::recorder;
+
+use body::FileBody;
+use range::{Part, Wish};
+
+/// The routes of this module.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/calls/{id}/recording", get(of_call))
+        .route("/recordings/{id}", get(by_id))
+}
+
+async fn of_call(
+    State(app): Shared,
+    Named(call): Named<CallId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    send(&app, RecordingId { call, n: 0 }, &headers).await
+}
+
+async fn by_id(
+    State(app): Shared,
+    Named(id): Named<RecordingId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    send(&app, id, &headers).await
+}
+
+/// Sends the file, or the part of it that is asked for (RFC 9110 §14). Of a call that is going on
+/// this is what was written so far.
+async fn send(app: &App, id: RecordingId, headers: &HeaderMap) -> Result<Response, Problem> {
+    // The id was parsed: the path stays in the folder.
+    let path = recorder::path(&app.recordings, id);
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            Problem::not_found("recording_not_found", "no recording has this id")
+        }
+        _ => {
+            tracing::error!(%error, recording = %id, "a recording cannot be read");
+            Problem::internal()
+        }
+    };
+    let mut file = File::open(path).await.map_err(failed)?;
+    let metadata = file.metadata().await.map_err(failed)?;
+    let bytes = metadata.len();
+    let changed = metadata
+        .modified()
+        .ok()
+        .and_then(|at| at.elapsed_since_1970());
+    let tag = format!("\"{bytes:x}-{:x}\"", changed.unwrap_or_default());
+
+    // With `If-Range`, a part is of use only if the file is still the one that is known.
+    let same = headers
+        .get(header::IF_RANGE)
+        .is_none_or(|known| known.as_bytes() == tag.as_bytes());
+    let wish = headers.get(header::RANGE).filter(|_| same);
+    let wish = wish.map_or(Wish::Whole, |range| range::wish(range, bytes));
+    let (status, part) = match wish {
+        Wish::Whole => (StatusCode::OK, Part { first: 0, bytes }),
+        Wish::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
+        Wish::Nothing => {
+            let size = HeaderValue::try_from(format!("bytes */{bytes}"));
+            let size = size.expect("digits are fine in a header");
+            let detail = "the recording does not have these bytes";
+            let code = "range_not_satisfiable";
+            return Err(
+                Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, code, detail)
+                    .with(header::CONTENT_RANGE, size),
+            );
+        }
+    };
+    assert!(
+        part.first + part.bytes <= bytes,
+        "a part is within the file"
+    );
+    file.seek(SeekFrom::Start(part.first))
+        .await
+        .map_err(failed)?;
+    let head = [
+        (header::CONTENT_TYPE, "audio/wav".to_owned()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::ETAG, tag),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("inline; filename=\"{id}.wav\""),
+        ),
+    ];
+    let body = Body::new(FileBody::new(file, part.bytes));
+    let mut response = (status, head, body).into_response();
+    if status == StatusCode::PARTIAL_CONTENT {
+        let range = HeaderValue::try_from(part.content_range(bytes));
+        let range = range.expect("digits are fine in a header");
+        response.headers_mut().insert(header::CONTENT_RANGE, range);
+    }
+    Ok(response)
+}
+
+/// A file's time as a number.
+trait Since1970 {
+    fn elapsed_since_1970(self) -> Option<u128>;
+}
+
+impl Since1970 for std::time::SystemTime {
+    fn elapsed_since_1970(self) -> Option<u128> {
+        Some(self.duration_since(Self::UNIX_EPOCH).ok()?.as_micros())
+    }
+}

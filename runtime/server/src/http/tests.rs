@@ -1,0 +1,8 @@
+//! The routes, over loopback sockets, with a real database and a real control thread.
+
+mod api;
+mod bounds;
+mod document;
+mod probes;
+mod recordings;
+mod support;

@@ -1,0 +1,206 @@
+//! That `docs/reference/openapi.json` says what is so.
+
+use plugin::{Listed, Standing};
+use serde_json::Value;
+use vocab::flow::PluginRef;
+
+use super::support::{Server, TOKEN, call, eventful};
+use crate::http::{openapi, plugins};
+
+fn document() -> Value {
+    serde_json::from_str(openapi::DOCUMENT).unwrap()
+}
+
+/// What differs between a value and its schema, in the words of JSON Schema that we use. Fields
+/// that the schema does not name are wrong too: a document that leaves them out is not true.
+fn differences(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = document
+            .pointer(reference.trim_start_matches('#'))
+            .expect("a reference");
+        return differences(document, target, value, at);
+    }
+    if let Some(choices) = schema["oneOf"].as_array() {
+        let fit = |choice: &&Value| differences(document, choice, value, at).is_empty();
+        return match choices.iter().filter(fit).count() {
+            1 => Vec::new(),
+            fits => vec![format!("{at}: {fits} choices fit {value}")],
+        };
+    }
+    let mut found = Vec::new();
+    if schema.get("const").is_some_and(|only| only != value) {
+        found.push(format!("{at}: not {}", schema["const"]));
+    }
+    if let Some(allowed) = schema["enum"].as_array()
+        && !allowed.contains(value)
+    {
+        found.push(format!("{at}: {value} is not one of {allowed:?}"));
+    }
+    let types: Vec<&str> = match &schema["type"] {
+        Value::String(only) => vec![only],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    if !types.is_empty() && !types.contains(&kind) {
+        found.push(format!("{at}: {kind}, not {types:?}"));
+    }
+    if let (Some(items), Some(schema)) = (value.as_array(), schema.get("items")) {
+        for (n, item) in items.iter().enumerate() {
+            found.extend(differences(document, schema, item, &format!("{at}[{n}]")));
+        }
+    }
+    if let (Some(fields), Some(known)) = (value.as_object(), schema["properties"].as_object()) {
+        for (name, field) in fields {
+            match known.get(name) {
+                Some(schema) => {
+                    found.extend(differences(
+                        document,
+                        schema,
+                        field,
+                        &format!("{at}.{name}"),
+                    ));
+                }
+                None => found.push(format!("{at}: {name} is not in the document")),
+            }
+        }
+        let required = schema["required"]
+            .as_array()
+            .expect("all fields are always there");
+        let missing = |name: &&Value| !fields.contains_key(name.as_str().unwrap());
+        found.extend(
+            required
+                .iter()
+                .filter(missing)
+                .map(|name| format!("{at}: no {name}")),
+        );
+        assert_eq!(
+            known.len(),
+            required.len(),
+            "{at}: all fields are always there"
+        );
+    }
+    found
+}
+
+fn check(schema: &str, value: &Value) {
+    let document = document();
+    let schema = document
+        .pointer(schema)
+        .unwrap_or_else(|| panic!("{schema} is not there"));
+    assert_eq!(
+        differences(&document, schema, value, "$"),
+        Vec::<String>::new(),
+        "{value:#}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_have_the_shape_that_is_told() {
+    let server = Server::start(Some(TOKEN)).await;
+    server.keep(&eventful(call(0))).await;
+    server.keep(&eventful(call(1))[..1]).await;
+    let page = server.json("/api/v1/calls").await;
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(2));
+    let body = "responses/200/content/application~1json/schema";
+    check(&format!("/paths/~1calls/get/{body}"), &page);
+    for n in [0, 1] {
+        let one = server.json(&format!("/api/v1/calls/{}", call(n))).await;
+        check(&format!("/paths/~1calls~1{{id}}/get/{body}"), &one);
+    }
+    let kinds = document()["components"]["schemas"]["Event"]["oneOf"]
+        .as_array()
+        .map(Vec::len);
+    assert_eq!(
+        kinds,
+        Some(eventful(call(0)).len()),
+        "a call with every kind was told"
+    );
+    check(
+        &format!("/paths/~1status/get/{body}"),
+        &server.json("/api/v1/status").await,
+    );
+    check(
+        &format!("/paths/~1plugins/get/{body}"),
+        &server.json("/api/v1/plugins").await,
+    );
+    check(
+        "/components/schemas/Problem",
+        &server.ask("GET", "/api/v1/calls/x").await.json(),
+    );
+    assert_eq!(
+        server.json("/api/v1/openapi.json").await,
+        document(),
+        "it is served as it is"
+    );
+
+    let listed = Listed {
+        plugin: PluginRef {
+            name: "ivr-menu".into(),
+            version: "0.1.0".into(),
+        },
+        sha256: [0xab; 32],
+        standing: Standing::Leaving,
+        live: 1,
+        runs: 2,
+        faults: 3,
+    };
+    let version = serde_json::to_value(plugins::Version::from(listed)).unwrap();
+    assert_eq!(version["sha256"], "ab".repeat(32));
+    check("/components/schemas/PluginVersion", &version);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_can_be_asked_and_nothing_else() {
+    let server = Server::start(Some(TOKEN)).await;
+    let document = document();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let path = path
+            .replace("{id}", &call(0).to_string())
+            .replace("{name}", "menu");
+        let told: Vec<String> = operations
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|method| method.to_uppercase())
+            .collect();
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let answer = server.ask(method, &format!("/api/v1{path}")).await;
+            let there =
+                answer.status != 405 && (answer.status < 400 || answer.code() != "no_such_path");
+            assert_eq!(there, told.contains(&method.to_owned()), "{method} {path}");
+        }
+    }
+}
+
+/// The other direction: routes are written down in one place each, and the document has them.
+#[test]
+fn every_route_is_told() {
+    let sources = [
+        include_str!("../calls.rs"),
+        include_str!("../recordings.rs"),
+        include_str!("../plugins.rs"),
+        include_str!("../status.rs"),
+        include_str!("../openapi.rs"),
+    ];
+    let document = document();
+    let mut routes = 0;
+    for source in sources {
+        for route in source.split(".route(\"").skip(1) {
+            let path = route.split('"').next().unwrap();
+            assert!(
+                document["paths"].get(path).is_some(),
+                "{path} is not in the document"
+            );
+            routes += 1;
+        }
+    }
+    assert_eq!(document["paths"].as_object().unwrap().len(), routes);
+}

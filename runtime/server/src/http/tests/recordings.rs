@@ -1,0 +1,104 @@
+//! Recordings, whole and in part.
+
+use vocab::RecordingId;
+
+use super::support::{Server, TOKEN, call};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_is_sent_whole_or_in_part() {
+    let server = Server::start(Some(TOKEN)).await;
+    let id = RecordingId {
+        call: call(0),
+        n: 0,
+    };
+    // Longer than what is read at a time.
+    let file: Vec<u8> = (0..200_003u32).map(|n| (n % 251) as u8).collect();
+    server.record(id, &file);
+    let path = format!("/api/v1/calls/{}/recording", call(0));
+
+    let whole = server.ask("GET", &path).await;
+    assert_eq!(
+        (whole.status, whole.header("content-length")),
+        (200, Some("200003"))
+    );
+    assert_eq!(whole.header("content-type"), Some("audio/wav"));
+    assert_eq!(whole.header("accept-ranges"), Some("bytes"));
+    assert!(whole.body == file, "every byte is there");
+    let head = server.ask("HEAD", &path).await;
+    assert_eq!(
+        (head.status, head.header("content-length")),
+        (200, Some("200003"))
+    );
+    assert!(head.body.is_empty());
+
+    for (range, first, last) in [
+        ("bytes=0-0", 0, 0),
+        ("bytes=44-99999", 44, 99_999),
+        ("bytes=200000-", 200_000, 200_002),
+        ("bytes=-3", 200_000, 200_002),
+    ] {
+        let part = server.ask_with("GET", &path, &[("Range", range)]).await;
+        assert_eq!(part.status, 206, "{range}");
+        let said = format!("bytes {first}-{last}/200003");
+        assert_eq!(part.header("content-range"), Some(said.as_str()));
+        assert!(part.body == file[first..=last], "{range}");
+    }
+    let beyond = server
+        .ask_with("GET", &path, &[("Range", "bytes=200003-")])
+        .await;
+    assert_eq!(
+        (beyond.status, beyond.code().as_str()),
+        (416, "range_not_satisfiable")
+    );
+    assert_eq!(beyond.header("content-range"), Some("bytes */200003"));
+
+    let tag = whole.header("etag").unwrap();
+    for (known, status) in [(tag, 206), ("\"another\"", 200)] {
+        let headers = [("Range", "bytes=0-9"), ("If-Range", known)];
+        assert_eq!(
+            server.ask_with("GET", &path, &headers).await.status,
+            status,
+            "{known}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_recordings_are_found() {
+    let server = Server::start(Some(TOKEN)).await;
+    server.record(
+        RecordingId {
+            call: call(0),
+            n: 1,
+        },
+        b"a message",
+    );
+    std::fs::write(server.recordings.join("secret.wav"), b"secret").unwrap();
+    let id = call(0);
+    let message = server
+        .ask("GET", &format!("/api/v1/recordings/{id}-m1"))
+        .await;
+    assert_eq!((message.status, message.text()), (200, "a message"));
+    let name = format!("inline; filename=\"{id}-m1.wav\"");
+    assert_eq!(message.header("content-disposition"), Some(name.as_str()));
+    for (path, code) in [
+        (format!("/api/v1/recordings/{id}-m2"), "recording_not_found"),
+        (format!("/api/v1/recordings/{id}"), "recording_not_found"),
+        (
+            format!("/api/v1/calls/{id}/recording"),
+            "recording_not_found",
+        ),
+        ("/api/v1/recordings/secret".to_owned(), "not_found"),
+        ("/api/v1/recordings/..%2Fsecret".to_owned(), "not_found"),
+        (format!("/api/v1/recordings/{id}-m0"), "not_found"),
+        (format!("/api/v1/recordings/{id}.wav"), "not_found"),
+        ("/api/v1/recordings/../secret".to_owned(), "no_such_path"),
+    ] {
+        let answer = server.ask("GET", &path).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (404, code),
+            "{path}"
+        );
+    }
+}

@@ -1,0 +1,313 @@
+//! A server to ask, a client to ask it with, and calls to ask for.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use node::Node;
+use plugin::Registry;
+use serde_json::Value;
+use store::Store;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
+use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
+use vocab::record::{CallEvent, CallEventKind};
+use vocab::{CallId, Direction, Party, Pii, RecordingId, Rng, Wall};
+
+use crate::clock::Clock;
+use crate::control::{Desk, Handle, Hands, Message, Status};
+use crate::http::{self, App, Door};
+use crate::metrics::Metrics;
+use crate::plugin_pool::PluginPool;
+use crate::recorder::{self, Recorder};
+use crate::speech::Speaker;
+use crate::store_task;
+
+pub(super) const TOKEN: &str = "a-token-for-tests";
+
+/// A server on loopback, ready, with an empty database.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) store: Arc<Store>,
+    pub(super) status: Arc<Status>,
+    pub(super) recordings: PathBuf,
+    control: Handle,
+    _folder: TempDir,
+    _stop_store: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Server {
+    pub(super) async fn start(token: Option<&str>) -> Self {
+        let folder = TempDir::new().unwrap();
+        let clock = Clock::start();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let desk = Desk::bind(any, any).unwrap();
+        let control = desk.handle();
+        let (store, _) = store_task::open(folder.path().join("test.db"), clock)
+            .await
+            .unwrap();
+        let store = Arc::new(store);
+        let (stop_store, stopped) = tokio::sync::oneshot::channel();
+        let (writer, _) = store_task::start(Arc::clone(&store), clock, control.clone(), stopped);
+        let metrics = Arc::new(Metrics::default());
+        let status = Arc::new(Status::default());
+        let recordings = folder.path().join("recordings");
+        let (recorder, _) = Recorder::start(recordings.clone()).unwrap();
+        let hands = Hands {
+            media: Vec::new(),
+            pool: PluginPool::new(),
+            writer,
+            speaker: Speaker::new(None, control.clone(), tokio::runtime::Handle::current()),
+            recorder,
+            metrics: Arc::clone(&metrics),
+            status: Arc::clone(&status),
+        };
+        let config = engine::Config {
+            sip: sip::Config::new(any, any, [7; 32]),
+            capabilities: media::Capabilities::default(),
+            credentials: None,
+        };
+        let node = Node::new(config, Registry::new(), Rng::from_u64(7));
+        desk.start(clock, node, hands).unwrap();
+        status.ready.store(true, Ordering::Release);
+        let app = App {
+            store: Arc::clone(&store),
+            metrics,
+            control: control.clone(),
+            token: token.map(|token| Pii::new(token.to_owned())),
+            recordings: recordings.clone(),
+            status: Arc::clone(&status),
+        };
+        Self {
+            address: serve(http::router(app)).await,
+            store,
+            status,
+            recordings,
+            control,
+            _folder: folder,
+            _stop_store: stop_store,
+        }
+    }
+
+    /// Asks with the token.
+    pub(super) async fn ask(&self, method: &str, path: &str) -> Answer {
+        self.ask_with(method, path, &[]).await
+    }
+
+    /// Asks with the token and more.
+    pub(super) async fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let bearer = format!("Bearer {TOKEN}");
+        let mut all = vec![("Authorization", bearer.as_str())];
+        all.extend_from_slice(headers);
+        ask(self.address, method, path, &all).await
+    }
+
+    /// The JSON of a page that is there.
+    pub(super) async fn json(&self, path: &str) -> Value {
+        let answer = self.ask("GET", path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.json()
+    }
+
+    /// Puts a call into the database.
+    pub(super) async fn keep(&self, events: &[CallEvent]) {
+        let appended = self.store.append(events).await.unwrap();
+        assert_eq!(appended.misplaced, []);
+    }
+
+    /// Puts a recording into the folder.
+    pub(super) fn record(&self, id: RecordingId, bytes: &[u8]) {
+        let path = recorder::path(&self.recordings, id);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.control.send(Message::Stop);
+    }
+}
+
+/// Serves a router until the test is over.
+#[allow(clippy::disallowed_methods)] // A server for the test.
+pub(super) async fn serve(router: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(Door::new(listener), router).await });
+    address
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    head: String,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let find = |line: &'_ str| {
+            let (known, _) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then_some(())
+        };
+        let line = self.head.lines().find(|line| find(line).is_some())?;
+        Some(line.split_once(':')?.1.trim())
+    }
+
+    pub(super) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// That it is a problem of this status, and its code.
+    pub(super) fn code(&self) -> String {
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json")
+        );
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status);
+        problem["code"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Asks over a connection of its own.
+pub(super) async fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Answer {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(format!("{request}\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    let end = bytes
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .expect("a head");
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer {
+        status,
+        head,
+        body: bytes[end + 4..].to_vec(),
+    }
+}
+
+/// The call that reached the node so many seconds after 2026-01-01T00:00:00Z.
+pub(super) fn call(seconds: u64) -> CallId {
+    CallId((u128::from(1_767_225_600_000 + seconds * 1_000) << 80) | 0xabcd)
+}
+
+/// Events of a call, a second apart.
+pub(super) fn events(tenant: &str, call: CallId, kinds: Vec<CallEventKind>) -> Vec<CallEvent> {
+    let began = i64::try_from(call.0 >> 80).unwrap() * 1_000;
+    let event = |(n, kind): (u32, CallEventKind)| CallEvent {
+        tenant: tenant.parse().unwrap(),
+        call,
+        n,
+        at: Wall(began + i64::from(n - 1) * 1_000_000),
+        kind,
+    };
+    (1..).zip(kinds).map(event).collect()
+}
+
+/// A call that was not answered.
+pub(super) fn missed(tenant: &str, call: CallId) -> Vec<CallEvent> {
+    let ended = CallEventKind::Ended {
+        cause: Cause::Cancelled,
+        by: Side::Far,
+    };
+    events(tenant, call, vec![started(), ended])
+}
+
+/// The first event.
+pub(super) fn started() -> CallEventKind {
+    CallEventKind::Started {
+        direction: Direction::Inbound,
+        from: Party::E164("+8613800138000".to_owned()),
+        to: "1000".to_owned(),
+        user: Some("1001".to_owned()),
+        sip_call_id: "a84b4c76e66710@pc33".to_owned(),
+    }
+}
+
+/// A call with an event of every kind.
+pub(super) fn eventful(call: CallId) -> Vec<CallEvent> {
+    let plugin = PluginRef {
+        name: "ivr-menu".into(),
+        version: "0.1.0".into(),
+    };
+    let fault = Fault {
+        plugin: plugin.clone(),
+        kind: FaultKind::OutOfTime,
+        detail: "50 ms spent".to_owned(),
+    };
+    let (op, detail) = ("gather".to_owned(), "greeting".to_owned());
+    let kinds = vec![
+        started(),
+        CallEventKind::FlowStarted { plugin },
+        CallEventKind::Answered,
+        CallEventKind::RecordingStarted {
+            recording: RecordingId { call, n: 0 },
+        },
+        CallEventKind::FlowAsked { op, detail },
+        CallEventKind::Gathered {
+            digits: 1,
+            end: GatherEnd::Complete,
+        },
+        CallEventKind::AttrSet {
+            key: "language".to_owned(),
+        },
+        CallEventKind::MessageLeft {
+            recording: RecordingId { call, n: 1 },
+            length: Duration::from_millis(2_500),
+            end: RecordEnd::Silence,
+        },
+        CallEventKind::Dialed {
+            leg: 2,
+            to: Party::Sip("1002".to_owned()),
+        },
+        CallEventKind::Bridged { a: 1, b: 2 },
+        CallEventKind::Unbridged { a: 1, b: 2 },
+        CallEventKind::DialEnded {
+            leg: 2,
+            result: DialResult::Answered,
+        },
+        CallEventKind::FlowEnded {
+            label: "sales".to_owned(),
+        },
+        CallEventKind::FlowFault { fault },
+        CallEventKind::Fallback {
+            announcement: "sorry".to_owned(),
+        },
+        CallEventKind::Ended {
+            cause: Cause::Normal,
+            by: Side::Near,
+        },
+    ];
+    events("demo", call, kinds)
+}
