@@ -99,12 +99,10 @@ impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         // This is where it is handled; the answer does not say what the matter is.
         tracing::error!(%error, "call records cannot be read");
-        match error {
-            store::Error::Busy { .. } => {
-                Self::unavailable("store_busy", "the database is held by another program")
-            }
-            _ => Self::internal(),
+        if matches!(error, store::Error::Busy { .. }) {
+            return Self::unavailable("store_busy", "the database is held by another program");
         }
+        Self::internal()
     }
 }
 

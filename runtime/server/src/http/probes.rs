@@ -48,6 +48,10 @@ async fn ready(State(app): Shared) -> Result<&'static str, Problem> {
 }
 
 async fn metrics(State(app): Shared) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
+    // What is alive now, not half a second ago; if nobody answers, what was last known.
+    if let Some(counts) = app.control.query(|node| node.counts()).await {
+        app.metrics.counts(&counts);
+    }
     // Counting some ten thousand open files takes milliseconds: not on a thread that serves.
     #[allow(clippy::disallowed_methods)] // The shell's own task.
     let rendered = tokio::task::spawn_blocking(move || app.metrics.render()).await;

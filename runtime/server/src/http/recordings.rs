@@ -52,14 +52,12 @@ async fn by_id(
 async fn send(app: &App, id: RecordingId, headers: &HeaderMap) -> Result<Response, Problem> {
     // The id was parsed: the path stays in the folder.
     let path = recorder::path(&app.recordings, id);
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            Problem::not_found("recording_not_found", "no recording has this id")
+    let failed = |error: io::Error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            return Problem::not_found("recording_not_found", "no recording has this id");
         }
-        _ => {
-            tracing::error!(%error, recording = %id, "a recording cannot be read");
-            Problem::internal()
-        }
+        tracing::error!(%error, recording = %id, "a recording cannot be read");
+        Problem::internal()
     };
     let mut file = File::open(path).await.map_err(failed)?;
     let metadata = file.metadata().await.map_err(failed)?;

@@ -36,11 +36,11 @@ fn differences(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec
     {
         found.push(format!("{at}: {value} is not one of {allowed:?}"));
     }
-    let types: Vec<&str> = match &schema["type"] {
-        Value::String(only) => vec![only],
-        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
+    let several = schema["type"].as_array().into_iter().flatten();
+    let types: Vec<&str> = several
+        .chain([&schema["type"]])
+        .filter_map(Value::as_str)
+        .collect();
     let kind = match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
