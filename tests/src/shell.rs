@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -105,9 +106,13 @@ pub fn free_port() -> u16 {
 /// # Panics
 /// If there is none.
 pub fn free_range(count: u16) -> (u16, u16) {
-    let seed = u16::try_from(std::process::id() % 97).expect("below 97");
-    for step in 0..200u16 {
-        let first = 30_000 + (seed * 131 + step * 150) % 25_000 / 2 * 2;
+    // Tests of one process take turns, those of others start elsewhere.
+    static TURN: AtomicU16 = AtomicU16::new(0);
+    let seed = std::process::id() % 97;
+    for _ in 0..200u16 {
+        let turn = u32::from(TURN.fetch_add(1, Ordering::Relaxed) % 100);
+        let offset = (seed * 131 + turn * (u32::from(count) + 10)) % 15_000;
+        let first = 10_000 + u16::try_from(offset / 2 * 2).expect("below 15,000");
         let last = first + count - 1;
         if (first..=last).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
             return (first, last);
