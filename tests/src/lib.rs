@@ -1,3 +1,13 @@
-//! The test bench: real processes and simulated worlds.
+//! Everything that needs more than one room: the simulator, and peers for scenarios.
+//!
+//! [`sim`] holds a world of phones, a lossy network, a disk and plugins around the production
+//! node, on one thread and one virtual clock: the same seed gives the same run, to the byte.
+//! [`bench`] measures, with calls made by [`load`].
+//! [`shell`] starts the real binary, [`phones`] and real [`peers`] call it over real sockets.
 
+pub mod bench;
+pub mod load;
+pub mod peers;
+pub mod phones;
 pub mod shell;
+pub mod sim;

@@ -1,0 +1,127 @@
+//! The machine a table was made on, and what else it was doing.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use server::clock::Clock;
+
+/// What stands above every table.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Machine {
+    cpu: String,
+    cores: usize,
+    kernel: String,
+    memory_gb: f64,
+    date: String,
+    revision: String,
+    profile: &'static str,
+    load: String,
+}
+
+impl Machine {
+    /// This one, now. What the system does not tell reads `unknown`.
+    pub(super) fn here() -> Self {
+        let cpuinfo = read("/proc/cpuinfo");
+        let memory = super::usage::field(&read("/proc/meminfo"), "MemTotal:").unwrap_or(0.0);
+        let load = read("/proc/loadavg");
+        Self {
+            cpu: after_colon(&cpuinfo, "model name").unwrap_or_else(unknown),
+            cores: std::thread::available_parallelism().map_or(1, Into::into),
+            kernel: word(&read("/proc/sys/kernel/osrelease")),
+            memory_gb: memory / f64::from(1 << 20),
+            date: Clock::start().now().wall.rfc3339(),
+            revision: revision(),
+            profile: if cfg!(debug_assertions) {
+                "dev"
+            } else {
+                "release"
+            },
+            load: load.split(' ').take(3).collect::<Vec<_>>().join(" "),
+        }
+    }
+
+    /// Whether this build is the one that figures are compared with.
+    pub(super) fn is_release(&self) -> bool {
+        self.profile == "release"
+    }
+
+    /// Cores that may be used.
+    pub(super) fn cores(&self) -> usize {
+        self.cores
+    }
+
+    /// Lines above the table.
+    pub(super) fn lines(&self) -> String {
+        let Self {
+            cpu,
+            cores,
+            kernel,
+            memory_gb,
+            date,
+            revision,
+            profile,
+            load,
+        } = self;
+        format!(
+            "machine   {cpu}, {cores} cores, {memory_gb:.0} GiB, Linux {kernel}\n\
+             measured  {date}, revision {revision}, {profile} build, load before {load}\n"
+        )
+    }
+
+    /// The same for programs.
+    pub(super) fn json(&self) -> Value {
+        let Self {
+            cpu,
+            cores,
+            kernel,
+            memory_gb,
+            date,
+            revision,
+            profile,
+            load,
+        } = self;
+        json!({
+            "cpu": cpu, "cores": cores, "kernel": kernel, "memory_gib": memory_gb, "date": date,
+            "revision": revision, "profile": profile, "load_before": load,
+        })
+    }
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+fn word(text: &str) -> String {
+    match text.trim() {
+        "" => unknown(),
+        word => word.to_owned(),
+    }
+}
+
+fn after_colon(text: &str, name: &str) -> Option<String> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// The commit, with a mark if files differ from it.
+fn revision() -> String {
+    let git = |args: &[&str]| {
+        let output = Command::new("git").args(args).output().ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
+        return unknown();
+    };
+    match git(&["status", "--porcelain", "--untracked-files=no"]) {
+        Some(changes) if changes.is_empty() => commit,
+        Some(_) | None => format!("{commit} with changes"),
+    }
+}

@@ -1,0 +1,235 @@
+//! Media alone: what 20 ms of a session cost a worker, without sockets.
+
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use media::dtmf::Detector;
+use media::rtp::Header;
+use media::{Channel, Codec, Command, Config, Input, Output, StreamParams, Worker, g711, wav};
+use vocab::{CallId, Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId, Wall};
+
+use super::{Figure, Row, Sample, Target, micros};
+use crate::shell::project;
+
+/// Sessions of a worker, and ticks in one run.
+const SESSIONS: u64 = 1_000;
+const TICKS: u64 = 250;
+
+const fn figure(name: &'static str, what: &'static str) -> Figure {
+    Figure {
+        name,
+        what,
+        unit: "µs",
+        target: Target::None,
+    }
+}
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "media_tick",
+        what: "20 ms of one session of 1,000, its received packet included, without sockets",
+        runs: super::RUNS,
+        figures: &[
+            figure("idle", "20 ms of a session that hears and plays nothing"),
+            figure(
+                "prompt",
+                "20 ms of a session with a prompt out and speech in",
+            ),
+            figure("recorded", "the same, and the call is recorded"),
+            figure(
+                "bridged",
+                "20 ms of one side of a bridge, packets passed through",
+            ),
+        ],
+        measure: ticks,
+    },
+    Row {
+        name: "dtmf",
+        what: "the in-band digit detector, 20 ms of speech",
+        runs: super::RUNS,
+        figures: &[figure(
+            "",
+            "20 ms of speech through the in-band digit detector",
+        )],
+        measure: detector,
+    },
+];
+
+/// What the sessions do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Load {
+    Idle,
+    Prompt,
+    Recorded,
+    Bridged,
+}
+
+fn ticks() -> anyhow::Result<Sample> {
+    let speech = speech()?;
+    let mut sample = Sample::default();
+    for (name, load) in [
+        ("idle", Load::Idle),
+        ("prompt", Load::Prompt),
+        ("recorded", Load::Recorded),
+        ("bridged", Load::Bridged),
+    ] {
+        sample = sample.with(name, worker(load, &speech)?);
+    }
+    Ok(sample)
+}
+
+/// A prompt of the demo, for both directions.
+fn speech() -> anyhow::Result<Vec<i16>> {
+    let path = project("examples/demo/prompts/en/main.wav");
+    let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    wav::read(&bytes).context("a prompt of the demo is a WAV file")
+}
+
+fn detector() -> anyhow::Result<Sample> {
+    let speech = speech()?;
+    let mut detector = Detector::new();
+    let frames: Vec<&[i16]> = speech.chunks_exact(160).collect();
+    let begun = Instant::now();
+    let mut heard = 0;
+    for _ in 0..20 {
+        for frame in &frames {
+            heard += usize::from(black_box(detector.feed(black_box(frame))).is_some());
+        }
+    }
+    let each = micros(begun.elapsed()) / (20 * frames.len()) as f64;
+    ensure!(heard == 0, "speech was taken for {heard} digits");
+    Ok(Sample::one(each))
+}
+
+/// Microseconds of one session's tick.
+fn worker(load: Load, speech: &[i16]) -> anyhow::Result<f64> {
+    let mut worker = Worker::new(Config::default(), Rng::from_u64(1));
+    let prompt = Clip {
+        name: "main".into(),
+        samples: speech.into(),
+    };
+    for n in 0..SESSIONS {
+        open(&mut worker, load, n, &prompt);
+    }
+    let codes: Vec<u8> = speech
+        .iter()
+        .map(|&sample| g711::ulaw_encode(sample))
+        .collect();
+    let frames: Vec<&[u8]> = codes.chunks_exact(160).collect();
+    let mut spent = Duration::ZERO;
+    for tick in 1..=TICKS {
+        let now = at(tick * 20_000_000 - 10_000_000);
+        let bytes = packet(tick, frames[tick as usize % frames.len()]);
+        let begun = Instant::now();
+        if load != Load::Idle {
+            for n in 0..SESSIONS {
+                let (session, channel) = (SessionId(n), Channel::Rtp);
+                let input = Input::Packet {
+                    session,
+                    channel,
+                    from: far(n),
+                    bytes: &bytes,
+                };
+                worker.handle(now, input);
+                drain(&mut worker);
+            }
+        }
+        worker.handle(at(tick * 20_000_000), Input::Tick);
+        drain(&mut worker);
+        spent += begun.elapsed();
+    }
+    let counts = worker.counts();
+    let wrong = (counts.failed, counts.refused, counts.dropped);
+    ensure!(
+        wrong == (0, 0, 0),
+        "sessions failed, were refused or dropped packets: {wrong:?}"
+    );
+    Ok(micros(spent) / (SESSIONS * TICKS) as f64)
+}
+
+fn open(worker: &mut Worker, load: Load, n: u64, prompt: &Clip) {
+    let session = SessionId(n);
+    let port = far(n).port();
+    let params = StreamParams {
+        remote_rtp: far(n),
+        remote_rtcp: SocketAddr::new(far(n).ip(), port + 1),
+        codec: Codec::Pcmu,
+        payload_type: 0,
+        dtmf_payload_type: Some(101),
+        send: true,
+        receive: true,
+    };
+    let local = SocketAddr::from(([127, 0, 0, 1], port));
+    command(worker, Command::Open { session, local });
+    command(worker, Command::Configure { session, params });
+    match load {
+        Load::Idle => {}
+        Load::Prompt | Load::Recorded => {
+            let (play, clips) = (PlayId(n), vec![prompt.clone()]);
+            command(
+                worker,
+                Command::Play {
+                    session,
+                    play,
+                    clips,
+                    repeat: true,
+                },
+            );
+            if load == Load::Recorded {
+                let recording = RecordingId {
+                    call: CallId(n.into()),
+                    n: 0,
+                };
+                command(worker, Command::RecordCall { session, recording });
+            }
+        }
+        Load::Bridged if n % 2 == 1 => {
+            command(
+                worker,
+                Command::Bridge {
+                    a: SessionId(n - 1),
+                    b: session,
+                },
+            );
+        }
+        Load::Bridged => {}
+    }
+}
+
+fn command(worker: &mut Worker, command: Command) {
+    worker.handle(at(0), Input::Command(command));
+    drain(worker);
+}
+
+/// Takes every output, as the shell does, without sending it.
+fn drain(worker: &mut Worker) {
+    while let Some(output) = worker.poll() {
+        if let Output::Send { packet, .. } = output {
+            black_box(packet.as_bytes());
+        }
+    }
+}
+
+fn packet(tick: u64, payload: &[u8]) -> Vec<u8> {
+    let header = Header {
+        marker: false,
+        payload_type: 0,
+        sequence: tick as u16,
+        timestamp: tick as u32 * 160,
+        ssrc: 9,
+    };
+    [&header.to_bytes()[..], payload].concat()
+}
+
+fn far(n: u64) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], 20_000 + 2 * n as u16))
+}
+
+fn at(nanos: u64) -> Now {
+    Now::new(
+        Mono(nanos),
+        Wall(1_800_000_000_000_000 + nanos as i64 / 1_000),
+    )
+}
