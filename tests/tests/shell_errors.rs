@@ -87,8 +87,8 @@ fn callers_are_told_what_the_matter_is() {
     // A route whose plugin is missing: the caller hears the announcement.
     let missing = server.call("1010", &[]).expect("a report");
     assert!(missing["heard"]["speech_seconds"].as_f64() > Some(1.0), "{missing}");
-    let calls = server.json("/api/v1/calls").expect("calls");
-    let call = &calls["items"][0];
+    let calls = server.calls().expect("calls");
+    let call = &calls[0];
     let fault = call["fault"].as_str().expect("a fault");
     assert!(fault.contains("hello-ivr") && fault.contains("installed"), "{fault}");
 

@@ -38,10 +38,9 @@ fn a_caller_hears_the_menu_and_presses_a_key() {
     assert_heard(&heard, "zh-CN/main");
     assert_heard(&heard, "zh-CN/hours");
 
-    let calls = server.json("/api/v1/calls").expect("calls");
-    let items = calls["items"].as_array().expect("a list");
-    assert_eq!(items.len(), 1, "one record a call: {calls}");
-    let call = &items[0];
+    let calls = server.calls().expect("calls");
+    assert_eq!(calls.len(), 1, "one record a call: {calls:?}");
+    let call = &calls[0];
     assert_eq!(call["to"], "1000");
     assert_eq!(call["disposition"], "answered");
 

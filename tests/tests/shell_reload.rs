@@ -14,9 +14,16 @@ const CALLS: usize = 100;
 /// The component with another version in its manifest, of the same length.
 fn with_version(component: &[u8], version: &str) -> Vec<u8> {
     let old = b"version = '0.1.0'";
-    let at = component.windows(old.len()).position(|w| w == old).expect("a manifest in it");
+    let new = format!("version = '{version}'");
     let mut changed = component.to_vec();
-    changed[at..at + old.len()].copy_from_slice(format!("version = '{version}'").as_bytes());
+    let mut found = 0;
+    for at in 0..changed.len() - old.len() {
+        if changed[at..].starts_with(old) {
+            changed[at..at + old.len()].copy_from_slice(new.as_bytes());
+            found += 1;
+        }
+    }
+    assert!(found > 0, "a manifest in it");
     changed
 }
 
@@ -63,9 +70,9 @@ fn calls_finish_on_the_version_they_began_with() {
     });
     assert_eq!(by_flow, CALLS + 1, "each flow came to its end and hung up");
 
-    let calls = server.json("/api/v1/calls?limit=1000").expect("calls");
+    let calls = server.calls().expect("calls");
     let mut versions: BTreeMap<&str, usize> = BTreeMap::new();
-    for call in calls["items"].as_array().expect("a list") {
+    for call in &calls {
         assert_eq!(call["disposition"], "answered", "{call}");
         assert!(call["fault"].is_null(), "{call}");
         *versions.entry(call["plugin"]["version"].as_str().expect("a version")).or_default() += 1;
