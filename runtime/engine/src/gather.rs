@@ -26,7 +26,11 @@ pub(crate) enum Step {
     /// Wait for a digit until then; stop the prompt first if there is one.
     Wait { until: Mono, stop: Option<PlayId> },
     /// It is over.
-    End { digits: String, end: GatherEnd, stop: Option<PlayId> },
+    End {
+        digits: String,
+        end: GatherEnd,
+        stop: Option<PlayId>,
+    },
 }
 
 impl Gather {
@@ -34,9 +38,19 @@ impl Gather {
     pub(crate) fn new(now: Mono, spec: GatherSpec, prompt: Option<PlayId>) -> (Self, Step) {
         let step = match prompt {
             Some(_) => Step::Stay,
-            None => Step::Wait { until: now + spec.first_timeout, stop: None },
+            None => Step::Wait {
+                until: now + spec.first_timeout,
+                stop: None,
+            },
         };
-        (Self { spec, digits: String::new(), prompt }, step)
+        (
+            Self {
+                spec,
+                digits: String::new(),
+                prompt,
+            },
+            step,
+        )
     }
 
     pub(crate) fn digit(&mut self, now: Mono, digit: char) -> Step {
@@ -50,14 +64,20 @@ impl Gather {
             return if enough {
                 self.end(GatherEnd::Terminator, stop)
             } else {
-                Step::Wait { until: now + self.spec.inter_timeout, stop }
+                Step::Wait {
+                    until: now + self.spec.inter_timeout,
+                    stop,
+                }
             };
         }
         self.digits.push(digit);
         if self.digits.len() >= usize::from(self.spec.max.max(1)) {
             self.end(GatherEnd::Complete, stop)
         } else {
-            Step::Wait { until: now + self.spec.inter_timeout, stop }
+            Step::Wait {
+                until: now + self.spec.inter_timeout,
+                stop,
+            }
         }
     }
 
@@ -66,15 +86,26 @@ impl Gather {
             return Step::Stay;
         }
         self.prompt = None;
-        Step::Wait { until: now + self.spec.first_timeout, stop: None }
+        Step::Wait {
+            until: now + self.spec.first_timeout,
+            stop: None,
+        }
     }
 
     pub(crate) fn timeout(&mut self) -> Step {
-        let complete =
-            !self.digits.is_empty() && self.digits.len() >= usize::from(self.spec.min);
-        let end = if complete { GatherEnd::Complete } else { GatherEnd::Timeout };
+        let complete = !self.digits.is_empty() && self.digits.len() >= usize::from(self.spec.min);
+        let end = if complete {
+            GatherEnd::Complete
+        } else {
+            GatherEnd::Timeout
+        };
         let stop = self.prompt.take();
         self.end(end, stop)
+    }
+
+    /// Its playback, while that runs.
+    pub(crate) fn prompt(&self) -> Option<PlayId> {
+        self.prompt
     }
 
     pub(crate) fn hangup(mut self) -> String {
@@ -82,7 +113,11 @@ impl Gather {
     }
 
     fn end(&mut self, end: GatherEnd, stop: Option<PlayId>) -> Step {
-        Step::End { digits: std::mem::take(&mut self.digits), end, stop }
+        Step::End {
+            digits: std::mem::take(&mut self.digits),
+            end,
+            stop,
+        }
     }
 }
 
@@ -106,15 +141,34 @@ mod tests {
     }
 
     fn end(digits: &str, end: GatherEnd) -> Step {
-        Step::End { digits: digits.into(), end, stop: None }
+        Step::End {
+            digits: digits.into(),
+            end,
+            stop: None,
+        }
     }
 
     #[test]
     fn the_last_digit_completes() {
         let (mut gather, step) = Gather::new(Mono(0), spec(1, 2, true), None);
-        assert_eq!(step, Step::Wait { until: Mono(5 * S), stop: None });
-        assert_eq!(gather.digit(Mono(S), '4'), Step::Wait { until: Mono(3 * S), stop: None });
-        assert_eq!(gather.digit(Mono(2 * S), '2'), end("42", GatherEnd::Complete));
+        assert_eq!(
+            step,
+            Step::Wait {
+                until: Mono(5 * S),
+                stop: None
+            }
+        );
+        assert_eq!(
+            gather.digit(Mono(S), '4'),
+            Step::Wait {
+                until: Mono(3 * S),
+                stop: None
+            }
+        );
+        assert_eq!(
+            gather.digit(Mono(2 * S), '2'),
+            end("42", GatherEnd::Complete)
+        );
     }
 
     #[test]
@@ -134,15 +188,27 @@ mod tests {
         let (mut gather, _) = Gather::new(Mono(0), spec(1, 1, false), Some(PlayId(7)));
         assert_eq!(gather.digit(Mono(S), '1'), Step::Stay);
         assert_eq!(gather.played(Mono(2 * S), PlayId(6)), Step::Stay);
-        let wait = Step::Wait { until: Mono(7 * S), stop: None };
+        let wait = Step::Wait {
+            until: Mono(7 * S),
+            stop: None,
+        };
         assert_eq!(gather.played(Mono(2 * S), PlayId(7)), wait);
-        assert_eq!(gather.digit(Mono(3 * S), '1'), end("1", GatherEnd::Complete));
+        assert_eq!(
+            gather.digit(Mono(3 * S), '1'),
+            end("1", GatherEnd::Complete)
+        );
     }
 
     #[test]
     fn terminators_need_enough_digits_before_them() {
         let (mut gather, _) = Gather::new(Mono(0), spec(2, 9, true), None);
-        assert_eq!(gather.digit(Mono(0), '#'), Step::Wait { until: Mono(2 * S), stop: None });
+        assert_eq!(
+            gather.digit(Mono(0), '#'),
+            Step::Wait {
+                until: Mono(2 * S),
+                stop: None
+            }
+        );
         gather.digit(Mono(0), '1');
         gather.digit(Mono(0), '2');
         assert_eq!(gather.digit(Mono(0), '#'), end("12", GatherEnd::Terminator));

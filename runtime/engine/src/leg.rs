@@ -23,11 +23,30 @@ use crate::gather::Gather;
 /// | `Ending` | signalling is done, the media worker closes the session | removed, `Ended` reported |
 #[derive(Debug)]
 pub(crate) enum Leg {
-    Offered { dialog: DialogId, offer: Vec<u8> },
-    Accepting { dialog: DialogId, session: Session },
-    Dialing { forks: Vec<DialogId>, session: Session, ringing: bool, last: Option<u16> },
-    Up { dialog: DialogId, session: Session, activity: Activity, peer: Option<LegId> },
-    Ending { session: Session, end: Ending },
+    Offered {
+        dialog: DialogId,
+        offer: Vec<u8>,
+    },
+    Accepting {
+        dialog: DialogId,
+        session: Session,
+    },
+    Dialing {
+        forks: Vec<DialogId>,
+        session: Session,
+        ringing: bool,
+        last: Option<u16>,
+    },
+    Up {
+        dialog: DialogId,
+        session: Session,
+        activity: Activity,
+        peer: Option<LegId>,
+    },
+    Ending {
+        session: Session,
+        end: Ending,
+    },
 }
 
 /// How a leg ended, kept until it may be reported.
@@ -46,9 +65,21 @@ pub(crate) struct Session {
     pub(crate) local: SocketAddr,
     /// Our last description: the offer that waits for an answer, or what was agreed.
     pub(crate) description: Description,
+    /// Session id of all our descriptions (RFC 3264 §8: it stays).
+    pub(crate) origin: u64,
     /// RFC 8866 §5.2: raised with each description we send.
     pub(crate) version: u64,
     pub(crate) negotiation: Negotiation,
+    pub(crate) asked: Asked,
+}
+
+/// What the worker was told to do and has not reported the end of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    /// Playbacks, other than the engine's own.
+    pub(crate) plays: Vec<PlayId>,
+    /// Messages.
+    pub(crate) messages: Vec<RecordingId>,
 }
 
 /// Where offer and answer stand (RFC 3264).
@@ -61,13 +92,19 @@ pub(crate) enum Negotiation {
 }
 
 /// What an answered leg is doing.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Activity {
+    #[default]
     Idle,
     Gathering(Gather),
     /// The beep before a message plays.
-    Beeping { play: PlayId, message: Message },
-    Recording { message: Message },
+    Beeping {
+        play: PlayId,
+        message: Message,
+    },
+    Recording {
+        message: Message,
+    },
 }
 
 /// A message being recorded.
@@ -82,6 +119,17 @@ pub(crate) struct Message {
 impl Leg {
     /// Its session, if media was set up.
     pub(crate) fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Offered { .. } => None,
+            Self::Accepting { session, .. }
+            | Self::Dialing { session, .. }
+            | Self::Up { session, .. }
+            | Self::Ending { session, .. } => Some(session),
+        }
+    }
+
+    /// Its session, if media was set up.
+    pub(crate) fn session_mut(&mut self) -> Option<&mut Session> {
         match self {
             Self::Offered { .. } => None,
             Self::Accepting { session, .. }

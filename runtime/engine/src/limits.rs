@@ -17,3 +17,11 @@ pub(crate) const CLIPS_MAX: usize = 256;
 
 /// Longest digits string that is gathered or sent.
 pub(crate) const DIGITS_MAX: usize = 128;
+
+/// Most messages of one leg whose end its worker has not reported. One is recorded at a time and a
+/// worker answers within one 20 ms tick; past this the worker is not listening.
+pub(crate) const MESSAGES_MAX: usize = 8;
+
+/// Most playbacks of one leg whose end its worker has not reported. Each stops the one before, which
+/// is reported within one 20 ms tick; a flow that begins more in that time is in a loop.
+pub(crate) const PLAYS_MAX: usize = 64;

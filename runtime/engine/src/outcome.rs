@@ -17,6 +17,37 @@ pub(crate) fn cause_of(status: Option<u16>) -> Cause {
     }
 }
 
+/// Of the final answers of two forks the one that says more; `None` is no answer at all.
+///
+/// A 6xx speaks for the person and wins (RFC 3261 §16.7 step 6). Among the others, which that step
+/// leaves to us, whoever was there beats whoever was not.
+pub(crate) fn telling(a: Option<u16>, b: Option<u16>) -> Option<u16> {
+    let rank = |status: Option<u16>| match (status, cause_of(status)) {
+        (Some(600..), _) => 6,
+        (_, Cause::Busy) => 5,
+        (_, Cause::Rejected) => 4,
+        (_, Cause::NoAnswer) => 3,
+        (_, Cause::NotAcceptable) => 2,
+        (_, Cause::NotFound) => 1,
+        (
+            _,
+            Cause::Unreachable
+            | Cause::Normal
+            | Cause::Cancelled
+            | Cause::Challenged
+            | Cause::Lost
+            | Cause::Overload
+            | Cause::Failed
+            | Cause::Interrupted,
+        ) => 0,
+    };
+    if rank(b) > rank(a) || a.is_none() {
+        b
+    } else {
+        a
+    }
+}
+
 /// The status with which an unanswered inbound call is refused for a cause.
 pub(crate) fn status_of(cause: Cause) -> u16 {
     match cause {
@@ -45,5 +76,59 @@ pub(crate) fn reason_of(cause: Cause) -> &'static str {
         Cause::Overload => "Q.850;cause=42;text=\"overload\"",
         Cause::Failed => "Q.850;cause=41;text=\"temporary failure\"",
         Cause::Interrupted => "Q.850;cause=38;text=\"node stopping\"",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_and_causes() {
+        for (status, cause) in [
+            (None, Cause::Unreachable),
+            (Some(302), Cause::Rejected),
+            (Some(403), Cause::Rejected),
+            (Some(404), Cause::NotFound),
+            (Some(408), Cause::NoAnswer),
+            (Some(480), Cause::NoAnswer),
+            (Some(486), Cause::Busy),
+            (Some(487), Cause::NoAnswer),
+            (Some(488), Cause::NotAcceptable),
+            (Some(503), Cause::Unreachable),
+            (Some(600), Cause::Busy),
+            (Some(603), Cause::Rejected),
+            (Some(604), Cause::NotFound),
+        ] {
+            assert_eq!(cause_of(status), cause, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_for_a_cause_reads_as_that_cause() {
+        for cause in [
+            Cause::Busy,
+            Cause::NotFound,
+            Cause::NotAcceptable,
+            Cause::Rejected,
+        ] {
+            assert_eq!(cause_of(Some(status_of(cause))), cause);
+        }
+    }
+
+    #[test]
+    fn of_two_answers_the_one_that_says_more() {
+        for (a, b, expected) in [
+            (Some(486), Some(408), Some(486)),
+            (Some(480), Some(486), Some(486)),
+            (Some(404), Some(480), Some(480)),
+            (Some(486), Some(603), Some(603)),
+            (Some(503), None, Some(503)),
+            (None, Some(500), Some(500)),
+            (None, None, None),
+            (Some(403), Some(401), Some(403)),
+        ] {
+            assert_eq!(telling(a, b), expected, "{a:?} {b:?}");
+        }
     }
 }

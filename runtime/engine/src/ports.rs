@@ -28,10 +28,17 @@ impl Ports {
     /// A port of the worker with the most free ones.
     pub(crate) fn take(&mut self) -> Option<(WorkerId, SocketAddr)> {
         // The first of several equal ones, so that the choice is the same in each run.
-        let (index, row) =
-            self.free.iter_mut().enumerate().rev().max_by_key(|(_, row)| row.len())?;
+        let (index, row) = self
+            .free
+            .iter_mut()
+            .enumerate()
+            .rev()
+            .max_by_key(|(_, row)| row.len())?;
         let port = row.pop_front()?;
-        Some((WorkerId(u16::try_from(index).expect("workers are numbered by u16")), port))
+        Some((
+            WorkerId(u16::try_from(index).expect("workers are numbered by u16")),
+            port,
+        ))
     }
 
     /// A port of this worker.

@@ -30,6 +30,8 @@ pub(crate) struct Call {
     pub(crate) journal_last: u32,
     /// The first event is on disk: it may be answered.
     pub(crate) written: bool,
+    /// The store refused the first event: nothing more is noted.
+    pub(crate) unrecorded: bool,
     pub(crate) line: Line,
     pub(crate) stage: Stage,
     pub(crate) leg_last: u16,

@@ -247,6 +247,7 @@ impl Node {
             started: now,
             journal_last: 0,
             written: false,
+            unrecorded: false,
             line: Line::Waiting,
             stage: Stage::Leaving,
             leg_last: 1,
@@ -490,11 +491,13 @@ impl Node {
     fn refused(&mut self, now: Now, seq: u64) {
         let Some(batch) = self.journal.refused(seq) else { return };
         self.notice(Notice::NotWritten { call: batch.call });
-        // A call that cannot be recorded is not answered; one that is up goes on.
-        let wanted = self.calls.get(&batch.call).is_some_and(|call| {
-            matches!(call.line, Line::Waiting | Line::Wanted)
-        });
-        if batch.first && wanted {
+        if !batch.first {
+            return;
+        }
+        let Some(call) = self.calls.get_mut(&batch.call) else { return };
+        // A call that cannot be recorded is not answered.
+        call.unrecorded = true;
+        if matches!(call.line, Line::Waiting | Line::Wanted) {
             self.turn_away(now, batch.call);
         }
     }

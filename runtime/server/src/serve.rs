@@ -362,6 +362,7 @@ fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
         nonce_key,
     );
     sip.realm.clone_from(&config.sip.realm);
+    sip.algorithms.clone_from(&config.sip.digest);
     engine::Config {
         sip,
         capabilities: Capabilities::default(),

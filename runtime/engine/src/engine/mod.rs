@@ -16,7 +16,7 @@ use sip::{ConnId, DialogId, Hop};
 use vocab::call::{Cause, Command, Event, Side};
 use vocab::{LegId, Mono, Now, Rng, SessionId};
 
-use crate::leg::{Activity, Ending, Leg};
+use crate::leg::{Activity, Asked, Ending, Leg};
 use crate::limits::CLOSE_WAIT;
 use crate::ports::Ports;
 use crate::timers::{Timer, Timers};
@@ -129,6 +129,8 @@ pub struct Engine {
     session_last: u64,
     play_last: u64,
     panics: u64,
+    /// The answer to a call for which no port is left.
+    full: u16,
     actions: VecDeque<sip::Action>,
     out: VecDeque<Output>,
 }
@@ -149,19 +151,36 @@ impl Engine {
             session_last: 0,
             play_last: 0,
             panics: 0,
+            full: 503,
             actions: VecDeque::new(),
             out: VecDeque::new(),
         }
     }
 
+    /// An engine of one line: when that is taken it is busy, not overloaded.
+    pub(crate) fn of_one_line(config: Config, rng: Rng) -> Self {
+        Self {
+            full: 486,
+            ..Self::new(config, rng)
+        }
+    }
+
     /// Feeds one input. The caller drains [`Engine::poll`] before the next.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        debug_assert!(self.out.is_empty(), "outputs are drained before the next input");
+        debug_assert!(
+            self.out.is_empty(),
+            "outputs are drained before the next input"
+        );
         match input {
-            Input::Sip(input) => self.sip.handle(now, input),
+            // What strangers send must not bring the node down, whatever it brings to light.
+            Input::Sip(input) => {
+                self.guarded(now, None, |engine| engine.sip.handle(now, input));
+            }
             Input::Media { worker, event } => {
                 let leg = self.sessions.get(&media_session(&event)).copied();
-                self.guarded(now, leg, |engine| engine.media_event(now, worker, leg, event));
+                self.guarded(now, leg, |engine| {
+                    engine.media_event(now, worker, leg, event)
+                });
             }
             Input::Command(command) => {
                 let leg = command_leg(&command);
@@ -210,9 +229,9 @@ impl Engine {
     /// The SIP `Call-ID` of a leg that is being set up or is up.
     pub fn sip_call_id(&self, leg: LegId) -> Option<Arc<str>> {
         let dialog = match self.legs.get(&leg)? {
-            Leg::Offered { dialog, .. } | Leg::Accepting { dialog, .. } | Leg::Up { dialog, .. } => {
-                *dialog
-            }
+            Leg::Offered { dialog, .. }
+            | Leg::Accepting { dialog, .. }
+            | Leg::Up { dialog, .. } => *dialog,
             Leg::Dialing { forks, .. } => *forks.first()?,
             Leg::Ending { .. } => return None,
         };
@@ -231,7 +250,10 @@ impl Engine {
 
     /// Replaces the registrar's accounts.
     pub fn set_accounts(&mut self, now: Now, accounts: BTreeMap<String, sip::Account>) {
-        debug_assert!(self.out.is_empty(), "outputs are drained before the next input");
+        debug_assert!(
+            self.out.is_empty(),
+            "outputs are drained before the next input"
+        );
         self.actions.push_back(sip::Action::SetAccounts(accounts));
         self.settle(now);
     }
@@ -252,8 +274,13 @@ impl Engine {
                 }
             }
             if let Some(event) = reports.pop_front() {
-                let leg = sip_dialog(&event).and_then(|dialog| self.dialogs.get(&dialog).copied());
-                self.guarded(now, leg, |engine| engine.sip_event(now, leg, event));
+                let dialog = sip_dialog(&event);
+                let leg = dialog.and_then(|dialog| self.dialogs.get(&dialog).copied());
+                let done = self.guarded(now, leg, |engine| engine.sip_event(now, leg, event));
+                if let (false, None, Some(dialog)) = (done, leg, dialog) {
+                    // An INVITE that became no leg: its caller must not wait for ever.
+                    self.actions.push_back(command::respond(dialog, 500));
+                }
             } else if let Some(action) = self.actions.pop_front() {
                 self.sip.handle(now, sip::Input::Action(action));
             } else {
@@ -262,21 +289,43 @@ impl Engine {
         }
     }
 
-    /// Runs one step; if it panics, that one leg is dropped and everything else goes on.
-    fn guarded(&mut self, now: Now, leg: Option<LegId>, step: impl FnOnce(&mut Self)) {
+    /// Runs one step; if it panics, that one leg is dropped and everything else goes on. Tells
+    /// whether it went well.
+    fn guarded(&mut self, now: Now, leg: Option<LegId>, step: impl FnOnce(&mut Self)) -> bool {
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_ok() {
-            return;
+            return true;
         }
         self.panics += 1;
         if let Some(leg) = leg {
-            let dialogs: Vec<_> =
-                self.dialogs.iter().filter(|&(_, &l)| l == leg).map(|(&d, _)| d).collect();
-            for dialog in dialogs {
-                self.hang_up_dialog(dialog, Cause::Failed);
+            // What made the step panic may be in the way of the end, too; by then it is taken out.
+            let first = catch_unwind(AssertUnwindSafe(|| self.drop_leg(now, leg)));
+            if first.is_err() {
+                self.drop_leg(now, leg);
             }
-            let end = Ending { cause: Cause::Failed, by: Side::Near, status: None };
-            self.end(now, leg, end);
         }
+        false
+    }
+
+    /// Ends a leg that cannot go on, whatever its state.
+    fn drop_leg(&mut self, now: Now, leg: LegId) {
+        let dialogs: Vec<_> = self
+            .dialogs
+            .iter()
+            .filter(|&(_, &l)| l == leg)
+            .map(|(&d, _)| d)
+            .collect();
+        for dialog in dialogs {
+            self.hang_up_dialog(dialog, Cause::Failed);
+        }
+        self.end(
+            now,
+            leg,
+            Ending {
+                cause: Cause::Failed,
+                by: Side::Near,
+                status: None,
+            },
+        );
     }
 
     fn timeout(&mut self, now: Now, leg: LegId, timer: Timer) {
@@ -286,13 +335,19 @@ impl Engine {
                     for dialog in forks.clone() {
                         self.hang_up_dialog(dialog, Cause::NoAnswer);
                     }
-                    let end = Ending { cause: Cause::NoAnswer, by: Side::Near, status: Some(408) };
+                    let end = Ending {
+                        cause: Cause::NoAnswer,
+                        by: Side::Near,
+                        status: Some(408),
+                    };
                     self.end(now, leg, end);
                 }
             }
             Timer::Gather => {
-                if let Some(Leg::Up { activity: Activity::Gathering(gather), .. }) =
-                    self.legs.get_mut(&leg)
+                if let Some(Leg::Up {
+                    activity: Activity::Gathering(gather),
+                    ..
+                }) = self.legs.get_mut(&leg)
                 {
                     let step = gather.timeout();
                     self.gather_step(leg, step);
@@ -302,7 +357,7 @@ impl Engine {
                 // The worker is taken for dead; its port is lost rather than used twice.
                 if let Some(Leg::Ending { session, end }) = self.legs.remove(&leg) {
                     self.sessions.remove(&session.id);
-                    self.report_end(leg, end);
+                    self.report_end(leg, &session.asked, end);
                 }
             }
         }
@@ -310,54 +365,86 @@ impl Engine {
 
     /// Ends a leg whose signalling is settled: closes its media, then reports `Ended`.
     fn end(&mut self, now: Now, leg: LegId, end: Ending) {
-        let Some(old) = self.legs.remove(&leg) else { return };
-        self.timers.clear_all(leg);
-        let session = match old {
-            Leg::Offered { dialog, .. } => {
-                self.dialogs.remove(&dialog);
-                return self.report_end(leg, end);
+        if let Some(Leg::Up {
+            session,
+            activity,
+            peer,
+            ..
+        }) = self.legs.get_mut(&leg)
+        {
+            let session = session.clone();
+            let (activity, peer) = (std::mem::take(activity), peer.take());
+            self.stop_activity(leg, activity);
+            if let Some(peer) = peer {
+                self.part(leg, peer, &session);
             }
-            Leg::Accepting { dialog, session } => {
+        }
+        let session = match self.legs.remove(&leg) {
+            None => return,
+            Some(Leg::Offered { dialog, .. }) => {
+                self.dialogs.remove(&dialog);
+                return self.report_end(leg, &Asked::default(), end);
+            }
+            Some(
+                Leg::Accepting { dialog, session }
+                | Leg::Up {
+                    dialog, session, ..
+                },
+            ) => {
                 self.dialogs.remove(&dialog);
                 session
             }
-            Leg::Dialing { forks, session, .. } => {
+            Some(Leg::Dialing { forks, session, .. }) => {
                 for dialog in forks {
                     self.dialogs.remove(&dialog);
                 }
                 session
             }
-            Leg::Up { dialog, session, activity, peer } => {
-                self.dialogs.remove(&dialog);
-                self.stop_activity(leg, activity);
-                if let Some(peer) = peer {
-                    self.part(leg, peer, &session);
-                }
-                session
-            }
-            Leg::Ending { session, end } => {
+            Some(ending @ Leg::Ending { .. }) => {
                 // It is ending already; the first reason counts.
-                self.timers.set(leg, Timer::Close, now.mono + CLOSE_WAIT);
-                self.legs.insert(leg, Leg::Ending { session, end });
+                self.legs.insert(leg, ending);
                 return;
             }
         };
-        self.media(session.worker, media::Command::Close { session: session.id });
+        if !self.sessions.contains_key(&session.id) {
+            // The worker has closed it by itself.
+            return self.report_end(leg, &session.asked, end);
+        }
+        self.timers.clear_all(leg);
+        self.media(
+            session.worker,
+            media::Command::Close {
+                session: session.id,
+            },
+        );
         self.timers.set(leg, Timer::Close, now.mono + CLOSE_WAIT);
         self.legs.insert(leg, Leg::Ending { session, end });
     }
 
-    fn report_end(&mut self, leg: LegId, end: Ending) {
+    /// The last that is said of a leg. What its worker did not report, and never will, comes first.
+    fn report_end(&mut self, leg: LegId, asked: &Asked, end: Ending) {
         self.timers.clear_all(leg);
         assert!(!self.legs.contains_key(&leg), "a leg that ended is gone");
+        for &play in &asked.plays {
+            self.never_played(leg, play);
+        }
+        for &recording in &asked.messages {
+            self.never_recorded(leg, recording);
+        }
         let Ending { cause, by, status } = end;
-        self.event(Event::Ended { leg, cause, by, status });
+        self.event(Event::Ended {
+            leg,
+            cause,
+            by,
+            status,
+        });
     }
 
     fn hang_up_dialog(&mut self, dialog: DialogId, cause: Cause) {
         self.dialogs.remove(&dialog);
         let reason = Some(crate::outcome::reason_of(cause).to_owned());
-        self.actions.push_back(sip::Action::Hangup { dialog, reason });
+        self.actions
+            .push_back(sip::Action::Hangup { dialog, reason });
     }
 
     fn event(&mut self, event: Event) {
@@ -372,7 +459,9 @@ impl Engine {
 impl fmt::Debug for Engine {
     /// Counts only: its parts hold private values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("counts", &self.counts()).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
     }
 }
 
@@ -423,3 +512,6 @@ fn sip_dialog(event: &sip::Event) -> Option<DialogId> {
         | sip::Event::AuthFailed { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,26 @@
 //! Offers and answers of a leg, and the sessions they open.
 
+use std::net::SocketAddr;
+
+use media::NegotiateError;
 use media::negotiate;
 use media::sdp::Description;
 use vocab::call::{Cause, Side};
-use vocab::{LegId, Now, SessionId};
+use vocab::{CallId, LegId, Now, SessionId};
 
 use super::Engine;
 use super::command::respond;
 use crate::WorkerId;
-use crate::leg::{Ending, Leg, Negotiation, Session};
+use crate::leg::{Asked, Ending, Leg, Negotiation, Session};
 
 impl Engine {
     /// Accepts an inbound call: opens media, negotiates, and sends 200.
     pub(super) fn answer(&mut self, now: Now, leg: LegId) {
-        let Some(Leg::Offered { dialog, offer }) = self.legs.get(&leg) else { return };
+        let Some(Leg::Offered { dialog, offer }) = self.legs.get(&leg) else {
+            return;
+        };
         let (dialog, offer) = (*dialog, offer.clone());
-        let Some((worker, local)) = self.ports.take() else {
+        let Some((worker, local)) = self.port_for(leg.call) else {
             return self.reject(now, leg, 503);
         };
         let version = u64::from(self.rng.u32());
@@ -24,24 +29,32 @@ impl Engine {
             let ours = negotiate::offer(&self.config.capabilities, local, version, version);
             Ok((ours, Negotiation::Offering))
         } else {
-            Description::parse(&offer).map_err(|_| 400).and_then(|theirs| {
-                let capabilities = &self.config.capabilities;
-                negotiate::answer(&theirs, capabilities, local, version, version)
-                    .map(|(ours, params)| (ours, Negotiation::Settled(params)))
-                    .map_err(|_| 488)
-            })
+            Description::parse(&offer)
+                .map_err(|_| 400)
+                .and_then(|theirs| {
+                    let capabilities = &self.config.capabilities;
+                    negotiate::answer(&theirs, capabilities, local, version, version)
+                        .map(|(ours, params)| (ours, Negotiation::Settled(params)))
+                        .map_err(NegotiateError::status)
+                })
         };
         let (description, negotiation) = match negotiated {
             Ok(ours) => ours,
             Err(status) => {
                 self.ports.give_back(worker, local);
-                return self.reject(now, leg, status);
+                return self.refused(now, leg, dialog, status, Cause::NotAcceptable);
             }
         };
         let id = self.open(leg, worker, local);
         if let Negotiation::Settled(params) = &negotiation {
             let params = params.clone();
-            self.media(worker, media::Command::Configure { session: id, params });
+            self.media(
+                worker,
+                media::Command::Configure {
+                    session: id,
+                    params,
+                },
+            );
         }
         self.actions.push_back(sip::Action::Respond {
             dialog,
@@ -49,25 +62,47 @@ impl Engine {
             headers: Vec::new(),
             body: description.to_bytes(),
         });
-        let session = Session { id, worker, local, description, version, negotiation };
+        let session = Session {
+            id,
+            worker,
+            local,
+            description,
+            origin: version,
+            version,
+            negotiation,
+            asked: Asked::default(),
+        };
         self.legs.insert(leg, Leg::Accepting { dialog, session });
     }
 
-    /// Opens the session of a leg we dial, on the worker of its call, with our offer.
-    pub(super) fn open_outbound(&mut self, _now: Now, leg: LegId) -> Option<Session> {
-        let first = LegId { call: leg.call, n: 1 };
-        let (worker, local) = match self.legs.get(&first).and_then(Leg::session) {
-            Some(session) => (session.worker, self.ports.take_on(session.worker)?),
-            None => self.ports.take()?,
-        };
-        let version = u64::from(self.rng.u32());
-        let description = negotiate::offer(&self.config.capabilities, local, version, version);
-        let id = self.open(leg, worker, local);
-        let negotiation = Negotiation::Offering;
-        Some(Session { id, worker, local, description, version, negotiation })
+    /// A port for a new leg. All legs of a call are on one worker, or they could not be bridged.
+    fn port_for(&mut self, call: CallId) -> Option<(WorkerId, SocketAddr)> {
+        let legs = LegId { call, n: 0 }..=LegId { call, n: u16::MAX };
+        let session = self.legs.range(legs).find_map(|(_, leg)| leg.session());
+        match session.map(|session| session.worker) {
+            Some(worker) => Some((worker, self.ports.take_on(worker)?)),
+            None => self.ports.take(),
+        }
     }
 
-    fn open(&mut self, leg: LegId, worker: WorkerId, local: std::net::SocketAddr) -> SessionId {
+    /// Opens the session of a leg we dial, with our offer.
+    pub(super) fn open_outbound(&mut self, leg: LegId) -> Option<Session> {
+        let (worker, local) = self.port_for(leg.call)?;
+        let version = u64::from(self.rng.u32());
+        let description = negotiate::offer(&self.config.capabilities, local, version, version);
+        Some(Session {
+            id: self.open(leg, worker, local),
+            worker,
+            local,
+            description,
+            origin: version,
+            version,
+            negotiation: Negotiation::Offering,
+            asked: Asked::default(),
+        })
+    }
+
+    fn open(&mut self, leg: LegId, worker: WorkerId, local: SocketAddr) -> SessionId {
         self.session_last += 1;
         let id = SessionId(self.session_last);
         self.sessions.insert(id, leg);
@@ -81,9 +116,12 @@ impl Engine {
     /// A cause when the answer cannot be used; the caller then ends the leg.
     pub(super) fn settle_offer(&mut self, session: &mut Session, body: &[u8]) -> Result<(), Cause> {
         let answer = Description::parse(body).map_err(|_| Cause::NotAcceptable)?;
-        let params = negotiate::accept(&session.description, &answer)
-            .map_err(|_| Cause::NotAcceptable)?;
-        let command = media::Command::Configure { session: session.id, params: params.clone() };
+        let params =
+            negotiate::accept(&session.description, &answer).map_err(|_| Cause::NotAcceptable)?;
+        let command = media::Command::Configure {
+            session: session.id,
+            params: params.clone(),
+        };
         self.media(session.worker, command);
         session.negotiation = Negotiation::Settled(params);
         Ok(())
@@ -97,7 +135,7 @@ impl Engine {
         let mut session = session.clone();
         let capabilities = &self.config.capabilities;
         session.version += 1;
-        let origin = session.version;
+        let origin = session.origin;
         if body.is_empty() {
             let ours = negotiate::offer(capabilities, session.local, origin, session.version);
             session.description = ours;
@@ -112,10 +150,13 @@ impl Engine {
                     session.description = ours;
                     let id = session.id;
                     session.negotiation = Negotiation::Settled(params.clone());
-                    let command = media::Command::Configure { session: id, params };
+                    let command = media::Command::Configure {
+                        session: id,
+                        params,
+                    };
                     self.media(session.worker, command);
                 }
-                Err(_) => return self.actions.push_back(respond(dialog, 488)),
+                Err(error) => return self.actions.push_back(respond(dialog, error.status())),
             }
         }
         self.actions.push_back(sip::Action::Respond {
@@ -132,7 +173,11 @@ impl Engine {
     /// Ends a leg whose negotiation failed after the fact.
     pub(super) fn not_acceptable(&mut self, now: Now, leg: LegId, dialog: sip::DialogId) {
         self.hang_up_dialog(dialog, Cause::NotAcceptable);
-        let end = Ending { cause: Cause::NotAcceptable, by: Side::Near, status: Some(488) };
+        let end = Ending {
+            cause: Cause::NotAcceptable,
+            by: Side::Near,
+            status: Some(488),
+        };
         self.end(now, leg, end);
     }
 }

@@ -9,15 +9,20 @@ use vocab::{CallId, LegId, Now, Party};
 
 use super::Engine;
 use super::command::respond;
-use crate::leg::{Activity, Ending, Leg, Negotiation};
+use crate::leg::{Activity, Ending, Leg, Negotiation, Session};
 use crate::limits::LEGS_MAX;
-use crate::outcome::cause_of;
+use crate::outcome::{cause_of, telling};
 use crate::timers::Timer;
 
 impl Engine {
     pub(super) fn sip_event(&mut self, now: Now, leg: Option<LegId>, event: sip::Event) {
         match event {
-            sip::Event::Incoming { dialog, request, hop, user } => {
+            sip::Event::Incoming {
+                dialog,
+                request,
+                hop,
+                user,
+            } => {
                 return self.incoming(now, dialog, &request, hop, user);
             }
             sip::Event::Registered { user, contacts } => {
@@ -44,7 +49,15 @@ impl Engine {
         match event {
             sip::Event::Cancelled { .. } => {
                 let (cause, by) = (Cause::Cancelled, Side::Far);
-                self.end(now, leg, Ending { cause, by, status: Some(487) });
+                self.end(
+                    now,
+                    leg,
+                    Ending {
+                        cause,
+                        by,
+                        status: Some(487),
+                    },
+                );
             }
             sip::Event::Progress { status, .. } => self.progress(leg, status),
             sip::Event::Answered { dialog, body } => self.answered(now, leg, dialog, &body),
@@ -57,7 +70,15 @@ impl Engine {
                     End::Ours => (Cause::Normal, Side::Near),
                     End::NoAck | End::Lost => (Cause::Lost, Side::Far),
                 };
-                self.end(now, leg, Ending { cause, by, status: None });
+                self.end(
+                    now,
+                    leg,
+                    Ending {
+                        cause,
+                        by,
+                        status: None,
+                    },
+                );
             }
             sip::Event::Info { .. }
             | sip::Event::Response { .. }
@@ -77,16 +98,32 @@ impl Engine {
         user: Option<String>,
     ) {
         if self.legs.len() >= LEGS_MAX || self.ports.free() == 0 {
-            return self.actions.push_back(respond(dialog, 503));
+            return self.actions.push_back(respond(dialog, self.full));
         }
-        let leg = LegId { call: CallId::new(now.wall, &mut self.rng), n: 1 };
+        let leg = LegId {
+            call: CallId::new(now.wall, &mut self.rng),
+            n: 1,
+        };
         let from = caller(request);
         let to = called(request);
         let sip_call_id: Arc<str> = request.headers.call_id().unwrap_or_default().into();
         self.dialogs.insert(dialog, leg);
-        self.legs.insert(leg, Leg::Offered { dialog, offer: request.body.to_vec() });
+        self.legs.insert(
+            leg,
+            Leg::Offered {
+                dialog,
+                offer: request.body.to_vec(),
+            },
+        );
         let source = hop.remote;
-        self.event(Event::Incoming { leg, from, to, user, source, sip_call_id });
+        self.event(Event::Incoming {
+            leg,
+            from,
+            to,
+            user,
+            source,
+            sip_call_id,
+        });
     }
 
     fn progress(&mut self, leg: LegId, status: u16) {
@@ -100,16 +137,33 @@ impl Engine {
 
     /// One of the forks answered: it is the leg now, and the others are called off.
     fn answered(&mut self, now: Now, leg: LegId, dialog: DialogId, body: &[u8]) {
-        let Some(Leg::Dialing { .. }) = self.legs.get(&leg) else { return };
-        let Some(Leg::Dialing { forks, mut session, .. }) = self.legs.remove(&leg) else {
+        let Some(Leg::Dialing { forks, session, .. }) = self.legs.get(&leg) else {
             return;
         };
+        let (forks, mut session) = (forks.clone(), session.clone());
         self.timers.clear(leg, Timer::Ring);
         for other in forks.into_iter().filter(|&other| other != dialog) {
             self.hang_up_dialog(other, Cause::Cancelled);
         }
         let settled = self.settle_offer(&mut session, body);
-        let up = Leg::Up { dialog, session, activity: Activity::Idle, peer: None };
+        self.up(now, leg, dialog, session, settled);
+    }
+
+    /// The dialog stands: the leg is up if the two sides can also hear each other.
+    fn up(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        dialog: DialogId,
+        session: Session,
+        settled: Result<(), Cause>,
+    ) {
+        let up = Leg::Up {
+            dialog,
+            session,
+            activity: Activity::Idle,
+            peer: None,
+        };
         self.legs.insert(leg, up);
         match settled {
             Ok(()) => self.event(Event::Answered { leg }),
@@ -119,36 +173,40 @@ impl Engine {
 
     fn failed(&mut self, now: Now, leg: LegId, dialog: DialogId, status: Option<u16>) {
         self.dialogs.remove(&dialog);
-        let Some(Leg::Dialing { forks, last, .. }) = self.legs.get_mut(&leg) else { return };
-        forks.retain(|&fork| fork != dialog);
-        // Of several refusals the one that says most: busy beats silence (RFC 3261 §16.7 step 6).
-        *last = match (*last, status) {
-            (Some(old), Some(new)) => Some(old.min(new)),
-            (old, new) => old.or(new),
+        let Some(Leg::Dialing { forks, last, .. }) = self.legs.get_mut(&leg) else {
+            return;
         };
-        if forks.is_empty() {
-            let status = *last;
-            let end = Ending { cause: cause_of(status), by: Side::Far, status };
-            self.end(now, leg, end);
+        forks.retain(|&fork| fork != dialog);
+        *last = telling(*last, status);
+        let status = *last;
+        // A 6xx speaks for the person, not the device: nobody else is asked (RFC 3261 §16.7).
+        let everywhere = status.is_some_and(|status| status >= 600);
+        if !everywhere && !forks.is_empty() {
+            return;
         }
+        for other in std::mem::take(forks) {
+            self.hang_up_dialog(other, Cause::Cancelled);
+        }
+        self.end(
+            now,
+            leg,
+            Ending {
+                cause: cause_of(status),
+                by: Side::Far,
+                status,
+            },
+        );
     }
 
     fn confirmed(&mut self, now: Now, leg: LegId, dialog: DialogId, body: &[u8]) {
         match self.legs.get(&leg) {
-            Some(Leg::Accepting { .. }) => {
-                let Some(Leg::Accepting { dialog, mut session }) = self.legs.remove(&leg) else {
-                    return;
-                };
+            Some(Leg::Accepting { session, .. }) => {
+                let mut session = session.clone();
                 let settled = match session.negotiation {
                     Negotiation::Offering => self.settle_offer(&mut session, body),
                     Negotiation::Settled(_) => Ok(()),
                 };
-                let up = Leg::Up { dialog, session, activity: Activity::Idle, peer: None };
-                self.legs.insert(leg, up);
-                match settled {
-                    Ok(()) => self.event(Event::Answered { leg }),
-                    Err(_) => self.not_acceptable(now, leg, dialog),
-                }
+                self.up(now, leg, dialog, session, settled);
             }
             // The ACK of a re-INVITE that asked for our offer.
             Some(Leg::Up { session, .. })
@@ -172,9 +230,14 @@ impl Engine {
 
 /// Who calls, from `From`.
 fn caller(request: &Request) -> Party {
-    let Ok(from) = request.headers.from() else { return Party::Anonymous };
+    let Ok(from) = request.headers.from() else {
+        return Party::Anonymous;
+    };
     let (user, host) = match &from.uri {
-        Uri::Sip(uri) => (uri.user_decoded().unwrap_or_default(), Some(uri.host.to_string())),
+        Uri::Sip(uri) => (
+            uri.user_decoded().unwrap_or_default(),
+            Some(uri.host.to_string()),
+        ),
         Uri::Tel(uri) => (uri.digits(), None),
         Uri::Other(_) => return Party::Anonymous,
     };

@@ -10,13 +10,24 @@ const PAUSE: u32 = 5_600;
 /// Listens sample by sample.
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
+    skip: u64,
     heard_something: bool,
     silent_samples: u32,
 }
 
 impl Quiet {
+    /// Listens once so many samples have passed.
+    pub(super) fn after(skip: u64) -> Self {
+        Self {
+            skip,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn hear(&mut self, sample: i16) {
-        if sample.unsigned_abs() > LOUD {
+        if self.skip > 0 {
+            self.skip -= 1;
+        } else if sample.unsigned_abs() > LOUD {
             self.heard_something = true;
             self.silent_samples = 0;
         } else {
@@ -42,6 +53,17 @@ mod tests {
         (0..PAUSE - 1).for_each(|_| quiet.hear(0));
         assert!(!quiet.is_quiet());
         quiet.hear(0);
+        assert!(quiet.is_quiet());
+    }
+
+    #[test]
+    fn what_is_skipped_is_not_heard() {
+        let mut quiet = Quiet::after(100);
+        (0..100).for_each(|_| quiet.hear(5_000));
+        (0..2 * PAUSE).for_each(|_| quiet.hear(0));
+        assert!(!quiet.is_quiet());
+        quiet.hear(5_000);
+        (0..PAUSE).for_each(|_| quiet.hear(0));
         assert!(quiet.is_quiet());
     }
 }

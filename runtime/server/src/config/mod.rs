@@ -69,6 +69,8 @@ pub struct Sip {
     pub advertise: IpAddr,
     /// Digest realm, and the host of our own identity.
     pub realm: String,
+    /// Hashes that phones may answer a challenge with, strongest first.
+    pub digest: Vec<sip::auth::Algorithm>,
 }
 
 /// Audio.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sip::auth::Algorithm;
 use vocab::Pii;
 
 use super::reader::{At, Source, Table};
@@ -83,6 +84,7 @@ fn sip(mut table: Table<'_>) -> Sip {
         }
         fits
     });
+    let digest = digest(&mut table);
     table.finish();
     let defaults = sip::Config::new(bound, bound, [0; 32]);
     Sip {
@@ -90,7 +92,27 @@ fn sip(mut table: Table<'_>) -> Sip {
         tcp: tcp.map_or(bound, |tcp| tcp.value),
         advertise,
         realm: realm.map_or(defaults.realm, |realm| realm.value.to_owned()),
+        digest: digest.unwrap_or(defaults.algorithms),
     }
+}
+
+/// The hashes of a challenge, strongest first; those for sessions are taken but never offered.
+fn digest(table: &mut Table<'_>) -> Option<Vec<Algorithm>> {
+    let names = table.texts("digest");
+    let mut chosen = Vec::new();
+    for name in &names {
+        let known = [Algorithm::Sha256, Algorithm::Md5].into_iter();
+        match known.into_iter().find(|known| known.as_str() == name.value) {
+            Some(algorithm) => chosen.push(algorithm),
+            None => {
+                let what = format!("digest = \"{}\" is not \"SHA-256\" or \"MD5\"", name.value);
+                table.source.error(Some(name.at), what);
+            }
+        }
+    }
+    chosen.sort_by_key(|algorithm| std::cmp::Reverse(*algorithm));
+    chosen.dedup();
+    (!chosen.is_empty()).then_some(chosen)
 }
 
 /// The address peers are told; must be given when `bind` says to listen on all of them.

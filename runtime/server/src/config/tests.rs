@@ -209,7 +209,7 @@ fn unknown_keys() {
             jackfield.toml:1: unknown key "data-dir" (did you mean "data_dir"?)
             jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, media, http, plugins, speech, log, tenant
             jackfield.toml:4: unknown key "upd" in [sip] (did you mean "udp"?)
-            jackfield.toml:5: unknown key "password" in [sip]; known here are udp, tcp, advertise, realm
+            jackfield.toml:5: unknown key "password" in [sip]; known here are udp, tcp, advertise, realm, digest
             jackfield.toml:6: unknown key "htpp" (did you mean "http"?)"#]],
     );
 }
@@ -218,7 +218,7 @@ fn unknown_keys() {
 fn values_of_the_wrong_kind() {
     check(
         "data_dir = 5\nlog = \"info\"\ntenant = 1\n[sip]\nudp = \"localhost\"\ntcp = true\n\
-         advertise = \"example.com\"\nrealm = \"a b\"\n[media]\nthreads = 0\n\
+         advertise = \"example.com\"\nrealm = \"a b\"\ndigest = [\"MD5\", \"SHA-1\"]\n[media]\nthreads = 0\n\
          inactive_after_s = \"30\"\n[plugins]\nruns_max = -1\ndir = \"\"\n[speech]\nenabled = \"yes\"\n",
         expect![[r#"
             jackfield.toml:1: data_dir is an integer, not text in quotes
@@ -228,11 +228,12 @@ fn values_of_the_wrong_kind() {
             jackfield.toml:6: tcp is a boolean, not text in quotes
             jackfield.toml:7: advertise = "example.com" is not an IP address, as in "192.0.2.1"
             jackfield.toml:8: realm is not a word without spaces and quotes, as in "example.com"
-            jackfield.toml:10: threads = 0 is not a whole number from 1 to 64
-            jackfield.toml:11: inactive_after_s is a string, not a whole number from 5 to 86400
-            jackfield.toml:13: runs_max = -1 is not a whole number from 1 to 50000
-            jackfield.toml:14: dir is empty; name a path
-            jackfield.toml:16: enabled is a string, not true or false"#]],
+            jackfield.toml:9: digest = "SHA-1" is not "SHA-256" or "MD5"
+            jackfield.toml:11: threads = 0 is not a whole number from 1 to 64
+            jackfield.toml:12: inactive_after_s is a string, not a whole number from 5 to 86400
+            jackfield.toml:14: runs_max = -1 is not a whole number from 1 to 50000
+            jackfield.toml:15: dir is empty; name a path
+            jackfield.toml:17: enabled is a string, not true or false"#]],
     );
     check(
         "[log]\nfilter = \"info,=,\"\njson = 1\n",

@@ -1,0 +1,175 @@
+//! How commands, events and addresses read in a ladder.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use vocab::call::{Command, Event, Target};
+use vocab::{CallId, LegId};
+
+/// Short names for calls, in the order in which they appear, and for addresses.
+#[derive(Clone, Default)]
+pub(crate) struct Names {
+    calls: Vec<CallId>,
+    places: BTreeMap<SocketAddr, String>,
+}
+
+impl Names {
+    pub(crate) fn place(&mut self, at: SocketAddr, name: &str) {
+        self.places.insert(at, name.to_owned());
+    }
+
+    pub(crate) fn of(&self, at: SocketAddr) -> String {
+        self.places
+            .get(&at)
+            .cloned()
+            .unwrap_or_else(|| at.to_string())
+    }
+
+    /// As in `A1`: the first leg of the first call.
+    fn leg(&mut self, leg: LegId) -> String {
+        let found = self.calls.iter().position(|call| *call == leg.call);
+        let index = found.unwrap_or_else(|| {
+            self.calls.push(leg.call);
+            self.calls.len() - 1
+        });
+        let letter = char::from(b'A' + u8::try_from(index % 26).expect("below 26"));
+        format!("{letter}{}", leg.n)
+    }
+}
+
+pub(crate) fn describe_command(command: &Command, names: &mut Names) -> String {
+    match command {
+        Command::Challenge { leg } => format!("Challenge {}", names.leg(*leg)),
+        Command::Ring { leg } => format!("Ring {}", names.leg(*leg)),
+        Command::Answer { leg } => format!("Answer {}", names.leg(*leg)),
+        Command::Reject { leg, status } => format!("Reject {} {status}", names.leg(*leg)),
+        Command::Play { leg, play, .. } => format!("Play {} {play}", names.leg(*leg)),
+        Command::Stop { leg, play } => format!("Stop {} {play}", names.leg(*leg)),
+        Command::Gather { leg, .. } => format!("Gather {}", names.leg(*leg)),
+        Command::Record { leg, recording, .. } => {
+            format!("Record {} {}", names.leg(*leg), recording.n)
+        }
+        Command::RecordCall { leg, .. } => format!("RecordCall {}", names.leg(*leg)),
+        Command::Dial { leg, target, .. } => {
+            let to = match target {
+                Target::User(user) => user.clone(),
+                Target::Uri { uri, .. } => uri.reveal().clone(),
+            };
+            format!("Dial {} {to}", names.leg(*leg))
+        }
+        Command::Bridge { a, b } => format!("Bridge {} {}", names.leg(*a), names.leg(*b)),
+        Command::Unbridge { leg } => format!("Unbridge {}", names.leg(*leg)),
+        Command::SendDigits { leg, digits } => {
+            format!("SendDigits {} {}", names.leg(*leg), digits.reveal())
+        }
+        Command::Hangup { leg, cause } => format!("Hangup {} {}", names.leg(*leg), cause.name()),
+    }
+}
+
+pub(crate) fn describe_event(event: &Event, names: &mut Names) -> String {
+    match event {
+        Event::Incoming {
+            leg,
+            from,
+            to,
+            user,
+            ..
+        } => {
+            let user = user
+                .as_ref()
+                .map(|user| format!(", proved {user}"))
+                .unwrap_or_default();
+            format!(
+                "Incoming {} from {} to {to}{user}",
+                names.leg(*leg),
+                from.reveal()
+            )
+        }
+        Event::Ringing { leg } => format!("Ringing {}", names.leg(*leg)),
+        Event::Answered { leg } => format!("Answered {}", names.leg(*leg)),
+        Event::Played {
+            leg,
+            play,
+            finished,
+        } => {
+            let how = if *finished { "finished" } else { "stopped" };
+            format!("Played {} {play} {how}", names.leg(*leg))
+        }
+        Event::Digit { leg, digit } => format!("Digit {} {}", names.leg(*leg), digit.reveal()),
+        Event::Gathered { leg, digits, end } => {
+            format!(
+                "Gathered {} \"{}\" {end:?}",
+                names.leg(*leg),
+                digits.reveal()
+            )
+        }
+        Event::Recorded {
+            leg,
+            recording,
+            end,
+            length,
+        } => {
+            let millis = length.as_millis();
+            format!(
+                "Recorded {} {} {end:?} {millis} ms",
+                names.leg(*leg),
+                recording.n
+            )
+        }
+        Event::Bridged { a, b } => format!("Bridged {} {}", names.leg(*a), names.leg(*b)),
+        Event::Unbridged { a, b } => format!("Unbridged {} {}", names.leg(*a), names.leg(*b)),
+        Event::Ended {
+            leg,
+            cause,
+            by,
+            status,
+        } => {
+            let status = status
+                .map(|status| format!(" {status}"))
+                .unwrap_or_default();
+            format!(
+                "Ended {} {} by {by:?}{status}",
+                names.leg(*leg),
+                cause.name()
+            )
+        }
+        Event::Registered { user, contacts } => format!("Registered {user}, {contacts} contacts"),
+        Event::Unregistered { user } => format!("Unregistered {user}"),
+        Event::AuthFailed { user, .. } => format!("AuthFailed {user}"),
+    }
+}
+
+pub(crate) fn describe_media(command: &media::Command) -> String {
+    match command {
+        media::Command::Open { session, local } => format!("{session} Open {local}"),
+        media::Command::Configure { session, params } => {
+            let (send, receive) = (params.send, params.receive);
+            let way = match (send, receive) {
+                (true, true) => "both ways",
+                (true, false) => "sends",
+                (false, true) => "receives",
+                (false, false) => "rests",
+            };
+            format!("{session} Configure {:?} {way}", params.codec)
+        }
+        media::Command::Play { session, .. } => format!("{session} Play"),
+        media::Command::Stop { session, .. } => format!("{session} Stop"),
+        media::Command::SendDigits { session, .. } => format!("{session} SendDigits"),
+        media::Command::RecordMessage {
+            session, recording, ..
+        } => {
+            format!("{session} RecordMessage {}", recording.n)
+        }
+        media::Command::RecordCall { session, .. } => format!("{session} RecordCall"),
+        media::Command::StopRecording {
+            session,
+            recording,
+            end,
+        } => {
+            format!("{session} StopRecording {} {end:?}", recording.n)
+        }
+        media::Command::Bridge { a, b } => format!("{a} Bridge {b}"),
+        media::Command::Unbridge { session } => format!("{session} Unbridge"),
+        media::Command::Close { session } => format!("{session} Close"),
+    }
+}

@@ -1,0 +1,199 @@
+//! Checks after every step what the engine promises at both of its borders.
+
+use std::collections::BTreeMap;
+
+use vocab::call::{Command, Event};
+use vocab::{LegId, PlayId, RecordingId, SessionId};
+
+/// What is known of every leg and session there was.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    legs: BTreeMap<LegId, Leg>,
+    sessions: BTreeMap<SessionId, Phase>,
+    /// Workers do not answer, so sessions stay as they are.
+    pub(crate) deaf: bool,
+}
+
+#[derive(Default, Debug)]
+struct Leg {
+    ended: bool,
+    answered: bool,
+    plays: Vec<PlayId>,
+    gathers: usize,
+    recordings: Vec<RecordingId>,
+    peer: Option<LegId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Open,
+    Configured,
+    Closing,
+    Closed,
+}
+
+impl Ledger {
+    /// A command is about to be given.
+    pub(crate) fn command(&mut self, command: &Command) {
+        match command {
+            Command::Dial { leg, .. } => {
+                self.legs.insert(*leg, Leg::default());
+            }
+            Command::Play { leg, play, .. } => {
+                if let Some(leg) = self.live(*leg) {
+                    leg.plays.push(*play);
+                }
+            }
+            Command::Gather { leg, .. } => {
+                if let Some(leg) = self.live(*leg) {
+                    leg.gathers += 1;
+                }
+            }
+            Command::Record { leg, recording, .. } => {
+                if let Some(leg) = self.live(*leg) {
+                    leg.recordings.push(*recording);
+                }
+            }
+            Command::Challenge { .. }
+            | Command::Ring { .. }
+            | Command::Answer { .. }
+            | Command::Reject { .. }
+            | Command::Stop { .. }
+            | Command::RecordCall { .. }
+            | Command::Bridge { .. }
+            | Command::Unbridge { .. }
+            | Command::SendDigits { .. }
+            | Command::Hangup { .. } => {}
+        }
+    }
+
+    fn live(&mut self, leg: LegId) -> Option<&mut Leg> {
+        self.legs.get_mut(&leg).filter(|leg| !leg.ended)
+    }
+
+    /// The leg an event is about: it must exist and not be over.
+    fn of(&mut self, leg: LegId, event: &Event) -> &mut Leg {
+        let found = self
+            .legs
+            .get_mut(&leg)
+            .unwrap_or_else(|| panic!("{event:?} of no leg"));
+        assert!(!found.ended, "{event:?} after the end");
+        found
+    }
+
+    /// Something was reported.
+    pub(crate) fn event(&mut self, event: &Event) {
+        match event {
+            Event::Incoming { leg, .. } => {
+                let old = self.legs.insert(*leg, Leg::default());
+                assert!(old.is_none(), "{leg} comes in twice");
+            }
+            Event::Ringing { leg } | Event::Digit { leg, .. } => {
+                self.of(*leg, event);
+            }
+            Event::Answered { leg } => {
+                let leg = self.of(*leg, event);
+                assert!(
+                    !std::mem::replace(&mut leg.answered, true),
+                    "{event:?} twice"
+                );
+            }
+            Event::Played { leg, play, .. } => {
+                take(&mut self.of(*leg, event).plays, play, event);
+            }
+            Event::Gathered { leg, .. } => {
+                let leg = self.of(*leg, event);
+                assert!(leg.gathers > 0, "{event:?} was not asked for");
+                leg.gathers -= 1;
+            }
+            Event::Recorded { leg, recording, .. } => {
+                take(&mut self.of(*leg, event).recordings, recording, event);
+            }
+            Event::Bridged { a, b } => {
+                for (leg, other) in [(a, b), (b, a)] {
+                    let leg = self.of(*leg, event);
+                    assert!(leg.answered && leg.peer.is_none_or(|peer| peer == *other));
+                    leg.peer = Some(*other);
+                }
+            }
+            Event::Unbridged { a, b } => {
+                let were = self.of(*a, event).peer == Some(*b);
+                for leg in [a, b] {
+                    let leg = self.of(*leg, event);
+                    if were {
+                        leg.peer = None;
+                    }
+                }
+            }
+            Event::Ended { leg, .. } => {
+                let leg = self.of(*leg, event);
+                let answered =
+                    leg.plays.is_empty() && leg.gathers == 0 && leg.recordings.is_empty();
+                assert!(answered && leg.peer.is_none(), "{event:?} leaves {leg:?}");
+                leg.ended = true;
+            }
+            Event::Registered { .. } | Event::Unregistered { .. } | Event::AuthFailed { .. } => {}
+        }
+    }
+
+    /// A worker is told something.
+    pub(crate) fn media(&mut self, command: &media::Command) {
+        use media::Command as C;
+        match command {
+            C::Open { session, .. } => {
+                let old = self.sessions.insert(*session, Phase::Open);
+                assert_eq!(old, None, "{command:?} twice");
+            }
+            C::Configure { session, .. } => {
+                self.phase(*session, command, &[Phase::Open, Phase::Configured]);
+                self.sessions.insert(*session, Phase::Configured);
+            }
+            C::RecordCall { session, .. } => {
+                self.phase(*session, command, &[Phase::Open, Phase::Configured]);
+            }
+            C::Play { session, .. }
+            | C::Stop { session, .. }
+            | C::SendDigits { session, .. }
+            | C::RecordMessage { session, .. }
+            | C::StopRecording { session, .. }
+            | C::Unbridge { session } => self.phase(*session, command, &[Phase::Configured]),
+            C::Bridge { a, b } => {
+                self.phase(*a, command, &[Phase::Configured]);
+                self.phase(*b, command, &[Phase::Configured]);
+            }
+            C::Close { session } => {
+                self.phase(*session, command, &[Phase::Open, Phase::Configured]);
+                self.sessions.insert(*session, Phase::Closing);
+            }
+        }
+    }
+
+    fn phase(&self, session: SessionId, command: &media::Command, allowed: &[Phase]) {
+        let phase = self.sessions.get(&session);
+        let fits = phase.is_some_and(|phase| allowed.contains(phase));
+        assert!(fits, "{command:?} while {phase:?}");
+    }
+
+    /// A worker's report is about to be given.
+    pub(crate) fn media_event(&mut self, event: &media::Event) {
+        if let media::Event::Closed { session, .. } = event {
+            self.sessions.insert(*session, Phase::Closed);
+        }
+    }
+
+    /// Everybody has left.
+    pub(crate) fn settled(&self) {
+        for (leg, state) in &self.legs {
+            assert!(state.ended, "{leg} never ended: {state:?}");
+        }
+        for (session, phase) in &self.sessions {
+            let closed = *phase == Phase::Closed || self.deaf && *phase == Phase::Closing;
+            assert!(closed, "session {session} is {phase:?}");
+        }
+    }
+}
+
+fn take<T: PartialEq>(list: &mut Vec<T>, item: &T, event: &Event) {
+    let place = list.iter().position(|other| other == item);
+    list.remove(place.unwrap_or_else(|| panic!("{event:?} was not asked for")));
+}

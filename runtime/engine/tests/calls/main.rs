@@ -1,0 +1,19 @@
+//! Whole calls: an engine, its media workers, phones and hand-written far ends in virtual time.
+
+#![allow(clippy::unwrap_used)] // A panic is how a test fails, in its helpers too.
+#![allow(clippy::wildcard_enum_match_arm)] // Tests look for one variant among many.
+
+mod describe;
+mod far;
+mod ledger;
+mod world;
+
+mod chaos;
+mod dial;
+mod gather;
+mod inbound;
+mod lost;
+mod panics;
+mod phone;
+mod record;
+mod reoffer;

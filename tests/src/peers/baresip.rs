@@ -1,0 +1,354 @@
+//! A whole phone: baresip, told what to do over its control connection (JSON in netstrings).
+//!
+//! Its microphone is a WAV file, and what it hears is in another one that grows during the call:
+//! its `sndfile` module writes every frame that was decoded. So a test can wait until the phone has
+//! heard a prompt, and compare the whole afterwards.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, bail, ensure};
+use media::{Codec, g711};
+use serde_json::{Value, json};
+use sip::Transport;
+
+use super::prompt::Prompt;
+use super::{require, until};
+use crate::shell::{Folder, PATIENCE, free_port};
+
+/// Bytes before the samples of a WAV file.
+const HEADER_BYTES: usize = 44;
+
+/// How a phone is set up.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Names its folder.
+    pub name: String,
+    /// Where it registers.
+    pub server: SocketAddr,
+    /// How it signals.
+    pub transport: Transport,
+    /// Its user, for the address as for the digest.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// The only codec it offers.
+    pub codec: Codec,
+    /// What its microphone hears, 8,000 samples a second; at the end it hangs up.
+    pub microphone: Vec<i16>,
+    /// It answers calls by itself.
+    pub answers: bool,
+}
+
+/// A running phone. Ends when dropped.
+#[derive(Debug)]
+pub struct Baresip {
+    setup: Setup,
+    folder: Folder,
+    child: Child,
+    control: TcpStream,
+    read: Vec<u8>,
+    waiting: VecDeque<Value>,
+    /// Every event so far, and every answer to a command.
+    pub history: Vec<Value>,
+}
+
+impl Baresip {
+    /// Starts a phone and has it register; what comes of that is its first event.
+    ///
+    /// # Errors
+    /// If it is missing (with the command that installs it) or does not come up.
+    pub fn start(setup: Setup) -> anyhow::Result<Self> {
+        require("baresip", "baresip-core")?;
+        let folder = Folder::new(&setup.name);
+        let control = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let microphone = folder.path().join("microphone.wav");
+        std::fs::write(&microphone, media::wav::write(&setup.microphone, 1))?;
+        std::fs::write(folder.path().join("config"), config(folder.path(), control)?)?;
+        for empty in ["accounts", "contacts", "uuid"] {
+            std::fs::write(folder.path().join(empty), "")?;
+        }
+        let output = std::fs::File::create(folder.path().join("screen.txt"))?;
+        let mut child = Command::new("baresip")
+            .arg("-f")
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .context("baresip")?;
+        let connected = until("baresip's control connection", || {
+            ensure!(child.try_wait()?.is_none(), "baresip ended at once");
+            Ok(TcpStream::connect(control).ok())
+        });
+        let control = match connected {
+            Ok(control) => control,
+            Err(error) => {
+                drop(child.kill());
+                drop(child.wait());
+                let screen = std::fs::read_to_string(folder.path().join("screen.txt"));
+                return Err(error.context(screen.unwrap_or_default()));
+            }
+        };
+        control.set_read_timeout(Some(PATIENCE))?;
+        let (read, waiting, history) = (Vec::new(), VecDeque::new(), Vec::new());
+        let mut phone = Self { setup, folder, child, control, read, waiting, history };
+        let account = phone.account();
+        phone.command("uanew", &account)?;
+        Ok(phone)
+    }
+
+    /// Starts a phone and waits until it is registered.
+    ///
+    /// # Errors
+    /// If it does not come up, or is refused.
+    pub fn registered(setup: Setup) -> anyhow::Result<Self> {
+        let mut phone = Self::start(setup)?;
+        let event = phone.wait_for(&["REGISTER_OK", "REGISTER_FAIL"])?;
+        ensure!(event["type"] == "REGISTER_OK", "not registered: {event}");
+        Ok(phone)
+    }
+
+    /// Waits for an event of one of these types, from the last one on; gives it.
+    ///
+    /// # Errors
+    /// If there is none in time.
+    pub fn wait_for(&mut self, types: &[&str]) -> anyhow::Result<Value> {
+        loop {
+            let event = self.next().with_context(|| {
+                let name = &self.setup.name;
+                format!("{name} waits for {types:?}; so far:\n{}", self.told())
+            })?;
+            if types.iter().any(|name| event["type"] == *name) {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Calls an address of the server, and waits until somebody answers.
+    ///
+    /// # Errors
+    /// If nobody does.
+    pub fn call(&mut self, number: &str) -> anyhow::Result<()> {
+        let uri = format!("sip:{number}@{}", self.setup.server);
+        self.command("dial", &uri)?;
+        self.established()
+    }
+
+    /// Waits until a call is up.
+    ///
+    /// # Errors
+    /// If it is not in time, or ends before.
+    pub fn established(&mut self) -> anyhow::Result<()> {
+        let event = self.wait_for(&["CALL_ESTABLISHED", "CALL_CLOSED"])?;
+        ensure!(event["type"] == "CALL_ESTABLISHED", "no call: {event}");
+        Ok(())
+    }
+
+    /// Presses a key in a call (RFC 4733).
+    ///
+    /// # Errors
+    /// If the phone does not take it.
+    pub fn press(&mut self, key: char) -> anyhow::Result<()> {
+        self.command("sndcode", &key.to_string())
+    }
+
+    /// Hangs up, and waits until the call is over.
+    ///
+    /// # Errors
+    /// If the phone does not do so.
+    pub fn hang_up(&mut self) -> anyhow::Result<()> {
+        self.command("hangup", "")?;
+        self.wait_for(&["CALL_CLOSED"])?;
+        Ok(())
+    }
+
+    /// Waits until one of these prompts has begun.
+    ///
+    /// # Errors
+    /// If it is not heard in time.
+    pub fn hear_begin(&mut self, prompts: &[Prompt]) -> anyhow::Result<()> {
+        self.hear_part(prompts, |prompt, codec| prompt.opening(codec))
+    }
+
+    /// Waits until one of these prompts is over.
+    ///
+    /// # Errors
+    /// If it is not heard in time.
+    pub fn hear(&mut self, prompts: &[Prompt]) -> anyhow::Result<()> {
+        self.hear_part(prompts, |prompt, codec| prompt.ending(codec))
+    }
+
+    /// All that the phone has heard in its only call.
+    ///
+    /// # Errors
+    /// If it had none.
+    pub fn heard(&self) -> anyhow::Result<Vec<i16>> {
+        let path = self.recording()?.context("no call yet")?;
+        let file = std::fs::read(&path)?;
+        let samples = file.get(HEADER_BYTES..).unwrap_or_default().chunks_exact(2);
+        Ok(samples.map(|sample| i16::from_le_bytes([sample[0], sample[1]])).collect())
+    }
+
+    fn hear_part(
+        &mut self,
+        prompts: &[Prompt],
+        part: impl Fn(&Prompt, Codec) -> Vec<u8>,
+    ) -> anyhow::Result<()> {
+        let codec = self.setup.codec;
+        let cue = |prompt| {
+            let codes = part(prompt, codec);
+            let mut samples = vec![0; codes.len()];
+            g711::decode(codec, &codes, &mut samples);
+            samples
+        };
+        let cues: Vec<Vec<i16>> = prompts.iter().map(cue).collect();
+        let names: Vec<&str> = prompts.iter().map(Prompt::name).collect();
+        let mut seen = 0;
+        until(&format!("{} hears {names:?}", self.setup.name), || {
+            if self.recording()?.is_none() {
+                return Ok(None);
+            }
+            let heard = self.heard()?;
+            let found = cues.iter().any(|cue| {
+                heard[seen..].windows(cue.len()).any(|window| window == cue.as_slice())
+            });
+            let longest = cues.iter().map(Vec::len).max().unwrap_or(0);
+            seen = heard.len().saturating_sub(longest);
+            Ok(found.then_some(()))
+        })
+    }
+
+    fn recording(&self) -> anyhow::Result<Option<PathBuf>> {
+        for entry in std::fs::read_dir(self.folder.path())? {
+            let path = entry?.path();
+            if path.to_string_lossy().ends_with("-dec.wav") {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
+    fn account(&self) -> String {
+        let Setup { server, transport, user, password, codec, answers, .. } = &self.setup;
+        let transport = match transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        };
+        let codec = match codec {
+            Codec::Pcmu => "PCMU",
+            Codec::Pcma => "PCMA",
+        };
+        let mode = if *answers { "auto" } else { "manual" };
+        format!(
+            "<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password};\
+             regint=300;audio_codecs={codec}/8000/1;answermode={mode}"
+        )
+    }
+
+    /// Gives a command and waits for its answer.
+    fn command(&mut self, command: &str, params: &str) -> anyhow::Result<()> {
+        let token = self.history.len().to_string();
+        let text = json!({ "command": command, "params": params, "token": token }).to_string();
+        write!(self.control, "{}:{text},", text.len())?;
+        let mut events = VecDeque::new();
+        loop {
+            let message = self.receive()?;
+            if message["response"] == true && message["token"] == token {
+                ensure!(message["ok"] == true, "{command}: {message}");
+                // What happened meanwhile is still to be waited for.
+                self.waiting.extend(events);
+                return Ok(());
+            }
+            events.push_back(message);
+        }
+    }
+
+    fn next(&mut self) -> anyhow::Result<Value> {
+        match self.waiting.pop_front() {
+            Some(event) => Ok(event),
+            None => self.receive(),
+        }
+    }
+
+    /// The next message from the phone.
+    fn receive(&mut self) -> anyhow::Result<Value> {
+        let mut buffer = [0; 4_096];
+        loop {
+            if let Some(message) = self.complete()? {
+                self.history.push(message.clone());
+                return Ok(message);
+            }
+            match self.control.read(&mut buffer) {
+                Ok(0) => bail!("baresip is gone"),
+                Ok(length) => self.read.extend_from_slice(&buffer[..length]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => bail!("baresip says nothing: {error}"),
+            }
+        }
+    }
+
+    /// The first whole netstring of what was read.
+    fn complete(&mut self) -> anyhow::Result<Option<Value>> {
+        let Some(colon) = self.read.iter().position(|byte| *byte == b':') else {
+            return Ok(None);
+        };
+        let length: usize = std::str::from_utf8(&self.read[..colon])?.trim().parse()?;
+        let end = colon + 1 + length;
+        if self.read.len() <= end {
+            return Ok(None);
+        }
+        let message = serde_json::from_slice(&self.read[colon + 1..end])?;
+        self.read.drain(..=end);
+        Ok(Some(message))
+    }
+
+    /// What the phone said so far, one line each.
+    fn told(&self) -> String {
+        self.history.iter().map(|message| format!("{message}\n")).collect()
+    }
+}
+
+impl Drop for Baresip {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The phone's configuration. It has neither a camera nor a sound card, and stays on loopback.
+fn config(folder: &Path, control: SocketAddr) -> anyhow::Result<String> {
+    let folder = folder.to_str().context("a folder in UTF-8")?;
+    let module = ["/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules"];
+    let found = module.iter().find(|path| Path::new(path).is_dir());
+    let modules = found.context("baresip has no folder of modules")?;
+    Ok(format!(
+        "poll_method epoll\n\
+         net_interface 127.0.0.1\n\
+         call_local_timeout 60\n\
+         call_max_calls 2\n\
+         audio_player aubridge,none\n\
+         audio_alert aubridge,none\n\
+         audio_source aufile,{folder}/microphone.wav\n\
+         ausrc_srate 8000\n\
+         auplay_srate 8000\n\
+         ausrc_channels 1\n\
+         auplay_channels 1\n\
+         audio_txmode thread\n\
+         jitter_buffer_delay 5-20\n\
+         module_path {modules}\n\
+         module g711.so\n\
+         module aufile.so\n\
+         module aubridge.so\n\
+         module sndfile.so\n\
+         module_tmp uuid.so\n\
+         module_tmp account.so\n\
+         module_app menu.so\n\
+         module_app ctrl_tcp.so\n\
+         ctrl_tcp_listen {control}\n\
+         snd_path {folder}\n"
+    ))
+}

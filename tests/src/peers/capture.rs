@@ -1,0 +1,160 @@
+//! What arrived at an RTP end, kept as it came.
+
+use media::rtp::{Rtp, sequence_diff, timestamp_diff};
+use media::{Codec, g711};
+use vocab::Mono;
+
+/// Longest conversation that is kept: ten minutes.
+const SAMPLES_MAX: usize = 8_000 * 600;
+
+/// A packet later than this against the earliest has missed its turn.
+const LATE_US: i64 = 20_000;
+
+/// Audio packets of one direction.
+///
+/// This is not the product's jitter buffer: packets are taken in their order, and each lies where
+/// its timestamp says.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    codec: Codec,
+    /// Payloads one after another.
+    codes: Vec<u8>,
+    /// Where each packet lies on the sender's clock, and its length.
+    places: Vec<(usize, usize)>,
+    /// When each came, against when its timestamp says, in µs.
+    transits: Vec<i64>,
+    first: Option<(u32, Mono)>,
+    sequence: u16,
+    ssrc: u32,
+    /// Packets of the audio codec.
+    pub packets: u64,
+    /// Packets that never came, or too late for their place in the order.
+    pub lost: u64,
+    /// Packets that no caller should get: of another source or payload type, or malformed.
+    pub strange: u64,
+}
+
+impl Capture {
+    /// Nothing yet.
+    pub fn new(codec: Codec) -> Self {
+        Self {
+            codec,
+            codes: Vec::new(),
+            places: Vec::new(),
+            transits: Vec::new(),
+            first: None,
+            sequence: 0,
+            ssrc: 0,
+            packets: 0,
+            lost: 0,
+            strange: 0,
+        }
+    }
+
+    /// Takes a datagram in. True if it was audio.
+    pub fn take(&mut self, now: Mono, datagram: &[u8]) -> bool {
+        let Ok(packet) = Rtp::parse(datagram) else {
+            self.strange += 1;
+            return false;
+        };
+        let header = packet.header;
+        let (first, start) = *self.first.get_or_insert_with(|| {
+            (self.sequence, self.ssrc) = (header.sequence.wrapping_sub(1), header.ssrc);
+            (header.timestamp, now)
+        });
+        if header.payload_type != payload_type(self.codec) || header.ssrc != self.ssrc {
+            self.strange += 1;
+            return false;
+        }
+        self.packets += 1;
+        let step = sequence_diff(header.sequence, self.sequence);
+        if step < 1 {
+            // Its gap is counted already.
+            return false;
+        }
+        self.lost += u64::from(step.unsigned_abs()) - 1;
+        self.sequence = header.sequence;
+        let place = usize::try_from(timestamp_diff(header.timestamp, first)).unwrap_or(0);
+        assert!(place < SAMPLES_MAX, "the sender's clock runs away: {place} samples");
+        let waited = i64::try_from(now.since(start).as_micros()).unwrap_or(i64::MAX);
+        self.transits.push(waited - place as i64 * 125);
+        self.places.push((place, packet.payload.len()));
+        self.codes.extend_from_slice(packet.payload);
+        true
+    }
+
+    /// Whether there has been any audio.
+    pub fn has_begun(&self) -> bool {
+        self.packets > 0
+    }
+
+    /// Payloads one after another, as if nothing had been lost or left out.
+    pub fn codes(&self) -> &[u8] {
+        &self.codes
+    }
+
+    /// What an ear at this end heard: silence where nothing came.
+    pub fn heard(&self) -> Vec<i16> {
+        let end = self.places.iter().map(|(place, length)| place + length).max().unwrap_or(0);
+        let mut heard = vec![0; end];
+        let mut rest = self.codes.as_slice();
+        for &(place, length) in &self.places {
+            let (codes, behind) = rest.split_at(length);
+            g711::decode(self.codec, codes, &mut heard[place..place + length]);
+            rest = behind;
+        }
+        heard
+    }
+
+    /// The end of the first place at or after `from` in [`Self::codes`] where `cue` is.
+    pub fn find(&self, cue: &[u8], from: usize) -> Option<usize> {
+        let at = self.codes.get(from..)?.windows(cue.len()).position(|window| window == cue)?;
+        Some(from + at + cue.len())
+    }
+
+    /// Packets that came over 20 ms later than the quickest one, by the sender's clock.
+    pub fn late(&self) -> u64 {
+        let quickest = self.transits.iter().min().copied().unwrap_or(0);
+        self.transits.iter().filter(|transit| **transit - quickest > LATE_US).count() as u64
+    }
+}
+
+/// The static payload type (RFC 3551 §6).
+pub fn payload_type(codec: Codec) -> u8 {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use media::rtp::Header;
+    use vocab::Now;
+
+    use super::*;
+
+    fn packet(sequence: u16, timestamp: u32, code: u8) -> Vec<u8> {
+        let header = Header { sequence, timestamp, ssrc: 7, ..Header::default() };
+        [&header.to_bytes()[..], &[code; 160]].concat()
+    }
+
+    #[test]
+    fn packets_lie_where_their_timestamp_says() {
+        let mut capture = Capture::new(Codec::Pcmu);
+        let at = |ms: u64| (Now::default() + std::time::Duration::from_millis(ms)).mono;
+        assert!(capture.take(at(0), &packet(65_535, 1_000, 1)));
+        assert!(capture.take(at(20), &packet(0, 1_160, 2)));
+        // One is lost, one comes twice, one is late, one is no RTP.
+        assert!(capture.take(at(90), &packet(2, 1_480, 3)));
+        assert!(!capture.take(at(91), &packet(2, 1_480, 3)));
+        assert!(!capture.take(at(92), b"hello"));
+        assert_eq!((capture.lost, capture.strange, capture.late()), (1, 1, 1));
+        let heard = capture.heard();
+        assert_eq!(heard.len(), 640);
+        let samples = [1, 2, 3].map(g711::ulaw_decode);
+        assert_eq!([heard[0], heard[160], heard[320], heard[480]], [samples[0], samples[1], 0, samples[2]]);
+        assert_eq!(capture.find(&[2, 2, 3, 3], 10), Some(322));
+        assert_eq!(capture.find(&[1, 2], 200), None);
+    }
+}

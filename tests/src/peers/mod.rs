@@ -1,0 +1,71 @@
+//! Real peers: sipp and baresip as processes, and an RTP end of our own for those without ears.
+//!
+//! - [`prompt`] is what callers should hear, [`capture`] what arrived, packet by packet.
+//! - [`lines`] is many RTP ends on one loop: each follows a script of what it hears and does then.
+//! - [`sipp`] signals for such lines; a control connection tells it when each call is over.
+//! - [`baresip`] is a whole phone, told what to do over its own control connection.
+//! - [`record`] reads what the server kept.
+//!
+//! Nothing here asserts a duration. Waits end with an event or, should it never come, with
+//! [`PATIENCE`](crate::shell::PATIENCE).
+
+pub mod baresip;
+pub mod capture;
+pub mod lines;
+pub mod prompt;
+pub mod record;
+pub mod sipp;
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use server::clock::Clock;
+
+use crate::shell::PATIENCE;
+
+/// Time between two looks at something that tells nobody when it changes.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Looks until there is something; at most [`PATIENCE`].
+///
+/// For what has no events: files of other programs, and counters.
+///
+/// # Errors
+/// If there is nothing in time, with `what` was waited for; or the first error of `look`.
+pub fn until<T>(
+    what: &str,
+    mut look: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let clock = Clock::start();
+    let end = clock.now().mono + PATIENCE;
+    loop {
+        if let Some(found) = look().with_context(|| what.to_owned())? {
+            return Ok(found);
+        }
+        if clock.now().mono >= end {
+            bail!("{what}: not within {PATIENCE:?}");
+        }
+        std::thread::park_timeout(LOOK);
+    }
+}
+
+/// Makes sure that a program is there.
+///
+/// # Errors
+/// If not, with the command that installs it.
+fn require(program: &str, package: &str) -> anyhow::Result<()> {
+    let started = Command::new(program)
+        .arg("-v")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match started {
+        Ok(_) => Ok(()),
+        Err(error) => bail!(
+            "{program} does not run ({error}); \
+             install it: sudo apt-get install -y --no-install-recommends {package}"
+        ),
+    }
+}

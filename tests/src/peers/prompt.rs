@@ -1,0 +1,121 @@
+//! The demo's prompts, and whether they were heard.
+
+use std::sync::Arc;
+
+use media::{Codec, compare, g711};
+
+use crate::shell::project;
+
+/// Samples of the part that tells one prompt from all others: 200 ms.
+const CUE: usize = 1_600;
+
+/// Samples softer than this are the pause around a prompt.
+const LOUD: u16 = 500;
+
+/// Audio with a name.
+#[derive(Clone, Debug)]
+pub struct Prompt {
+    name: String,
+    samples: Arc<[i16]>,
+}
+
+impl Prompt {
+    /// A prompt of the demo, such as `zh-CN/main`.
+    ///
+    /// # Panics
+    /// If there is none of this name.
+    pub fn of_demo(name: &str) -> Self {
+        let path = project("examples/demo/prompts").join(format!("{name}.wav"));
+        let file = std::fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self::new(name, media::wav::read(&file).expect("a WAV file"))
+    }
+
+    /// Audio of one's own.
+    pub fn new(name: &str, samples: Vec<i16>) -> Self {
+        Self { name: name.to_owned(), samples: samples.into() }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its samples, 8,000 a second.
+    pub fn samples(&self) -> &[i16] {
+        &self.samples
+    }
+
+    /// All of it on the wire, without the pauses around it.
+    ///
+    /// # Panics
+    /// If it is all pause.
+    pub fn codes(&self, codec: Codec) -> Vec<u8> {
+        let loud = |sample: &i16| sample.unsigned_abs() > LOUD;
+        let first = self.samples.iter().position(loud).expect("a prompt is loud");
+        let last = self.samples.iter().rposition(loud).expect("a prompt is loud");
+        let speech = &self.samples[first..=last];
+        let mut codes = vec![0; speech.len()];
+        g711::encode(codec, speech, &mut codes);
+        codes
+    }
+
+    /// The first 200 ms of its speech on the wire.
+    pub fn opening(&self, codec: Codec) -> Vec<u8> {
+        let mut codes = self.codes(codec);
+        codes.truncate(CUE);
+        codes
+    }
+
+    /// The last 200 ms of its speech on the wire.
+    pub fn ending(&self, codec: Codec) -> Vec<u8> {
+        let codes = self.codes(codec);
+        codes[codes.len().saturating_sub(CUE)..].to_vec()
+    }
+
+    /// The share of it that was heard, in order and without holes.
+    pub fn share_in(&self, heard: &[i16]) -> f64 {
+        compare::coverage(&self.samples, heard, heard.len())
+    }
+
+    /// Makes sure that it was heard.
+    ///
+    /// # Panics
+    /// If a twentieth or more of it is missing.
+    #[track_caller]
+    pub fn assert_in(&self, heard: &[i16], who: &str) {
+        let share = self.share_in(heard);
+        let name = &self.name;
+        assert!(share > 0.95, "{who}: of {name} only {:.1} % was heard", share * 100.0);
+    }
+}
+
+/// What a caller says in these tests: a tone that climbs from 300 to 3,000 Hz and back every
+/// second, for four seconds. No key sounds like it, and no part of a second like another.
+pub fn voice() -> Prompt {
+    let mut phase = 0.0_f64;
+    let sample = |n: usize| {
+        let second = (n % 8_000) as f64 / 8_000.0;
+        let climb = 1.0 - (2.0 * second - 1.0).abs();
+        phase += (300.0 + 2_700.0 * climb) / 8_000.0;
+        ((phase * std::f64::consts::TAU).sin() * 9_000.0) as i16
+    };
+    Prompt::new("voice", (0..4 * 8_000).map(sample).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_is_heard_whole_or_not() {
+        let voice = voice();
+        let mut heard = vec![0; 4_000];
+        heard.extend(voice.samples());
+        voice.assert_in(&heard, "all");
+        heard[8_000..16_000].fill(0);
+        assert!(voice.share_in(&heard) < 0.8);
+        let (opening, ending) = (voice.opening(Codec::Pcmu), voice.ending(Codec::Pcmu));
+        assert_eq!((opening.len(), ending.len()), (CUE, CUE));
+        assert_ne!(opening, ending);
+    }
+}

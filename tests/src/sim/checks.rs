@@ -1,0 +1,403 @@
+//! The promises of the node, looked at after every step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use media::RecordingOutput;
+use node::{Node, Notice};
+use vocab::call::Side;
+use vocab::flow::PluginRef;
+use vocab::record::{CallEvent, CallEventKind};
+use vocab::{CallId, Mono, RecordingId, SessionId};
+
+use super::disk::Disk;
+use super::scenario::{Reload, Scenario};
+use super::wire::Seen;
+use super::{ear, house};
+
+/// Longest pause in what a caller is sent.
+const PAUSE_MAX: Duration = Duration::from_millis(40);
+
+/// The same while two parties talk and their packets are passed on as they come: the worker fills
+/// in silence after 200 ms.
+const PAUSE_BRIDGED: Duration = Duration::from_millis(240);
+
+/// Longest life of a leg whose call is over: the worker has to close its media.
+const LEG_AFTER_CALL: Duration = Duration::from_secs(3);
+
+/// Peaks above this are sound, and not the noise of G.711.
+const LOUD: u16 = 330;
+
+/// A phone's call that is over.
+#[derive(Debug)]
+pub(super) struct HangUp<'a> {
+    /// `None` if the phone was called.
+    pub(super) sip_call_id: Option<&'a str>,
+    /// Seen from the phone.
+    pub(super) by: Side,
+    /// How long it was up, if it was.
+    pub(super) up: Option<Duration>,
+    /// Nothing was lost on the way.
+    pub(super) good_line: bool,
+    pub(super) heard: &'a [i16],
+}
+
+/// What was seen so far.
+#[derive(Debug)]
+pub(super) struct Checks {
+    /// Private values: they appear in no notice.
+    planted: Vec<String>,
+    calls: BTreeMap<CallId, Seen1>,
+    by_sip: BTreeMap<String, CallId>,
+    /// Final answer of each INVITE that reached the node, by `Call-ID`, `CSeq` and branch.
+    invites: BTreeMap<(String, String, String), Option<u16>>,
+    /// Calls whose INVITE was accepted with a 200.
+    accepted: BTreeSet<String>,
+    /// `Call-ID`s of the node's own INVITEs.
+    outbound: BTreeSet<String>,
+    /// New ones in this step, and calls out that were noted in it.
+    step_outbound: usize,
+    step_dialed: usize,
+    sessions: BTreeMap<SessionId, Sending>,
+    recordings: BTreeMap<RecordingId, bool>,
+    recordings_noted: BTreeSet<RecordingId>,
+    without_calls_since: Option<Mono>,
+    hello_removed: bool,
+    legs_max: usize,
+}
+
+/// What is known of one call.
+#[derive(Debug, Default)]
+struct Seen1 {
+    route: String,
+    authenticated: bool,
+    answered: bool,
+    fault: bool,
+    over: bool,
+}
+
+/// What a media session sends.
+#[derive(Clone, Copy, Debug)]
+struct Sending {
+    /// Since when it must send; `None` before it is configured, and while the far end is not to
+    /// be sent anything.
+    last: Option<Mono>,
+    bridged: bool,
+}
+
+impl Checks {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let mut planted = vec!["718293".to_owned()];
+        for phone in &scenario.phones {
+            if phone.user.len() > 6 {
+                planted.push(phone.user.clone());
+            }
+            planted.extend(phone.account.clone());
+        }
+        planted.push("+862155500000".to_owned());
+        Self {
+            planted,
+            calls: BTreeMap::new(),
+            by_sip: BTreeMap::new(),
+            invites: BTreeMap::new(),
+            accepted: BTreeSet::new(),
+            outbound: BTreeSet::new(),
+            step_outbound: 0,
+            step_dialed: 0,
+            sessions: BTreeMap::new(),
+            recordings: BTreeMap::new(),
+            recordings_noted: BTreeSet::new(),
+            without_calls_since: None,
+            hello_removed: false,
+            legs_max: usize::from(scenario.workers) * usize::from(scenario.ports)
+                + scenario.phones.len(),
+        }
+    }
+
+    /// A message reached the node.
+    pub(super) fn to_node(&mut self, bytes: &[u8]) {
+        let Some(seen) = Seen::read(bytes) else { return };
+        if seen.status.is_none() && seen.method == "INVITE" {
+            self.invites.entry((seen.call_id, seen.cseq, seen.branch)).or_insert(None);
+        }
+    }
+
+    /// A message leaves the node.
+    pub(super) fn from_node(&mut self, bytes: &[u8], on_disk: impl Fn(&str) -> bool) {
+        let seen = Seen::read(bytes).expect("the node sends messages");
+        match seen.status {
+            None if seen.method == "INVITE" && !seen.in_dialog => {
+                self.step_outbound += usize::from(self.outbound.insert(seen.call_id));
+            }
+            Some(status) if seen.method == "INVITE" && status >= 200 => {
+                let key = (seen.call_id.clone(), seen.cseq, seen.branch);
+                let answer = self.invites.get_mut(&key);
+                let answer = answer.unwrap_or_else(|| panic!("{key:?} is answered unasked"));
+                let before = *answer.get_or_insert(status);
+                assert_eq!(before, status, "{key:?} gets one final answer");
+                if status == 200 && !self.outbound.contains(&seen.call_id) {
+                    let call_id = seen.call_id;
+                    assert!(on_disk(&call_id), "a call is on disk before its 200: {call_id}");
+                    self.accepted.insert(call_id);
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// An event goes to the store.
+    pub(super) fn persist(&mut self, event: &CallEvent) {
+        let call = self.calls.entry(event.call).or_default();
+        assert!(!call.over, "nothing happens to {} after its end: {:?}", event.call, event.kind);
+        match &event.kind {
+            CallEventKind::Started { user, sip_call_id, .. } => {
+                call.authenticated = user.is_some();
+                self.by_sip.insert(sip_call_id.clone(), event.call);
+            }
+            CallEventKind::Answered => call.answered = true,
+            CallEventKind::Dialed { .. } => {
+                assert!(call.authenticated, "a stranger's call causes no call out");
+                self.step_dialed += 1;
+            }
+            CallEventKind::RecordingStarted { recording }
+            | CallEventKind::MessageLeft { recording, .. } => {
+                self.recordings_noted.insert(*recording);
+            }
+            CallEventKind::Ended { .. } => call.over = true,
+            CallEventKind::FlowStarted { .. }
+            | CallEventKind::FlowAsked { .. }
+            | CallEventKind::Gathered { .. }
+            | CallEventKind::FlowEnded { .. }
+            | CallEventKind::FlowFault { .. }
+            | CallEventKind::Fallback { .. }
+            | CallEventKind::DialEnded { .. }
+            | CallEventKind::Bridged { .. }
+            | CallEventKind::Unbridged { .. }
+            | CallEventKind::AttrSet { .. } => {}
+        }
+    }
+
+    pub(super) fn notice(&mut self, notice: &Notice) {
+        let text = format!("{notice:?}");
+        for private in &self.planted {
+            assert!(!text.contains(private), "a private value is in {text}");
+        }
+        match notice {
+            Notice::Started { call, route, .. } => {
+                self.calls.entry(*call).or_default().route.clone_from(route);
+            }
+            Notice::Fault { call, fault, .. } => {
+                let call = self.calls.get_mut(call).expect("a call starts before it breaks");
+                let missing = self.hello_removed && call.route == "1010";
+                // A menu with speech breaks where there is no voice.
+                let mute = fault.detail.contains("unavailable");
+                let own = house::may_fault(&call.route) || missing || mute;
+                assert!(own, "a good plugin broke on {}: {fault}", call.route);
+                call.fault = true;
+            }
+            Notice::NotWritten { .. }
+            | Notice::Answered { .. }
+            | Notice::Ended { .. }
+            | Notice::TurnedAway { .. }
+            | Notice::Denied { .. }
+            | Notice::PluginLog { .. }
+            | Notice::PluginLive { .. }
+            | Notice::PluginRefused { .. }
+            | Notice::PluginRolledBack { .. }
+            | Notice::PluginFailing { .. }
+            | Notice::PluginDrained { .. }
+            | Notice::PluginFreed { .. }
+            | Notice::Registered { .. }
+            | Notice::Unregistered
+            | Notice::AuthFailed { .. } => {}
+        }
+    }
+
+    pub(super) fn reloaded(&mut self, reload: Reload) {
+        match reload {
+            Reload::RemoveHello => self.hello_removed = true,
+            Reload::InstallHello => self.hello_removed = false,
+            Reload::Menu(_) | Reload::Probe(_) | Reload::RollbackMenu => {}
+        }
+    }
+
+    /// The node has done all an input made it do.
+    pub(super) fn after_node(&mut self, now: Mono, node: &Node) {
+        let (sent, noted) = (self.step_outbound, self.step_dialed);
+        assert!(sent == 0 || noted > 0, "each call out is noted with its call");
+        (self.step_outbound, self.step_dialed) = (0, 0);
+
+        let counts = node.counts();
+        assert_eq!(counts.engine.panics, 0, "a leg's step panicked");
+        assert!(counts.flows <= counts.calls, "each flow has a call: {counts:?}");
+        assert!(counts.deadlines <= 5 * counts.calls, "each wait has a call: {counts:?}");
+        assert!(counts.engine.legs <= self.legs_max, "legs are bounded: {counts:?}");
+        let free = counts.engine.ports_free;
+        assert!(free <= counts.engine.ports_total, "no port is free twice: {counts:?}");
+        if counts.calls > 0 {
+            self.without_calls_since = None;
+        } else {
+            self.without_calls_since.get_or_insert(now);
+        }
+    }
+
+    /// A step is over.
+    pub(super) fn step(&mut self, now: Mono, node: &Node) {
+        if let Some(since) = self.without_calls_since
+            && now.since(since) > LEG_AFTER_CALL
+        {
+            let counts = node.counts();
+            assert_eq!(counts.engine.legs, 0, "no leg outlives its call: {counts:?}");
+        }
+    }
+
+    /// A worker is told something.
+    pub(super) fn command(&mut self, now: Mono, command: &media::Command) {
+        match command {
+            media::Command::Open { session, .. } => {
+                let sending = Sending { last: None, bridged: false };
+                self.sessions.insert(*session, sending);
+            }
+            media::Command::Configure { session, params } => {
+                if let Some(sending) = self.sessions.get_mut(session) {
+                    sending.last = if params.send { sending.last.or(Some(now)) } else { None };
+                }
+            }
+            media::Command::Bridge { a, b } => {
+                for session in [a, b] {
+                    if let Some(sending) = self.sessions.get_mut(session) {
+                        sending.bridged = true;
+                    }
+                }
+            }
+            media::Command::Unbridge { .. }
+            | media::Command::Play { .. }
+            | media::Command::Stop { .. }
+            | media::Command::SendDigits { .. }
+            | media::Command::RecordMessage { .. }
+            | media::Command::RecordCall { .. }
+            | media::Command::StopRecording { .. }
+            | media::Command::Close { .. } => {}
+        }
+    }
+
+    /// A session sends a media packet.
+    pub(super) fn sent(&mut self, now: Mono, session: SessionId) {
+        self.gap(now, session);
+        if let Some(sending) = self.sessions.get_mut(&session) {
+            sending.last = sending.last.map(|_| now);
+        }
+    }
+
+    /// A session is closed.
+    pub(super) fn closed(&mut self, now: Mono, session: SessionId) {
+        self.gap(now, session);
+        self.sessions.remove(&session);
+    }
+
+    fn gap(&self, now: Mono, session: SessionId) {
+        let Some(sending) = self.sessions.get(&session) else { return };
+        if let Some(last) = sending.last {
+            // Once bridged, always lenient: packets on the way when a bridge ends count as well.
+            let most = if sending.bridged { PAUSE_BRIDGED } else { PAUSE_MAX };
+            let gap = now.since(last);
+            assert!(gap <= most, "session {session} was sent nothing for {gap:?}");
+        }
+    }
+
+    pub(super) fn worker(&mut self, counts: &media::Counts) {
+        assert_eq!(counts.failed, 0, "a media session's step panicked");
+        assert_eq!(counts.late_ticks + counts.skipped_ticks, 0, "the clock is never late");
+    }
+
+    pub(super) fn phone(&mut self, counts: &engine::Counts) {
+        assert_eq!(counts.panics, 0, "a phone's step panicked");
+    }
+
+    pub(super) fn recording(&mut self, recording: RecordingId, what: &RecordingOutput) {
+        match what {
+            RecordingOutput::Start { .. } => {
+                let before = self.recordings.insert(recording, false);
+                assert!(before.is_none(), "recording {recording} begins once");
+            }
+            RecordingOutput::Samples(_) => {
+                assert_eq!(self.recordings.get(&recording), Some(&false), "{recording} is open");
+            }
+            RecordingOutput::End => {
+                let before = self.recordings.insert(recording, true);
+                assert_eq!(before, Some(false), "recording {recording} ends once");
+            }
+        }
+    }
+
+    /// A phone's call is over: did its owner hear what he should?
+    pub(super) fn hung_up(&mut self, end: &HangUp<'_>) {
+        let Some(up) = end.up.filter(|_| end.good_line) else { return };
+        let Some(call) = end.sip_call_id.and_then(|id| self.by_sip.get(id)) else { return };
+        let call = &self.calls[call];
+        let loud = end.heard.iter().filter(|sample| sample.unsigned_abs() > LOUD).count();
+        let answered_well = house::GOOD[..3].contains(&call.route.as_str());
+        if answered_well && up > Duration::from_secs(3) {
+            assert!(loud > 1_000, "a caller of {} heard nothing in {up:?}", call.route);
+        }
+        let left_by_node = end.by == Side::Far;
+        if call.fault && left_by_node && up > Duration::from_secs(1) {
+            let heard = ear::prompts(end.heard);
+            assert!(
+                ear::hears(end.heard, "sorry"),
+                "after a fault the caller hears the fallback; on {} it was {heard:?}",
+                call.route
+            );
+        }
+    }
+
+    /// Everything is over.
+    pub(super) fn over(&self, node: &Node, disk: &Disk) {
+        let counts = node.counts();
+        let alive = [
+            ("calls", counts.calls),
+            ("flows", counts.flows),
+            ("deadlines", counts.deadlines),
+            ("unwritten", counts.unwritten),
+            ("speeches", counts.speeches),
+            ("legs", counts.engine.legs),
+            ("dialogs", counts.engine.dialogs),
+            ("sessions", counts.engine.sessions),
+            ("timers", counts.engine.timers),
+            ("ports in use", counts.engine.ports_total - counts.engine.ports_free),
+        ];
+        for (what, count) in alive {
+            assert_eq!(count, 0, "no {what} are left: {counts:?}");
+        }
+        assert!(counts.sip.is_idle(), "signalling is idle: {:?}", counts.sip);
+        for version in node.plugins().list() {
+            let plugin: &PluginRef = &version.plugin;
+            assert_eq!(version.live, 0, "no run of {plugin} is left");
+        }
+        for (invite, answer) in &self.invites {
+            assert!(answer.is_some(), "{invite:?} was never answered");
+        }
+        for (recording, ended) in &self.recordings {
+            assert!(*ended, "recording {recording} has an end");
+        }
+        self.records(disk);
+    }
+
+    fn records(&self, disk: &Disk) {
+        for (call, record) in disk.records() {
+            assert!(record.ended_at.is_some(), "call {call} has an end on disk");
+            let seen = &self.calls[call];
+            assert_eq!(record.answered_at.is_some(), seen.answered, "{call}");
+            assert_eq!(record.fault.is_some(), seen.fault, "{call}");
+            if let Some(recording) = record.recording {
+                assert!(self.recordings.contains_key(&recording), "{recording} was made");
+            }
+        }
+        let recorded: Vec<&str> =
+            disk.records().values().map(|record| record.sip_call_id.as_str()).collect();
+        for call_id in &self.accepted {
+            let count = recorded.iter().filter(|id| *id == call_id).count();
+            assert_eq!(count, 1, "the accepted call {call_id} has one record");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! One simulation from beginning to end, and what is told about it.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::guests::Guests;
+use super::scenario::Scenario;
+use super::trace::Fingerprint;
+use super::world::World;
+
+/// What a simulation was.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// Time that passed in it.
+    pub time: Duration,
+    /// Calls on record, by disposition.
+    pub calls: BTreeMap<&'static str, usize>,
+    /// Calls whose plugin broke.
+    pub faults: usize,
+    /// Its trace in short.
+    pub fingerprint: Fingerprint,
+}
+
+/// Runs the scenario of a seed.
+///
+/// # Panics
+/// When a check fails; before that, the command that shows it again and the last lines of the
+/// trace are printed.
+pub fn run_seed(seed: u64, guests: &Arc<Guests>) -> Report {
+    run(seed, Scenario::from_seed(seed), guests).1
+}
+
+/// Runs a scenario, and gives the world as it is afterwards.
+///
+/// # Panics
+/// As [`run_seed`].
+pub fn run(seed: u64, scenario: Scenario, guests: &Arc<Guests>) -> (World, Report) {
+    let mut world = World::new(seed, scenario, guests);
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| world.run())) {
+        let lines: Vec<&str> = world.trace().last().collect();
+        eprintln!("{}\nSEED={seed} cargo xtask sim", lines.join("\n"));
+        resume_unwind(panic);
+    }
+    let mut calls = BTreeMap::new();
+    for record in world.records() {
+        *calls.entry(record.disposition.name()).or_default() += 1;
+    }
+    let report = Report {
+        seed,
+        time: world.time(),
+        calls,
+        faults: world.records().filter(|record| record.fault.is_some()).count(),
+        fingerprint: world.trace().fingerprint(),
+    };
+    (world, report)
+}

@@ -1,0 +1,233 @@
+//! Scenarios out of a seed: loads, habits and faults.
+
+use std::time::Duration;
+
+use engine::phone::{Digits, Step};
+use media::Codec;
+use media::negotiate::Capabilities;
+use sip::Transport;
+use vocab::{Clip, Rng, Wall};
+
+use super::house;
+use super::network::Weather;
+use super::scenario::{
+    Act, DiskPlan, PhonePlan, Reload, Scenario, SpeechPlan, press, quiet,
+};
+
+/// All calls begin within this time.
+const CALLS_WITHIN_MS: u64 = 20_000;
+
+/// What callers press: mostly what leads somewhere.
+const KEYS: [&str; 16] = [
+    "1", "1", "1", "2", "2", "3", "0", "0", "4", "5", "6", "7", "9", "*", "8", "718293",
+];
+
+impl Scenario {
+    /// The scenario of a seed.
+    pub fn from_seed(seed: u64) -> Self {
+        let rng = &mut Rng::from_u64(seed);
+        let mut scenario = Self {
+            // Some moment in four weeks around a holiday.
+            wall: Wall(1_790_000_000_000_000 + ms(rng, 0, 28 * 86_400_000) as i64 * 1_000),
+            workers: 1 + u16::from(rng.chance(0.5)),
+            ports: if rng.chance(0.1) { 2 } else { 32 },
+            disk: disk(rng),
+            speech: speech(rng),
+            mailbox: time(rng, 0, 10),
+            ..Self::default()
+        };
+        if rng.chance(0.2) {
+            scenario.think.1 = time(rng, 1, 300);
+        }
+        // The trunk is the first phone, the operators come next: menus know them by name.
+        let mut trunk = phone(rng, house::TRUNK_USER.to_owned());
+        (trunk.transport, trunk.nat) = (Transport::Udp, false);
+        scenario.phones.push(trunk);
+        for user in ["1001", "1002", "2001"] {
+            let plan = resident(rng, user);
+            scenario.phones.push(plan);
+        }
+        for n in 0..1 + rng.below(16) {
+            let user = format!("+86139{:08}", 10_000_000 * (n + 1) + rng.below(10_000_000));
+            let plan = if rng.chance(0.3) {
+                resident(rng, &format!("11{:02}", n))
+            } else {
+                phone(rng, user)
+            };
+            scenario.phones.push(plan);
+        }
+        scenario.plan_calls(rng);
+        scenario.plan_trouble(rng);
+        scenario
+    }
+
+    fn plan_calls(&mut self, rng: &mut Rng) {
+        let numbers = house::numbers();
+        for phone in 1..self.phones.len() {
+            if self.phones[phone].password.is_some() {
+                self.acts.push((time(rng, 0, 1_500), Act::Register { phone }));
+            }
+            for _ in 0..1 + rng.below(3) {
+                let number = match rng.below(10) {
+                    0..=4 => "1000",
+                    5 => "1010",
+                    6 => "1020",
+                    _ => numbers[rng.below(numbers.len() as u64) as usize],
+                };
+                let at = time(rng, 1_000, CALLS_WITHIN_MS);
+                self.acts.push((at, Act::Call { phone, number: number.to_owned() }));
+                if rng.chance(0.15) {
+                    // Before, while and after it is answered.
+                    self.acts.push((at + time(rng, 0, 250), Act::HangUp { phone }));
+                } else if rng.chance(0.3) {
+                    self.acts.push((at + time(rng, 250, 15_000), Act::HangUp { phone }));
+                }
+            }
+        }
+    }
+
+    fn plan_trouble(&mut self, rng: &mut Rng) {
+        let when = |rng: &mut Rng| time(rng, 2_000, 25_000);
+        for _ in 0..rng.below(4) {
+            let reload = [
+                Reload::Menu(1),
+                Reload::Menu(0),
+                Reload::Probe(1),
+                Reload::Probe(0),
+                Reload::RollbackMenu,
+                Reload::RemoveHello,
+                Reload::InstallHello,
+            ][rng.below(7) as usize];
+            self.acts.push((when(rng), Act::Plugin(reload)));
+        }
+        for _ in 0..rng.below(3) {
+            self.acts.push((when(rng), Act::Operator));
+        }
+        if rng.chance(0.2) {
+            let without = ["1010", "1001", "1000"][rng.below(3) as usize].to_owned();
+            self.acts.push((when(rng), Act::Configure { without: vec![without] }));
+            self.acts.push((when(rng), Act::Configure { without: Vec::new() }));
+        }
+        if rng.chance(0.2) {
+            let phone = rng.below(self.phones.len() as u64) as usize;
+            self.acts.push((when(rng), Act::Break { phone }));
+        }
+        if rng.chance(0.1) {
+            let by_ms = rng.below(7_200_000) as i64 - 3_600_000;
+            self.acts.push((when(rng), Act::SetClock { by_ms }));
+        }
+        if rng.chance(0.1) {
+            self.acts.push((when(rng), Act::Drain));
+        }
+    }
+}
+
+fn resident(rng: &mut Rng, user: &str) -> PhonePlan {
+    let account = format!("secret-{}", rng.token(8));
+    let typed = if rng.chance(0.08) { "wrong".to_owned() } else { account.clone() };
+    PhonePlan { password: Some(typed), account: Some(account), ..phone(rng, user.to_owned()) }
+}
+
+fn phone(rng: &mut Rng, user: String) -> PhonePlan {
+    let codecs = match rng.below(4) {
+        0 => vec![Codec::Pcmu],
+        1 => vec![Codec::Pcma],
+        2 => vec![Codec::Pcma, Codec::Pcmu],
+        _ => vec![Codec::Pcmu, Codec::Pcma],
+    };
+    let in_band = rng.chance(0.2);
+    PhonePlan {
+        transport: if rng.chance(0.25) { Transport::Tcp } else { Transport::Udp },
+        nat: rng.chance(0.2),
+        capabilities: Capabilities { codecs, dtmf: !in_band },
+        digits: if in_band { Digits::InBand } else { Digits::Rfc4733 },
+        answer_after: (!rng.chance(0.2)).then(|| time(rng, 0, 3_000)),
+        script: script(rng),
+        vanish: rng.chance(0.08),
+        weather: weather(rng),
+        outages: outages(rng),
+        ..PhonePlan::stranger(&user)
+    }
+}
+
+fn script(rng: &mut Rng) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for _ in 0..rng.below(6) {
+        steps.push(if rng.chance(0.6) { quiet() } else { Step::Wait(time(rng, 0, 2_500)) });
+        match rng.below(10) {
+            0 => steps.push(Step::Play(Clip::new("talk", talk(rng)))),
+            _ => steps.push(press(KEYS[rng.below(KEYS.len() as u64) as usize])),
+        }
+    }
+    if rng.chance(0.6) {
+        steps.push(Step::Wait(time(rng, 0, 4_000)));
+        steps.push(Step::Hangup);
+    }
+    steps
+}
+
+/// Noise like speech: nothing a tone detector could take for a key.
+fn talk(rng: &mut Rng) -> Vec<i16> {
+    (0..16_000).map(|_| (rng.below(6_000) as i64 - 3_000) as i16).collect()
+}
+
+fn weather(rng: &mut Rng) -> Weather {
+    let latency = time(rng, 1, 80);
+    match rng.below(10) {
+        0..=4 => Weather { latency, ..Weather::default() },
+        5..=6 => Weather { latency, jitter: time(rng, 5, 60), ..Weather::default() },
+        7..=8 => Weather {
+            latency,
+            jitter: time(rng, 2, 40),
+            loss: rng.below(80) as f64 / 1_000.0,
+            repeat: rng.below(50) as f64 / 1_000.0,
+        },
+        _ => Weather {
+            latency,
+            jitter: time(rng, 2, 120),
+            loss: 0.05 + rng.below(300) as f64 / 1_000.0,
+            repeat: rng.below(200) as f64 / 1_000.0,
+        },
+    }
+}
+
+fn outages(rng: &mut Rng) -> Vec<(Duration, Duration)> {
+    if !rng.chance(0.12) {
+        return Vec::new();
+    }
+    let from = time(rng, 2_000, 25_000);
+    let forever = Duration::from_secs(1_000_000);
+    let to = if rng.chance(0.5) { from + time(rng, 100, 12_000) } else { forever };
+    vec![(from, to)]
+}
+
+fn disk(rng: &mut Rng) -> DiskPlan {
+    let mut plan = DiskPlan::default();
+    plan.latency.1 = time(rng, 5, 30);
+    if rng.chance(0.05) {
+        // Slower than an answer may wait.
+        plan.latency.1 = Duration::from_secs(4);
+    }
+    if rng.chance(0.15) {
+        let from = time(rng, 2_000, 15_000);
+        plan.full.push((from, from + time(rng, 50, 6_000)));
+    }
+    plan
+}
+
+fn speech(rng: &mut Rng) -> SpeechPlan {
+    let slowest = if rng.chance(0.2) { time(rng, 4_000, 9_000) } else { time(rng, 21, 800) };
+    SpeechPlan {
+        latency: (Duration::from_millis(20), slowest),
+        fails: if rng.chance(0.2) { 0.5 } else { 0.0 },
+    }
+}
+
+fn ms(rng: &mut Rng, least: u64, most: u64) -> u64 {
+    least + rng.below(most - least + 1)
+}
+
+/// A time between two numbers of milliseconds, to the microsecond.
+fn time(rng: &mut Rng, least: u64, most: u64) -> Duration {
+    Duration::from_micros(ms(rng, least * 1_000, most * 1_000))
+}

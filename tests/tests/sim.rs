@@ -1,0 +1,38 @@
+//! Goal: the promises of the node hold whatever phones, networks, disks and plugins do.
+
+use std::sync::{Arc, OnceLock};
+
+use expect_test::expect;
+use jackfield_tests::sim::{Guests, PhonePlan, Scenario, run, run_seed};
+
+fn guests() -> &'static Arc<Guests> {
+    static GUESTS: OnceLock<Arc<Guests>> = OnceLock::new();
+    GUESTS.get_or_init(|| Arc::new(Guests::load()))
+}
+
+/// The ladder and everything else of a scenario, as text.
+fn story(scenario: Scenario) -> (jackfield_tests::sim::World, String) {
+    let (world, _) = run(1, scenario, guests());
+    let text = world.trace().last().collect::<Vec<_>>().join("\n");
+    (world, text)
+}
+
+#[test]
+fn a_stranger_hears_the_greeting_presses_one_and_hears_the_answer() {
+    use engine::phone::Step;
+    use std::time::Duration;
+    use vocab::Pii;
+    let quiet = Step::Quiet { give_up: Duration::from_secs(4) };
+    let script = vec![
+        quiet.clone(),
+        Step::Press(Pii::new("1".to_owned())),
+        quiet,
+        Step::Hangup,
+    ];
+    let scenario = Scenario::default()
+        .phone(PhonePlan::stranger("+8613912345678").doing(script))
+        .call(100, 0, "1000");
+    let (world, text) = story(scenario);
+    println!("{text}");
+    expect![""].assert_debug_eq(&world.heard(0));
+}
