@@ -61,6 +61,10 @@ pub(crate) fn status_of(cause: Cause) -> u16 {
     }
 }
 
+/// The `Reason` value for phones that rang while another one answered, so that they do not show a
+/// missed call (RFC 3326 §2).
+pub(crate) const ELSEWHERE: &str = "SIP;cause=200;text=\"call completed elsewhere\"";
+
 /// The `Reason` value sent with a BYE, so that a trace tells why (RFC 3326, Q.850 causes).
 pub(crate) fn reason_of(cause: Cause) -> &'static str {
     match cause {

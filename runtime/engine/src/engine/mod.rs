@@ -18,6 +18,7 @@ use vocab::{LegId, Mono, Now, Rng, SessionId};
 
 use crate::leg::{Activity, Asked, Ending, Leg};
 use crate::limits::CLOSE_WAIT;
+use crate::outcome::reason_of;
 use crate::ports::Ports;
 use crate::timers::{Timer, Timers};
 
@@ -282,7 +283,8 @@ impl Engine {
                     self.actions.push_back(command::respond(dialog, 500));
                 }
             } else if let Some(action) = self.actions.pop_front() {
-                self.sip.handle(now, sip::Input::Action(action));
+                let input = sip::Input::Action(action);
+                self.guarded(now, None, |engine| engine.sip.handle(now, input));
             } else {
                 return;
             }
@@ -441,8 +443,13 @@ impl Engine {
     }
 
     fn hang_up_dialog(&mut self, dialog: DialogId, cause: Cause) {
+        self.leave(dialog, reason_of(cause));
+    }
+
+    /// Ends a dialog that is no leg's any more, with a `Reason` (RFC 3326).
+    fn leave(&mut self, dialog: DialogId, reason: &str) {
         self.dialogs.remove(&dialog);
-        let reason = Some(crate::outcome::reason_of(cause).to_owned());
+        let reason = Some(reason.to_owned());
         self.actions
             .push_back(sip::Action::Hangup { dialog, reason });
     }

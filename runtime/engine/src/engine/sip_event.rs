@@ -11,7 +11,7 @@ use super::Engine;
 use super::command::respond;
 use crate::leg::{Activity, Ending, Leg, Negotiation, Session};
 use crate::limits::LEGS_MAX;
-use crate::outcome::{cause_of, telling};
+use crate::outcome::{ELSEWHERE, cause_of, telling};
 use crate::timers::Timer;
 
 impl Engine {
@@ -143,7 +143,7 @@ impl Engine {
         let (forks, mut session) = (forks.clone(), session.clone());
         self.timers.clear(leg, Timer::Ring);
         for other in forks.into_iter().filter(|&other| other != dialog) {
-            self.hang_up_dialog(other, Cause::Cancelled);
+            self.leave(other, ELSEWHERE);
         }
         let settled = self.settle_offer(&mut session, body);
         self.up(now, leg, dialog, session, settled);

@@ -10,16 +10,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_engine::{Config, Engine, Input, LEGS_MAX, Output, WorkerId};
-use sip::message::{self, HeaderName, Message};
 use sip::{Account, Action, Credentials, DialogId, Endpoint, Hop, RequestId, Transport};
-use vocab::call::{Cause, Command, Event, GatherSpec, RecordEnd, Target};
-use vocab::{
-    CallId, Clip, LegId, Mono, Now, Party, Pii, PlayId, RecordingId, Rng, SessionId, Wall,
-};
+use vocab::call::{Cause, Command, Event};
+use vocab::{CallId, LegId, Mono, Now, Pii, Rng, SessionId, Wall};
 
 use crate::far::sdp;
 use crate::ledger::Ledger;
 use crate::world::{HOME, address, ms, s};
+
+mod commands;
+mod wire;
+mod workers;
+
+use workers::Session;
 
 const CROWD: &str = "192.0.2.50:5060";
 
@@ -30,14 +33,6 @@ enum Parcel {
     ToEngine(Arc<[u8]>),
     ToCrowd(Arc<[u8]>),
     Report(WorkerId, media::Event),
-}
-
-/// A session as its worker knows it.
-struct Session {
-    worker: WorkerId,
-    local: SocketAddr,
-    play: Option<PlayId>,
-    message: Option<RecordingId>,
 }
 
 struct Chaos {
@@ -125,27 +120,13 @@ impl Chaos {
     }
 
     fn one_of<T: Clone>(&mut self, list: &[T]) -> Option<T> {
-        let bound = list.len().max(1);
-        list.get(self.below(bound)).cloned()
+        pick(&mut self.rng, list)
     }
 
     fn post(&mut self, after: Duration, parcel: Parcel) {
         self.mailed += 1;
         self.mail
             .insert((self.now.mono + after, self.mailed), parcel);
-    }
-
-    /// A datagram is under way: lost, doubled or late, as it comes.
-    fn datagram(&mut self, bytes: Arc<[u8]>, parcel: fn(Arc<[u8]>) -> Parcel) {
-        let copies = match (self.calm, self.below(100)) {
-            (false, 0..6) => 0,
-            (false, 6..10) => 2,
-            (..) => 1,
-        };
-        for _ in 0..copies {
-            let late = if self.calm { 0 } else { self.rng.below(100) };
-            self.post(ms(5 + late), parcel(bytes.clone()));
-        }
     }
 
     fn act(&mut self, action: Action) {
@@ -161,7 +142,9 @@ impl Chaos {
                         self.acks
                             .push(String::from_utf8(bytes.to_vec()).expect("text"));
                     }
-                    self.old.push(bytes.clone());
+                    if self.old.len() < 1_000 {
+                        self.old.push(bytes.clone());
+                    }
                     self.datagram(bytes, Parcel::ToEngine);
                 }
                 sip::Output::CloseStream { .. } => {}
@@ -223,125 +206,6 @@ impl Chaos {
         *self.seen.entry(name).or_default() += 1;
     }
 
-    fn report(&mut self, worker: WorkerId, event: media::Event) {
-        self.post(ms(5), Parcel::Report(worker, event));
-    }
-
-    /// What a worker makes of a command.
-    fn worker(&mut self, worker: WorkerId, command: media::Command) {
-        use media::Command as C;
-        match command {
-            C::Open { session, local } => {
-                let opened = Session {
-                    worker,
-                    local,
-                    play: None,
-                    message: None,
-                };
-                self.sessions.insert(session, opened);
-                if self.below(100) == 0 {
-                    self.close(session);
-                }
-            }
-            C::Play { session, play, .. } => {
-                self.stop_play(session, false);
-                if let Some(it) = self.sessions.get_mut(&session) {
-                    it.play = Some(play);
-                }
-            }
-            C::Stop { session, play } => {
-                if self
-                    .sessions
-                    .get(&session)
-                    .is_some_and(|it| it.play == Some(play))
-                {
-                    self.stop_play(session, false);
-                }
-            }
-            C::RecordMessage {
-                session, recording, ..
-            } => {
-                self.stop_message(session, RecordEnd::Terminator);
-                if let Some(it) = self.sessions.get_mut(&session) {
-                    it.message = Some(recording);
-                }
-            }
-            C::StopRecording {
-                session,
-                recording,
-                end,
-            } => {
-                if self
-                    .sessions
-                    .get(&session)
-                    .is_some_and(|it| it.message == Some(recording))
-                {
-                    self.stop_message(session, end);
-                }
-            }
-            C::Bridge { a, b } => {
-                self.stop_play(a, false);
-                self.stop_play(b, false);
-            }
-            C::Close { session } => self.close(session),
-            C::Configure { .. }
-            | C::SendDigits { .. }
-            | C::RecordCall { .. }
-            | C::Unbridge { .. } => {}
-        }
-    }
-
-    fn stop_play(&mut self, session: SessionId, finished: bool) {
-        let Some(it) = self.sessions.get_mut(&session) else {
-            return;
-        };
-        if let Some(play) = it.play.take() {
-            let worker = it.worker;
-            self.report(
-                worker,
-                media::Event::Played {
-                    session,
-                    play,
-                    finished,
-                },
-            );
-        }
-    }
-
-    fn stop_message(&mut self, session: SessionId, end: RecordEnd) {
-        let Some(it) = self.sessions.get_mut(&session) else {
-            return;
-        };
-        if let Some(recording) = it.message.take() {
-            let (worker, length) = (it.worker, s(1));
-            self.report(
-                worker,
-                media::Event::Recorded {
-                    session,
-                    recording,
-                    end,
-                    length,
-                },
-            );
-        }
-    }
-
-    fn close(&mut self, session: SessionId) {
-        self.stop_play(session, false);
-        self.stop_message(session, RecordEnd::Hangup);
-        if let Some(Session { worker, local, .. }) = self.sessions.remove(&session) {
-            let stats = media::Stats::default();
-            self.report(
-                worker,
-                media::Event::Closed {
-                    session,
-                    local,
-                    stats,
-                },
-            );
-        }
-    }
-
     fn pass(&mut self, time: Duration) {
         let end = self.now.mono + time;
         loop {
@@ -389,50 +253,6 @@ impl Chaos {
         }
     }
 
-    /// Writes a re-INVITE by hand, out of an ACK of the crowd.
-    fn reinvite(&mut self) {
-        let Some(ack) = self.one_of(&self.acks.clone()) else {
-            return;
-        };
-        let body = self.body();
-        let content = if body.is_empty() {
-            ""
-        } else {
-            "Content-Type: application/sdp\r\n"
-        };
-        // The crowd's own requests in the dialog have low numbers.
-        self.last += 1;
-        let invite = rewrite(&ack, "INVITE", 1_000 + self.last);
-        let length = format!("{content}Content-Length: {}\r\n\r\n{body}", body.len());
-        let invite = invite.replace("Content-Length: 0\r\n\r\n", &length);
-        self.datagram(invite.into_bytes().into(), Parcel::ToEngine);
-    }
-
-    /// Acknowledges an answer to a re-INVITE, usually.
-    fn acknowledge(&mut self, bytes: &[u8]) {
-        let Ok(Message::Response(response)) = message::parse(bytes) else {
-            return;
-        };
-        let number = response
-            .headers
-            .cseq()
-            .map(|cseq| cseq.number)
-            .unwrap_or_default();
-        if !(200..300).contains(&response.status) || number < 1_000 || self.below(4) == 0 {
-            return;
-        }
-        let call_id = response
-            .headers
-            .first(&HeaderName::CallId)
-            .unwrap_or_default()
-            .to_owned();
-        let Some(ack) = self.acks.iter().find(|ack| ack.contains(&call_id)).cloned() else {
-            return;
-        };
-        let ack = rewrite(&ack, "ACK", u64::from(number));
-        self.datagram(ack.into_bytes().into(), Parcel::ToEngine);
-    }
-
     /// An offer or answer, good or bad.
     fn body(&mut self) -> String {
         match self.below(12) {
@@ -448,9 +268,9 @@ impl Chaos {
     /// Any leg there ever was or will be, but usually one that is up.
     fn leg(&mut self) -> LegId {
         let lists = [&self.up, &self.up, &self.up, &self.legs];
-        let list = lists[self.rng.below(4) as usize].clone();
+        let list = lists[self.rng.below(4) as usize];
         let call = CallId(u128::from(self.rng.below(3)));
-        self.one_of(&list).unwrap_or(LegId { call, n: 9 })
+        pick(&mut self.rng, list).unwrap_or(LegId { call, n: 9 })
     }
 
     fn command(&mut self, command: Command) {
@@ -468,7 +288,7 @@ impl Chaos {
                 self.act(invite(dialog, body, credentials));
             }
             8..20 => {
-                let Some(dialog) = self.one_of(&self.ringing.clone()) else {
+                let Some(dialog) = pick(&mut self.rng, &self.ringing) else {
                     return;
                 };
                 let statuses = [180, 183, 200, 200, 200, 200, 302, 404, 486, 500, 603];
@@ -485,7 +305,7 @@ impl Chaos {
                 });
             }
             20..25 => {
-                if let Some(dialog) = self.one_of(&self.dialogs.clone()) {
+                if let Some(dialog) = pick(&mut self.rng, &self.dialogs) {
                     self.act(Action::Hangup {
                         dialog,
                         reason: None,
@@ -494,13 +314,13 @@ impl Chaos {
             }
             25..28 => self.reinvite(),
             28..30 => {
-                if let Some(bytes) = self.one_of(&self.old.clone()) {
+                if let Some(bytes) = pick(&mut self.rng, &self.old) {
                     self.datagram(bytes, Parcel::ToEngine);
                 }
             }
             30..45 => self.media_step(),
             45..55 => {
-                let Some(leg) = self.one_of(&self.offered.clone()) else {
+                let Some(leg) = pick(&mut self.rng, &self.offered) else {
                     return;
                 };
                 self.command(Command::Answer { leg });
@@ -517,136 +337,6 @@ impl Chaos {
             _ => {
                 let time = ms(self.rng.below(10_000));
                 self.pass(time);
-            }
-        }
-    }
-
-    /// A worker reports something.
-    fn media_step(&mut self) {
-        let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
-        let Some(session) = self.one_of(&sessions) else {
-            return;
-        };
-        let worker = self.sessions[&session].worker;
-        match self.below(100) {
-            0..40 => {
-                let keys: Vec<char> = "0123456789*#ABCD".chars().collect();
-                let digit = Pii::new(self.one_of(&keys).expect("not empty"));
-                self.report(worker, media::Event::Digit { session, digit });
-            }
-            40..75 => self.stop_play(session, true),
-            75..95 => self.stop_message(session, RecordEnd::Silence),
-            95..98 => self.report(worker, media::Event::Inactive { session }),
-            _ => self.close(session),
-        }
-    }
-
-    fn any_command(&mut self) -> Command {
-        let leg = self.leg();
-        self.last += 1;
-        let clips = match self.below(3) {
-            0 => Vec::new(),
-            _ => vec![Clip::silence(ms(100))],
-        };
-        match self.below(28) {
-            0 => Command::Challenge { leg },
-            1 => Command::Ring { leg },
-            2 => Command::Answer { leg },
-            3 => Command::Reject {
-                leg,
-                status: 300 + self.rng.below(400) as u16,
-            },
-            4..7 => Command::Play {
-                leg,
-                play: PlayId(self.last),
-                clips,
-                repeat: false,
-            },
-            7 => Command::Stop {
-                leg,
-                play: PlayId(self.last - self.rng.below(5).min(self.last)),
-            },
-            8..11 => {
-                let spec = GatherSpec {
-                    min: self.rng.below(3) as u8,
-                    max: self.rng.below(4) as u8,
-                    terminators: "#*".into(),
-                    first_timeout: ms(self.rng.below(3_000)),
-                    inter_timeout: ms(self.rng.below(1_000)),
-                    barge_in: self.below(2) == 0,
-                };
-                Command::Gather { leg, clips, spec }
-            }
-            11..14 => Command::Record {
-                leg,
-                recording: RecordingId {
-                    call: leg.call,
-                    n: self.last as u16,
-                },
-                max: s(9),
-                silence: s(2),
-                beep: clips,
-                terminators: "#".into(),
-            },
-            14 => Command::RecordCall {
-                leg,
-                recording: RecordingId {
-                    call: leg.call,
-                    n: 0,
-                },
-            },
-            15..19 => {
-                let known = self
-                    .one_of(&self.up.clone())
-                    .filter(|_| !self.last.is_multiple_of(3));
-                let call = known.map_or(CallId(u128::from(self.last)), |leg| leg.call);
-                let leg = LegId {
-                    call,
-                    n: 100 + self.last as u16,
-                };
-                let target = match self.below(4) {
-                    0 | 1 => Target::User("bob".into()),
-                    2 => Target::User("nobody".into()),
-                    _ => Target::Uri {
-                        uri: Pii::new("sip:1@192.0.2.50".into()),
-                        next_hop: address(CROWD),
-                        tcp: false,
-                    },
-                };
-                self.legs.push(leg);
-                let timeout = ms(self.rng.below(20_000));
-                Command::Dial {
-                    leg,
-                    target,
-                    caller: Party::Anonymous,
-                    timeout,
-                }
-            }
-            19..22 => {
-                let same = |other: &LegId| other.call == leg.call && *other != leg;
-                let others: Vec<_> = self
-                    .up
-                    .iter()
-                    .filter(|other| same(other))
-                    .copied()
-                    .collect();
-                let b = self.one_of(&others).unwrap_or_else(|| self.leg());
-                Command::Bridge { a: leg, b }
-            }
-            22 => Command::Unbridge { leg },
-            23 => Command::SendDigits {
-                leg,
-                digits: Pii::new("1#x".into()),
-            },
-            _ => {
-                let causes = [
-                    Cause::Normal,
-                    Cause::Busy,
-                    Cause::Failed,
-                    Cause::Interrupted,
-                ];
-                let cause = self.one_of(&causes).expect("not empty");
-                Command::Hangup { leg, cause }
             }
         }
     }
@@ -688,6 +378,11 @@ impl Chaos {
         );
         self.ledger.settled();
     }
+}
+
+fn pick<T: Clone>(rng: &mut Rng, list: &[T]) -> Option<T> {
+    let bound = list.len().max(1) as u64;
+    list.get(rng.below(bound) as usize).cloned()
 }
 
 fn bob() -> Credentials {
@@ -732,24 +427,6 @@ fn invite(dialog: DialogId, body: String, credentials: Option<Credentials>) -> A
         body: body.into_bytes(),
         credentials,
     }
-}
-
-/// Another request in the dialog of an ACK.
-fn rewrite(ack: &str, method: &str, number: u64) -> String {
-    let mut text = String::new();
-    for line in ack.split_inclusive("\r\n") {
-        if let Some(rest) = line.strip_prefix("ACK ") {
-            text += &format!("{method} {rest}");
-        } else if line.starts_with("CSeq: ") {
-            text += &format!("CSeq: {number} {method}\r\n");
-            text += &format!("Contact: <sip:{CROWD}>\r\n");
-        } else if line.starts_with("Via: ") {
-            text += &format!("Via: SIP/2.0/UDP {CROWD};branch=z9hG4bK-{method}-{number};rport\r\n");
-        } else {
-            text += line;
-        }
-    }
-    text
 }
 
 #[test]

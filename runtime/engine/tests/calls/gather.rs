@@ -7,7 +7,8 @@ use jackfield_engine::phone::{Digits, Step};
 use vocab::call::{Cause, Command, Event, GatherEnd, GatherSpec};
 use vocab::{Clip, LegId, Pii, RecordingId};
 
-use crate::world::{World, assert_heard, assert_not_heard, ms, s, speech};
+use crate::audio::{assert_heard, assert_not_heard, speech};
+use crate::world::{World, ms, s};
 
 pub(crate) fn spec(min: u8, max: u8, barge_in: bool) -> GatherSpec {
     GatherSpec {

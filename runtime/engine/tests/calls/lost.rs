@@ -5,10 +5,11 @@ use jackfield_engine::phone::Step;
 use vocab::call::{Cause, Command, Event};
 use vocab::{Pii, RecordingId};
 
+use crate::audio::speech;
 use crate::dial::{second, user};
 use crate::far::{Far, sdp};
 use crate::gather::{record, spec};
-use crate::world::{Weather, World, ms, s, speech};
+use crate::world::{Weather, World, ms, s};
 
 fn ends(world: &World) -> usize {
     world

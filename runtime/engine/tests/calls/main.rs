@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used)] // A panic is how a test fails, in its helpers too.
 #![allow(clippy::wildcard_enum_match_arm)] // Tests look for one variant among many.
 
+mod audio;
 mod describe;
 mod far;
 mod ledger;
 mod world;
 
+mod bridge;
 mod chaos;
 mod dial;
 mod gather;

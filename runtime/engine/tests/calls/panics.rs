@@ -3,9 +3,10 @@
 use expect_test::expect;
 use vocab::call::Command;
 
+use crate::audio::{assert_heard, speech};
 use crate::dial::user;
 use crate::gather::{record, spec};
-use crate::world::{World, assert_heard, ms, s, speech};
+use crate::world::{World, ms, s};
 
 #[test]
 fn a_bug_drops_one_leg() {

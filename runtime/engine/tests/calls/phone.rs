@@ -6,9 +6,10 @@ use sip::Transport;
 use vocab::Pii;
 use vocab::call::{Command, Event};
 
+use crate::audio::{assert_heard, speech};
 use crate::dial::{alone, second, user};
 use crate::gather::press;
-use crate::world::{World, assert_heard, ms, s, speech};
+use crate::world::{World, ms, s};
 
 fn check(world: &World, phone: usize, expected: Expect) {
     let lines = world.phones[phone].ladder().iter();

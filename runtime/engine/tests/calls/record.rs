@@ -5,8 +5,9 @@ use jackfield_engine::phone::Step;
 use vocab::RecordingId;
 use vocab::call::{Cause, Command, Event, RecordEnd};
 
+use crate::audio::{assert_heard, coverage, speech};
 use crate::gather::{press, record};
-use crate::world::{World, assert_heard, coverage, ms, s, speech};
+use crate::world::{World, ms, s};
 
 #[test]
 fn a_message_after_the_beep_ends_with_silence() {

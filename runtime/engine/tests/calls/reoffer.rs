@@ -250,3 +250,34 @@ fn an_offer_while_ours_is_out_is_glare() {
         0.110   home → far: 491 Request Pending (INVITE)
     "#]]);
 }
+
+#[test]
+fn a_description_keeps_its_name_and_counts_up() {
+    let mut world = World::new();
+    let mut far = Far::new(&mut world, "far");
+    far.send(&mut world, "INVITE", &sdp(1, "0", "sendrecv"));
+    let leg = world.incoming();
+    world.command(Command::Answer { leg });
+    world.run(ms(50));
+    let (_, first) = far.answer(&mut world);
+    far.send(&mut world, "ACK", "");
+    let origin = |sdp: &str| -> (String, u64) {
+        let words: Vec<&str> = line(sdp, "o=").split(' ').collect();
+        (words[1].to_owned(), words[2].parse().expect("a number"))
+    };
+    let (id, version) = origin(&first);
+    for n in 1..=3 {
+        world.run(ms(50));
+        far.next();
+        far.send(&mut world, "INVITE", &sdp(1 + n, "0", "sendrecv"));
+        world.run(ms(50));
+        let (_, next) = far.answer(&mut world);
+        far.send(&mut world, "ACK", "");
+        // RFC 3264 §8: nothing of the line but the version changes, and that by one.
+        assert_eq!(origin(&next), (id.clone(), version + u64::from(n)));
+    }
+    world.run(ms(50));
+    far.next();
+    far.send(&mut world, "BYE", "");
+    world.settle();
+}

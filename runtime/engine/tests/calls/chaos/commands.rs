@@ -1,0 +1,119 @@
+//! Any command, with any values.
+
+use vocab::call::{Cause, Command, GatherSpec, Target};
+use vocab::{CallId, Clip, LegId, Party, Pii, PlayId, RecordingId};
+
+use super::{CROWD, Chaos};
+use crate::world::{address, ms, s};
+
+impl Chaos {
+    pub(super) fn any_command(&mut self) -> Command {
+        let leg = self.leg();
+        self.last += 1;
+        let clips = match self.below(3) {
+            0 => Vec::new(),
+            _ => vec![Clip::silence(ms(100))],
+        };
+        match self.below(28) {
+            0 => Command::Challenge { leg },
+            1 => Command::Ring { leg },
+            2 => Command::Answer { leg },
+            3 => Command::Reject {
+                leg,
+                status: 300 + self.rng.below(400) as u16,
+            },
+            4..7 => Command::Play {
+                leg,
+                play: PlayId(self.last),
+                clips,
+                repeat: false,
+            },
+            7 => Command::Stop {
+                leg,
+                play: PlayId(self.last - self.rng.below(5).min(self.last)),
+            },
+            8..11 => {
+                let spec = GatherSpec {
+                    min: self.rng.below(3) as u8,
+                    max: self.rng.below(4) as u8,
+                    terminators: "#*".into(),
+                    first_timeout: ms(self.rng.below(3_000)),
+                    inter_timeout: ms(self.rng.below(1_000)),
+                    barge_in: self.below(2) == 0,
+                };
+                Command::Gather { leg, clips, spec }
+            }
+            11..14 => Command::Record {
+                leg,
+                recording: RecordingId {
+                    call: leg.call,
+                    n: self.last as u16,
+                },
+                max: s(9),
+                silence: s(2),
+                beep: clips,
+                terminators: "#".into(),
+            },
+            14 => Command::RecordCall {
+                leg,
+                recording: RecordingId {
+                    call: leg.call,
+                    n: 0,
+                },
+            },
+            15..19 => {
+                let known = self
+                    .one_of(&self.up.clone())
+                    .filter(|_| !self.last.is_multiple_of(3));
+                let call = known.map_or(CallId(u128::from(self.last)), |leg| leg.call);
+                let leg = LegId {
+                    call,
+                    n: 100 + self.last as u16,
+                };
+                let target = match self.below(4) {
+                    0 | 1 => Target::User("bob".into()),
+                    2 => Target::User("nobody".into()),
+                    _ => Target::Uri {
+                        uri: Pii::new("sip:1@192.0.2.50".into()),
+                        next_hop: address(CROWD),
+                        tcp: false,
+                    },
+                };
+                self.legs.push(leg);
+                let timeout = ms(self.rng.below(20_000));
+                Command::Dial {
+                    leg,
+                    target,
+                    caller: Party::Anonymous,
+                    timeout,
+                }
+            }
+            19..22 => {
+                let same = |other: &LegId| other.call == leg.call && *other != leg;
+                let others: Vec<_> = self
+                    .up
+                    .iter()
+                    .filter(|other| same(other))
+                    .copied()
+                    .collect();
+                let b = self.one_of(&others).unwrap_or_else(|| self.leg());
+                Command::Bridge { a: leg, b }
+            }
+            22 => Command::Unbridge { leg },
+            23 => Command::SendDigits {
+                leg,
+                digits: Pii::new("1#x".into()),
+            },
+            _ => {
+                let causes = [
+                    Cause::Normal,
+                    Cause::Busy,
+                    Cause::Failed,
+                    Cause::Interrupted,
+                ];
+                let cause = self.one_of(&causes).expect("not empty");
+                Command::Hangup { leg, cause }
+            }
+        }
+    }
+}
