@@ -34,7 +34,8 @@ impl Phones {
         let mut phones = Vec::with_capacity(count);
         for index in 0..count {
             let mut socket = UdpSocket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-            poll.registry().register(&mut socket, Token(index), Interest::READABLE)?;
+            poll.registry()
+                .register(&mut socket, Token(index), Interest::READABLE)?;
             let config = Config {
                 user: format!("stranger{index}"),
                 domain: "127.0.0.1".to_owned(),
@@ -53,14 +54,26 @@ impl Phones {
             phones.push((phone, socket));
         }
         let news = vec![Vec::new(); count];
-        Ok(Self { clock, poll, phones, news })
+        Ok(Self {
+            clock,
+            poll,
+            phones,
+            news,
+        })
     }
 
     /// Phone `index` calls `number` at `server`.
     pub fn call(&mut self, index: usize, number: &str, server: SocketAddr) {
         let uri = format!("sip:{number}@{server}");
         let timeout = Duration::from_secs(20);
-        self.feed(index, Input::Call { uri, next_hop: server, timeout });
+        self.feed(
+            index,
+            Input::Call {
+                uri,
+                next_hop: server,
+                timeout,
+            },
+        );
     }
 
     /// Phone `index` hangs up.
@@ -100,11 +113,17 @@ impl Phones {
 
     /// How many phones have reported something like this.
     pub fn count(&self, like: impl Fn(&News) -> bool) -> usize {
-        self.news.iter().filter(|news| news.iter().any(&like)).count()
+        self.news
+            .iter()
+            .filter(|news| news.iter().any(&like))
+            .count()
     }
 
     fn deadline(&self) -> Option<Mono> {
-        self.phones.iter().filter_map(|(phone, _)| phone.deadline()).min()
+        self.phones
+            .iter()
+            .filter_map(|(phone, _)| phone.deadline())
+            .min()
     }
 
     fn receive(&mut self, index: usize) {

@@ -2,13 +2,16 @@
 //!
 //! Waits are on what the server says, never on time alone.
 
+// A test reads its surroundings: the folder of the built plugins.
+#![allow(clippy::disallowed_methods)]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -78,7 +81,11 @@ pub fn guest(name: &str) -> anyhow::Result<PathBuf> {
             .join("guests"),
     };
     let file = folder.join(format!("{name}.wasm"));
-    ensure!(file.exists(), "{} is missing: run `cargo xtask plugins`", file.display());
+    ensure!(
+        file.exists(),
+        "{} is missing: run `cargo xtask plugins`",
+        file.display()
+    );
     Ok(file)
 }
 
@@ -155,7 +162,9 @@ impl Setup {
             plugins: vec!["ivr-menu".to_owned(), "hello-ivr".to_owned()],
             tenants: demo[tenants..].to_owned(),
             files: BTreeMap::from([("menu.toml".to_owned(), menu)]),
-            env: env.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            env: env
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
         }
     }
 }
@@ -209,7 +218,15 @@ impl Server {
             std::fs::write(folder.path().join(name), text)?;
         }
         let (child, lines) = spawn(&folder, &setup)?;
-        let mut server = Self { folder, sip, http, setup, child, lines, log: Vec::new() };
+        let mut server = Self {
+            folder,
+            sip,
+            http,
+            setup,
+            child,
+            lines,
+            log: Vec::new(),
+        };
         server.wait_for("\"serving\"")?;
         Ok(server)
     }
@@ -236,7 +253,10 @@ impl Server {
     pub fn wait_for(&mut self, text: &str) -> anyhow::Result<String> {
         loop {
             let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
-                bail!("the server never said {text:?}; its log:\n{}", self.log.join("\n"));
+                bail!(
+                    "the server never said {text:?}; its log:\n{}",
+                    self.log.join("\n")
+                );
             };
             self.log.push(line.clone());
             if line.contains(text) {
@@ -263,8 +283,9 @@ impl Server {
     /// # Errors
     /// If `kill` could not be run.
     pub fn signal(&self, name: &str) -> anyhow::Result<()> {
-        let status =
-            Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status()?;
+        let status = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status()?;
         ensure!(status.success(), "kill -s {name} failed");
         Ok(())
     }
@@ -299,7 +320,11 @@ impl Server {
     /// If the answer is not 200 with JSON.
     pub fn json(&self, path: &str) -> anyhow::Result<serde_json::Value> {
         let (status, body) = self.get(path)?;
-        ensure!(status == 200, "{path}: {status} {}", String::from_utf8_lossy(&body));
+        ensure!(
+            status == 200,
+            "{path}: {status} {}",
+            String::from_utf8_lossy(&body)
+        );
         Ok(serde_json::from_slice(&body)?)
     }
 
@@ -341,7 +366,10 @@ impl Server {
     pub fn call(&self, number: &str, args: &[&str]) -> anyhow::Result<serde_json::Value> {
         let output = self.phone(number, args)?.wait_with_output()?;
         serde_json::from_slice(&output.stdout).with_context(|| {
-            format!("the phone said: {}", String::from_utf8_lossy(&output.stderr))
+            format!(
+                "the phone said: {}",
+                String::from_utf8_lossy(&output.stderr)
+            )
         })
     }
 
@@ -378,8 +406,8 @@ fn spawn(folder: &Folder, setup: &Setup) -> anyhow::Result<(Child, Receiver<Stri
         .stderr(Stdio::piped())
         .spawn()?;
     let stderr = child.stderr.take().context("it was asked for")?;
-    let (sender, lines) = channel();
-    #[allow(clippy::disallowed_methods)] // Reads a pipe that a test waits on.
+    // More than any test makes a server say; past it the pipe fills and the server waits.
+    let (sender, lines) = sync_channel(100_000);
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             if sender.send(line).is_err() {
@@ -402,7 +430,9 @@ pub fn request(
 ) -> anyhow::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let auth = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let auth = token
+        .map(|token| format!("Authorization: Bearer {token}\r\n"))
+        .unwrap_or_default();
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: {to}\r\n{auth}Content-Length: 0\r\nConnection: close\r\n\r\n"
@@ -422,13 +452,23 @@ pub fn request(
         .to_ascii_lowercase()
         .contains("transfer-encoding: chunked");
     let body = &answer[head + 4..];
-    Ok((status, if chunked { unchunk(body)? } else { body.to_vec() }))
+    Ok((
+        status,
+        if chunked {
+            unchunk(body)?
+        } else {
+            body.to_vec()
+        },
+    ))
 }
 
 fn unchunk(mut body: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut whole = Vec::new();
     loop {
-        let end = body.windows(2).position(|w| w == b"\r\n").context("a chunk has a length")?;
+        let end = body
+            .windows(2)
+            .position(|w| w == b"\r\n")
+            .context("a chunk has a length")?;
         let length = usize::from_str_radix(std::str::from_utf8(&body[..end])?.trim(), 16)?;
         if length == 0 {
             return Ok(whole);

@@ -36,7 +36,11 @@ fn walk() -> Vec<Step> {
 }
 
 fn callers(script: &[Step]) -> Vec<Caller> {
-    let caller = |codec, keys| Caller { codec, keys, script: script.to_vec() };
+    let caller = |codec, keys| Caller {
+        codec,
+        keys,
+        script: script.to_vec(),
+    };
     vec![
         caller(Codec::Pcmu, Keys::Events),
         caller(Codec::Pcmu, Keys::Tones),
@@ -62,7 +66,10 @@ fn call(server: SocketAddr, transport: Transport, name: &str, script: &[Step]) -
 /// The keys that are heard as tones.
 fn tones(samples: &[i16]) -> String {
     let mut detector = Detector::new();
-    samples.chunks_exact(160).filter_map(|frame| detector.feed(frame)).collect()
+    samples
+        .chunks_exact(160)
+        .filter_map(|frame| detector.feed(frame))
+        .collect()
 }
 
 /// The keys that were gathered, as the record tells them: how many, never which.
@@ -70,7 +77,10 @@ fn gathered(record: &Record) -> Vec<(u64, &str)> {
     let events = record.events("flow.gathered").into_iter();
     events
         .map(|event| {
-            (event["digits"].as_u64().expect("a count"), event["end"].as_str().expect("an end"))
+            (
+                event["digits"].as_u64().expect("a count"),
+                event["end"].as_str().expect("an end"),
+            )
         })
         .collect()
 }
@@ -81,14 +91,32 @@ fn check_call(server: &Server, who: &str, caller: &Caller, call: &Call) {
         prompt.assert_in(&heard, who);
     }
     let answers = prompts(&["zh-CN/open_now", "zh-CN/closed_now"]);
-    assert!(answers.iter().any(|it| it.share_in(&heard) > 0.95), "{who}: no answer was heard");
-    assert_eq!((call.capture.lost, call.capture.strange), (0, 0), "{who}: lost, strange packets");
+    assert!(
+        answers.iter().any(|it| it.share_in(&heard) > 0.95),
+        "{who}: no answer was heard"
+    );
+    assert_eq!(
+        (call.capture.lost, call.capture.strange),
+        (0, 0),
+        "{who}: lost, strange packets"
+    );
 
     let record = record::of_call(server, &call.call_id).expect("a record");
     let json = &record.json;
-    assert_eq!((&json["to"], &json["disposition"]), (&"1000".into(), &"answered".into()), "{json}");
-    assert_eq!((&json["user"], &json["ended_by"]), (&().into(), &"far".into()), "{json}");
-    assert_eq!((&json["fault"], &json["plugin"]["name"]), (&().into(), &"ivr-menu".into()));
+    assert_eq!(
+        (&json["to"], &json["disposition"]),
+        (&"1000".into(), &"answered".into()),
+        "{json}"
+    );
+    assert_eq!(
+        (&json["user"], &json["ended_by"]),
+        (&().into(), &"far".into()),
+        "{json}"
+    );
+    assert_eq!(
+        (&json["fault"], &json["plugin"]["name"]),
+        (&().into(), &"ivr-menu".into())
+    );
     let keys = [(1, "complete"), (1, "complete"), (0, "hangup")];
     assert_eq!(gathered(&record), keys, "{who}: {json}");
 
@@ -105,7 +133,11 @@ fn check_call(server: &Server, who: &str, caller: &Caller, call: &Call) {
         Keys::Events => "",
         Keys::Tones => "11",
     };
-    assert_eq!(tones(&recording.caller), keys, "{who}: keys among the caller's audio");
+    assert_eq!(
+        tones(&recording.caller),
+        keys,
+        "{who}: keys among the caller's audio"
+    );
 }
 
 #[test]
@@ -120,8 +152,16 @@ fn strangers_reach_the_answer_by_every_way() {
         });
         for (name, calls) in started {
             let outcome = calls.join().expect("calls that end");
-            let statistics = Statistics { retransmissions: 0, ..outcome.statistics };
-            let whole = Statistics { created: 4, successful: 4, failed: 0, retransmissions: 0 };
+            let statistics = Statistics {
+                retransmissions: 0,
+                ..outcome.statistics
+            };
+            let whole = Statistics {
+                created: 4,
+                successful: 4,
+                failed: 0,
+                retransmissions: 0,
+            };
             assert_eq!(statistics, whole, "{name}");
             for (caller, call) in callers(&[]).iter().zip(&outcome.calls) {
                 let who = format!("{name} {:?} {:?}", caller.codec, caller.keys);

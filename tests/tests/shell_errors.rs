@@ -22,7 +22,10 @@ fn complaint(output: &Output) -> String {
     assert!(!output.status.success(), "it must fail");
     let text = String::from_utf8_lossy(&output.stderr);
     // Warnings of the log may stand before it.
-    let lines: Vec<&str> = text.lines().filter(|line| !line.contains(" WARN ")).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains(" WARN "))
+        .collect();
     assert_eq!(lines.len(), 1, "one line, not: {text}");
     lines[0].to_owned()
 }
@@ -31,7 +34,10 @@ fn complaint(output: &Output) -> String {
 fn a_bad_configuration_is_named_by_file_and_line() {
     let toml = "data_dir = \"data\"\n\n[sip]\nupd = \"127.0.0.1:5060\"\n";
     let line = complaint(&run("bad-config", toml, "check-config"));
-    assert!(line.contains("jackfield.toml:4") && line.contains("udp"), "{line}");
+    assert!(
+        line.contains("jackfield.toml:4") && line.contains("udp"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -51,7 +57,10 @@ fn a_taken_port_is_named() {
          [media]\nrtp_ports = \"47000-47009\"\n[http]\nbind = \"127.0.0.1:{http}\"\n"
     );
     let line = complaint(&run("taken", &toml, "serve"));
-    assert!(line.contains(&port.to_string()) && line.contains("another"), "{line}");
+    assert!(
+        line.contains(&port.to_string()) && line.contains("another"),
+        "{line}"
+    );
 
     let port = free_port();
     let _taken = TcpListener::bind(("127.0.0.1", http)).expect("the port");
@@ -60,7 +69,10 @@ fn a_taken_port_is_named() {
          [media]\nrtp_ports = \"47000-47009\"\n[http]\nbind = \"127.0.0.1:{http}\"\n"
     );
     let line = complaint(&run("taken-http", &toml, "serve"));
-    assert!(line.contains(&http.to_string()) && line.contains("[http]"), "{line}");
+    assert!(
+        line.contains(&http.to_string()) && line.contains("[http]"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -74,26 +86,57 @@ fn callers_are_told_what_the_matter_is() {
     let server = Server::start(setup).expect("a server");
 
     let unknown = server.call("4711", &[]).expect("a report");
-    assert_eq!((&unknown["ok"], &unknown["status"]), (&false.into(), &404.into()), "{unknown}");
+    assert_eq!(
+        (&unknown["ok"], &unknown["status"]),
+        (&false.into(), &404.into()),
+        "{unknown}"
+    );
 
     let private = server.call("1020", &[]).expect("a report");
     assert_eq!(private["status"], 401, "not public: {private}");
 
-    let args = ["--from", "1001", "--password-env", "PHONE_1002", "--register"];
+    let args = [
+        "--from",
+        "1001",
+        "--password-env",
+        "PHONE_1002",
+        "--register",
+    ];
     let wrong = server.call("1000", &args).expect("a report");
     assert_eq!(wrong["ok"], false, "a wrong password: {wrong}");
-    assert!(server.metric("jackfield_auth_failures_total").expect("the metric") >= 1.0);
+    assert!(
+        server
+            .metric("jackfield_auth_failures_total")
+            .expect("the metric")
+            >= 1.0
+    );
 
     // A route whose plugin is missing: the caller hears the announcement.
     let missing = server.call("1010", &[]).expect("a report");
-    assert!(missing["heard"]["speech_seconds"].as_f64() > Some(1.0), "{missing}");
+    assert!(
+        missing["heard"]["speech_seconds"].as_f64() > Some(1.0),
+        "{missing}"
+    );
     let calls = server.calls().expect("calls");
     let call = &calls[0];
     let fault = call["fault"].as_str().expect("a fault");
-    assert!(fault.contains("hello-ivr") && fault.contains("installed"), "{fault}");
+    assert!(
+        fault.contains("hello-ivr") && fault.contains("installed"),
+        "{fault}"
+    );
 
     let right = server
-        .call("1020", &["--from", "1001", "--password-env", "PHONE_1001", "--hangup-after", "1"])
+        .call(
+            "1020",
+            &[
+                "--from",
+                "1001",
+                "--password-env",
+                "PHONE_1001",
+                "--hangup-after",
+                "1",
+            ],
+        )
         .expect("a report");
     assert_eq!(right["ok"], true, "{right}");
 }
@@ -101,14 +144,20 @@ fn callers_are_told_what_the_matter_is() {
 #[test]
 fn a_stopping_server_lets_calls_end_and_takes_no_more() {
     let mut server = Server::start(Setup::demo("drain")).expect("a server");
-    let call = server.phone("1000", &["--hangup-after", "3"]).expect("a phone");
+    let call = server
+        .phone("1000", &["--hangup-after", "3"])
+        .expect("a phone");
     server.wait_for("answered").expect("it is answered");
     server.signal("TERM").expect("a signal");
     server.wait_for("draining").expect("a progress line");
     let refused = server.call("1000", &[]).expect("a report");
     assert_eq!(refused["status"], 503, "{refused}");
     let output = call.wait_with_output().expect("the phone ends");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     server.wait_for("drained").expect("it says so");
     assert!(server.wait().expect("it ends").success());
 }

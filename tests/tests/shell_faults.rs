@@ -34,7 +34,9 @@ fn setup() -> Setup {
              config = \"{mode}.toml\"\ngrant = []\nfallback = \"sorry\"\n"
         )
         .expect("a string takes all");
-        setup.files.insert(format!("{mode}.toml"), format!("mode = \"{mode}\"\n"));
+        setup
+            .files
+            .insert(format!("{mode}.toml"), format!("mode = \"{mode}\"\n"));
     }
     setup
 }
@@ -52,7 +54,9 @@ fn a_broken_plugin_hurts_its_own_caller_only() {
     let mut broken = Vec::new();
     for (index, (mode, _)) in FAULTS.iter().enumerate() {
         let file = wav(mode);
-        let phone = server.phone(&format!("21{index:02}"), &["--record", &file]).expect("a phone");
+        let phone = server
+            .phone(&format!("21{index:02}"), &["--record", &file])
+            .expect("a phone");
         broken.push((*mode, phone));
     }
     for (mode, phone) in broken {
@@ -62,13 +66,25 @@ fn a_broken_plugin_hurts_its_own_caller_only() {
         let heard = media::wav::read(&std::fs::read(wav(mode)).expect("a recording"))
             .unwrap_or_else(|error| panic!("{mode}: {error}"));
         let share = compare::coverage(&prompt("zh-CN/sorry"), &heard, heard.len());
-        assert!(share > 0.95, "{mode}: {:.0} % of the announcement: {report}", share * 100.0);
+        assert!(
+            share > 0.95,
+            "{mode}: {:.0} % of the announcement: {report}",
+            share * 100.0
+        );
     }
     let output = honest_call.wait_with_output().expect("a phone ends");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     let heard = media::wav::read(&std::fs::read(&honest).expect("a recording")).expect("WAV");
     let share = compare::coverage(&prompt("common/welcome"), &heard, heard.len());
-    assert!(share > 0.98, "the honest caller heard {:.0} % of the greeting", share * 100.0);
+    assert!(
+        share > 0.98,
+        "the honest caller heard {:.0} % of the greeting",
+        share * 100.0
+    );
 
     // The record, the metrics and the log name each fault.
     let calls = server.calls().expect("calls");
@@ -76,12 +92,21 @@ fn a_broken_plugin_hurts_its_own_caller_only() {
         .iter()
         .map(|call| (call["to"].as_str().expect("a number"), call))
         .collect();
-    assert_eq!(by_number.len(), FAULTS.len() + 1, "one record a call: {calls:?}");
+    assert_eq!(
+        by_number.len(),
+        FAULTS.len() + 1,
+        "one record a call: {calls:?}"
+    );
     server.read_log();
     for (index, (mode, kind)) in FAULTS.iter().enumerate() {
         let call = by_number[format!("21{index:02}").as_str()];
-        let fault = call["fault"].as_str().unwrap_or_else(|| panic!("{mode}: no fault: {call}"));
-        assert!(fault.contains(&format!("plugin probe 1.2.3: {kind}")), "{mode}: {fault}");
+        let fault = call["fault"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{mode}: no fault: {call}"));
+        assert!(
+            fault.contains(&format!("plugin probe 1.2.3: {kind}")),
+            "{mode}: {fault}"
+        );
         let metric = format!(
             "jackfield_plugin_faults_total{{plugin=\"probe\",version=\"1.2.3\",kind=\"{kind}\"}}"
         );
@@ -91,7 +116,11 @@ fn a_broken_plugin_hurts_its_own_caller_only() {
                 && line.contains("\"plugin.version\":\"1.2.3\"")
                 && line.contains(kind)
         });
-        assert!(logged, "{mode}: the log does not name {kind}:\n{}", server.log.join("\n"));
+        assert!(
+            logged,
+            "{mode}: the log does not name {kind}:\n{}",
+            server.log.join("\n")
+        );
     }
     assert!(by_number["1000"]["fault"].is_null());
 }

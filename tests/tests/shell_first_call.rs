@@ -13,7 +13,11 @@ fn prompt(name: &str) -> Vec<i16> {
 /// Whether the whole prompt was heard, without a hole.
 fn assert_heard(heard: &[i16], name: &str) {
     let share = compare::coverage(&prompt(name), heard, heard.len());
-    assert!(share > 0.95, "of {name} only {:.0} % was heard", share * 100.0);
+    assert!(
+        share > 0.95,
+        "of {name} only {:.0} % was heard",
+        share * 100.0
+    );
 }
 
 #[test]
@@ -45,7 +49,9 @@ fn a_caller_hears_the_menu_and_presses_a_key() {
     assert_eq!(call["disposition"], "answered");
 
     let id = call["id"].as_str().expect("an id");
-    let detail = server.json(&format!("/api/v1/calls/{id}")).expect("the call");
+    let detail = server
+        .json(&format!("/api/v1/calls/{id}"))
+        .expect("the call");
     let kinds: Vec<&str> = detail["events"]
         .as_array()
         .expect("events")
@@ -54,11 +60,22 @@ fn a_caller_hears_the_menu_and_presses_a_key() {
         .collect();
     assert_eq!(kinds.first(), Some(&"call.started"));
     assert_eq!(kinds.last(), Some(&"call.ended"));
-    assert_eq!(kinds.iter().filter(|kind| **kind == "call.answered").count(), 1);
+    assert_eq!(
+        kinds
+            .iter()
+            .filter(|kind| **kind == "call.answered")
+            .count(),
+        1
+    );
 
-    let (status, recording) =
-        server.get(&format!("/api/v1/calls/{id}/recording")).expect("the recording");
+    let (status, recording) = server
+        .get(&format!("/api/v1/calls/{id}/recording"))
+        .expect("the recording");
     assert_eq!(status, 200);
     let samples = media::wav::read(&recording).expect("a WAV file");
-    assert!(samples.len() > 8 * 8_000, "the whole call is recorded, not {}", samples.len());
+    assert!(
+        samples.len() > 8 * 8_000,
+        "the whole call is recorded, not {}",
+        samples.len()
+    );
 }

@@ -41,9 +41,13 @@ fn calls_finish_on_the_version_they_began_with() {
         phones.call(index, "1010", server.sip);
     }
     let answered = |news: &[Vec<News>]| {
-        news[..CALLS].iter().all(|news| news.contains(&News::Answered))
+        news[..CALLS]
+            .iter()
+            .all(|news| news.contains(&News::Answered))
     };
-    phones.run_until(Duration::from_secs(60), answered).expect("all are answered");
+    phones
+        .run_until(Duration::from_secs(60), answered)
+        .expect("all are answered");
 
     // Broken files change nothing.
     for (what, bytes) in [
@@ -62,11 +66,21 @@ fn calls_finish_on_the_version_they_began_with() {
     server.wait_for("0.1.9").expect("the new version is live");
     phones.call(CALLS, "1010", server.sip);
     let over = |news: &[Vec<News>]| {
-        news.iter().all(|news| news.iter().any(|news| matches!(news, News::Ended { .. })))
+        news.iter()
+            .all(|news| news.iter().any(|news| matches!(news, News::Ended { .. })))
     };
-    phones.run_until(Duration::from_secs(120), over).expect("all end");
+    phones
+        .run_until(Duration::from_secs(120), over)
+        .expect("all end");
     let by_flow = phones.count(|news| {
-        matches!(news, News::Ended { cause: Cause::Normal, by: Side::Far, .. })
+        matches!(
+            news,
+            News::Ended {
+                cause: Cause::Normal,
+                by: Side::Far,
+                ..
+            }
+        )
     });
     assert_eq!(by_flow, CALLS + 1, "each flow came to its end and hung up");
 
@@ -75,7 +89,9 @@ fn calls_finish_on_the_version_they_began_with() {
     for call in &calls {
         assert_eq!(call["disposition"], "answered", "{call}");
         assert!(call["fault"].is_null(), "{call}");
-        *versions.entry(call["plugin"]["version"].as_str().expect("a version")).or_default() += 1;
+        *versions
+            .entry(call["plugin"]["version"].as_str().expect("a version"))
+            .or_default() += 1;
     }
     assert_eq!(versions, BTreeMap::from([("0.1.0", CALLS), ("0.1.9", 1)]));
 
@@ -86,5 +102,8 @@ fn calls_finish_on_the_version_they_began_with() {
         .iter()
         .find(|plugin| plugin["version"] == "0.1.0" && plugin["name"] == "hello-ivr")
         .expect("kept for a rollback");
-    assert_eq!((&old["live"], &old["standing"]), (&0.into(), &"standby".into()));
+    assert_eq!(
+        (&old["live"], &old["standing"]),
+        (&0.into(), &"standby".into())
+    );
 }

@@ -22,7 +22,9 @@ fn a_stranger_hears_the_greeting_presses_one_and_hears_the_answer() {
     use engine::phone::Step;
     use std::time::Duration;
     use vocab::Pii;
-    let quiet = Step::Quiet { give_up: Duration::from_secs(4) };
+    let quiet = Step::Quiet {
+        give_up: Duration::from_secs(4),
+    };
     let script = vec![
         quiet.clone(),
         Step::Press(Pii::new("1".to_owned())),

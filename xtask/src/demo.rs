@@ -227,15 +227,31 @@ impl Run {
 
     /// Prints the call's record as the API shows it.
     fn transcript(&self) -> Result<(), String> {
-        let (status, body) = http::get(self.http_port, "/api/v1/calls", Some(&self.token))?;
-        let calls = json(status, &body, "/api/v1/calls")?;
+        let get = |path: &str| -> Result<Value, String> {
+            let (status, body) = http::get(self.http_port, path, Some(&self.token))?;
+            json(status, &body, path)
+        };
+        let calls = get("/api/v1/calls")?;
         let id = newest(&calls).ok_or("the API knows no call")?;
         let path = format!("/api/v1/calls/{id}");
-        let (status, body) = http::get(self.http_port, &path, Some(&self.token))?;
-        let call = json(status, &body, &path)?;
+        let mut call = get(&path)?;
+        // The last event is on disk 200 ms after the call's end at the latest.
+        for _ in 0..20 {
+            if !call["ended_at"].is_null() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            call = get(&path)?;
+        }
         println!("\nThe call's record, {path}:");
         for line in lines(&call) {
             println!("  {line}");
+        }
+        if let Some(recording) = call["recording"].as_str() {
+            let file = self.dir.join("data/recordings");
+            let file = file.join(&recording[..4.min(recording.len())]);
+            let file = file.join(format!("{recording}.wav"));
+            println!("\nIts recording, caller left, menu right: {}", shown(&file));
         }
         Ok(())
     }
@@ -415,7 +431,24 @@ fn lines(call: &Value) -> Vec<String> {
         }
     }
     for event in call["events"].as_array().into_iter().flatten() {
-        lines.push(plain(event));
+        let word = |key: &str| plain(&event[key]);
+        let rest: Vec<String> = event
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(key, value)| {
+                !["at", "n", "kind"].contains(&key.as_str()) && !plain(value).is_empty()
+            })
+            .map(|(key, value)| format!("{key}={}", plain(value)))
+            .collect();
+        // The time of day alone: the date stands above.
+        let at = word("at");
+        let time = at.split_once('T').map_or(at.as_str(), |(_, time)| time);
+        lines.push(
+            format!("{time:<14} {:<18} {}", word("kind"), rest.join(" "))
+                .trim_end()
+                .to_owned(),
+        );
     }
     lines
 }
@@ -485,11 +518,19 @@ mod tests {
     #[test]
     fn records_read_as_lines() {
         let call = serde_json::json!({
-            "id": "1", "user": null, "events": [{"kind": "answered", "at": 3}, "x"],
+            "id": "1", "user": null, "events": [
+                {"kind": "call.answered", "n": 4, "at": "2026-11-22T00:13:19.041Z"},
+                {"kind": "flow.asked", "n": 5, "at": "2026-11-22T00:13:19.044Z", "op": "gather",
+                 "detail": ""},
+            ],
         });
         assert_eq!(
             lines(&call),
-            ["id             1", "at=3 kind=answered", "x"]
+            [
+                "id             1",
+                "00:13:19.041Z  call.answered",
+                "00:13:19.044Z  flow.asked         op=gather",
+            ]
         );
     }
 }

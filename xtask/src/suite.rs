@@ -32,7 +32,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     steps.need("plugins", build_plugins)?;
     // The scenarios start it as a process.
     steps.need("server", || {
-        execute(&mut cargo(&["build", "-p", "jackfield-server", "-p", "jackfield-tests"]))
+        execute(&mut cargo(&[
+            "build",
+            "-p",
+            "jackfield-server",
+            "-p",
+            "jackfield-tests",
+        ]))
     })?;
     steps.run("fmt", check::fmt);
     steps.run("clippy", check::clippy);

@@ -66,7 +66,7 @@ pub(crate) enum Line {
 /// | `Leaving` | hang-up is under way | - |
 #[derive(Debug)]
 pub(crate) enum Stage {
-    Flow(Flow),
+    Flow(Box<Flow>),
     Fallback { play: Option<PlayId> },
     Away { other: LegId },
     Leaving,
@@ -103,9 +103,13 @@ pub(crate) enum Pending {
     Answer,
     /// Prompts are being turned into clips.
     Resolving(Resolving),
-    Play { play: PlayId },
+    Play {
+        play: PlayId,
+    },
     Gather,
-    Record { recording: RecordingId },
+    Record {
+        recording: RecordingId,
+    },
     Dial(Dial),
     NextEvent,
     Sleep,
@@ -125,9 +129,17 @@ pub(crate) struct Resolving {
 #[derive(Debug)]
 pub(crate) enum Purpose {
     Play,
-    PlayStart { repeat: bool },
-    Gather { spec: GatherSpec },
-    Dial { target: DialTarget, options: DialOptions, transfer: bool },
+    PlayStart {
+        repeat: bool,
+    },
+    Gather {
+        spec: GatherSpec,
+    },
+    Dial {
+        target: DialTarget,
+        options: DialOptions,
+        transfer: bool,
+    },
 }
 
 /// A dialled party.

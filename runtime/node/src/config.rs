@@ -82,12 +82,16 @@ pub struct Catalogue {
 impl Catalogue {
     /// A catalogue from clips by language (or `common`), then name.
     pub fn new(clips: BTreeMap<String, BTreeMap<String, Clip>>) -> Self {
-        Self { clips: Arc::new(clips) }
+        Self {
+            clips: Arc::new(clips),
+        }
     }
 
     /// The clip of this name in this language, or the one for all languages.
     pub fn find(&self, language: &str, name: &str) -> Option<&Clip> {
-        [language, "common"].iter().find_map(|key| self.clips.get(*key)?.get(name))
+        [language, "common"]
+            .iter()
+            .find_map(|key| self.clips.get(*key)?.get(name))
     }
 
     /// Whether the name exists in any language.
@@ -97,12 +101,17 @@ impl Catalogue {
 
     /// Languages that have clips, without `common`.
     pub fn languages(&self) -> impl Iterator<Item = &str> {
-        self.clips.keys().map(String::as_str).filter(|key| *key != "common")
+        self.clips
+            .keys()
+            .map(String::as_str)
+            .filter(|key| *key != "common")
     }
 
     /// Names that [`Catalogue::find`] knows in this language, each once or twice.
     pub fn names(&self, language: &str) -> impl Iterator<Item = &str> {
-        let keys = [language, "common"].into_iter().filter_map(|key| self.clips.get(key));
+        let keys = [language, "common"]
+            .into_iter()
+            .filter_map(|key| self.clips.get(key));
         keys.flat_map(BTreeMap::keys).map(String::as_str)
     }
 
@@ -120,19 +129,30 @@ impl Catalogue {
 impl Config {
     /// The route of a number.
     pub fn route(&self, number: &str) -> Option<&Arc<Route>> {
-        self.tenants.values().find_map(|tenant| tenant.routes.get(number))
+        self.tenants
+            .values()
+            .find_map(|tenant| tenant.routes.get(number))
     }
 
     /// The tenant of a registered user.
     pub fn tenant_of(&self, user: &str) -> Option<&Arc<Tenant>> {
-        self.tenants.values().find(|tenant| tenant.phones.contains_key(user))
+        self.tenants
+            .values()
+            .find(|tenant| tenant.phones.contains_key(user))
     }
 
     /// All users for the registrar.
     pub fn accounts(&self) -> BTreeMap<String, sip::Account> {
         let phones = self.tenants.values().flat_map(|tenant| &tenant.phones);
         phones
-            .map(|(user, phone)| (user.clone(), sip::Account { password: phone.password.clone() }))
+            .map(|(user, phone)| {
+                (
+                    user.clone(),
+                    sip::Account {
+                        password: phone.password.clone(),
+                    },
+                )
+            })
             .collect()
     }
 }

@@ -33,31 +33,58 @@ impl Node {
             return self.refuse(now, id, error);
         }
         call.leg_last += 1;
-        let leg = LegId { call: id, n: call.leg_last };
+        let leg = LegId {
+            call: id,
+            n: call.leg_last,
+        };
         let (first, caller) = (call.leg, shown(call, options));
-        self.journal.note(call, now.wall, CallEventKind::Dialed { leg: leg.n, to });
+        self.journal
+            .note(call, now.wall, CallEventKind::Dialed { leg: leg.n, to });
         let timeout = options.timeout.clamp(Duration::from_secs(1), RING_MAX);
         let wait = timeout + total(&whisper) + OP_SLACK;
         self.deadlines.set(id, Wait::Op, now.mono + wait);
-        self.pend(id, Pending::Dial(Dial { leg, transfer, whisper, step: DialStep::Ringing }));
+        self.pend(
+            id,
+            Pending::Dial(Dial {
+                leg,
+                transfer,
+                whisper,
+                step: DialStep::Ringing,
+            }),
+        );
         // The caller hears ringing from us until the far end answers.
         let clips = vec![self.tones.ringback.clone()];
-        self.command(Command::Play { leg: first, play: ringback, clips, repeat: true });
-        self.command(Command::Dial { leg, target, caller, timeout });
+        self.command(Command::Play {
+            leg: first,
+            play: ringback,
+            clips,
+            repeat: true,
+        });
+        self.command(Command::Dial {
+            leg,
+            target,
+            caller,
+            timeout,
+        });
     }
 
     /// Where a target is reached, if this caller may reach it.
     fn way_to(&self, call: &Call, target: &DialTarget) -> Result<(Party, Target), FlowError> {
         if call.user.is_none() {
-            let why = "the caller is not authenticated: only registered phones may cause a call out";
+            let why =
+                "the caller is not authenticated: only registered phones may cause a call out";
             return Err(FlowError::Denied(why.to_owned()));
         }
         let address = match target {
             DialTarget::Agent(_) => {
-                return Err(FlowError::Unsupported("this version has no agents".to_owned()));
+                return Err(FlowError::Unsupported(
+                    "this version has no agents".to_owned(),
+                ));
             }
             DialTarget::Queue(_) => {
-                return Err(FlowError::Unsupported("this version has no queues".to_owned()));
+                return Err(FlowError::Unsupported(
+                    "this version has no queues".to_owned(),
+                ));
             }
             DialTarget::E164(number) => number.as_str(),
             DialTarget::Sip(address) => address.strip_prefix("sip:").unwrap_or(address),
@@ -68,7 +95,9 @@ impl Node {
         };
         if host.is_none() && call.tenant.phones.contains_key(user) {
             if !self.registered(user) {
-                return Err(FlowError::Unavailable("the phone is not registered".to_owned()));
+                return Err(FlowError::Unavailable(
+                    "the phone is not registered".to_owned(),
+                ));
             }
             return Ok((Party::Sip(user.to_owned()), Target::User(user.to_owned())));
         }
@@ -78,10 +107,15 @@ impl Node {
         }
         let digits = user.strip_prefix('+').unwrap_or(user);
         if !(2..=15).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(FlowError::Invalid("not a number: digits with an optional +".to_owned()));
+            return Err(FlowError::Invalid(
+                "not a number: digits with an optional +".to_owned(),
+            ));
         }
         let fits = call.tenant.trunks.iter().flat_map(|trunk| {
-            let prefixes = trunk.prefixes.iter().filter(|prefix| user.starts_with(*prefix));
+            let prefixes = trunk
+                .prefixes
+                .iter()
+                .filter(|prefix| user.starts_with(*prefix));
             prefixes.map(move |prefix| (prefix.len(), trunk))
         });
         // The longest prefix wins; of equals the first in the configuration.
@@ -95,12 +129,21 @@ impl Node {
         } else {
             Party::Sip(user.to_owned())
         };
-        Ok((to, Target::Uri { uri, next_hop: trunk.address, tcp: trunk.tcp }))
+        Ok((
+            to,
+            Target::Uri {
+                uri,
+                next_hop: trunk.address,
+                tcp: trunk.tcp,
+            },
+        ))
     }
 
     pub(crate) fn dialed_answered(&mut self, now: Now, leg: LegId) {
         let play = self.next_play();
-        let Some(call) = self.calls.get_mut(&leg.call) else { return };
+        let Some(call) = self.calls.get_mut(&leg.call) else {
+            return;
+        };
         let first = call.leg;
         let Some(Pending::Dial(dial)) = call.pending() else {
             let cause = Cause::Cancelled;
@@ -114,12 +157,20 @@ impl Node {
         }
         let clips = std::mem::take(&mut dial.whisper);
         dial.step = DialStep::Whispering { play };
-        self.deadlines.set(leg.call, Wait::Op, now.mono + total(&clips) + OP_SLACK);
-        self.command(Command::Play { leg, play, clips, repeat: false });
+        self.deadlines
+            .set(leg.call, Wait::Op, now.mono + total(&clips) + OP_SLACK);
+        self.command(Command::Play {
+            leg,
+            play,
+            clips,
+            repeat: false,
+        });
     }
 
     pub(crate) fn whispered(&mut self, _now: Now, leg: LegId, play: PlayId) {
-        let Some(call) = self.calls.get_mut(&leg.call) else { return };
+        let Some(call) = self.calls.get_mut(&leg.call) else {
+            return;
+        };
         let first = call.leg;
         if let Some(Pending::Dial(dial)) = call.pending()
             && matches!(dial.step, DialStep::Whispering { play: p } if p == play)
@@ -129,8 +180,11 @@ impl Node {
     }
 
     pub(crate) fn bridged(&mut self, now: Now, a: LegId, b: LegId) {
-        let Some(call) = self.calls.get_mut(&a.call) else { return };
-        self.journal.note(call, now.wall, CallEventKind::Bridged { a: a.n, b: b.n });
+        let Some(call) = self.calls.get_mut(&a.call) else {
+            return;
+        };
+        self.journal
+            .note(call, now.wall, CallEventKind::Bridged { a: a.n, b: b.n });
         let transfer = match call.pending() {
             Some(Pending::Dial(dial)) if dial.leg == b => {
                 dial.step = DialStep::Talking { since: now.mono };
@@ -149,14 +203,22 @@ impl Node {
         self.reply(now, id, Ok(Reply::Done));
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         let leg = other.n;
-        let kind = CallEventKind::DialEnded { leg, result: DialResult::Answered };
+        let kind = CallEventKind::DialEnded {
+            leg,
+            result: DialResult::Answered,
+        };
         self.journal.note(call, now.wall, kind);
         self.detach(now, id, Stage::Away { other });
     }
 
     pub(crate) fn unbridged(&mut self, now: Now, a: LegId, b: LegId) {
-        let Some(call) = self.calls.get_mut(&a.call) else { return };
-        let kind = CallEventKind::Unbridged { a: a.n.min(b.n), b: a.n.max(b.n) };
+        let Some(call) = self.calls.get_mut(&a.call) else {
+            return;
+        };
+        let kind = CallEventKind::Unbridged {
+            a: a.n.min(b.n),
+            b: a.n.max(b.n),
+        };
         self.journal.note(call, now.wall, kind);
         let other = if a.n == 1 { b } else { a };
         // A bridge that never came about: the attempt failed.
@@ -164,7 +226,10 @@ impl Node {
             && dial.leg == other
             && !matches!(dial.step, DialStep::Talking { .. })
         {
-            self.command(Command::Hangup { leg: other, cause: Cause::Failed });
+            self.command(Command::Hangup {
+                leg: other,
+                cause: Cause::Failed,
+            });
         }
     }
 
@@ -176,13 +241,17 @@ impl Node {
         _by: Side,
         status: Option<u16>,
     ) {
-        let Some(call) = self.calls.get_mut(&leg.call) else { return };
+        let Some(call) = self.calls.get_mut(&leg.call) else {
+            return;
+        };
         let id = leg.call;
         if matches!(call.stage, Stage::Away { other } if other == leg) {
             call.stage = Stage::Leaving;
             return self.hang_up(id, Cause::Normal);
         }
-        let Some(Pending::Dial(dial)) = call.pending() else { return };
+        let Some(Pending::Dial(dial)) = call.pending() else {
+            return;
+        };
         if dial.leg != leg {
             return;
         }
@@ -191,13 +260,23 @@ impl Node {
             DialStep::Talking { since } => (DialResult::Answered, now.mono.since(since)),
             DialStep::Ringing | DialStep::Whispering { .. } => (result_of(cause), Duration::ZERO),
         };
-        self.journal.note(call, now.wall, CallEventKind::DialEnded { leg: leg.n, result });
+        self.journal.note(
+            call,
+            now.wall,
+            CallEventKind::DialEnded { leg: leg.n, result },
+        );
         self.stop_ringback(id);
         let cause = status.map(|status| status.to_string());
         let reply = if transfer {
-            Err(FlowError::Failed(format!("the other party did not take the call: {result:?}")))
+            Err(FlowError::Failed(format!(
+                "the other party did not take the call: {result:?}"
+            )))
         } else {
-            Ok(Reply::Dialed { result, cause, talk })
+            Ok(Reply::Dialed {
+                result,
+                cause,
+                talk,
+            })
         };
         self.reply(now, id, reply);
     }
@@ -207,7 +286,12 @@ impl Node {
         let play = self.next_play();
         let leg = self.calls[&id].leg;
         let clips = vec![Clip::silence(Duration::from_millis(20))];
-        self.command(Command::Play { leg, play, clips, repeat: false });
+        self.command(Command::Play {
+            leg,
+            play,
+            clips,
+            repeat: false,
+        });
     }
 
     /// Lets the flow go on alone; the call is in other hands.
@@ -223,7 +307,11 @@ impl Node {
 
 /// How a transfer rings: as a caller would expect of a desk phone.
 pub(crate) fn transfer_options() -> DialOptions {
-    DialOptions { timeout: Duration::from_secs(30), caller_id: None, whisper: Vec::new() }
+    DialOptions {
+        timeout: Duration::from_secs(30),
+        caller_id: None,
+        whisper: Vec::new(),
+    }
 }
 
 /// What the journal says of a target: its kind, never the number.

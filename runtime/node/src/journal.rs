@@ -63,7 +63,11 @@ impl Journal {
             self.seq_last += 1;
             let seq = self.seq_last;
             self.unwritten.insert(seq, Batch { call, first });
-            out(Output::Persist { seq, events, urgent: first });
+            out(Output::Persist {
+                seq,
+                events,
+                urgent: first,
+            });
         }
     }
 

@@ -68,14 +68,19 @@ impl Node {
 
     /// Feeds one input. The caller drains [`Node::poll`] before the next.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        debug_assert!(self.out.is_empty(), "outputs are drained before the next input");
+        debug_assert!(
+            self.out.is_empty(),
+            "outputs are drained before the next input"
+        );
         match input {
             Input::Sip(input) => self.engine.handle(now, engine::Input::Sip(input)),
             Input::Media { worker, event } => {
-                self.engine.handle(now, engine::Input::Media { worker, event });
+                self.engine
+                    .handle(now, engine::Input::Media { worker, event });
             }
             Input::Ports { worker, ports } => {
-                self.engine.handle(now, engine::Input::Ports { worker, ports });
+                self.engine
+                    .handle(now, engine::Input::Ports { worker, ports });
             }
             Input::Flow { flow, output } => self.flow_output(now, flow, output),
             Input::Committed { through } => self.committed(now, through),
@@ -174,21 +179,40 @@ impl Node {
 
     fn event(&mut self, now: Now, event: Event) {
         match event {
-            Event::Incoming { leg, from, to, user, source, sip_call_id } => {
-                let incoming = Incoming { leg, from, to, user, source };
+            Event::Incoming {
+                leg,
+                from,
+                to,
+                user,
+                source,
+                sip_call_id,
+            } => {
+                let incoming = Incoming {
+                    leg,
+                    from,
+                    to,
+                    user,
+                    source,
+                };
                 self.incoming(now, incoming, &sip_call_id);
             }
             Event::Ringing { .. } => {}
             Event::Answered { leg } if leg.n == 1 => self.answered(now, leg.call),
             Event::Answered { leg } => self.dialed_answered(now, leg),
-            Event::Played { leg, play, finished } => self.played(now, leg, play, finished),
+            Event::Played {
+                leg,
+                play,
+                finished,
+            } => self.played(now, leg, play, finished),
             Event::Digit { leg, digit } => {
                 if leg.n == 1 {
                     self.flow_event(now, leg.call, FlowEvent::Dtmf(digit));
                 }
             }
             Event::Gathered { leg, digits, end } => {
-                let Some(call) = self.calls.get_mut(&leg.call) else { return };
+                let Some(call) = self.calls.get_mut(&leg.call) else {
+                    return;
+                };
                 let count = u8::try_from(digits.reveal().len()).unwrap_or(u8::MAX);
                 let kind = CallEventKind::Gathered { digits: count, end };
                 self.journal.note(call, now.wall, kind);
@@ -197,9 +221,20 @@ impl Node {
                     self.reply(now, leg.call, Ok(Reply::Digits { value: digits, end }));
                 }
             }
-            Event::Recorded { leg, recording, end, length } => {
-                let Some(call) = self.calls.get_mut(&leg.call) else { return };
-                let kind = CallEventKind::MessageLeft { recording, length, end };
+            Event::Recorded {
+                leg,
+                recording,
+                end,
+                length,
+            } => {
+                let Some(call) = self.calls.get_mut(&leg.call) else {
+                    return;
+                };
+                let kind = CallEventKind::MessageLeft {
+                    recording,
+                    length,
+                    end,
+                };
                 self.journal.note(call, now.wall, kind);
                 if matches!(call.pending(), Some(Pending::Record { recording: r }) if *r == recording)
                 {
@@ -209,7 +244,12 @@ impl Node {
             }
             Event::Bridged { a, b } => self.bridged(now, a, b),
             Event::Unbridged { a, b } => self.unbridged(now, a, b),
-            Event::Ended { leg, cause, by, status } if leg.n > 1 => {
+            Event::Ended {
+                leg,
+                cause,
+                by,
+                status,
+            } if leg.n > 1 => {
                 self.dialed_ended(now, leg, cause, by, status);
             }
             Event::Ended { leg, cause, by, .. } => self.caller_gone(now, leg.call, cause, by),
@@ -267,7 +307,8 @@ impl Node {
             route: route.number.clone(),
         });
         self.calls.insert(leg.call, call);
-        self.deadlines.set(leg.call, Wait::Call, now.mono + CALL_TIME);
+        self.deadlines
+            .set(leg.call, Wait::Call, now.mono + CALL_TIME);
         self.start_flow(now, leg.call);
     }
 
@@ -306,23 +347,36 @@ impl Node {
         let call = self.calls.get_mut(&id).expect("the caller inserted it");
         let route = Arc::clone(&call.route);
         let Some((plugin, ticket)) = self.registry.take(&route.plugin) else {
-            let plugin = PluginRef { name: route.plugin.as_str().into(), version: "none".into() };
+            let plugin = PluginRef {
+                name: route.plugin.as_str().into(),
+                version: "none".into(),
+            };
             let detail = format!("no plugin named {} is installed", route.plugin);
-            return self.fault(now, id, Fault { plugin, kind: FaultKind::Start, detail });
+            return self.fault(
+                now,
+                id,
+                Fault {
+                    plugin,
+                    kind: FaultKind::Start,
+                    detail,
+                },
+            );
         };
         self.flow_last += 1;
         let flow = FlowId(self.flow_last);
         let reference = plugin.reference().clone();
-        let kind = CallEventKind::FlowStarted { plugin: reference.clone() };
+        let kind = CallEventKind::FlowStarted {
+            plugin: reference.clone(),
+        };
         self.journal.note(call, now.wall, kind);
-        call.stage = Stage::Flow(Flow {
+        call.stage = Stage::Flow(Box::new(Flow {
             id: flow,
             plugin: reference,
             ticket,
             events: VecDeque::new(),
             plays: BTreeMap::new(),
             turn: Turn::Plugin,
-        });
+        }));
         let info = CallInfo {
             call: id,
             direction: Direction::Inbound,
@@ -337,22 +391,39 @@ impl Node {
         self.flows.insert(flow, id);
         self.deadlines.set(id, Wait::Flow, now.mono + FLOW_WAIT);
         let seed = self.rng.u64();
-        self.out.push_back(Output::StartFlow { flow, plugin, info, route, seed });
+        self.out.push_back(Output::StartFlow {
+            flow,
+            plugin,
+            info,
+            route,
+            seed,
+        });
     }
 
     fn flow_output(&mut self, now: Now, flow: FlowId, output: RunOutput) {
-        let Some(&id) = self.flows.get(&flow) else { return };
+        let Some(&id) = self.flows.get(&flow) else {
+            return;
+        };
         let call = self.calls.get_mut(&id).expect("a flow has a call");
         let Some(state) = call.flow() else { return };
         let plugin = state.plugin.clone();
         match output {
             RunOutput::Yielded => {}
             RunOutput::Log { level, message } => {
-                self.notice(Notice::PluginLog { call: id, plugin, level, message });
+                self.notice(Notice::PluginLog {
+                    call: id,
+                    plugin,
+                    level,
+                    message,
+                });
             }
             RunOutput::Denied { capability } => {
                 let capability = capability.name();
-                self.notice(Notice::Denied { call: id, plugin, capability });
+                self.notice(Notice::Denied {
+                    call: id,
+                    plugin,
+                    capability,
+                });
             }
             RunOutput::Op(op) => self.op(now, id, op),
             RunOutput::Ended(end) => {
@@ -362,7 +433,14 @@ impl Node {
                     plugin::End::Outcome(outcome) => self.returned(now, id, outcome),
                     plugin::End::Hangup | plugin::End::Cancelled => {
                         let label = "hangup".to_owned();
-                        self.returned(now, id, Outcome { label, detail: None });
+                        self.returned(
+                            now,
+                            id,
+                            Outcome {
+                                label,
+                                detail: None,
+                            },
+                        );
                     }
                     plugin::End::Fault(fault) => self.fault(now, id, fault),
                 }
@@ -372,7 +450,10 @@ impl Node {
 
     /// The call goes on without its flow, which may still finish: whatever it says is ignored.
     pub(crate) fn release_flow(&mut self, now: Now, id: CallId, flow: FlowId, ticket: Ticket) {
-        self.out.push_back(Output::FlowHangup { flow, reason: "transferred".to_owned() });
+        self.out.push_back(Output::FlowHangup {
+            flow,
+            reason: "transferred".to_owned(),
+        });
         self.flows.remove(&flow);
         self.deadlines.clear(id, Wait::Flow);
         self.deadlines.clear(id, Wait::Op);
@@ -415,7 +496,9 @@ impl Node {
     /// The flow is over as it should be.
     fn returned(&mut self, now: Now, id: CallId, outcome: Outcome) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        let kind = CallEventKind::FlowEnded { label: outcome.label };
+        let kind = CallEventKind::FlowEnded {
+            label: outcome.label,
+        };
         self.journal.note(call, now.wall, kind);
         if call.is_gone() {
             return self.finish(now, id);
@@ -427,12 +510,18 @@ impl Node {
     /// The flow broke: its caller hears the announcement, everybody else nothing of it.
     pub(crate) fn fault(&mut self, now: Now, id: CallId, fault: Fault) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        let kind = CallEventKind::FlowFault { fault: fault.clone() };
+        let kind = CallEventKind::FlowFault {
+            fault: fault.clone(),
+        };
         self.journal.note(call, now.wall, kind);
         let tenant = call.tenant.id.clone();
         call.stage = Stage::Fallback { play: None };
         let line = call.line;
-        self.notice(Notice::Fault { tenant, call: id, fault });
+        self.notice(Notice::Fault {
+            tenant,
+            call: id,
+            fault,
+        });
         match line {
             Line::Gone { .. } => self.finish(now, id),
             Line::Up => self.announce(now, id),
@@ -453,9 +542,16 @@ impl Node {
         let announcement = clips[0].name.to_string();
         call.stage = Stage::Fallback { play: Some(play) };
         let leg = call.leg;
-        self.journal.note(call, now.wall, CallEventKind::Fallback { announcement });
-        self.deadlines.set(id, Wait::Op, now.mono + total(&clips) + OP_SLACK);
-        self.commands.push_back(Command::Play { leg, play, clips, repeat: false });
+        self.journal
+            .note(call, now.wall, CallEventKind::Fallback { announcement });
+        self.deadlines
+            .set(id, Wait::Op, now.mono + total(&clips) + OP_SLACK);
+        self.commands.push_back(Command::Play {
+            leg,
+            play,
+            clips,
+            repeat: false,
+        });
     }
 
     /// Answers as soon as the call's first event is on disk.
@@ -478,7 +574,9 @@ impl Node {
             if !batch.first {
                 continue;
             }
-            let Some(call) = self.calls.get_mut(&batch.call) else { continue };
+            let Some(call) = self.calls.get_mut(&batch.call) else {
+                continue;
+            };
             call.written = true;
             if call.line == Line::Wanted {
                 call.line = Line::Waiting;
@@ -489,12 +587,16 @@ impl Node {
     }
 
     fn refused(&mut self, now: Now, seq: u64) {
-        let Some(batch) = self.journal.refused(seq) else { return };
+        let Some(batch) = self.journal.refused(seq) else {
+            return;
+        };
         self.notice(Notice::NotWritten { call: batch.call });
         if !batch.first {
             return;
         }
-        let Some(call) = self.calls.get_mut(&batch.call) else { return };
+        let Some(call) = self.calls.get_mut(&batch.call) else {
+            return;
+        };
         // A call that cannot be recorded is not answered.
         call.unrecorded = true;
         if matches!(call.line, Line::Waiting | Line::Wanted) {
@@ -506,11 +608,14 @@ impl Node {
     fn turn_away(&mut self, _now: Now, id: CallId) {
         let leg = self.calls[&id].leg;
         self.deadlines.clear(id, Wait::Commit);
-        self.commands.push_back(Command::Reject { leg, status: 503 });
+        self.commands
+            .push_back(Command::Reject { leg, status: 503 });
     }
 
     fn answered(&mut self, now: Now, id: CallId) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
         call.line = Line::Up;
         let (leg, record) = (call.leg, call.route.record);
         let after = now.mono.since(call.started.mono);
@@ -519,7 +624,8 @@ impl Node {
             let recording = RecordingId { call: id, n: 0 };
             let kind = CallEventKind::RecordingStarted { recording };
             self.journal.note(call, now.wall, kind);
-            self.commands.push_back(Command::RecordCall { leg, recording });
+            self.commands
+                .push_back(Command::RecordCall { leg, recording });
         }
         let waits = matches!(call.pending(), Some(Pending::Answer));
         let fallback = matches!(call.stage, Stage::Fallback { .. });
@@ -537,7 +643,9 @@ impl Node {
             return self.whispered(now, leg, play);
         }
         let id = leg.call;
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
         if matches!(call.stage, Stage::Fallback { play: Some(p) } if p == play) {
             call.stage = Stage::Leaving;
             self.deadlines.clear(id, Wait::Op);
@@ -548,14 +656,20 @@ impl Node {
             return self.flow_event(now, id, FlowEvent::PlayDone(token));
         }
         if matches!(flow.turn, Turn::Host(Pending::Play { play: p }) if p == play) {
-            let reply = if finished { Ok(Reply::Done) } else { Err(FlowError::Cancelled) };
+            let reply = if finished {
+                Ok(Reply::Done)
+            } else {
+                Err(FlowError::Cancelled)
+            };
             self.reply(now, id, reply);
         }
     }
 
     /// Gives the flow an event now if it waits for one, else later.
     fn flow_event(&mut self, now: Now, id: CallId, event: FlowEvent) {
-        let Some(flow) = self.calls.get_mut(&id).and_then(Call::flow) else { return };
+        let Some(flow) = self.calls.get_mut(&id).and_then(Call::flow) else {
+            return;
+        };
         if matches!(flow.turn, Turn::Host(Pending::NextEvent)) {
             return self.reply(now, id, Ok(Reply::Event(event)));
         }
@@ -567,7 +681,9 @@ impl Node {
 
     /// Answers what the flow waits for; the turn is the plugin's.
     pub(crate) fn reply(&mut self, now: Now, id: CallId, reply: Result<Reply, FlowError>) {
-        let Some(flow) = self.calls.get_mut(&id).and_then(Call::flow) else { return };
+        let Some(flow) = self.calls.get_mut(&id).and_then(Call::flow) else {
+            return;
+        };
         let Turn::Host(_) = &flow.turn else { return };
         flow.turn = Turn::Plugin;
         let flow = flow.id;
@@ -578,9 +694,15 @@ impl Node {
 
     /// The caller's leg has ended, whoever ended it.
     fn caller_gone(&mut self, now: Now, id: CallId, cause: Cause, by: Side) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
         // What a rule of ours decided is the cause, not the BYE that carried it out.
-        call.line = Line::Gone { cause, by, at: now.wall };
+        call.line = Line::Gone {
+            cause,
+            by,
+            at: now.wall,
+        };
         for wait in [Wait::Commit, Wait::Op, Wait::Flow, Wait::Call] {
             self.deadlines.clear(id, wait);
         }
@@ -613,10 +735,16 @@ impl Node {
         };
         self.deadlines.clear_all(id);
         self.speeches.retain(|_, call| *call != id);
-        self.journal.note(&mut call, at, CallEventKind::Ended { cause, by });
+        self.journal
+            .note(&mut call, at, CallEventKind::Ended { cause, by });
         let duration = now.mono.since(call.started.mono);
         let tenant = call.tenant.id.clone();
-        self.notice(Notice::Ended { tenant, call: id, cause, duration });
+        self.notice(Notice::Ended {
+            tenant,
+            call: id,
+            cause,
+            duration,
+        });
     }
 
     pub(crate) fn hang_up(&mut self, id: CallId, cause: Cause) {
@@ -627,7 +755,9 @@ impl Node {
     }
 
     fn timeout(&mut self, now: Now, id: CallId, wait: Wait) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
         match wait {
             Wait::Commit => self.turn_away(now, id),
             Wait::Flow => {
@@ -636,7 +766,15 @@ impl Node {
                 self.out.push_back(Output::StopFlow { flow });
                 self.forget_flow(now, id, Some(FaultKind::Stalled));
                 let detail = format!("asked for nothing for {} s", FLOW_WAIT.as_secs());
-                self.fault(now, id, Fault { plugin, kind: FaultKind::Stalled, detail });
+                self.fault(
+                    now,
+                    id,
+                    Fault {
+                        plugin,
+                        kind: FaultKind::Stalled,
+                        detail,
+                    },
+                );
             }
             Wait::Op => self.op_timeout(now, id),
             Wait::Grace => {
@@ -644,7 +782,14 @@ impl Node {
                 let flow = flow.id;
                 self.out.push_back(Output::StopFlow { flow });
                 self.forget_flow(now, id, None);
-                self.returned(now, id, Outcome { label: "hangup".to_owned(), detail: None });
+                self.returned(
+                    now,
+                    id,
+                    Outcome {
+                        label: "hangup".to_owned(),
+                        detail: None,
+                    },
+                );
             }
             Wait::Call => self.hang_up(id, Cause::Normal),
         }
@@ -658,17 +803,21 @@ impl Node {
         let reply = match call.pending() {
             Some(Pending::NextEvent) => Err(FlowError::Timeout),
             Some(Pending::Sleep) => Ok(Reply::Done),
-            Some(Pending::Resolving(_)) => {
-                Err(FlowError::Unavailable("speech was not ready in time".to_owned()))
-            }
+            Some(Pending::Resolving(_)) => Err(FlowError::Unavailable(
+                "speech was not ready in time".to_owned(),
+            )),
             Some(Pending::Dial(dial)) => {
                 let (leg, cause) = (dial.leg, Cause::NoAnswer);
                 self.commands.push_back(Command::Hangup { leg, cause });
-                Err(FlowError::Failed("the dialled leg did not end in time".to_owned()))
+                Err(FlowError::Failed(
+                    "the dialled leg did not end in time".to_owned(),
+                ))
             }
             Some(
                 Pending::Answer | Pending::Play { .. } | Pending::Gather | Pending::Record { .. },
-            ) => Err(FlowError::Failed("the media engine did not answer in time".to_owned())),
+            ) => Err(FlowError::Failed(
+                "the media engine did not answer in time".to_owned(),
+            )),
             None => return,
         };
         self.reply(now, id, reply);
@@ -692,7 +841,10 @@ impl Node {
                     }
                     Err(error) => {
                         let why = error.to_string();
-                        self.notice(Notice::PluginRefused { plugin: reference, why });
+                        self.notice(Notice::PluginRefused {
+                            plugin: reference,
+                            why,
+                        });
                     }
                 }
             }
@@ -700,7 +852,10 @@ impl Node {
                 Ok(plugin) => self.notice(Notice::PluginLive { plugin }),
                 Err(error) => {
                     let why = error.to_string();
-                    let plugin = PluginRef { name: name.as_str().into(), version: "".into() };
+                    let plugin = PluginRef {
+                        name: name.as_str().into(),
+                        version: "".into(),
+                    };
                     self.notice(Notice::PluginRefused { plugin, why });
                 }
             },

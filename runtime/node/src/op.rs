@@ -16,7 +16,10 @@ impl Node {
     pub(crate) fn op(&mut self, now: Now, id: CallId, op: Op) {
         let call = self.calls.get_mut(&id).expect("a flow has a call");
         if let Some(detail) = detail(&op) {
-            let kind = CallEventKind::FlowAsked { op: op.name().to_owned(), detail };
+            let kind = CallEventKind::FlowAsked {
+                op: op.name().to_owned(),
+                detail,
+            };
             self.journal.note(call, now.wall, kind);
         }
         let (gone, up) = (call.is_gone(), call.is_up());
@@ -25,7 +28,11 @@ impl Node {
         // The wish is pending from here on, so that `reply` finds somebody to answer.
         flow.turn = Turn::Host(Pending::Answer);
         if gone {
-            return self.refuse(now, id, FlowError::Hangup("the caller has hung up".to_owned()));
+            return self.refuse(
+                now,
+                id,
+                FlowError::Hangup("the caller has hung up".to_owned()),
+            );
         }
         let needs_line = matches!(
             op,
@@ -53,12 +60,20 @@ impl Node {
             Op::Record { max, silence, beep } => self.op_record(now, id, max, silence, beep),
             Op::Dial { target, options } => {
                 let whisper = options.whisper.clone();
-                let purpose = Purpose::Dial { target, options, transfer: false };
+                let purpose = Purpose::Dial {
+                    target,
+                    options,
+                    transfer: false,
+                };
                 self.resolve(now, id, &whisper, purpose);
             }
             Op::Transfer { target } => {
                 let options = crate::dial::transfer_options();
-                let purpose = Purpose::Dial { target, options, transfer: true };
+                let purpose = Purpose::Dial {
+                    target,
+                    options,
+                    transfer: true,
+                };
                 self.resolve(now, id, &[], purpose);
             }
             Op::Enqueue { .. } => {
@@ -99,23 +114,19 @@ impl Node {
     fn op_play_stop(&mut self, now: Now, id: CallId, token: u32) {
         let call = self.calls.get_mut(&id).expect("a flow has a call");
         let leg = call.leg;
-        let found = call
-            .flow()
-            .and_then(|flow| flow.plays.iter().find(|(_, t)| **t == token).map(|(&play, _)| play));
+        let found = call.flow().and_then(|flow| {
+            flow.plays
+                .iter()
+                .find(|(_, t)| **t == token)
+                .map(|(&play, _)| play)
+        });
         if let Some(play) = found {
             self.command(Command::Stop { leg, play });
         }
         self.reply(now, id, Ok(Reply::Done));
     }
 
-    fn op_record(
-        &mut self,
-        now: Now,
-        id: CallId,
-        max: Duration,
-        silence: Duration,
-        beep: bool,
-    ) {
+    fn op_record(&mut self, now: Now, id: CallId, max: Duration, silence: Duration, beep: bool) {
         let call = self.calls.get_mut(&id).expect("a flow has a call");
         if call.message_last >= MESSAGES_MAX {
             let error = FlowError::Limit(format!("a call keeps {MESSAGES_MAX} messages"));
@@ -124,12 +135,28 @@ impl Node {
         call.message_last += 1;
         let (leg, n) = (call.leg, call.message_last);
         let recording = RecordingId { call: id, n };
-        let max = if max.is_zero() { MESSAGE_MAX } else { max.min(MESSAGE_MAX) };
-        let beep = if beep { vec![self.tones.beep.clone()] } else { Vec::new() };
+        let max = if max.is_zero() {
+            MESSAGE_MAX
+        } else {
+            max.min(MESSAGE_MAX)
+        };
+        let beep = if beep {
+            vec![self.tones.beep.clone()]
+        } else {
+            Vec::new()
+        };
         self.pend(id, Pending::Record { recording });
-        self.deadlines.set(id, Wait::Op, now.mono + max + total(&beep) + OP_SLACK);
+        self.deadlines
+            .set(id, Wait::Op, now.mono + max + total(&beep) + OP_SLACK);
         let terminators = "#*0123456789".to_owned();
-        self.command(Command::Record { leg, recording, max, silence, beep, terminators });
+        self.command(Command::Record {
+            leg,
+            recording,
+            max,
+            silence,
+            beep,
+            terminators,
+        });
     }
 
     fn op_next_event(&mut self, now: Now, id: CallId, timeout: Duration) {
@@ -149,14 +176,20 @@ impl Node {
             return self.refuse(now, id, error);
         }
         if key == "language" {
-            if !call.tenant.catalogue.languages().any(|language| language == value) {
+            if !call
+                .tenant
+                .catalogue
+                .languages()
+                .any(|language| language == value)
+            {
                 let error = FlowError::NotFound("no prompts in this language".to_owned());
                 return self.refuse(now, id, error);
             }
             call.language = value;
         }
         call.attrs.insert(key.clone());
-        self.journal.note(call, now.wall, CallEventKind::AttrSet { key });
+        self.journal
+            .note(call, now.wall, CallEventKind::AttrSet { key });
         self.reply(now, id, Ok(Reply::Done));
     }
 
@@ -167,16 +200,29 @@ impl Node {
             Purpose::Play => {
                 let play = self.next_play();
                 self.pend(id, Pending::Play { play });
-                self.deadlines.set(id, Wait::Op, now.mono + total(&clips) + OP_SLACK);
-                self.command(Command::Play { leg, play, clips, repeat: false });
+                self.deadlines
+                    .set(id, Wait::Op, now.mono + total(&clips) + OP_SLACK);
+                self.command(Command::Play {
+                    leg,
+                    play,
+                    clips,
+                    repeat: false,
+                });
             }
             Purpose::PlayStart { repeat } => {
                 let play = self.next_play();
                 // Tokens are u32 in the contract; a call never starts four billion playbacks.
                 let token = u32::try_from(play.0 & 0xffff_ffff).expect("masked to 32 bits");
                 let flow = self.calls.get_mut(&id).and_then(|call| call.flow());
-                flow.expect("the caller looked it up").plays.insert(play, token);
-                self.command(Command::Play { leg, play, clips, repeat });
+                flow.expect("the caller looked it up")
+                    .plays
+                    .insert(play, token);
+                self.command(Command::Play {
+                    leg,
+                    play,
+                    clips,
+                    repeat,
+                });
                 self.reply(now, id, Ok(Reply::Token(token)));
             }
             Purpose::Gather { spec } => {
@@ -185,7 +231,11 @@ impl Node {
                 self.deadlines.set(id, Wait::Op, now.mono + wait);
                 self.command(Command::Gather { leg, clips, spec });
             }
-            Purpose::Dial { target, options, transfer } => {
+            Purpose::Dial {
+                target,
+                options,
+                transfer,
+            } => {
                 self.dial(now, id, &target, &options, clips, transfer);
             }
         }

@@ -36,7 +36,11 @@ impl Node {
                     waiting.insert(speech, clips.len());
                     clips.push(None);
                     let voice = voice.unwrap_or_else(|| language.clone());
-                    self.out.push_back(Output::Speak { id: speech, text, voice });
+                    self.out.push_back(Output::Speak {
+                        id: speech,
+                        text,
+                        voice,
+                    });
                 }
             }
         }
@@ -44,15 +48,30 @@ impl Node {
             let clips = clips.into_iter().flatten().collect();
             return self.resolved(now, id, purpose, clips);
         }
-        self.pend(id, Pending::Resolving(Resolving { purpose, clips, waiting }));
+        self.pend(
+            id,
+            Pending::Resolving(Resolving {
+                purpose,
+                clips,
+                waiting,
+            }),
+        );
         self.deadlines.set(id, Wait::Op, now.mono + SPEECH_WAIT);
     }
 
     pub(crate) fn spoken(&mut self, now: Now, speech: SpeechId, result: Result<Clip, String>) {
-        let Some(id) = self.speeches.remove(&speech) else { return };
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let Some(Pending::Resolving(resolving)) = call.pending() else { return };
-        let Some(place) = resolving.waiting.remove(&speech) else { return };
+        let Some(id) = self.speeches.remove(&speech) else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let Some(Pending::Resolving(resolving)) = call.pending() else {
+            return;
+        };
+        let Some(place) = resolving.waiting.remove(&speech) else {
+            return;
+        };
         match result {
             Ok(clip) => resolving.clips[place] = Some(clip),
             Err(why) => {
@@ -72,7 +91,10 @@ impl Node {
 
 enum Ready {
     Clip(Clip),
-    Speech { text: Pii<String>, voice: Option<String> },
+    Speech {
+        text: Pii<String>,
+        voice: Option<String>,
+    },
 }
 
 fn pieces_of(call: &Call, prompt: &Prompt) -> Result<Vec<Ready>, FlowError> {
@@ -85,9 +107,10 @@ fn pieces_of(call: &Call, prompt: &Prompt) -> Result<Vec<Ready>, FlowError> {
                 Err(FlowError::NotFound(why))
             }
         },
-        Prompt::Say { text, voice } => {
-            Ok(vec![Ready::Speech { text: text.clone(), voice: voice.clone() }])
-        }
+        Prompt::Say { text, voice } => Ok(vec![Ready::Speech {
+            text: text.clone(),
+            voice: voice.clone(),
+        }]),
         Prompt::Value { kind, value } => {
             let pieces = speak::value(&call.language, kind, value.reveal())
                 .map_err(|why| FlowError::Invalid(why.to_owned()))?;
@@ -99,13 +122,25 @@ fn pieces_of(call: &Call, prompt: &Prompt) -> Result<Vec<Ready>, FlowError> {
 
 /// Recorded fragments if the catalogue has them all, else the same words through synthesis.
 fn spoken_value(call: &Call, pieces: Vec<Piece>) -> Vec<Ready> {
-    let find = |piece: &Piece| call.tenant.catalogue.find(&call.language, &piece.clip).cloned();
+    let find = |piece: &Piece| {
+        call.tenant
+            .catalogue
+            .find(&call.language, &piece.clip)
+            .cloned()
+    };
     match pieces.iter().map(find).collect::<Option<Vec<_>>>() {
         Some(clips) => clips.into_iter().map(Ready::Clip).collect(),
         None => {
-            let glue = if call.language.starts_with("zh") { "" } else { " " };
+            let glue = if call.language.starts_with("zh") {
+                ""
+            } else {
+                " "
+            };
             let words: Vec<_> = pieces.iter().map(|piece| piece.word.as_str()).collect();
-            vec![Ready::Speech { text: Pii::new(words.join(glue)), voice: None }]
+            vec![Ready::Speech {
+                text: Pii::new(words.join(glue)),
+                voice: None,
+            }]
         }
     }
 }

@@ -30,26 +30,52 @@ pub(crate) fn value(language: &str, kind: &str, value: &str) -> Result<Vec<Piece
 }
 
 const ZH_DIGITS: [&str; 10] = ["零", "一", "二", "三", "四", "五", "六", "七", "八", "九"];
-const EN_DIGITS: [&str; 10] =
-    ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+const EN_DIGITS: [&str; 10] = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+];
 const EN_TEENS: [&str; 10] = [
-    "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
-    "eighteen", "nineteen",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
 ];
 const EN_TENS: [&str; 10] = [
     "", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
 ];
 const EN_MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 
 fn piece(clip: impl Into<String>, word: &str) -> Piece {
-    Piece { clip: clip.into(), word: word.to_owned() }
+    Piece {
+        clip: clip.into(),
+        word: word.to_owned(),
+    }
 }
 
 fn digit(chinese: bool, digit: u64) -> Piece {
-    let word = if chinese { ZH_DIGITS[digit as usize] } else { EN_DIGITS[digit as usize] };
+    let word = if chinese {
+        ZH_DIGITS[digit as usize]
+    } else {
+        EN_DIGITS[digit as usize]
+    };
     piece(format!("digits/{digit}"), word)
 }
 
@@ -87,7 +113,11 @@ fn number(chinese: bool, value: &str) -> Result<Vec<Piece>, &'static str> {
     pieces.extend(cardinal(chinese, whole));
     if !fraction.is_empty() {
         pieces.push(piece("number/point", if chinese { "点" } else { "point" }));
-        pieces.extend(fraction.bytes().map(|b| digit(chinese, u64::from(b - b'0'))));
+        pieces.extend(
+            fraction
+                .bytes()
+                .map(|b| digit(chinese, u64::from(b - b'0'))),
+        );
     }
     Ok(pieces)
 }
@@ -111,8 +141,14 @@ fn cardinal(chinese: bool, value: u64) -> Vec<Piece> {
 
 /// Groups of four digits (万, 亿); a run of zeros inside is said once as 零.
 fn chinese_number(value: u64, pieces: &mut Vec<Piece>) {
-    const UNITS: [(u64, &str); 6] =
-        [(1_000_000_000_000, "万亿"), (100_000_000, "亿"), (10_000, "万"), (1_000, "千"), (100, "百"), (10, "十")];
+    const UNITS: [(u64, &str); 6] = [
+        (1_000_000_000_000, "万亿"),
+        (100_000_000, "亿"),
+        (10_000, "万"),
+        (1_000, "千"),
+        (100, "百"),
+        (10, "十"),
+    ];
     let mut rest = value;
     let mut gap = false;
     for (unit, word) in UNITS {
@@ -169,10 +205,16 @@ fn english_number(value: u64, pieces: &mut Vec<Piece>) {
         0 => {}
         1..=9 => pieces.push(digit(false, rest)),
         10..=19 => {
-            pieces.push(piece(format!("number/{rest}"), EN_TEENS[(rest - 10) as usize]));
+            pieces.push(piece(
+                format!("number/{rest}"),
+                EN_TEENS[(rest - 10) as usize],
+            ));
         }
         _ => {
-            pieces.push(piece(format!("number/{}", rest / 10 * 10), EN_TENS[(rest / 10) as usize]));
+            pieces.push(piece(
+                format!("number/{}", rest / 10 * 10),
+                EN_TENS[(rest / 10) as usize],
+            ));
             if !rest.is_multiple_of(10) {
                 pieces.push(digit(false, rest % 10));
             }
@@ -209,7 +251,10 @@ fn date(chinese: bool, value: &str) -> Result<Vec<Piece>, &'static str> {
         pieces.extend(cardinal(true, day));
         pieces.push(piece("unit/day", "日"));
     } else {
-        pieces.push(piece(format!("month/{month}"), EN_MONTHS[(month - 1) as usize]));
+        pieces.push(piece(
+            format!("month/{month}"),
+            EN_MONTHS[(month - 1) as usize],
+        ));
         pieces.extend(cardinal(false, day));
         pieces.extend(cardinal(false, year));
     }
@@ -282,7 +327,11 @@ mod tests {
     fn said(language: &str, kind: &str, text: &str) -> String {
         let pieces = value(language, kind, text).unwrap_or_else(|why| panic!("{text}: {why}"));
         let glue = if language == "zh-CN" { "" } else { " " };
-        pieces.iter().map(|piece| piece.word.as_str()).collect::<Vec<_>>().join(glue)
+        pieces
+            .iter()
+            .map(|piece| piece.word.as_str())
+            .collect::<Vec<_>>()
+            .join(glue)
     }
 
     #[test]
@@ -330,8 +379,14 @@ mod tests {
 
     #[test]
     fn dates_times_amounts_and_digits() {
-        assert_eq!(said("zh-CN", "date", "2026-11-21"), "二零二六年十一月二十一日");
-        assert_eq!(said("en", "date", "2026-11-21"), "November twenty one two thousand twenty six");
+        assert_eq!(
+            said("zh-CN", "date", "2026-11-21"),
+            "二零二六年十一月二十一日"
+        );
+        assert_eq!(
+            said("en", "date", "2026-11-21"),
+            "November twenty one two thousand twenty six"
+        );
         assert_eq!(said("zh-CN", "time", "14:05"), "十四点零五分");
         assert_eq!(said("zh-CN", "time", "9:00"), "九点整");
         assert_eq!(said("en", "time", "9:30"), "nine thirty");

@@ -376,7 +376,10 @@ mod tests {
 
     #[test]
     fn names_lose_their_hash_only() {
-        assert_eq!(without_hash("probe::recurse::hc7893cc97dadb0fc"), "probe::recurse");
+        assert_eq!(
+            without_hash("probe::recurse::hc7893cc97dadb0fc"),
+            "probe::recurse"
+        );
         assert_eq!(without_hash("menu::hello"), "menu::hello");
     }
 }

@@ -19,7 +19,10 @@ pub(crate) struct Outline<'a> {
 }
 
 /// Reads the outline. Nothing is validated beyond what reading takes; the compiler does the rest.
-#[expect(clippy::wildcard_enum_match_arm, reason = "most sections are the compiler's business")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most sections are the compiler's business"
+)]
 pub(crate) fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
     if bytes.len() > limits::COMPONENT_BYTES_MAX {
         return Err(LoadError::TooLarge { bytes: bytes.len() });

@@ -124,7 +124,7 @@ impl PluginDir {
                 let watcher =
                     notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
                         if event.is_ok_and(|event| !event.kind.is_access()) {
-                            drop(sender.try_send(()));
+                            let _ = sender.try_send(());
                         }
                     });
                 let watched = watcher.and_then(|mut watcher| {

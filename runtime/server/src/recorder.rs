@@ -20,7 +20,7 @@ const WAITING_MAX: usize = 4_096;
 
 /// The file of a recording. The folder is the first four characters of the call's id, which
 /// change every twelve days: no folder grows without end.
-pub fn path(recordings: &Path, id: RecordingId) -> PathBuf {
+pub(crate) fn path(recordings: &Path, id: RecordingId) -> PathBuf {
     let name = id.to_string();
     recordings.join(&name[..4]).join(format!("{name}.wav"))
 }

@@ -42,7 +42,7 @@ const DRAIN_STEP: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// In one line, with what to do.
-pub fn run(file: &Path) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(file: &Path) -> anyhow::Result<ExitCode> {
     let config = Config::load(file)?;
     let _log = telemetry::init(&config.log)?;
     warn(&config);
@@ -210,7 +210,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     recorder.stop();
     join(recorder_thread).await;
     // Everything the node has said is with the store now: let it finish writing.
-    drop(stop_store.send(()));
+    let _ = stop_store.send(());
     store_task.await?;
     web.abort();
     drop(web.await);
@@ -282,7 +282,7 @@ fn watch(config: &Config, changes: mpsc::Sender<()>) -> Option<notify::Recommend
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let ours = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "toml");
         if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(ours)) {
-            drop(changes.try_send(()));
+            let _ = changes.try_send(());
         }
     });
     let watched = watcher.and_then(|mut watcher| {

@@ -56,12 +56,19 @@ fn main() -> ExitCode {
         }
     }
     let sum: usize = calls.values().sum();
-    let each: Vec<String> = calls.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let each: Vec<String> = calls
+        .iter()
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
     println!(
         "{} seeds, {} the same: {sum} calls ({}), {faults} plugin faults, {:.0} s simulated in \
          {:.1} s",
         options.seeds,
-        if options.once { "once each; not compared for being" } else { "twice each, to the byte" },
+        if options.once {
+            "once each; not compared for being"
+        } else {
+            "twice each, to the byte"
+        },
         each.join(", "),
         total.as_secs_f64(),
         begin.elapsed().as_secs_f64(),
@@ -70,8 +77,11 @@ fn main() -> ExitCode {
 }
 
 fn line(report: &Report, took: Duration) -> String {
-    let calls: Vec<String> =
-        report.calls.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let calls: Vec<String> = report
+        .calls
+        .iter()
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
     format!(
         "seed {:>5}: {:>5.0} s in {:>6.0} ms, {} faults, {}; {}",
         report.seed,
@@ -83,18 +93,28 @@ fn line(report: &Report, took: Duration) -> String {
     )
 }
 
-#[allow(clippy::disallowed_methods, reason = "how long the simulation takes is worth knowing")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "how long the simulation takes is worth knowing"
+)]
 fn clock() -> Instant {
     Instant::now()
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { from: 1, seeds: 200, once: false, verbose: false };
+    let mut options = Options {
+        from: 1,
+        seeds: 200,
+        once: false,
+        verbose: false,
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || -> Result<u64, String> {
             let value = args.next().ok_or_else(|| format!("{arg} needs a number"))?;
-            value.parse().map_err(|_| format!("{arg} {value}: not a number"))
+            value
+                .parse()
+                .map_err(|_| format!("{arg} {value}: not a number"))
         };
         match arg.as_str() {
             "--seeds" => options.seeds = number()?,
@@ -105,9 +125,14 @@ fn options() -> Result<Options, String> {
             other => return Err(format!("unknown option {other}")),
         }
     }
-    #[allow(clippy::disallowed_methods, reason = "a seed is named as the failure printed it")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a seed is named as the failure printed it"
+    )]
     if let Ok(seed) = std::env::var("SEED") {
-        options.from = seed.parse().map_err(|_| format!("SEED={seed}: not a number"))?;
+        options.from = seed
+            .parse()
+            .map_err(|_| format!("SEED={seed}: not a number"))?;
         (options.seeds, options.verbose) = (1, true);
     }
     Ok(options)

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
-use media::{Codec, g711};
+use media::Codec;
+use media::compare::similarity;
 use serde_json::{Value, json};
 use sip::Transport;
 
@@ -21,6 +22,10 @@ use crate::shell::{Folder, PATIENCE, free_port};
 
 /// Bytes before the samples of a WAV file.
 const HEADER_BYTES: usize = 44;
+
+/// Least correlation of a cue that counts as heard. Twice through G.711 leaves more than 0.99, and
+/// 200 ms of one prompt have no more than 0.5 of any other.
+const SAME: f64 = 0.9;
 
 /// How a phone is set up.
 #[derive(Clone, Debug)]
@@ -52,6 +57,8 @@ pub struct Baresip {
     control: TcpStream,
     read: Vec<u8>,
     waiting: VecDeque<Value>,
+    /// Samples of what was heard that were listened to.
+    listened: usize,
     /// Every event so far, and every answer to a command.
     pub history: Vec<Value>,
 }
@@ -67,7 +74,10 @@ impl Baresip {
         let control = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let microphone = folder.path().join("microphone.wav");
         std::fs::write(&microphone, media::wav::write(&setup.microphone, 1))?;
-        std::fs::write(folder.path().join("config"), config(folder.path(), control)?)?;
+        std::fs::write(
+            folder.path().join("config"),
+            config(folder.path(), control)?,
+        )?;
         for empty in ["accounts", "contacts", "uuid"] {
             std::fs::write(folder.path().join(empty), "")?;
         }
@@ -95,7 +105,17 @@ impl Baresip {
         };
         control.set_read_timeout(Some(PATIENCE))?;
         let (read, waiting, history) = (Vec::new(), VecDeque::new(), Vec::new());
-        let mut phone = Self { setup, folder, child, control, read, waiting, history };
+        let listened = 0;
+        let mut phone = Self {
+            setup,
+            folder,
+            child,
+            control,
+            read,
+            waiting,
+            listened,
+            history,
+        };
         let account = phone.account();
         phone.command("uanew", &account)?;
         Ok(phone)
@@ -171,7 +191,7 @@ impl Baresip {
     /// # Errors
     /// If it is not heard in time.
     pub fn hear_begin(&mut self, prompts: &[Prompt]) -> anyhow::Result<()> {
-        self.hear_part(prompts, |prompt, codec| prompt.opening(codec))
+        self.listen(prompts, Prompt::opening)
     }
 
     /// Waits until one of these prompts is over.
@@ -179,7 +199,7 @@ impl Baresip {
     /// # Errors
     /// If it is not heard in time.
     pub fn hear(&mut self, prompts: &[Prompt]) -> anyhow::Result<()> {
-        self.hear_part(prompts, |prompt, codec| prompt.ending(codec))
+        self.listen(prompts, Prompt::ending)
     }
 
     /// All that the phone has heard in its only call.
@@ -190,36 +210,40 @@ impl Baresip {
         let path = self.recording()?.context("no call yet")?;
         let file = std::fs::read(&path)?;
         let samples = file.get(HEADER_BYTES..).unwrap_or_default().chunks_exact(2);
-        Ok(samples.map(|sample| i16::from_le_bytes([sample[0], sample[1]])).collect())
+        Ok(samples
+            .map(|sample| i16::from_le_bytes([sample[0], sample[1]]))
+            .collect())
     }
 
-    fn hear_part(
+    /// Listens for a part of one of these prompts, from what was last listened for on. As the ear
+    /// does: another party's codec, and the phone's own, may change samples a little.
+    fn listen(
         &mut self,
         prompts: &[Prompt],
-        part: impl Fn(&Prompt, Codec) -> Vec<u8>,
+        part: impl Fn(&Prompt) -> &[i16],
     ) -> anyhow::Result<()> {
-        let codec = self.setup.codec;
-        let cue = |prompt| {
-            let codes = part(prompt, codec);
-            let mut samples = vec![0; codes.len()];
-            g711::decode(codec, &codes, &mut samples);
-            samples
-        };
-        let cues: Vec<Vec<i16>> = prompts.iter().map(cue).collect();
+        let cues: Vec<&[i16]> = prompts.iter().map(part).collect();
+        let longest = cues.iter().map(|cue| cue.len()).max().unwrap_or(0);
         let names: Vec<&str> = prompts.iter().map(Prompt::name).collect();
-        let mut seen = 0;
-        until(&format!("{} hears {names:?}", self.setup.name), || {
+        let mut seen = self.listened;
+        let end = until(&format!("{} hears {names:?}", self.setup.name), || {
             if self.recording()?.is_none() {
                 return Ok(None);
             }
             let heard = self.heard()?;
-            let found = cues.iter().any(|cue| {
-                heard[seen..].windows(cue.len()).any(|window| window == cue.as_slice())
+            let new = heard.get(seen..).unwrap_or_default();
+            if new.len() < longest {
+                return Ok(None);
+            }
+            let found = cues.iter().find_map(|cue| {
+                let found = similarity(cue, new, new.len());
+                (found.score > SAME).then_some(seen + found.lag + cue.len())
             });
-            let longest = cues.iter().map(Vec::len).max().unwrap_or(0);
-            seen = heard.len().saturating_sub(longest);
-            Ok(found.then_some(()))
-        })
+            seen = heard.len() - longest;
+            Ok(found)
+        })?;
+        self.listened = end;
+        Ok(())
     }
 
     fn recording(&self) -> anyhow::Result<Option<PathBuf>> {
@@ -233,7 +257,15 @@ impl Baresip {
     }
 
     fn account(&self) -> String {
-        let Setup { server, transport, user, password, codec, answers, .. } = &self.setup;
+        let Setup {
+            server,
+            transport,
+            user,
+            password,
+            codec,
+            answers,
+            ..
+        } = &self.setup;
         let transport = match transport {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
@@ -308,7 +340,10 @@ impl Baresip {
 
     /// What the phone said so far, one line each.
     fn told(&self) -> String {
-        self.history.iter().map(|message| format!("{message}\n")).collect()
+        self.history
+            .iter()
+            .map(|message| format!("{message}\n"))
+            .collect()
     }
 }
 

@@ -75,7 +75,10 @@ impl Capture {
         self.lost += u64::from(step.unsigned_abs()) - 1;
         self.sequence = header.sequence;
         let place = usize::try_from(timestamp_diff(header.timestamp, first)).unwrap_or(0);
-        assert!(place < SAMPLES_MAX, "the sender's clock runs away: {place} samples");
+        assert!(
+            place < SAMPLES_MAX,
+            "the sender's clock runs away: {place} samples"
+        );
         let waited = i64::try_from(now.since(start).as_micros()).unwrap_or(i64::MAX);
         self.transits.push(waited - place as i64 * 125);
         self.places.push((place, packet.payload.len()));
@@ -95,7 +98,12 @@ impl Capture {
 
     /// What an ear at this end heard: silence where nothing came.
     pub fn heard(&self) -> Vec<i16> {
-        let end = self.places.iter().map(|(place, length)| place + length).max().unwrap_or(0);
+        let end = self
+            .places
+            .iter()
+            .map(|(place, length)| place + length)
+            .max()
+            .unwrap_or(0);
         let mut heard = vec![0; end];
         let mut rest = self.codes.as_slice();
         for &(place, length) in &self.places {
@@ -108,14 +116,21 @@ impl Capture {
 
     /// The end of the first place at or after `from` in [`Self::codes`] where `cue` is.
     pub fn find(&self, cue: &[u8], from: usize) -> Option<usize> {
-        let at = self.codes.get(from..)?.windows(cue.len()).position(|window| window == cue)?;
+        let at = self
+            .codes
+            .get(from..)?
+            .windows(cue.len())
+            .position(|window| window == cue)?;
         Some(from + at + cue.len())
     }
 
     /// Packets that came over 20 ms later than the quickest one, by the sender's clock.
     pub fn late(&self) -> u64 {
         let quickest = self.transits.iter().min().copied().unwrap_or(0);
-        self.transits.iter().filter(|transit| **transit - quickest > LATE_US).count() as u64
+        self.transits
+            .iter()
+            .filter(|transit| **transit - quickest > LATE_US)
+            .count() as u64
     }
 }
 
@@ -135,7 +150,12 @@ mod tests {
     use super::*;
 
     fn packet(sequence: u16, timestamp: u32, code: u8) -> Vec<u8> {
-        let header = Header { sequence, timestamp, ssrc: 7, ..Header::default() };
+        let header = Header {
+            sequence,
+            timestamp,
+            ssrc: 7,
+            ..Header::default()
+        };
         [&header.to_bytes()[..], &[code; 160]].concat()
     }
 
@@ -153,7 +173,10 @@ mod tests {
         let heard = capture.heard();
         assert_eq!(heard.len(), 640);
         let samples = [1, 2, 3].map(g711::ulaw_decode);
-        assert_eq!([heard[0], heard[160], heard[320], heard[480]], [samples[0], samples[1], 0, samples[2]]);
+        assert_eq!(
+            [heard[0], heard[160], heard[320], heard[480]],
+            [samples[0], samples[1], 0, samples[2]]
+        );
         assert_eq!(capture.find(&[2, 2, 3, 3], 10), Some(322));
         assert_eq!(capture.find(&[1, 2], 200), None);
     }

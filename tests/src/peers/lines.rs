@@ -12,7 +12,7 @@ use server::clock::Clock;
 use vocab::{Clip, Mono, Pii, PlayId, Rng, SessionId};
 
 use super::capture::{Capture, payload_type};
-use super::prompt::Prompt;
+use super::prompt::{Prompt, encoded};
 
 /// Payload type of telephone-event in our offers.
 const EVENTS: u8 = 101;
@@ -100,7 +100,11 @@ impl Lines {
             let (mut rtp, mut rtcp) = ports()?;
             registry.register(&mut rtp, Token(base + 2 * index), Interest::READABLE)?;
             registry.register(&mut rtcp, Token(base + 2 * index + 1), Interest::READABLE)?;
-            let todo = caller.script.iter().map(|step| todo(step, caller.codec)).collect();
+            let todo = caller
+                .script
+                .iter()
+                .map(|step| todo(step, caller.codec))
+                .collect();
             lines.push(Line {
                 rtp,
                 rtcp,
@@ -114,7 +118,12 @@ impl Lines {
             });
         }
         let worker = Worker::new(Config::default(), Rng::from_u64(1));
-        Ok(Self { clock: Clock::start(), worker, lines, done: Vec::new() })
+        Ok(Self {
+            clock: Clock::start(),
+            worker,
+            lines,
+            done: Vec::new(),
+        })
     }
 
     /// The offer's fields of a line, for a scenario: port, formats, and four attribute lines.
@@ -123,7 +132,11 @@ impl Lines {
     /// If there is no such line.
     pub fn offer(&self, line: usize) -> [String; 5] {
         let line = &self.lines[line];
-        let port = line.rtp.local_addr().expect("a bound socket has an address").port();
+        let port = line
+            .rtp
+            .local_addr()
+            .expect("a bound socket has an address")
+            .port();
         let number = payload_type(line.caller.codec);
         let name = match line.caller.codec {
             Codec::Pcmu => "PCMU",
@@ -136,7 +149,11 @@ impl Lines {
                 format!("rtpmap:{EVENTS} telephone-event/8000"),
                 format!("fmtp:{EVENTS} 0-15"),
             ),
-            Keys::Tones => (number.to_string(), "ptime:20".to_owned(), "sendrecv".to_owned()),
+            Keys::Tones => (
+                number.to_string(),
+                "ptime:20".to_owned(),
+                "sendrecv".to_owned(),
+            ),
         };
         [port.to_string(), formats, map, event_map, event_range]
     }
@@ -148,7 +165,10 @@ impl Lines {
             return;
         }
         let session = SessionId(index as u64);
-        let local = line.rtp.local_addr().expect("a bound socket has an address");
+        let local = line
+            .rtp
+            .local_addr()
+            .expect("a bound socket has an address");
         let params = StreamParams {
             remote_rtp: remote,
             remote_rtcp: SocketAddr::new(remote.ip(), remote.port() + 1),
@@ -169,20 +189,31 @@ impl Lines {
     /// The call of a line is over: nothing is sent any more.
     pub fn end(&mut self, index: usize) {
         if std::mem::replace(&mut self.lines[index].begun, false) {
-            self.feed(Input::Command(Command::Close { session: SessionId(index as u64) }));
+            self.feed(Input::Command(Command::Close {
+                session: SessionId(index as u64),
+            }));
         }
     }
 
     /// How long nothing is due, at most `limit`.
     pub fn idle(&self, limit: Duration) -> Duration {
-        self.worker.deadline().map_or(limit, |at| self.clock.until(at).min(limit))
+        self.worker
+            .deadline()
+            .map_or(limit, |at| self.clock.until(at).min(limit))
     }
 
     /// Does what is due, and reads the sockets that have something.
     pub fn turn(&mut self, events: &Events, base: usize) {
         for event in events.iter().filter(|event| event.token().0 >= base) {
             let place = event.token().0 - base;
-            self.read(place / 2, if place % 2 == 0 { Channel::Rtp } else { Channel::Rtcp });
+            self.read(
+                place / 2,
+                if place % 2 == 0 {
+                    Channel::Rtp
+                } else {
+                    Channel::Rtcp
+                },
+            );
         }
         if self.worker.deadline().is_some_and(|at| at <= self.now()) {
             self.feed(Input::Tick);
@@ -203,11 +234,16 @@ impl Lines {
             None => "nothing".to_owned(),
             Some(Step::Press(_)) => "its turn to press a key".to_owned(),
             Some(Step::Say(_)) => "its turn to speak".to_owned(),
-            Some(Step::Begin(prompts) | Step::Hear(prompts)) => {
-                prompts.iter().map(Prompt::name).collect::<Vec<_>>().join(" or ")
-            }
+            Some(Step::Begin(prompts) | Step::Hear(prompts)) => prompts
+                .iter()
+                .map(Prompt::name)
+                .collect::<Vec<_>>()
+                .join(" or "),
         };
-        format!("line {index} waits for {what} after {} packets", line.capture.packets)
+        format!(
+            "line {index} waits for {what} after {} packets",
+            line.capture.packets
+        )
     }
 
     /// What every line heard.
@@ -234,7 +270,12 @@ impl Lines {
             let bytes = &buffer[..length];
             let heard = channel == Channel::Rtp && line.capture.take(self.clock.now().mono, bytes);
             if self.lines[index].begun {
-                self.feed(Input::Packet { session, channel, from, bytes });
+                self.feed(Input::Packet {
+                    session,
+                    channel,
+                    from,
+                    bytes,
+                });
                 if heard {
                     self.advance(index);
                 }
@@ -266,7 +307,12 @@ impl Lines {
                 Todo::Say(clip) => {
                     line.plays += 1;
                     let (play, clips) = (PlayId(line.plays), vec![clip.clone()]);
-                    commands.push(Command::Play { session, play, clips, repeat: false });
+                    commands.push(Command::Play {
+                        session,
+                        play,
+                        clips,
+                        repeat: false,
+                    });
                 }
             }
             line.todo.pop_front();
@@ -283,7 +329,12 @@ impl Lines {
         self.worker.handle(self.clock.now(), input);
         while let Some(output) = self.worker.poll() {
             match output {
-                Output::Send { session, channel, to, packet } => {
+                Output::Send {
+                    session,
+                    channel,
+                    to,
+                    packet,
+                } => {
                     let line = &self.lines[session.0 as usize];
                     let socket = match channel {
                         Channel::Rtp => &line.rtp,
@@ -300,8 +351,18 @@ impl Lines {
 
 fn todo(step: &Step, codec: Codec) -> Todo {
     match step {
-        Step::Begin(prompts) => Todo::Await(prompts.iter().map(|it| it.opening(codec)).collect()),
-        Step::Hear(prompts) => Todo::Await(prompts.iter().map(|it| it.ending(codec)).collect()),
+        Step::Begin(prompts) => Todo::Await(
+            prompts
+                .iter()
+                .map(|it| encoded(codec, it.opening()))
+                .collect(),
+        ),
+        Step::Hear(prompts) => Todo::Await(
+            prompts
+                .iter()
+                .map(|it| encoded(codec, it.ending()))
+                .collect(),
+        ),
         Step::Press(key) => Todo::Press(*key),
         Step::Say(prompt) => Todo::Say(Clip::new(prompt.name(), prompt.samples())),
     }

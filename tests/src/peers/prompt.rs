@@ -32,7 +32,10 @@ impl Prompt {
 
     /// Audio of one's own.
     pub fn new(name: &str, samples: Vec<i16>) -> Self {
-        Self { name: name.to_owned(), samples: samples.into() }
+        Self {
+            name: name.to_owned(),
+            samples: samples.into(),
+        }
     }
 
     /// Its name.
@@ -45,31 +48,41 @@ impl Prompt {
         &self.samples
     }
 
-    /// All of it on the wire, without the pauses around it.
+    /// The first 200 ms of its speech.
     ///
     /// # Panics
     /// If it is all pause.
-    pub fn codes(&self, codec: Codec) -> Vec<u8> {
+    pub fn opening(&self) -> &[i16] {
+        let speech = self.speech();
+        &speech[..speech.len().min(CUE)]
+    }
+
+    /// The last 200 ms of its speech.
+    ///
+    /// # Panics
+    /// If it is all pause.
+    pub fn ending(&self) -> &[i16] {
+        let speech = self.speech();
+        &speech[speech.len().saturating_sub(CUE)..]
+    }
+
+    /// It without the pauses around it.
+    ///
+    /// # Panics
+    /// If it is all pause.
+    pub fn speech(&self) -> &[i16] {
         let loud = |sample: &i16| sample.unsigned_abs() > LOUD;
-        let first = self.samples.iter().position(loud).expect("a prompt is loud");
-        let last = self.samples.iter().rposition(loud).expect("a prompt is loud");
-        let speech = &self.samples[first..=last];
-        let mut codes = vec![0; speech.len()];
-        g711::encode(codec, speech, &mut codes);
-        codes
-    }
-
-    /// The first 200 ms of its speech on the wire.
-    pub fn opening(&self, codec: Codec) -> Vec<u8> {
-        let mut codes = self.codes(codec);
-        codes.truncate(CUE);
-        codes
-    }
-
-    /// The last 200 ms of its speech on the wire.
-    pub fn ending(&self, codec: Codec) -> Vec<u8> {
-        let codes = self.codes(codec);
-        codes[codes.len().saturating_sub(CUE)..].to_vec()
+        let first = self
+            .samples
+            .iter()
+            .position(loud)
+            .expect("a prompt is loud");
+        let last = self
+            .samples
+            .iter()
+            .rposition(loud)
+            .expect("a prompt is loud");
+        &self.samples[first..=last]
     }
 
     /// The share of it that was heard, in order and without holes.
@@ -85,8 +98,19 @@ impl Prompt {
     pub fn assert_in(&self, heard: &[i16], who: &str) {
         let share = self.share_in(heard);
         let name = &self.name;
-        assert!(share > 0.95, "{who}: of {name} only {:.1} % was heard", share * 100.0);
+        assert!(
+            share > 0.95,
+            "{who}: of {name} only {:.1} % was heard",
+            share * 100.0
+        );
     }
+}
+
+/// Samples on the wire.
+pub fn encoded(codec: Codec, samples: &[i16]) -> Vec<u8> {
+    let mut codes = vec![0; samples.len()];
+    g711::encode(codec, samples, &mut codes);
+    codes
 }
 
 /// What a caller says in these tests: a tone that climbs from 300 to 3,000 Hz and back every
@@ -114,7 +138,7 @@ mod tests {
         voice.assert_in(&heard, "all");
         heard[8_000..16_000].fill(0);
         assert!(voice.share_in(&heard) < 0.8);
-        let (opening, ending) = (voice.opening(Codec::Pcmu), voice.ending(Codec::Pcmu));
+        let (opening, ending) = (voice.opening(), voice.ending());
         assert_eq!((opening.len(), ending.len()), (CUE, CUE));
         assert_ne!(opening, ending);
     }

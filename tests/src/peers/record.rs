@@ -43,11 +43,18 @@ pub fn of_user(server: &Server, user: &str, count: usize) -> anyhow::Result<Vec<
     until("closed records", || {
         let found = matching(server, |call| call["user"] == user)?;
         ensure!(found.len() <= count, "{} records of {user}", found.len());
-        let closed = found.iter().filter(|call| !call["ended_at"].is_null()).count();
+        let closed = found
+            .iter()
+            .filter(|call| !call["ended_at"].is_null())
+            .count();
         if closed < count {
             return Ok(None);
         }
-        found.iter().map(|call| whole(server, call)).collect::<anyhow::Result<_>>().map(Some)
+        found
+            .iter()
+            .map(|call| whole(server, call))
+            .collect::<anyhow::Result<_>>()
+            .map(Some)
     })
 }
 
@@ -71,7 +78,9 @@ pub fn matching(server: &Server, like: impl Fn(&Value) -> bool) -> anyhow::Resul
 
 fn whole(server: &Server, call: &Value) -> anyhow::Result<Record> {
     let id = call["id"].as_str().context("a call has an id")?;
-    Ok(Record { json: server.json(&format!("/api/v1/calls/{id}"))? })
+    Ok(Record {
+        json: server.json(&format!("/api/v1/calls/{id}"))?,
+    })
 }
 
 impl Record {
@@ -89,7 +98,10 @@ impl Record {
     /// If it has no list of events.
     pub fn events(&self, kind: &str) -> Vec<&Value> {
         let events = self.json["events"].as_array().expect("a call has events");
-        events.iter().filter(|event| event["kind"] == kind).collect()
+        events
+            .iter()
+            .filter(|event| event["kind"] == kind)
+            .collect()
     }
 
     /// Its recording, once it is complete.
@@ -99,13 +111,23 @@ impl Record {
     pub fn recording(&self, server: &Server) -> anyhow::Result<Recording> {
         let path = format!("/api/v1/calls/{}/recording", self.id());
         let (status, file) = server.get(&path)?;
-        ensure!(status == 200, "{path}: {status}: {}", String::from_utf8_lossy(&file));
-        ensure!(media::wav::channels_of(&file) == Some(2), "{path}: not our stereo WAV");
+        ensure!(
+            status == 200,
+            "{path}: {status}: {}",
+            String::from_utf8_lossy(&file)
+        );
+        ensure!(
+            media::wav::channels_of(&file) == Some(2),
+            "{path}: not our stereo WAV"
+        );
         let frames = file[media::wav::header(2, 0).len()..].chunks_exact(4);
         let side = |at: usize| {
             let sample = move |frame: &[u8]| i16::from_le_bytes([frame[at], frame[at + 1]]);
             frames.clone().map(sample).collect()
         };
-        Ok(Recording { caller: side(0), heard: side(2) })
+        Ok(Recording {
+            caller: side(0),
+            heard: side(2),
+        })
     }
 }

@@ -96,7 +96,8 @@ impl Calls {
         let folder = Folder::new(&self.name);
         let mut poll = Poll::new()?;
         let mut listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        poll.registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)?;
         let control = listener.local_addr()?;
         let count = self.callers.len();
         let limit = self.limit;
@@ -126,7 +127,10 @@ impl Calls {
             let call_id = call_id.context("a line was never called")?;
             Ok(Call { call_id, capture })
         });
-        Ok(Outcome { calls: calls.collect::<anyhow::Result<_>>()?, statistics })
+        Ok(Outcome {
+            calls: calls.collect::<anyhow::Result<_>>()?,
+            statistics,
+        })
     }
 
     fn start(&self, folder: &Path, lines: &Lines, control: SocketAddr) -> anyhow::Result<Child> {
@@ -146,10 +150,21 @@ impl Calls {
             .arg(scenario)
             .args(["-inf", "lines.csv", "-s", &self.number, "-i", "127.0.0.1"])
             .args(["-p", &free_port().to_string()])
-            .args(["-t", if self.transport == Transport::Tcp { "t1" } else { "u1" }])
+            .args([
+                "-t",
+                if self.transport == Transport::Tcp {
+                    "t1"
+                } else {
+                    "u1"
+                },
+            ])
             .args(["-m", &count, "-l", &count, "-r", &self.rate.to_string()])
             .args(["-3pcc", &control.to_string()])
-            .args(["-timeout", &format!("{}s", self.limit.as_secs() + 5), "-timeout_error"])
+            .args([
+                "-timeout",
+                &format!("{}s", self.limit.as_secs() + 5),
+                "-timeout_error",
+            ])
             .args(["-trace_stat", "-stf", "statistics.csv"])
             .args(["-trace_err", "-error_file", "errors.txt", "-nostdin"])
             .current_dir(folder)
@@ -191,7 +206,10 @@ impl Running {
             let now = clock.now().mono;
             if now >= end {
                 let stuck = (0..self.call_ids.len()).map(|line| self.lines.stuck(line));
-                bail!("not over in time:\n{}", stuck.collect::<Vec<_>>().join("\n"));
+                bail!(
+                    "not over in time:\n{}",
+                    stuck.collect::<Vec<_>>().join("\n")
+                );
             }
             if let Err(error) = poll.poll(&mut events, Some(self.lines.idle(TURN))) {
                 ensure!(error.kind() == ErrorKind::Interrupted, error);
@@ -215,7 +233,9 @@ impl Running {
             }
             for line in self.lines.done() {
                 self.over += 1;
-                let call_id = self.call_ids[line].as_deref().expect("a line that speaks is called");
+                let call_id = self.call_ids[line]
+                    .as_deref()
+                    .expect("a line that speaks is called");
                 let control = self.control.as_mut().context("sipp has called")?;
                 control.say(call_id)?;
             }
@@ -225,8 +245,12 @@ impl Running {
     fn accept(&mut self, poll: &Poll) -> anyhow::Result<()> {
         match self.listener.accept() {
             Ok((mut stream, _)) => {
-                poll.registry().register(&mut stream, CONTROL, Interest::READABLE)?;
-                self.control = Some(Control { stream, read: Vec::new() });
+                poll.registry()
+                    .register(&mut stream, CONTROL, Interest::READABLE)?;
+                self.control = Some(Control {
+                    stream,
+                    read: Vec::new(),
+                });
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
@@ -239,7 +263,11 @@ impl Running {
         let control = self.control.as_mut().context("it speaks on a connection")?;
         let (messages, gone) = control.hear()?;
         for message in messages {
-            let value = |name| message.lines().find_map(|line| line.trim().strip_prefix(name));
+            let value = |name| {
+                message
+                    .lines()
+                    .find_map(|line| line.trim().strip_prefix(name))
+            };
             let line = value("Line: ").and_then(|line| line.parse::<usize>().ok());
             let line = line.with_context(|| format!("not from our scenario: {message}"))?;
             let call_id = value("Call-ID: ").context("a call has a Call-ID")?;
@@ -247,7 +275,8 @@ impl Running {
             self.call_ids[line] = Some(call_id.to_owned());
             let port = value("Port: ").and_then(|port| port.parse::<u16>().ok());
             let port = port.with_context(|| format!("no RTP port: {message}"))?;
-            self.lines.begin(line, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+            self.lines
+                .begin(line, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         }
         Ok(gone)
     }
@@ -296,12 +325,17 @@ impl Statistics {
     fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file).context("sipp's statistics")?;
         let mut rows = text.lines();
-        let names: Vec<&str> = rows.next().context("names of columns")?.split(';').collect();
+        let names: Vec<&str> = rows
+            .next()
+            .context("names of columns")?
+            .split(';')
+            .collect();
         let last: Vec<&str> = rows.next_back().context("a row")?.split(';').collect();
         let value = |name: &str| -> anyhow::Result<u64> {
             let column = names.iter().position(|it| *it == name);
             let text = column.and_then(|column| last.get(column));
-            text.and_then(|text| text.trim().parse().ok()).with_context(|| format!("no {name}"))
+            text.and_then(|text| text.trim().parse().ok())
+                .with_context(|| format!("no {name}"))
         };
         Ok(Self {
             created: value("TotalCallCreated")?,
@@ -316,7 +350,9 @@ impl Statistics {
 fn sipp_report(folder: &Path) -> String {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
     let screen = read("screen.txt");
-    let screen = screen.rfind("Messages  Retrans").map_or(screen.as_str(), |at| &screen[at..]);
+    let screen = screen
+        .rfind("Messages  Retrans")
+        .map_or(screen.as_str(), |at| &screen[at..]);
     let errors: String = read("errors.txt").chars().take(4_000).collect();
     format!("sipp says:\n{screen}\n{errors}")
 }

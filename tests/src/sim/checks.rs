@@ -116,9 +116,13 @@ impl Checks {
 
     /// A message reached the node.
     pub(super) fn to_node(&mut self, bytes: &[u8]) {
-        let Some(seen) = Seen::read(bytes) else { return };
+        let Some(seen) = Seen::read(bytes) else {
+            return;
+        };
         if seen.status.is_none() && seen.method == "INVITE" {
-            self.invites.entry((seen.call_id, seen.cseq, seen.branch)).or_insert(None);
+            self.invites
+                .entry((seen.call_id, seen.cseq, seen.branch))
+                .or_insert(None);
         }
     }
 
@@ -137,7 +141,10 @@ impl Checks {
                 assert_eq!(before, status, "{key:?} gets one final answer");
                 if status == 200 && !self.outbound.contains(&seen.call_id) {
                     let call_id = seen.call_id;
-                    assert!(on_disk(&call_id), "a call is on disk before its 200: {call_id}");
+                    assert!(
+                        on_disk(&call_id),
+                        "a call is on disk before its 200: {call_id}"
+                    );
                     self.accepted.insert(call_id);
                 }
             }
@@ -148,9 +155,15 @@ impl Checks {
     /// An event goes to the store.
     pub(super) fn persist(&mut self, event: &CallEvent) {
         let call = self.calls.entry(event.call).or_default();
-        assert!(!call.over, "nothing happens to {} after its end: {:?}", event.call, event.kind);
+        assert!(
+            !call.over,
+            "nothing happens to {} after its end: {:?}",
+            event.call, event.kind
+        );
         match &event.kind {
-            CallEventKind::Started { user, sip_call_id, .. } => {
+            CallEventKind::Started {
+                user, sip_call_id, ..
+            } => {
                 call.authenticated = user.is_some();
                 self.by_sip.insert(sip_call_id.clone(), event.call);
             }
@@ -187,7 +200,10 @@ impl Checks {
                 self.calls.entry(*call).or_default().route.clone_from(route);
             }
             Notice::Fault { call, fault, .. } => {
-                let call = self.calls.get_mut(call).expect("a call starts before it breaks");
+                let call = self
+                    .calls
+                    .get_mut(call)
+                    .expect("a call starts before it breaks");
                 let missing = self.hello_removed && call.route == "1010";
                 // A menu with speech breaks where there is no voice.
                 let mute = fault.detail.contains("unavailable");
@@ -224,16 +240,31 @@ impl Checks {
     /// The node has done all an input made it do.
     pub(super) fn after_node(&mut self, now: Mono, node: &Node) {
         let (sent, noted) = (self.step_outbound, self.step_dialed);
-        assert!(sent == 0 || noted > 0, "each call out is noted with its call");
+        assert!(
+            sent == 0 || noted > 0,
+            "each call out is noted with its call"
+        );
         (self.step_outbound, self.step_dialed) = (0, 0);
 
         let counts = node.counts();
         assert_eq!(counts.engine.panics, 0, "a leg's step panicked");
-        assert!(counts.flows <= counts.calls, "each flow has a call: {counts:?}");
-        assert!(counts.deadlines <= 5 * counts.calls, "each wait has a call: {counts:?}");
-        assert!(counts.engine.legs <= self.legs_max, "legs are bounded: {counts:?}");
+        assert!(
+            counts.flows <= counts.calls,
+            "each flow has a call: {counts:?}"
+        );
+        assert!(
+            counts.deadlines <= 5 * counts.calls,
+            "each wait has a call: {counts:?}"
+        );
+        assert!(
+            counts.engine.legs <= self.legs_max,
+            "legs are bounded: {counts:?}"
+        );
         let free = counts.engine.ports_free;
-        assert!(free <= counts.engine.ports_total, "no port is free twice: {counts:?}");
+        assert!(
+            free <= counts.engine.ports_total,
+            "no port is free twice: {counts:?}"
+        );
         if counts.calls > 0 {
             self.without_calls_since = None;
         } else {
@@ -247,7 +278,10 @@ impl Checks {
             && now.since(since) > LEG_AFTER_CALL
         {
             let counts = node.counts();
-            assert_eq!(counts.engine.legs, 0, "no leg outlives its call: {counts:?}");
+            assert_eq!(
+                counts.engine.legs, 0,
+                "no leg outlives its call: {counts:?}"
+            );
         }
     }
 
@@ -255,12 +289,19 @@ impl Checks {
     pub(super) fn command(&mut self, now: Mono, command: &media::Command) {
         match command {
             media::Command::Open { session, .. } => {
-                let sending = Sending { last: None, bridged: false };
+                let sending = Sending {
+                    last: None,
+                    bridged: false,
+                };
                 self.sessions.insert(*session, sending);
             }
             media::Command::Configure { session, params } => {
                 if let Some(sending) = self.sessions.get_mut(session) {
-                    sending.last = if params.send { sending.last.or(Some(now)) } else { None };
+                    sending.last = if params.send {
+                        sending.last.or(Some(now))
+                    } else {
+                        None
+                    };
                 }
             }
             media::Command::Bridge { a, b } => {
@@ -296,18 +337,31 @@ impl Checks {
     }
 
     fn gap(&self, now: Mono, session: SessionId) {
-        let Some(sending) = self.sessions.get(&session) else { return };
+        let Some(sending) = self.sessions.get(&session) else {
+            return;
+        };
         if let Some(last) = sending.last {
             // Once bridged, always lenient: packets on the way when a bridge ends count as well.
-            let most = if sending.bridged { PAUSE_BRIDGED } else { PAUSE_MAX };
+            let most = if sending.bridged {
+                PAUSE_BRIDGED
+            } else {
+                PAUSE_MAX
+            };
             let gap = now.since(last);
-            assert!(gap <= most, "session {session} was sent nothing for {gap:?}");
+            assert!(
+                gap <= most,
+                "session {session} was sent nothing for {gap:?}"
+            );
         }
     }
 
     pub(super) fn worker(&mut self, counts: &media::Counts) {
         assert_eq!(counts.failed, 0, "a media session's step panicked");
-        assert_eq!(counts.late_ticks + counts.skipped_ticks, 0, "the clock is never late");
+        assert_eq!(
+            counts.late_ticks + counts.skipped_ticks,
+            0,
+            "the clock is never late"
+        );
     }
 
     pub(super) fn phone(&mut self, counts: &engine::Counts) {
@@ -321,7 +375,11 @@ impl Checks {
                 assert!(before.is_none(), "recording {recording} begins once");
             }
             RecordingOutput::Samples(_) => {
-                assert_eq!(self.recordings.get(&recording), Some(&false), "{recording} is open");
+                assert_eq!(
+                    self.recordings.get(&recording),
+                    Some(&false),
+                    "{recording} is open"
+                );
             }
             RecordingOutput::End => {
                 let before = self.recordings.insert(recording, true);
@@ -332,13 +390,25 @@ impl Checks {
 
     /// A phone's call is over: did its owner hear what he should?
     pub(super) fn hung_up(&mut self, end: &HangUp<'_>) {
-        let Some(up) = end.up.filter(|_| end.good_line) else { return };
-        let Some(call) = end.sip_call_id.and_then(|id| self.by_sip.get(id)) else { return };
+        let Some(up) = end.up.filter(|_| end.good_line) else {
+            return;
+        };
+        let Some(call) = end.sip_call_id.and_then(|id| self.by_sip.get(id)) else {
+            return;
+        };
         let call = &self.calls[call];
-        let loud = end.heard.iter().filter(|sample| sample.unsigned_abs() > LOUD).count();
+        let loud = end
+            .heard
+            .iter()
+            .filter(|sample| sample.unsigned_abs() > LOUD)
+            .count();
         let answered_well = house::GOOD[..3].contains(&call.route.as_str());
         if answered_well && up > Duration::from_secs(3) {
-            assert!(loud > 1_000, "a caller of {} heard nothing in {up:?}", call.route);
+            assert!(
+                loud > 1_000,
+                "a caller of {} heard nothing in {up:?}",
+                call.route
+            );
         }
         let left_by_node = end.by == Side::Far;
         if call.fault && left_by_node && up > Duration::from_secs(1) {
@@ -364,7 +434,10 @@ impl Checks {
             ("dialogs", counts.engine.dialogs),
             ("sessions", counts.engine.sessions),
             ("timers", counts.engine.timers),
-            ("ports in use", counts.engine.ports_total - counts.engine.ports_free),
+            (
+                "ports in use",
+                counts.engine.ports_total - counts.engine.ports_free,
+            ),
         ];
         for (what, count) in alive {
             assert_eq!(count, 0, "no {what} are left: {counts:?}");
@@ -390,11 +463,17 @@ impl Checks {
             assert_eq!(record.answered_at.is_some(), seen.answered, "{call}");
             assert_eq!(record.fault.is_some(), seen.fault, "{call}");
             if let Some(recording) = record.recording {
-                assert!(self.recordings.contains_key(&recording), "{recording} was made");
+                assert!(
+                    self.recordings.contains_key(&recording),
+                    "{recording} was made"
+                );
             }
         }
-        let recorded: Vec<&str> =
-            disk.records().values().map(|record| record.sip_call_id.as_str()).collect();
+        let recorded: Vec<&str> = disk
+            .records()
+            .values()
+            .map(|record| record.sip_call_id.as_str())
+            .collect();
         for call_id in &self.accepted {
             let count = recorded.iter().filter(|id| *id == call_id).count();
             assert_eq!(count, 1, "the accepted call {call_id} has one record");

@@ -54,7 +54,10 @@ impl Disk {
         while let Some(output) = self.group.poll() {
             wishes.push(match output {
                 Output::Write(batch) => {
-                    assert!(self.writing.is_none(), "the store writes one batch at a time");
+                    assert!(
+                        self.writing.is_none(),
+                        "the store writes one batch at a time"
+                    );
                     self.writing = Some(batch);
                     let (least, most) = self.plan.latency;
                     let spread = u64::try_from((most - least).as_nanos()).unwrap_or(0);
@@ -88,7 +91,11 @@ impl Disk {
     fn keep(&mut self, event: &CallEvent) {
         let events = self.events.entry(event.call).or_default();
         let n = u32::try_from(events.len()).expect("a call has few events") + 1;
-        assert_eq!(event.n, n, "events of call {} have no gap: {:?}", event.call, event.kind);
+        assert_eq!(
+            event.n, n,
+            "events of call {} have no gap: {:?}",
+            event.call, event.kind
+        );
         events.push(event.clone());
         let mut record = self.records.remove(&event.call);
         match store::project(&mut record, event) {
@@ -100,7 +107,10 @@ impl Disk {
             let new = self.started.insert(sip_call_id.clone());
             assert!(new, "one call for each Call-ID");
         }
-        self.records.insert(event.call, record.expect("a projected event leaves a record"));
+        self.records.insert(
+            event.call,
+            record.expect("a projected event leaves a record"),
+        );
     }
 
     pub(super) fn deadline(&self) -> Option<Mono> {

@@ -4,12 +4,48 @@ use std::f64::consts::TAU;
 
 /// Names of all prompts; the place in the list makes the pitch.
 pub(super) const NAMES: [&str; 42] = [
-    "sorry", "welcome", "main", "query", "goodbye", "unavailable", "no_input", "invalid",
-    "too_many_tries", "hours", "open_now", "closed_now", "leave_message", "message_thanks",
-    "transferring", "operator_busy", "time_is", "good_morning", "good_evening", "order_ask",
-    "order_is", "order_shipped", "order_unknown", "hello", "you_pressed", "menu", "bye", "a/b",
-    "whisper", "says", "hold", "late", "digits/0", "digits/1", "digits/2", "digits/3", "digits/4",
-    "digits/5", "digits/6", "digits/7", "digits/8", "digits/9",
+    "sorry",
+    "welcome",
+    "main",
+    "query",
+    "goodbye",
+    "unavailable",
+    "no_input",
+    "invalid",
+    "too_many_tries",
+    "hours",
+    "open_now",
+    "closed_now",
+    "leave_message",
+    "message_thanks",
+    "transferring",
+    "operator_busy",
+    "time_is",
+    "good_morning",
+    "good_evening",
+    "order_ask",
+    "order_is",
+    "order_shipped",
+    "order_unknown",
+    "hello",
+    "you_pressed",
+    "menu",
+    "bye",
+    "a/b",
+    "whisper",
+    "says",
+    "hold",
+    "late",
+    "digits/0",
+    "digits/1",
+    "digits/2",
+    "digits/3",
+    "digits/4",
+    "digits/5",
+    "digits/6",
+    "digits/7",
+    "digits/8",
+    "digits/9",
 ];
 
 /// Samples of one window: 40 ms, so that pitches 50 Hz apart are two steps apart.
@@ -47,8 +83,14 @@ pub(super) fn prompts(heard: &[i16]) -> Vec<&'static str> {
 
 /// Whether a prompt was heard at all.
 pub(super) fn hears(heard: &[i16], name: &str) -> bool {
-    let Some(hz) = pitch_hz(name) else { return false };
-    heard.chunks_exact(WINDOW).filter(|window| sounds(window, hz)).count() >= ENOUGH
+    let Some(hz) = pitch_hz(name) else {
+        return false;
+    };
+    heard
+        .chunks_exact(WINDOW)
+        .filter(|window| sounds(window, hz))
+        .count()
+        >= ENOUGH
 }
 
 /// Whether most of a window's energy is at one frequency (Goertzel 1958).
@@ -71,7 +113,9 @@ fn sounds(window: &[i16], hz: f64) -> bool {
 
 /// A tone at a prompt's pitch.
 pub(super) fn tone(hz: f64, samples: usize) -> Vec<i16> {
-    (0..samples).map(|n| ((TAU * hz * n as f64 / 8_000.0).sin() * 8_000.0) as i16).collect()
+    (0..samples)
+        .map(|n| ((TAU * hz * n as f64 / 8_000.0).sin() * 8_000.0) as i16)
+        .collect()
 }
 
 #[cfg(test)]

@@ -48,7 +48,13 @@ impl Fake {
             "leaves" => Habit::Leaves,
             other => panic!("no habit is called {other}"),
         };
-        Self { habit, plugin, asked: 0, over: false, rng }
+        Self {
+            habit,
+            plugin,
+            asked: 0,
+            over: false,
+            rng,
+        }
     }
 
     pub(super) fn handle(&mut self, input: &RunInput) -> Vec<RunOutput> {
@@ -86,12 +92,19 @@ impl Fake {
             self.asked += 1;
             if self.asked > WISHES_MAX {
                 self.over = true;
-                outputs.push(if self.rng.chance(0.5) { self.outcome() } else { self.fault() });
+                outputs.push(if self.rng.chance(0.5) {
+                    self.outcome()
+                } else {
+                    self.fault()
+                });
                 return outputs;
             }
             if self.rng.chance(0.1) {
                 let message = "so it goes".to_owned();
-                outputs.push(RunOutput::Log { level: Level::Warn, message });
+                outputs.push(RunOutput::Log {
+                    level: Level::Warn,
+                    message,
+                });
             }
             let op = self.wish();
             outputs.push(RunOutput::Op(op));
@@ -113,24 +126,49 @@ impl Fake {
             0..=2 => Op::Answer,
             3 => play("hold"),
             4 => play("no such prompt"),
-            5 => Op::PlayStart { prompts: prompts("hold"), repeat: self.rng.chance(0.5) },
-            6 => Op::PlayStop { token: self.rng.u32() % 5 },
-            7 => Op::Gather { prompts: Vec::new(), spec: self.spec(time) },
-            8 => Op::Record { max: time, silence: time, beep: self.rng.chance(0.5) },
+            5 => Op::PlayStart {
+                prompts: prompts("hold"),
+                repeat: self.rng.chance(0.5),
+            },
+            6 => Op::PlayStop {
+                token: self.rng.u32() % 5,
+            },
+            7 => Op::Gather {
+                prompts: Vec::new(),
+                spec: self.spec(time),
+            },
+            8 => Op::Record {
+                max: time,
+                silence: time,
+                beep: self.rng.chance(0.5),
+            },
             9 => Op::Dial {
                 target,
-                options: DialOptions { timeout: time, caller_id: None, whisper: prompts("whisper") },
+                options: DialOptions {
+                    timeout: time,
+                    caller_id: None,
+                    whisper: prompts("whisper"),
+                },
             },
             10 => Op::Transfer { target },
             11 => Op::NextEvent { timeout: time },
             12 => Op::Sleep { time },
             13 => Op::Play {
                 prompts: vec![
-                    Prompt::Value { kind: "amount:CNY".into(), value: Pii::new("1e9".into()) },
-                    Prompt::Say { text: Pii::new("well".into()), voice: None },
+                    Prompt::Value {
+                        kind: "amount:CNY".into(),
+                        value: Pii::new("1e9".into()),
+                    },
+                    Prompt::Say {
+                        text: Pii::new("well".into()),
+                        voice: None,
+                    },
                 ],
             },
-            _ => Op::SetAttr { key: "language".into(), value: Pii::new("xx".into()) },
+            _ => Op::SetAttr {
+                key: "language".into(),
+                value: Pii::new("xx".into()),
+            },
         }
     }
 
@@ -146,12 +184,19 @@ impl Fake {
     }
 
     fn outcome(&self) -> RunOutput {
-        RunOutput::Ended(End::Outcome(Outcome { label: "lied".into(), detail: None }))
+        RunOutput::Ended(End::Outcome(Outcome {
+            label: "lied".into(),
+            detail: None,
+        }))
     }
 
     fn fault(&self) -> RunOutput {
         let (plugin, detail) = (self.plugin.clone(), "made up".to_owned());
-        RunOutput::Ended(End::Fault(Fault { plugin, kind: FaultKind::Trap, detail }))
+        RunOutput::Ended(End::Fault(Fault {
+            plugin,
+            kind: FaultKind::Trap,
+            detail,
+        }))
     }
 }
 
@@ -160,5 +205,7 @@ fn prompts(name: &str) -> Vec<Prompt> {
 }
 
 fn play(name: &str) -> Op {
-    Op::Play { prompts: prompts(name) }
+    Op::Play {
+        prompts: prompts(name),
+    }
 }

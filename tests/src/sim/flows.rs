@@ -44,20 +44,34 @@ pub(super) struct Turn {
 
 impl Flows {
     pub(super) fn new(think: (Duration, Duration), rng: Rng) -> Self {
-        Self { slots: BTreeMap::new(), think, rng }
+        Self {
+            slots: BTreeMap::new(),
+            think,
+            rng,
+        }
     }
 
     /// A new flow; gives the time of its first turn.
     pub(super) fn start(&mut self, now: Mono, flow: FlowId, plugin: &Plugin, setup: Setup) -> Mono {
         let who = match setup.config.lookup(FAKE) {
-            Some(habit) => {
-                Who::Fake(Fake::new(&habit, plugin.reference().clone(), self.rng.fork()))
-            }
+            Some(habit) => Who::Fake(Fake::new(
+                &habit,
+                plugin.reference().clone(),
+                self.rng.fork(),
+            )),
             None => Who::Guest(Box::new(plugin.run(setup))),
         };
         let inputs = VecDeque::from([RunInput::Start]);
-        let slot = Slot { who, inputs, in_line: true, said: now };
-        assert!(self.slots.insert(flow, slot).is_none(), "flow ids are not used twice");
+        let slot = Slot {
+            who,
+            inputs,
+            in_line: true,
+            said: now,
+        };
+        assert!(
+            self.slots.insert(flow, slot).is_none(),
+            "flow ids are not used twice"
+        );
         now + self.wait()
     }
 
@@ -77,7 +91,9 @@ impl Flows {
     /// One slice of a flow.
     pub(super) fn turn(&mut self, now: Now, flow: FlowId) -> Turn {
         let hop = Duration::from_micros(self.rng.below(300));
-        let Some(slot) = self.slots.get_mut(&flow) else { return Turn::default() };
+        let Some(slot) = self.slots.get_mut(&flow) else {
+            return Turn::default();
+        };
         slot.in_line = false;
         let inputs = match slot.inputs.front() {
             // A slice is given alone, so that others get their turn.
@@ -113,7 +129,11 @@ impl Flows {
         }
         if !slot.inputs.is_empty() {
             slot.in_line = true;
-            let slice = if yielded { plugin::limits::TICK } else { Duration::ZERO };
+            let slice = if yielded {
+                plugin::limits::TICK
+            } else {
+                Duration::ZERO
+            };
             turn.next = Some(now.mono + slice);
         }
         turn
@@ -121,7 +141,10 @@ impl Flows {
 
     /// Plugins that run. Liars never end by themselves, and are forgotten with their call.
     pub(super) fn guests(&self) -> usize {
-        self.slots.values().filter(|slot| matches!(slot.who, Who::Guest(_))).count()
+        self.slots
+            .values()
+            .filter(|slot| matches!(slot.who, Who::Guest(_)))
+            .count()
     }
 
     fn wait(&mut self) -> Duration {

@@ -53,13 +53,19 @@ fn again(component: &[u8]) -> Vec<u8> {
 }
 
 fn component(name: &str) -> Vec<u8> {
-    #[allow(clippy::disallowed_methods, reason = "tests may look where guests were put")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "tests may look where guests were put"
+    )]
     let folder = std::env::var_os("JACKFIELD_GUESTS").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/guests"),
         PathBuf::from,
     );
     let path = folder.join(format!("{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| {
-        panic!("{}: {error}; build the guests with: cargo xtask plugins", path.display())
+        panic!(
+            "{}: {error}; build the guests with: cargo xtask plugins",
+            path.display()
+        )
     })
 }

@@ -53,7 +53,10 @@ pub(super) const MISSING: &str = "1500";
 pub(super) fn numbers() -> Vec<&'static str> {
     let fixed = GOOD.into_iter().take(3).chain([MISSING, "2000", "7777"]);
     let probes = PROBES.into_iter().map(|(number, _)| number);
-    fixed.chain(probes).chain(FAKES.into_iter().map(|(number, _)| number)).collect()
+    fixed
+        .chain(probes)
+        .chain(FAKES.into_iter().map(|(number, _)| number))
+        .collect()
 }
 
 /// Whether a fault of this number's flow is nobody's fault but its own.
@@ -68,10 +71,16 @@ pub(super) fn config(
     without: &BTreeSet<String>,
     trunk: Option<usize>,
 ) -> Arc<Config> {
-    let demo = tenant("demo", passwords, without, trunk, |user| !user.starts_with('2'));
-    let shop = tenant("shop", passwords, without, None, |user| user.starts_with('2'));
+    let demo = tenant("demo", passwords, without, trunk, |user| {
+        !user.starts_with('2')
+    });
+    let shop = tenant("shop", passwords, without, None, |user| {
+        user.starts_with('2')
+    });
     let tenants = [demo, shop].map(|tenant| (tenant.id.clone(), Arc::new(tenant)));
-    Arc::new(Config { tenants: tenants.into_iter().collect() })
+    Arc::new(Config {
+        tenants: tenants.into_iter().collect(),
+    })
 }
 
 fn tenant(
@@ -86,7 +95,12 @@ fn tenant(
         .iter()
         .filter(|(user, _)| lives_here(user) && !without.contains(*user))
         .map(|(user, password)| {
-            (user.clone(), Phone { password: Pii::new(password.clone()) })
+            (
+                user.clone(),
+                Phone {
+                    password: Pii::new(password.clone()),
+                },
+            )
         })
         .collect();
     let routes = routes(&id)
@@ -126,19 +140,38 @@ fn routes(tenant: &TenantId) -> Vec<Route> {
         record: false,
     };
     if tenant.as_str() == "shop" {
-        return vec![Route { public: false, ..route("2000", "ivr-menu", &menu) }];
+        return vec![Route {
+            public: false,
+            ..route("2000", "ivr-menu", &menu)
+        }];
     }
     let none = plugin::Config::default();
     let mut routes = vec![
-        Route { record: true, ..route("1000", "ivr-menu", &menu) },
-        Route { grant: Grant::none(), ..route("1010", "hello-ivr", &none) },
-        Route { public: false, ..route("1020", "ivr-menu", &menu) },
+        Route {
+            record: true,
+            ..route("1000", "ivr-menu", &menu)
+        },
+        Route {
+            grant: Grant::none(),
+            ..route("1010", "hello-ivr", &none)
+        },
+        Route {
+            public: false,
+            ..route("1020", "ivr-menu", &menu)
+        },
         route(MISSING, "not-here", &none),
     ];
     for (number, mode) in PROBES {
         let settings = setting("mode", mode);
-        let grant = if mode == "denied" { Grant::none() } else { Grant::all() };
-        routes.push(Route { grant, ..route(number, "probe", &settings) });
+        let grant = if mode == "denied" {
+            Grant::none()
+        } else {
+            Grant::all()
+        };
+        routes.push(Route {
+            grant,
+            ..route(number, "probe", &settings)
+        });
     }
     for (number, fake) in FAKES {
         routes.push(route(number, "probe", &setting(FAKE, fake)));

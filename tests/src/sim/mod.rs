@@ -27,8 +27,8 @@ mod wire;
 mod world;
 
 pub use guests::Guests;
+pub use network::Weather;
 pub use report::{Report, run, run_seed};
 pub use scenario::{Act, DiskPlan, PhonePlan, Reload, Scenario, SpeechPlan};
 pub use trace::{Fingerprint, Trace};
-pub use network::Weather;
 pub use world::World;

@@ -48,7 +48,11 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(weather: Weather, outages: Vec<(Mono, Mono)>, rng: Rng) -> Self {
-        Self { weather, outages, rng }
+        Self {
+            weather,
+            outages,
+            rng,
+        }
     }
 
     /// When copies of a datagram arrive: none, one or two.
@@ -64,18 +68,27 @@ impl Line {
     pub(super) fn stream(&mut self, now: Mono) -> Mono {
         let again = self.rng.chance(self.weather.loss);
         let sent = self.outage(now).unwrap_or(now);
-        let extra = if again { Duration::from_millis(200) } else { Duration::ZERO };
+        let extra = if again {
+            Duration::from_millis(200)
+        } else {
+            Duration::ZERO
+        };
         sent + self.delay() + extra
     }
 
     /// The end of the outage that is going on, if one is.
     pub(super) fn outage(&self, now: Mono) -> Option<Mono> {
-        self.outages.iter().find(|(from, to)| *from <= now && now < *to).map(|&(_, to)| to)
+        self.outages
+            .iter()
+            .find(|(from, to)| *from <= now && now < *to)
+            .map(|&(_, to)| to)
     }
 
     /// Whether the line was cut at any time between two moments.
     pub(super) fn was_cut(&self, from: Mono, to: Mono) -> bool {
-        self.outages.iter().any(|&(begin, end)| begin < to && from < end)
+        self.outages
+            .iter()
+            .any(|&(begin, end)| begin < to && from < end)
     }
 
     pub(super) fn weather(&self) -> &Weather {
@@ -106,7 +119,11 @@ impl Home {
     pub(super) fn new(phone: usize, nat: bool) -> Self {
         let host = u8::try_from(phone + 1).expect("fewer than 255 phones");
         let outside = IpAddr::V4(Ipv4Addr::new(10, 1, host, 1));
-        let inside = if nat { IpAddr::V4(Ipv4Addr::new(192, 168, 1, host)) } else { outside };
+        let inside = if nat {
+            IpAddr::V4(Ipv4Addr::new(192, 168, 1, host))
+        } else {
+            outside
+        };
         Self { inside, outside }
     }
 

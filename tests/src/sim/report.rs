@@ -53,7 +53,10 @@ pub fn run(seed: u64, scenario: Scenario, guests: &Arc<Guests>) -> (World, Repor
         seed,
         time: world.time(),
         calls,
-        faults: world.records().filter(|record| record.fault.is_some()).count(),
+        faults: world
+            .records()
+            .filter(|record| record.fault.is_some())
+            .count(),
         fingerprint: world.trace().fingerprint(),
     };
     (world, report)

@@ -161,7 +161,10 @@ impl Default for DiskPlan {
     /// A good disk: 1 to 5 ms.
     fn default() -> Self {
         let latency = (Duration::from_millis(1), Duration::from_millis(5));
-        Self { latency, full: Vec::new() }
+        Self {
+            latency,
+            full: Vec::new(),
+        }
     }
 }
 
@@ -214,7 +217,13 @@ impl Scenario {
 
     /// The same with one more call.
     pub fn call(self, ms: u64, phone: usize, number: &str) -> Self {
-        self.at(ms, Act::Call { phone, number: number.to_owned() })
+        self.at(
+            ms,
+            Act::Call {
+                phone,
+                number: number.to_owned(),
+            },
+        )
     }
 }
 
@@ -225,5 +234,7 @@ pub(super) fn press(keys: &str) -> Step {
 
 /// A step that waits until the far end has had its say.
 pub(super) fn quiet() -> Step {
-    Step::Quiet { give_up: Duration::from_secs(4) }
+    Step::Quiet {
+        give_up: Duration::from_secs(4),
+    }
 }

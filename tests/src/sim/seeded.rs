@@ -10,9 +10,7 @@ use vocab::{Clip, Rng, Wall};
 
 use super::house;
 use super::network::Weather;
-use super::scenario::{
-    Act, DiskPlan, PhonePlan, Reload, Scenario, SpeechPlan, press, quiet,
-};
+use super::scenario::{Act, DiskPlan, PhonePlan, Reload, Scenario, SpeechPlan, press, quiet};
 
 /// All calls begin within this time.
 const CALLS_WITHIN_MS: u64 = 20_000;
@@ -65,7 +63,8 @@ impl Scenario {
         let numbers = house::numbers();
         for phone in 1..self.phones.len() {
             if self.phones[phone].password.is_some() {
-                self.acts.push((time(rng, 0, 1_500), Act::Register { phone }));
+                self.acts
+                    .push((time(rng, 0, 1_500), Act::Register { phone }));
             }
             for _ in 0..1 + rng.below(3) {
                 let number = match rng.below(10) {
@@ -75,12 +74,20 @@ impl Scenario {
                     _ => numbers[rng.below(numbers.len() as u64) as usize],
                 };
                 let at = time(rng, 1_000, CALLS_WITHIN_MS);
-                self.acts.push((at, Act::Call { phone, number: number.to_owned() }));
+                self.acts.push((
+                    at,
+                    Act::Call {
+                        phone,
+                        number: number.to_owned(),
+                    },
+                ));
                 if rng.chance(0.15) {
                     // Before, while and after it is answered.
-                    self.acts.push((at + time(rng, 0, 250), Act::HangUp { phone }));
+                    self.acts
+                        .push((at + time(rng, 0, 250), Act::HangUp { phone }));
                 } else if rng.chance(0.3) {
-                    self.acts.push((at + time(rng, 250, 15_000), Act::HangUp { phone }));
+                    self.acts
+                        .push((at + time(rng, 250, 15_000), Act::HangUp { phone }));
                 }
             }
         }
@@ -105,8 +112,18 @@ impl Scenario {
         }
         if rng.chance(0.2) {
             let without = ["1010", "1001", "1000"][rng.below(3) as usize].to_owned();
-            self.acts.push((when(rng), Act::Configure { without: vec![without] }));
-            self.acts.push((when(rng), Act::Configure { without: Vec::new() }));
+            self.acts.push((
+                when(rng),
+                Act::Configure {
+                    without: vec![without],
+                },
+            ));
+            self.acts.push((
+                when(rng),
+                Act::Configure {
+                    without: Vec::new(),
+                },
+            ));
         }
         if rng.chance(0.2) {
             let phone = rng.below(self.phones.len() as u64) as usize;
@@ -124,8 +141,16 @@ impl Scenario {
 
 fn resident(rng: &mut Rng, user: &str) -> PhonePlan {
     let account = format!("secret-{}", rng.token(8));
-    let typed = if rng.chance(0.08) { "wrong".to_owned() } else { account.clone() };
-    PhonePlan { password: Some(typed), account: Some(account), ..phone(rng, user.to_owned()) }
+    let typed = if rng.chance(0.08) {
+        "wrong".to_owned()
+    } else {
+        account.clone()
+    };
+    PhonePlan {
+        password: Some(typed),
+        account: Some(account),
+        ..phone(rng, user.to_owned())
+    }
 }
 
 fn phone(rng: &mut Rng, user: String) -> PhonePlan {
@@ -137,10 +162,21 @@ fn phone(rng: &mut Rng, user: String) -> PhonePlan {
     };
     let in_band = rng.chance(0.2);
     PhonePlan {
-        transport: if rng.chance(0.25) { Transport::Tcp } else { Transport::Udp },
+        transport: if rng.chance(0.25) {
+            Transport::Tcp
+        } else {
+            Transport::Udp
+        },
         nat: rng.chance(0.2),
-        capabilities: Capabilities { codecs, dtmf: !in_band },
-        digits: if in_band { Digits::InBand } else { Digits::Rfc4733 },
+        capabilities: Capabilities {
+            codecs,
+            dtmf: !in_band,
+        },
+        digits: if in_band {
+            Digits::InBand
+        } else {
+            Digits::Rfc4733
+        },
         answer_after: (!rng.chance(0.2)).then(|| time(rng, 0, 3_000)),
         script: script(rng),
         vanish: rng.chance(0.08),
@@ -153,7 +189,11 @@ fn phone(rng: &mut Rng, user: String) -> PhonePlan {
 fn script(rng: &mut Rng) -> Vec<Step> {
     let mut steps = Vec::new();
     for _ in 0..rng.below(6) {
-        steps.push(if rng.chance(0.6) { quiet() } else { Step::Wait(time(rng, 0, 2_500)) });
+        steps.push(if rng.chance(0.6) {
+            quiet()
+        } else {
+            Step::Wait(time(rng, 0, 2_500))
+        });
         match rng.below(10) {
             0 => steps.push(Step::Play(Clip::new("talk", talk(rng)))),
             _ => steps.push(press(KEYS[rng.below(KEYS.len() as u64) as usize])),
@@ -168,14 +208,23 @@ fn script(rng: &mut Rng) -> Vec<Step> {
 
 /// Noise like speech: nothing a tone detector could take for a key.
 fn talk(rng: &mut Rng) -> Vec<i16> {
-    (0..16_000).map(|_| (rng.below(6_000) as i64 - 3_000) as i16).collect()
+    (0..16_000)
+        .map(|_| (rng.below(6_000) as i64 - 3_000) as i16)
+        .collect()
 }
 
 fn weather(rng: &mut Rng) -> Weather {
     let latency = time(rng, 1, 80);
     match rng.below(10) {
-        0..=4 => Weather { latency, ..Weather::default() },
-        5..=6 => Weather { latency, jitter: time(rng, 5, 60), ..Weather::default() },
+        0..=4 => Weather {
+            latency,
+            ..Weather::default()
+        },
+        5..=6 => Weather {
+            latency,
+            jitter: time(rng, 5, 60),
+            ..Weather::default()
+        },
         7..=8 => Weather {
             latency,
             jitter: time(rng, 2, 40),
@@ -197,7 +246,11 @@ fn outages(rng: &mut Rng) -> Vec<(Duration, Duration)> {
     }
     let from = time(rng, 2_000, 25_000);
     let forever = Duration::from_secs(1_000_000);
-    let to = if rng.chance(0.5) { from + time(rng, 100, 12_000) } else { forever };
+    let to = if rng.chance(0.5) {
+        from + time(rng, 100, 12_000)
+    } else {
+        forever
+    };
     vec![(from, to)]
 }
 
@@ -216,7 +269,11 @@ fn disk(rng: &mut Rng) -> DiskPlan {
 }
 
 fn speech(rng: &mut Rng) -> SpeechPlan {
-    let slowest = if rng.chance(0.2) { time(rng, 4_000, 9_000) } else { time(rng, 21, 800) };
+    let slowest = if rng.chance(0.2) {
+        time(rng, 4_000, 9_000)
+    } else {
+        time(rng, 21, 800)
+    };
     SpeechPlan {
         latency: (Duration::from_millis(20), slowest),
         fails: if rng.chance(0.2) { 0.5 } else { 0.0 },

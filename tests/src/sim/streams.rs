@@ -63,6 +63,9 @@ impl Streams {
     }
 
     fn find(&self, good: impl Fn(&Stream) -> bool) -> Option<ConnId> {
-        self.open.iter().find(|(_, stream)| good(stream)).map(|(&conn, _)| conn)
+        self.open
+            .iter()
+            .find(|(_, stream)| good(stream))
+            .map(|(&conn, _)| conn)
     }
 }

@@ -33,7 +33,10 @@ pub struct Fingerprint {
 impl Trace {
     /// An empty trace; one that keeps all its lines if asked.
     pub fn new(keep_all: bool) -> Self {
-        Self { keep_all, ..Self::default() }
+        Self {
+            keep_all,
+            ..Self::default()
+        }
     }
 
     /// Adds a line.
@@ -62,13 +65,29 @@ impl Trace {
 
     /// The trace in short.
     pub fn fingerprint(&self) -> Fingerprint {
-        let sha256 = self.hash.clone().finalize().iter().map(|b| format!("{b:02x}")).collect();
-        Fingerprint { lines: self.lines, packets: self.packets, sha256 }
+        let sha256 = self
+            .hash
+            .clone()
+            .finalize()
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        Fingerprint {
+            lines: self.lines,
+            packets: self.packets,
+            sha256,
+        }
     }
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} lines, {} packets, {}", self.lines, self.packets, &self.sha256[..16])
+        write!(
+            f,
+            "{} lines, {} packets, {}",
+            self.lines,
+            self.packets,
+            &self.sha256[..16]
+        )
     }
 }

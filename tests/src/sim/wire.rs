@@ -35,7 +35,9 @@ impl Seen {
             in_dialog: false,
         };
         for line in lines.take_while(|line| !line.is_empty()) {
-            let Some((name, value)) = line.split_once(':') else { continue };
+            let Some((name, value)) = line.split_once(':') else {
+                continue;
+            };
             let value = value.trim();
             match name.trim().to_ascii_lowercase().as_str() {
                 "call-id" | "i" => seen.call_id = value.to_owned(),
@@ -48,7 +50,11 @@ impl Seen {
                 }
                 "via" | "v" if seen.branch.is_empty() => {
                     let after = value.split(";branch=").nth(1).unwrap_or_default();
-                    seen.branch = after.split([';', ',']).next().unwrap_or_default().to_owned();
+                    seen.branch = after
+                        .split([';', ','])
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned();
                 }
                 "to" | "t" => seen.in_dialog = value.contains(";tag="),
                 _ => {}
@@ -79,9 +85,15 @@ impl Framing {
         self.rest.extend_from_slice(bytes);
         let mut whole = Vec::new();
         loop {
-            let start = self.rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+            let start = self
+                .rest
+                .iter()
+                .take_while(|b| matches!(b, b'\r' | b'\n'))
+                .count();
             self.rest.drain(..start);
-            let Some(head) = find(&self.rest, b"\r\n\r\n") else { return whole };
+            let Some(head) = find(&self.rest, b"\r\n\r\n") else {
+                return whole;
+            };
             let text = String::from_utf8_lossy(&self.rest[..head]).to_ascii_lowercase();
             let length = text
                 .split("\r\n")
@@ -98,7 +110,9 @@ impl Framing {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 #[cfg(test)]
@@ -111,7 +125,10 @@ mod tests {
             To: <sip:a@b>;tag=x\r\nCall-ID: abc\r\nCSeq: 2 INVITE\r\nContent-Length: 2\r\n\r\nhi";
         let seen = Seen::read(text).expect("a message");
         assert_eq!((seen.status, seen.method.as_str()), (Some(200), "INVITE"));
-        assert_eq!((seen.branch.as_str(), seen.cseq.as_str()), ("z9hG4bKa", "2"));
+        assert_eq!(
+            (seen.branch.as_str(), seen.cseq.as_str()),
+            ("z9hG4bKa", "2")
+        );
         assert!(seen.in_dialog);
         assert_eq!(Seen::read(b"\r\n\r\n"), None);
 

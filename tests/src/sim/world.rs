@@ -48,29 +48,80 @@ enum Who {
 #[derive(Debug)]
 enum Event {
     /// A SIP datagram, to one or the other side.
-    ToNode { phone: usize, from: SocketAddr, bytes: Arc<[u8]> },
-    ToPhone { phone: usize, bytes: Arc<[u8]> },
+    ToNode {
+        phone: usize,
+        from: SocketAddr,
+        bytes: Arc<[u8]>,
+    },
+    ToPhone {
+        phone: usize,
+        bytes: Arc<[u8]>,
+    },
     /// Media, likewise.
-    MediaToNode { to: SocketAddr, from: SocketAddr, packet: Packet },
-    MediaToPhone { phone: usize, channel: Channel, from: SocketAddr, packet: Packet },
+    MediaToNode {
+        to: SocketAddr,
+        from: SocketAddr,
+        packet: Packet,
+    },
+    MediaToPhone {
+        phone: usize,
+        channel: Channel,
+        from: SocketAddr,
+        packet: Packet,
+    },
     /// Bytes of a stream, likewise.
-    PieceToNode { conn: ConnId, bytes: Vec<u8> },
-    PieceToPhone { conn: ConnId, bytes: Vec<u8> },
+    PieceToNode {
+        conn: ConnId,
+        bytes: Vec<u8>,
+    },
+    PieceToPhone {
+        conn: ConnId,
+        bytes: Vec<u8>,
+    },
     /// A stream is gone.
-    ClosedToNode { conn: ConnId },
-    ClosedToPhone { phone: usize, conn: ConnId },
+    ClosedToNode {
+        conn: ConnId,
+    },
+    ClosedToPhone {
+        phone: usize,
+        conn: ConnId,
+    },
     /// The node could not connect.
-    Failed { hop: Hop },
+    Failed {
+        hop: Hop,
+    },
     /// Between the node and its threads.
-    Command { worker: WorkerId, command: media::Command },
-    Report { worker: WorkerId, event: media::Event },
-    Append { seq: u64, events: Vec<CallEvent>, urgent: bool },
+    Command {
+        worker: WorkerId,
+        command: media::Command,
+    },
+    Report {
+        worker: WorkerId,
+        event: media::Event,
+    },
+    Append {
+        seq: u64,
+        events: Vec<CallEvent>,
+        urgent: bool,
+    },
     Written,
-    Committed { through: u64 },
-    Refused { seq: u64 },
-    Turn { flow: FlowId },
-    Said { flow: FlowId, output: RunOutput },
-    Spoken { id: SpeechId, result: Result<Clip, String> },
+    Committed {
+        through: u64,
+    },
+    Refused {
+        seq: u64,
+    },
+    Turn {
+        flow: FlowId,
+    },
+    Said {
+        flow: FlowId,
+        output: RunOutput,
+    },
+    Spoken {
+        id: SpeechId,
+        result: Result<Clip, String>,
+    },
     /// The scenario.
     Act(Act),
 }
@@ -192,7 +243,10 @@ impl World {
     /// When a check fails, or anything in the world does.
     pub fn run(&mut self) {
         while !self.is_quiet() {
-            assert!(self.step(Mono(u64::MAX)), "calls are up and nothing is left to happen");
+            assert!(
+                self.step(Mono(u64::MAX)),
+                "calls are up and nothing is left to happen"
+            );
             assert!(self.now.mono.since(Mono(0)) < LONGEST, "a call never ends");
         }
         let end = self.now.mono + AFTERMATH;
@@ -222,7 +276,11 @@ impl World {
 
     /// The prompts a phone heard in its calls, by name.
     pub fn heard(&self, phone: usize) -> Vec<Vec<&'static str>> {
-        self.phones[phone].heard.iter().map(|heard| ear::prompts(heard)).collect()
+        self.phones[phone]
+            .heard
+            .iter()
+            .map(|heard| ear::prompts(heard))
+            .collect()
     }
 
     /// The machine under test.
@@ -239,7 +297,10 @@ impl World {
             let ports = (0..self.scenario.ports)
                 .map(|n| SocketAddr::new(NODE.ip(), first + 2 * n))
                 .collect();
-            self.feed(node::Input::Ports { worker: WorkerId(worker), ports });
+            self.feed(node::Input::Ports {
+                worker: WorkerId(worker),
+                ports,
+            });
         }
         let guests = Arc::clone(&self.guests);
         for plugin in [&guests.menu[0], &guests.probe[0], &guests.hello] {
@@ -251,12 +312,16 @@ impl World {
     }
 
     fn trunk(&self) -> Option<usize> {
-        self.phones.iter().position(|handset| handset.plan.user == house::TRUNK_USER)
+        self.phones
+            .iter()
+            .position(|handset| handset.plan.user == house::TRUNK_USER)
     }
 
     fn is_quiet(&self) -> bool {
         let busy = |handset: &Handset| handset.phone.is_busy();
-        self.acts_left == 0 && self.node.live_calls().next().is_none() && !self.phones.iter().any(busy)
+        self.acts_left == 0
+            && self.node.live_calls().next().is_none()
+            && !self.phones.iter().any(busy)
     }
 
     /// Does the earliest thing if it happens by `end`.
@@ -330,27 +395,52 @@ impl World {
             Event::ToNode { phone, from, bytes } => {
                 self.tell_message(&self.phone_name(phone), "node", &bytes, "");
                 self.checks.to_node(&bytes);
-                let input = sip::Input::Datagram { remote: from, bytes: &bytes };
+                let input = sip::Input::Datagram {
+                    remote: from,
+                    bytes: &bytes,
+                };
                 self.feed(node::Input::Sip(input));
             }
             Event::ToPhone { phone, bytes } => {
                 self.tell_message("node", &self.phone_name(phone), &bytes, "");
-                let input = sip::Input::Datagram { remote: NODE, bytes: &bytes };
+                let input = sip::Input::Datagram {
+                    remote: NODE,
+                    bytes: &bytes,
+                };
                 self.ring(phone, phone::Input::Sip(input));
             }
             Event::MediaToNode { to, from, packet } => self.media_to_node(to, from, &packet),
-            Event::MediaToPhone { phone, channel, from, packet } => {
+            Event::MediaToPhone {
+                phone,
+                channel,
+                from,
+                packet,
+            } => {
                 self.trace.packet(self.now.mono, packet.as_bytes());
                 let bytes = packet.as_bytes();
-                self.ring(phone, phone::Input::Media { channel, from, bytes });
+                self.ring(
+                    phone,
+                    phone::Input::Media {
+                        channel,
+                        from,
+                        bytes,
+                    },
+                );
             }
             Event::PieceToNode { conn, bytes } => self.piece_to_node(conn, &bytes),
             Event::PieceToPhone { conn, bytes } => {
                 let Some(phone) = self.streams.stream(conn).map(|stream| stream.phone) else {
                     return;
                 };
-                self.trace.line(self.now.mono, format_args!("node → phone {phone} (tcp {})", bytes.len()));
-                let input = sip::Input::Stream { conn, remote: NODE, bytes: &bytes };
+                self.trace.line(
+                    self.now.mono,
+                    format_args!("node → phone {phone} (tcp {})", bytes.len()),
+                );
+                let input = sip::Input::Stream {
+                    conn,
+                    remote: NODE,
+                    bytes: &bytes,
+                };
                 self.ring(phone, phone::Input::Sip(input));
             }
             Event::ClosedToNode { conn } => {
@@ -362,8 +452,16 @@ impl World {
             Event::Failed { hop } => self.feed(node::Input::Sip(sip::Input::SendFailed { hop })),
             Event::Command { worker, command } => self.command(worker, command),
             Event::Report { worker, event } => self.feed(node::Input::Media { worker, event }),
-            Event::Append { seq, events, urgent } => {
-                let input = store::Input::Append { seq, events, urgent };
+            Event::Append {
+                seq,
+                events,
+                urgent,
+            } => {
+                let input = store::Input::Append {
+                    seq,
+                    events,
+                    urgent,
+                };
                 let wishes = self.disk.handle(self.now, input);
                 self.disk_wishes(wishes);
             }
@@ -373,12 +471,14 @@ impl World {
             }
             Event::Committed { through } => self.feed(node::Input::Committed { through }),
             Event::Refused { seq } => {
-                self.trace.line(self.now.mono, format_args!("disk: refused {seq}"));
+                self.trace
+                    .line(self.now.mono, format_args!("disk: refused {seq}"));
                 self.feed(node::Input::Refused { seq });
             }
             Event::Turn { flow } => self.turn(flow),
             Event::Said { flow, output } => {
-                self.trace.line(self.now.mono, format_args!("flow {flow}: {output:?}"));
+                self.trace
+                    .line(self.now.mono, format_args!("flow {flow}: {output:?}"));
                 self.feed(node::Input::Flow { flow, output });
             }
             Event::Spoken { id, result } => self.feed(node::Input::Spoken { id, result }),
@@ -390,11 +490,18 @@ impl World {
     }
 
     fn act(&mut self, act: Act) {
-        self.trace.line(self.now.mono, format_args!("scenario: {act:?}"));
+        self.trace
+            .line(self.now.mono, format_args!("scenario: {act:?}"));
         match act {
             Act::Register { phone } => {
                 let expires = Duration::from_secs(3_600);
-                self.ring(phone, phone::Input::Register { next_hop: NODE, expires });
+                self.ring(
+                    phone,
+                    phone::Input::Register {
+                        next_hop: NODE,
+                        expires,
+                    },
+                );
             }
             Act::Call { phone, number } => {
                 if self.phones[phone].phone.is_busy() || self.phones[phone].phone.has_vanished() {
@@ -404,7 +511,14 @@ impl World {
                 self.phones[phone].sip_call_id = None;
                 let uri = format!("sip:{number}@{}", NODE.ip());
                 let timeout = Duration::from_secs(20);
-                self.ring(phone, phone::Input::Call { uri, next_hop: NODE, timeout });
+                self.ring(
+                    phone,
+                    phone::Input::Call {
+                        uri,
+                        next_hop: NODE,
+                        timeout,
+                    },
+                );
             }
             Act::HangUp { phone } => self.ring(phone, phone::Input::Hangup),
             Act::Break { phone } => {
@@ -436,8 +550,12 @@ impl World {
         let change = match reload {
             Reload::Menu(build) => PluginChange::Install(guests.menu[build].clone()),
             Reload::Probe(build) => PluginChange::Install(guests.probe[build].clone()),
-            Reload::RollbackMenu => PluginChange::Rollback { name: "ivr-menu".to_owned() },
-            Reload::RemoveHello => PluginChange::Remove { name: "hello-ivr".to_owned() },
+            Reload::RollbackMenu => PluginChange::Rollback {
+                name: "ivr-menu".to_owned(),
+            },
+            Reload::RemoveHello => PluginChange::Remove {
+                name: "hello-ivr".to_owned(),
+            },
             Reload::InstallHello => PluginChange::Install(guests.hello.clone()),
         };
         self.checks.reloaded(reload);
@@ -458,15 +576,25 @@ impl World {
         match output {
             node::Output::Transmit { hop, bytes } => {
                 let disk = &self.disk;
-                self.checks.from_node(&bytes, |call_id| disk.has_started(call_id));
+                self.checks
+                    .from_node(&bytes, |call_id| disk.has_started(call_id));
                 self.transmit(hop, bytes);
             }
             node::Output::CloseStream { conn } => self.close(conn),
             node::Output::Media { worker, command } => {
                 self.mail(Way::ToWorker(worker.0), Event::Command { worker, command });
             }
-            node::Output::StartFlow { flow, plugin, info, route, seed } => {
-                self.trace.line(self.now.mono, format_args!("node: start flow {flow} {plugin:?}"));
+            node::Output::StartFlow {
+                flow,
+                plugin,
+                info,
+                route,
+                seed,
+            } => {
+                self.trace.line(
+                    self.now.mono,
+                    format_args!("node: start flow {flow} {plugin:?}"),
+                );
                 let setup = Setup {
                     info,
                     config: route.settings.clone(),
@@ -477,29 +605,51 @@ impl World {
                 self.put(at, Event::Turn { flow });
             }
             node::Output::Reply { flow, reply } => {
-                self.trace.line(self.now.mono, format_args!("node: reply to flow {flow} {reply:?}"));
+                self.trace.line(
+                    self.now.mono,
+                    format_args!("node: reply to flow {flow} {reply:?}"),
+                );
                 self.flow_input(flow, RunInput::Reply(reply));
             }
             node::Output::FlowHangup { flow, reason } => {
-                self.trace.line(self.now.mono, format_args!("node: hang up flow {flow} {reason}"));
+                self.trace.line(
+                    self.now.mono,
+                    format_args!("node: hang up flow {flow} {reason}"),
+                );
                 self.flow_input(flow, RunInput::Hangup(reason));
             }
             node::Output::StopFlow { flow } => {
-                self.trace.line(self.now.mono, format_args!("node: stop flow {flow}"));
+                self.trace
+                    .line(self.now.mono, format_args!("node: stop flow {flow}"));
                 self.flows.stop(flow);
             }
-            node::Output::Persist { seq, events, urgent } => {
+            node::Output::Persist {
+                seq,
+                events,
+                urgent,
+            } => {
                 for event in &events {
                     let (n, kind) = (event.n, event.kind.name());
                     let call = event.call;
-                    self.trace.line(self.now.mono, format_args!("node: persist {seq} {call} {n} {kind}"));
+                    self.trace.line(
+                        self.now.mono,
+                        format_args!("node: persist {seq} {call} {n} {kind}"),
+                    );
                     self.checks.persist(event);
                 }
-                self.mail(Way::ToDisk, Event::Append { seq, events, urgent });
+                self.mail(
+                    Way::ToDisk,
+                    Event::Append {
+                        seq,
+                        events,
+                        urgent,
+                    },
+                );
             }
             node::Output::Speak { id, text, voice } => self.speak(id, &text, &voice),
             node::Output::Notice(notice) => {
-                self.trace.line(self.now.mono, format_args!("node: {notice:?}"));
+                self.trace
+                    .line(self.now.mono, format_args!("node: {notice:?}"));
                 self.checks.notice(&notice);
             }
         }
@@ -548,11 +698,15 @@ impl World {
     }
 
     fn command(&mut self, id: WorkerId, command: media::Command) {
-        self.trace.line(self.now.mono, format_args!("media {}: {command:?}", id.0));
+        self.trace
+            .line(self.now.mono, format_args!("media {}: {command:?}", id.0));
         let desk = &mut self.desks[usize::from(id.0)];
         if let media::Command::Open { session, local } = &command {
             let before = desk.sessions.insert(local.port(), *session);
-            assert!(before.is_none(), "port {local} is used by one session at a time");
+            assert!(
+                before.is_none(),
+                "port {local} is used by one session at a time"
+            );
             desk.ports.insert(*session, local.port());
         }
         self.checks.command(self.now.mono, &command);
@@ -564,13 +718,28 @@ impl World {
         let Some(worker) = to.port().checked_sub(NODE_RTP).map(|n| n / PORTS_OF_WORKER) else {
             return;
         };
-        let channel =
-            if to.port().is_multiple_of(2) { Channel::Rtp } else { Channel::Rtcp };
-        let Some(desk) = self.desks.get(usize::from(worker)) else { return };
+        let channel = if to.port().is_multiple_of(2) {
+            Channel::Rtp
+        } else {
+            Channel::Rtcp
+        };
+        let Some(desk) = self.desks.get(usize::from(worker)) else {
+            return;
+        };
         // Nobody listens at a port without a session.
-        let Some(&session) = desk.sessions.get(&(to.port() & !1)) else { return };
+        let Some(&session) = desk.sessions.get(&(to.port() & !1)) else {
+            return;
+        };
         let bytes = packet.as_bytes();
-        self.work(worker, media::Input::Packet { session, channel, from, bytes });
+        self.work(
+            worker,
+            media::Input::Packet {
+                session,
+                channel,
+                from,
+                bytes,
+            },
+        );
     }
 
     /// Feeds a media worker and does what it asks for.
@@ -590,7 +759,12 @@ impl World {
 
     fn worker_output(&mut self, id: u16, output: media::Output) {
         match output {
-            media::Output::Send { session, channel, to, packet } => {
+            media::Output::Send {
+                session,
+                channel,
+                to,
+                packet,
+            } => {
                 let Some(&port) = self.desks[usize::from(id)].ports.get(&session) else {
                     panic!("session {session} sends without a port");
                 };
@@ -607,7 +781,8 @@ impl World {
                 self.checks.recording(recording, &what);
             }
             media::Output::Event(event) => {
-                self.trace.line(self.now.mono, format_args!("media {id}: {event:?}"));
+                self.trace
+                    .line(self.now.mono, format_args!("media {id}: {event:?}"));
                 if let media::Event::Closed { session, local, .. } = &event {
                     let desk = &mut self.desks[usize::from(id)];
                     desk.ports.remove(session);
@@ -622,15 +797,30 @@ impl World {
 
     fn send_media(&mut self, from: SocketAddr, to: SocketAddr, packet: &Packet) {
         let home = |handset: &Handset| handset.home.port(to).is_some();
-        let Some(phone) = self.phones.iter().position(home) else { return };
+        let Some(phone) = self.phones.iter().position(home) else {
+            return;
+        };
         let channel = match to.port() {
             40_000 => Channel::Rtp,
             40_001 => Channel::Rtcp,
             _ => return,
         };
-        for at in self.phones[phone].line.datagram(self.now.mono).into_iter().flatten() {
+        for at in self.phones[phone]
+            .line
+            .datagram(self.now.mono)
+            .into_iter()
+            .flatten()
+        {
             let packet = packet.clone();
-            self.put(at, Event::MediaToPhone { phone, channel, from, packet });
+            self.put(
+                at,
+                Event::MediaToPhone {
+                    phone,
+                    channel,
+                    from,
+                    packet,
+                },
+            );
         }
     }
 
@@ -683,12 +873,20 @@ impl World {
         let mut rest = bytes;
         while !rest.is_empty() {
             let whole = rest.len();
-            let cut = if self.rng.chance(0.5) { whole } else { 1 + self.rng.below(whole as u64) as usize };
+            let cut = if self.rng.chance(0.5) {
+                whole
+            } else {
+                1 + self.rng.below(whole as u64) as usize
+            };
             let (piece, after) = rest.split_at(cut);
             rest = after;
             let stream = self.streams.stream(conn).expect("the caller found it open");
             let line = &mut self.phones[stream.phone].line;
-            let last = if to_node { &mut stream.to_node } else { &mut stream.to_phone };
+            let last = if to_node {
+                &mut stream.to_node
+            } else {
+                &mut stream.to_phone
+            };
             let at = line.stream(self.now.mono).max(*last);
             *last = at;
             let bytes = piece.to_vec();
@@ -704,22 +902,39 @@ impl World {
     }
 
     fn piece_to_node(&mut self, conn: ConnId, bytes: &[u8]) {
-        let Some(stream) = self.streams.stream(conn) else { return };
+        let Some(stream) = self.streams.stream(conn) else {
+            return;
+        };
         let (phone, remote) = (stream.phone, stream.remote);
         for message in stream.framing_in.push(bytes) {
             self.tell_message(&self.phone_name(phone), "node", &message, " (tcp)");
             self.checks.to_node(&message);
         }
-        self.feed(node::Input::Sip(sip::Input::Stream { conn, remote, bytes }));
+        self.feed(node::Input::Sip(sip::Input::Stream {
+            conn,
+            remote,
+            bytes,
+        }));
     }
 
     /// A stream breaks: both ends are told.
     fn close(&mut self, conn: ConnId) {
-        let Some(stream) = self.streams.close(conn) else { return };
-        self.trace.line(self.now.mono, format_args!("tcp {} of phone {} breaks", conn.0, stream.phone));
+        let Some(stream) = self.streams.close(conn) else {
+            return;
+        };
+        self.trace.line(
+            self.now.mono,
+            format_args!("tcp {} of phone {} breaks", conn.0, stream.phone),
+        );
         let at = self.now.mono + Duration::from_millis(1);
         self.put(at, Event::ClosedToNode { conn });
-        self.put(at, Event::ClosedToPhone { phone: stream.phone, conn });
+        self.put(
+            at,
+            Event::ClosedToPhone {
+                phone: stream.phone,
+                conn,
+            },
+        );
     }
 
     /// Feeds a phone and does what it asks for.
@@ -745,7 +960,11 @@ impl World {
                 self.phone_transmits(index, hop, bytes);
             }
             phone::Output::CloseStream { conn } => self.close(conn),
-            phone::Output::Media { channel, to, packet } => {
+            phone::Output::Media {
+                channel,
+                to,
+                packet,
+            } => {
                 if to.ip() != NODE.ip() {
                     return;
                 }
@@ -778,7 +997,14 @@ impl World {
                 }
                 for at in copies.into_iter().flatten() {
                     let bytes = Arc::clone(&bytes);
-                    self.put(at, Event::ToNode { phone: index, from, bytes });
+                    self.put(
+                        at,
+                        Event::ToNode {
+                            phone: index,
+                            from,
+                            bytes,
+                        },
+                    );
                 }
             }
             Transport::Tcp => {
@@ -796,7 +1022,8 @@ impl World {
             return;
         }
         let name = self.phone_name(index);
-        self.trace.line(self.now.mono, format_args!("{name}: {news:?}"));
+        self.trace
+            .line(self.now.mono, format_args!("{name}: {news:?}"));
         let handset = &mut self.phones[index];
         match news {
             News::Answered => handset.answered_at = Some(self.now.mono),
@@ -835,7 +1062,11 @@ impl World {
                 continue;
             }
             let (engine, sip) = handset.phone.counts();
-            assert_eq!((engine.legs, engine.sessions), (0, 0), "phone {index} is idle: {engine:?}");
+            assert_eq!(
+                (engine.legs, engine.sessions),
+                (0, 0),
+                "phone {index} is idle: {engine:?}"
+            );
             assert!(sip.is_idle(), "phone {index} is idle: {sip:?}");
         }
         self.checks.over(&self.node, &self.disk);
@@ -848,7 +1079,8 @@ impl World {
     fn tell_message(&mut self, from: &str, to: &str, bytes: &[u8], more: &str) {
         if let Some(seen) = Seen::read(bytes) {
             let what = seen.summary();
-            self.trace.line(self.now.mono, format_args!("{from} → {to}: {what}{more}"));
+            self.trace
+                .line(self.now.mono, format_args!("{from} → {to}: {what}{more}"));
         }
     }
 }
@@ -869,8 +1101,11 @@ impl Handset {
             script: plan.script.clone(),
             vanish: plan.vanish,
         };
-        let outages =
-            plan.outages.iter().map(|&(from, to)| (Mono(0) + from, Mono(0) + to)).collect();
+        let outages = plan
+            .outages
+            .iter()
+            .map(|&(from, to)| (Mono(0) + from, Mono(0) + to))
+            .collect();
         Self {
             phone: Phone::new(now, config, rng.fork()),
             plan: plan.clone(),
@@ -887,7 +1122,10 @@ impl Handset {
 fn new_node(rng: &mut Rng) -> Node {
     let mut nonce_key = [0; 32];
     rng.fill(&mut nonce_key);
-    let sip = sip::Config { realm: NODE.ip().to_string(), ..sip::Config::new(NODE, NODE, nonce_key) };
+    let sip = sip::Config {
+        realm: NODE.ip().to_string(),
+        ..sip::Config::new(NODE, NODE, nonce_key)
+    };
     let config = engine::Config {
         sip,
         capabilities: media::Capabilities::default(),

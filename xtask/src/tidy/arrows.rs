@@ -67,7 +67,8 @@ const ROOMS: &[Room] = &[
             "toml",
             "serde",
         ]),
-        for_tests: &[],
+        // Small broken components, written as text.
+        for_tests: &["wat"],
     },
     Room {
         name: "store",

@@ -186,7 +186,12 @@ fn a_component_of_too_many_parts() {
         (core instance (instantiate $m))
         (instance $i) (export "jackfield:ivr/flow@0.1.0" (instance $i)))"#;
     let bytes = with_section(&wat::parse_str(parts).unwrap(), MANIFEST_SECTION, MANIFEST);
-    refused(&bytes, expect!["cannot be compiled: The component transitively contains 5 core module instances, which exceeds the configured maximum of 4 in the pooling allocator"]);
+    refused(
+        &bytes,
+        expect![
+            "cannot be compiled: The component transitively contains 5 core module instances, which exceeds the configured maximum of 4 in the pooling allocator"
+        ],
+    );
 }
 
 /// The manifest may ask for less memory than usual; what does not even fit at the start fails

@@ -1,3 +1,5 @@
+//! Goal: metrics are counted once, bounded, and read as Prometheus reads them.
+
 use std::time::Duration;
 
 use expect_test::expect;

@@ -117,7 +117,11 @@ impl Verifier {
             Ok(answer) => answer,
             Err(why) => return Verdict::Malformed(why),
         };
-        if self.offers.iter().all(|offer| offer.is_stronger(answer.algorithm)) {
+        if self
+            .offers
+            .iter()
+            .all(|offer| offer.is_stronger(answer.algorithm))
+        {
             return Verdict::Malformed(SyntaxError("algorithm was not offered"));
         }
         if !same_target(answer.uri, &request.uri) {

@@ -1,3 +1,5 @@
+//! Goal: each notice becomes one line without private values, and floods are rationed.
+
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
