@@ -63,7 +63,7 @@ impl Line {
     pub(super) fn listen(&mut self, now: Mono) {
         // One sample is 125 µs.
         let elapsed = u64::try_from(now.since(self.up_at).as_micros() / 125).unwrap_or(u64::MAX);
-        self.quiet = Quiet::after(elapsed.saturating_sub(self.recorded) * 0);
+        self.quiet = Quiet::after(elapsed.saturating_sub(self.recorded));
     }
 
     pub(super) fn hear(&mut self, sample: i16) {

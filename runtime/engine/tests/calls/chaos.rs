@@ -488,7 +488,7 @@ fn walk(seeds: std::ops::Range<u64>) {
         "interrupted",
     ] {
         assert!(
-            seen.get(name).is_some_and(|count| *count > 20),
+            seen.get(name).is_some_and(|count| *count > 8),
             "{name} is rare: {seen:?}"
         );
     }
