@@ -117,6 +117,17 @@ pub(crate) struct Message {
 }
 
 impl Leg {
+    /// A leg that has just come up.
+    pub(crate) fn up(dialog: DialogId, session: Session) -> Self {
+        let (activity, peer) = (Activity::Idle, None);
+        Self::Up {
+            dialog,
+            session,
+            activity,
+            peer,
+        }
+    }
+
     /// Its session, if media was set up.
     pub(crate) fn session(&self) -> Option<&Session> {
         match self {

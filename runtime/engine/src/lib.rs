@@ -13,6 +13,10 @@
 //! **Invariant:** each leg that was reported by `Incoming` or made by `Dial` is reported by
 //! `Ended` exactly once, and nothing is reported of it afterwards.
 //!
+//! **Invariant:** each command is answered as [`vocab::call`] promises, whatever becomes of its leg
+//! or worker. A leg does one thing at a time: what begins next stops a prompt, a gather or a
+//! message before it, and that is reported first.
+//!
 //! [`phone::Phone`] is the other side: a scriptable softphone made of the same parts, which
 //! `jackfield call` and the simulator share.
 

@@ -116,7 +116,7 @@ impl Phone {
         match input {
             Input::Sip(input) => {
                 let lines = self.trace.received(now.mono, &input, self.line.is_none());
-                self.trace(lines);
+                self.tell(lines);
                 self.engine.handle(now, EngineInput::Sip(input));
             }
             Input::Media {
@@ -325,7 +325,7 @@ impl Phone {
         match output {
             EngineOutput::Transmit { hop, bytes } => {
                 let line = self.trace.sent(now.mono, &bytes);
-                self.trace(line);
+                self.tell(line);
                 self.out.push_back(Output::Transmit { hop, bytes });
             }
             EngineOutput::CloseStream { conn } => {
@@ -565,7 +565,7 @@ impl Phone {
         PlayId(self.play_last)
     }
 
-    fn trace(&mut self, lines: impl IntoIterator<Item = LadderLine>) {
+    fn tell(&mut self, lines: impl IntoIterator<Item = LadderLine>) {
         for line in lines {
             self.news(News::Ladder(line));
         }

@@ -98,42 +98,30 @@ impl Engine {
     }
 
     pub(super) fn reject(&mut self, now: Now, leg: LegId, status: u16) {
-        if let Some(&Leg::Offered { dialog, .. }) = self.legs.get(&leg) {
+        if matches!(self.legs.get(&leg), Some(Leg::Offered { .. })) {
             assert!((300..700).contains(&status), "a refusal is a final status");
             let cause = if status == 503 {
                 Cause::Overload
             } else {
                 cause_of(Some(status))
             };
-            self.refused(now, leg, dialog, status, cause);
+            self.refused(now, leg, status, cause);
         }
     }
 
     /// Refuses an unanswered inbound leg.
-    pub(super) fn refused(
-        &mut self,
-        now: Now,
-        leg: LegId,
-        dialog: sip::DialogId,
-        status: u16,
-        cause: Cause,
-    ) {
-        self.actions.push_back(respond(dialog, status));
-        self.end(
-            now,
-            leg,
-            Ending {
-                cause,
-                by: Side::Near,
-                status: Some(status),
-            },
-        );
+    pub(super) fn refused(&mut self, now: Now, leg: LegId, status: u16, cause: Cause) {
+        if let Some(&Leg::Offered { dialog, .. }) = self.legs.get(&leg) {
+            self.actions.push_back(respond(dialog, status));
+            let (by, status) = (Side::Near, Some(status));
+            self.end(now, leg, Ending { cause, by, status });
+        }
     }
 
     fn hang_up(&mut self, now: Now, leg: LegId, cause: Cause) {
         let dialogs = match self.legs.get(&leg) {
-            Some(&Leg::Offered { dialog, .. }) => {
-                return self.refused(now, leg, dialog, status_of(cause), cause);
+            Some(Leg::Offered { .. }) => {
+                return self.refused(now, leg, status_of(cause), cause);
             }
             Some(Leg::Accepting { dialog, .. } | Leg::Up { dialog, .. }) => vec![*dialog],
             Some(Leg::Dialing { forks, .. }) => forks.clone(),

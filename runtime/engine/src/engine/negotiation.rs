@@ -42,7 +42,7 @@ impl Engine {
             Ok(ours) => ours,
             Err(status) => {
                 self.ports.give_back(worker, local);
-                return self.refused(now, leg, dialog, status, Cause::NotAcceptable);
+                return self.refused(now, leg, status, Cause::NotAcceptable);
             }
         };
         let id = self.open(leg, worker, local);
@@ -171,13 +171,11 @@ impl Engine {
     }
 
     /// Ends a leg whose negotiation failed after the fact.
-    pub(super) fn not_acceptable(&mut self, now: Now, leg: LegId, dialog: sip::DialogId) {
-        self.hang_up_dialog(dialog, Cause::NotAcceptable);
-        let end = Ending {
-            cause: Cause::NotAcceptable,
-            by: Side::Near,
-            status: Some(488),
-        };
-        self.end(now, leg, end);
+    pub(super) fn not_acceptable(&mut self, now: Now, leg: LegId) {
+        if let Some(&Leg::Up { dialog, .. }) = self.legs.get(&leg) {
+            self.hang_up_dialog(dialog, Cause::NotAcceptable);
+        }
+        let (cause, by, status) = (Cause::NotAcceptable, Side::Near, Some(488));
+        self.end(now, leg, Ending { cause, by, status });
     }
 }

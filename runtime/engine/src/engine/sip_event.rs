@@ -9,7 +9,7 @@ use vocab::{CallId, LegId, Now, Party};
 
 use super::Engine;
 use super::command::respond;
-use crate::leg::{Activity, Ending, Leg, Negotiation, Session};
+use crate::leg::{Ending, Leg, Negotiation};
 use crate::limits::LEGS_MAX;
 use crate::outcome::{ELSEWHERE, cause_of, telling};
 use crate::timers::Timer;
@@ -146,28 +146,16 @@ impl Engine {
             self.leave(other, ELSEWHERE);
         }
         let settled = self.settle_offer(&mut session, body);
-        self.up(now, leg, dialog, session, settled);
+        self.established(now, leg, Leg::up(dialog, session), settled);
     }
 
     /// The dialog stands: the leg is up if the two sides can also hear each other.
-    fn up(
-        &mut self,
-        now: Now,
-        leg: LegId,
-        dialog: DialogId,
-        session: Session,
-        settled: Result<(), Cause>,
-    ) {
-        let up = Leg::Up {
-            dialog,
-            session,
-            activity: Activity::Idle,
-            peer: None,
-        };
+    fn established(&mut self, now: Now, leg: LegId, up: Leg, settled: Result<(), Cause>) {
+        debug_assert!(matches!(up, Leg::Up { .. }), "an established leg is up");
         self.legs.insert(leg, up);
         match settled {
             Ok(()) => self.event(Event::Answered { leg }),
-            Err(_) => self.not_acceptable(now, leg, dialog),
+            Err(_) => self.not_acceptable(now, leg),
         }
     }
 
@@ -206,7 +194,7 @@ impl Engine {
                     Negotiation::Offering => self.settle_offer(&mut session, body),
                     Negotiation::Settled(_) => Ok(()),
                 };
-                self.up(now, leg, dialog, session, settled);
+                self.established(now, leg, Leg::up(dialog, session), settled);
             }
             // The ACK of a re-INVITE that asked for our offer.
             Some(Leg::Up { session, .. })
@@ -214,7 +202,7 @@ impl Engine {
             {
                 let mut session = session.clone();
                 if self.settle_offer(&mut session, body).is_err() {
-                    return self.not_acceptable(now, leg, dialog);
+                    return self.not_acceptable(now, leg);
                 }
                 if let Some(Leg::Up { session: kept, .. }) = self.legs.get_mut(&leg) {
                     *kept = session;
