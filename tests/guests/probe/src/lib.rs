@@ -3,8 +3,9 @@
 //! It uses the bindings directly, without the SDK, so that the plugin host is tested against the
 //! WIT alone. Each mode is named in the test that uses it.
 
-// The generated glue and the manifest's link section are unsafe by nature.
-#![allow(unsafe_code, missing_docs)]
+// The generated glue and the manifest's link section are unsafe by nature; and a plugin that looks
+// at the clock and sleeps is what some tests are about.
+#![allow(unsafe_code, missing_docs, clippy::disallowed_methods)]
 
 use std::collections::HashMap;
 use std::hint::black_box;
