@@ -305,6 +305,17 @@ impl Node {
     }
 }
 
+impl Dial {
+    /// What the journal says of an attempt that the caller, or we, put an end to.
+    pub(crate) fn left(&self) -> CallEventKind {
+        let result = match self.step {
+            DialStep::Talking { .. } => DialResult::Answered,
+            DialStep::Ringing | DialStep::Whispering { .. } => DialResult::NoAnswer,
+        };
+        CallEventKind::DialEnded { leg: self.leg.n, result }
+    }
+}
+
 /// How a transfer rings: as a caller would expect of a desk phone.
 pub(crate) fn transfer_options() -> DialOptions {
     DialOptions {

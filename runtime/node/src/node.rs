@@ -230,12 +230,15 @@ impl Node {
                 let Some(call) = self.calls.get_mut(&leg.call) else {
                     return;
                 };
-                let kind = CallEventKind::MessageLeft {
-                    recording,
-                    length,
-                    end,
-                };
-                self.journal.note(call, now.wall, kind);
+                // A caller who hung up during the beep left nothing: there is no file.
+                if !length.is_zero() {
+                    let kind = CallEventKind::MessageLeft {
+                        recording,
+                        length,
+                        end,
+                    };
+                    self.journal.note(call, now.wall, kind);
+                }
                 if matches!(call.pending(), Some(Pending::Record { recording: r }) if *r == recording)
                 {
                     let reply = Ok(Reply::Recorded(recording.to_string()));
@@ -711,6 +714,8 @@ impl Node {
                 let turn = std::mem::replace(&mut flow.turn, Turn::Returning);
                 let flow = flow.id;
                 if let Turn::Host(Pending::Dial(dial)) = turn {
+                    let kind = dial.left();
+                    self.journal.note(call, now.wall, kind);
                     let (leg, cause) = (dial.leg, Cause::Cancelled);
                     self.commands.push_back(Command::Hangup { leg, cause });
                 }
@@ -807,7 +812,8 @@ impl Node {
                 "speech was not ready in time".to_owned(),
             )),
             Some(Pending::Dial(dial)) => {
-                let (leg, cause) = (dial.leg, Cause::NoAnswer);
+                let (leg, cause, kind) = (dial.leg, Cause::NoAnswer, dial.left());
+                self.journal.note(call, now.wall, kind);
                 self.commands.push_back(Command::Hangup { leg, cause });
                 Err(FlowError::Failed(
                     "the dialled leg did not end in time".to_owned(),
