@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jackfield_tests::peers::lines::{Caller, Keys, Step};
-use jackfield_tests::peers::prompt::{Prompt, voice};
+use jackfield_tests::peers::prompt::{Prompt, assert_one_in, voice};
 use jackfield_tests::peers::record::{self, Record};
 use jackfield_tests::peers::sipp::{Call, Calls, Outcome, Statistics};
 use jackfield_tests::shell::{Server, Setup};
@@ -91,10 +91,7 @@ fn check_call(server: &Server, who: &str, caller: &Caller, call: &Call) {
         prompt.assert_in(&heard, who);
     }
     let answers = prompts(&["zh-CN/open_now", "zh-CN/closed_now"]);
-    assert!(
-        answers.iter().any(|it| it.share_in(&heard) > 0.95),
-        "{who}: no answer was heard"
-    );
+    assert_one_in(&answers, &heard, who);
     assert_eq!(
         (call.capture.lost, call.capture.strange),
         (0, 0),

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sip::Transport;
 
 use super::prompt::Prompt;
-use super::{require, until};
+use super::{AUDIO_NICENESS, require, until};
 use crate::shell::{Folder, PATIENCE, free_port};
 
 /// Bytes before the samples of a WAV file.
@@ -82,8 +82,9 @@ impl Baresip {
             std::fs::write(folder.path().join(empty), "")?;
         }
         let output = std::fs::File::create(folder.path().join("screen.txt"))?;
-        let mut child = Command::new("baresip")
-            .arg("-f")
+        // At the priority of audio, where the system allows it: it stands for a machine of its own.
+        let mut child = Command::new("nice")
+            .args(["-n", AUDIO_NICENESS, "baresip", "-f"])
             .arg(folder.path())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
@@ -200,6 +201,28 @@ impl Baresip {
     /// If it is not heard in time.
     pub fn hear(&mut self, prompts: &[Prompt]) -> anyhow::Result<()> {
         self.listen(prompts, Prompt::ending)
+    }
+
+    /// Waits until the phone has heard all of something that is said again and again, once
+    /// without a hole.
+    ///
+    /// # Errors
+    /// If it has not in time.
+    pub fn hear_whole(&mut self, prompt: &Prompt) -> anyhow::Result<()> {
+        until(&format!("{} hears all of {}", self.setup.name, prompt.name()), || {
+            if self.recording()?.is_none() {
+                return Ok(None);
+            }
+            let heard = self.heard()?;
+            let length = prompt.samples().len();
+            // As much again as it is long: that holds one that is whole, if there is any.
+            if heard.len() < self.listened + 2 * length {
+                return Ok(None);
+            }
+            let from = heard.len().saturating_sub(3 * length);
+            self.listened = heard.len() - length;
+            Ok((prompt.share_in(&heard[from..]) > 0.95).then_some(()))
+        })
     }
 
     /// All that the phone has heard in its only call.
@@ -354,7 +377,8 @@ impl Drop for Baresip {
     }
 }
 
-/// The phone's configuration. It has neither a camera nor a sound card, and stays on loopback.
+/// The phone's configuration. It has no jitter buffer: what a stall of this machine delays is heard
+/// late instead of never. It has neither a camera nor a sound card, and stays on loopback.
 fn config(folder: &Path, control: SocketAddr) -> anyhow::Result<String> {
     let folder = folder.to_str().context("a folder in UTF-8")?;
     let module = ["/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules"];
@@ -373,7 +397,7 @@ fn config(folder: &Path, control: SocketAddr) -> anyhow::Result<String> {
          ausrc_channels 1\n\
          auplay_channels 1\n\
          audio_txmode thread\n\
-         jitter_buffer_delay 5-20\n\
+         jitter_buffer_delay 0-0\n\
          module_path {modules}\n\
          module g711.so\n\
          module aufile.so\n\

@@ -38,7 +38,7 @@ pub enum Step {
     Hear(Vec<Prompt>),
     /// Presses a key.
     Press(char),
-    /// Says something; goes on at once.
+    /// Says something again and again from now on; goes on at once.
     Say(Prompt),
 }
 
@@ -311,7 +311,7 @@ impl Lines {
                         session,
                         play,
                         clips,
-                        repeat: false,
+                        repeat: true,
                     });
                 }
             }

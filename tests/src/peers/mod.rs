@@ -27,6 +27,9 @@ use crate::shell::PATIENCE;
 /// Time between two looks at something that tells nobody when it changes.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// What the server gives its own audio threads.
+const AUDIO_NICENESS: &str = "-11";
+
 /// Looks until there is something; at most [`PATIENCE`].
 ///
 /// For what has no events: files of other programs, and counters.
@@ -48,6 +51,17 @@ pub fn until<T>(
         }
         std::thread::park_timeout(LOOK);
     }
+}
+
+/// Gives the calling thread the priority of audio, where the system allows it: it stands for phones
+/// that have a processor of their own.
+fn hurry() {
+    // "<process>/task/<thread>"
+    let Ok(name) = std::fs::read_link("/proc/thread-self") else { return };
+    let Some(thread) = name.file_name() else { return };
+    let mut renice = Command::new("renice");
+    renice.args(["-n", AUDIO_NICENESS, "-p"]).arg(thread);
+    drop(renice.stdout(Stdio::null()).stderr(Stdio::null()).status());
 }
 
 /// Makes sure that a program is there.

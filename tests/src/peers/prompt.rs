@@ -106,6 +106,17 @@ impl Prompt {
     }
 }
 
+/// Makes sure that one of these was heard.
+///
+/// # Panics
+/// If of each a twentieth or more is missing.
+#[track_caller]
+pub fn assert_one_in(prompts: &[Prompt], heard: &[i16], who: &str) {
+    let shares: Vec<(&str, f64)> =
+        prompts.iter().map(|prompt| (prompt.name(), prompt.share_in(heard))).collect();
+    assert!(shares.iter().any(|(_, share)| *share > 0.95), "{who}: heard only {shares:.3?}");
+}
+
 /// Samples on the wire.
 pub fn encoded(codec: Codec, samples: &[i16]) -> Vec<u8> {
     let mut codes = vec![0; samples.len()];

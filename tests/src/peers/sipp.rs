@@ -19,7 +19,7 @@ use vocab::Mono;
 
 use super::capture::Capture;
 use super::lines::{Caller, Lines};
-use super::{require, until};
+use super::{hurry, require, until};
 use crate::shell::{Folder, free_port};
 
 /// What ends a message on the control connection: the escape character.
@@ -93,6 +93,7 @@ impl Calls {
     /// conversations do not come to their end in time (with what they wait for).
     pub fn run(self) -> anyhow::Result<Outcome> {
         require("sipp", "sip-tester")?;
+        hurry();
         let folder = Folder::new(&self.name);
         let mut poll = Poll::new()?;
         let mut listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
