@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use expect_test::expect;
-use jackfield_tests::sim::{Guests, PhonePlan, Scenario, run, run_seed};
+use jackfield_tests::sim::{Guests, PhonePlan, Scenario, run};
 
 fn guests() -> &'static Arc<Guests> {
     static GUESTS: OnceLock<Arc<Guests>> = OnceLock::new();

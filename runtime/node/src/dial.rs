@@ -312,7 +312,10 @@ impl Dial {
             DialStep::Talking { .. } => DialResult::Answered,
             DialStep::Ringing | DialStep::Whispering { .. } => DialResult::NoAnswer,
         };
-        CallEventKind::DialEnded { leg: self.leg.n, result }
+        CallEventKind::DialEnded {
+            leg: self.leg.n,
+            result,
+        }
     }
 }
 

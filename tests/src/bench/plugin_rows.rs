@@ -248,7 +248,10 @@ fn cut(plugin: &Plugin) -> anyhow::Result<Duration> {
                 RunOutput::Ended(End::Fault(fault)) if fault.kind == FaultKind::OutOfTime => {
                     return Ok(begun.elapsed());
                 }
-                other => bail!("the loop did {other:?}"),
+                other @ (RunOutput::Op(_)
+                | RunOutput::Log { .. }
+                | RunOutput::Denied { .. }
+                | RunOutput::Ended(_)) => bail!("the loop did {other:?}"),
             }
         }
         ensure!(yielded, "a slice ends by yielding or with the run");

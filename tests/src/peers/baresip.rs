@@ -209,20 +209,23 @@ impl Baresip {
     /// # Errors
     /// If it has not in time.
     pub fn hear_whole(&mut self, prompt: &Prompt) -> anyhow::Result<()> {
-        until(&format!("{} hears all of {}", self.setup.name, prompt.name()), || {
-            if self.recording()?.is_none() {
-                return Ok(None);
-            }
-            let heard = self.heard()?;
-            let length = prompt.samples().len();
-            // As much again as it is long: that holds one that is whole, if there is any.
-            if heard.len() < self.listened + 2 * length {
-                return Ok(None);
-            }
-            let from = heard.len().saturating_sub(3 * length);
-            self.listened = heard.len() - length;
-            Ok((prompt.share_in(&heard[from..]) > 0.95).then_some(()))
-        })
+        until(
+            &format!("{} hears all of {}", self.setup.name, prompt.name()),
+            || {
+                if self.recording()?.is_none() {
+                    return Ok(None);
+                }
+                let heard = self.heard()?;
+                let length = prompt.samples().len();
+                // As much again as it is long: that holds one that is whole, if there is any.
+                if heard.len() < self.listened + 2 * length {
+                    return Ok(None);
+                }
+                let from = heard.len().saturating_sub(3 * length);
+                self.listened = heard.len() - length;
+                Ok((prompt.share_in(&heard[from..]) > 0.95).then_some(()))
+            },
+        )
     }
 
     /// All that the phone has heard in its only call.

@@ -208,7 +208,7 @@ impl Lines {
             let place = event.token().0 - base;
             self.read(
                 place / 2,
-                if place % 2 == 0 {
+                if place.is_multiple_of(2) {
                     Channel::Rtp
                 } else {
                     Channel::Rtcp

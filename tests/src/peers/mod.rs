@@ -57,8 +57,12 @@ pub fn until<T>(
 /// that have a processor of their own.
 fn hurry() {
     // "<process>/task/<thread>"
-    let Ok(name) = std::fs::read_link("/proc/thread-self") else { return };
-    let Some(thread) = name.file_name() else { return };
+    let Ok(name) = std::fs::read_link("/proc/thread-self") else {
+        return;
+    };
+    let Some(thread) = name.file_name() else {
+        return;
+    };
     let mut renice = Command::new("renice");
     renice.args(["-n", AUDIO_NICENESS, "-p"]).arg(thread);
     drop(renice.stdout(Stdio::null()).stderr(Stdio::null()).status());

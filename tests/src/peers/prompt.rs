@@ -112,9 +112,14 @@ impl Prompt {
 /// If of each a twentieth or more is missing.
 #[track_caller]
 pub fn assert_one_in(prompts: &[Prompt], heard: &[i16], who: &str) {
-    let shares: Vec<(&str, f64)> =
-        prompts.iter().map(|prompt| (prompt.name(), prompt.share_in(heard))).collect();
-    assert!(shares.iter().any(|(_, share)| *share > 0.95), "{who}: heard only {shares:.3?}");
+    let shares: Vec<(&str, f64)> = prompts
+        .iter()
+        .map(|prompt| (prompt.name(), prompt.share_in(heard)))
+        .collect();
+    assert!(
+        shares.iter().any(|(_, share)| *share > 0.95),
+        "{who}: heard only {shares:.3?}"
+    );
 }
 
 /// Samples on the wire.

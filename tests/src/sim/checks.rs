@@ -115,7 +115,7 @@ impl Checks {
     }
 
     /// A message reached the node.
-    pub(super) fn to_node(&mut self, bytes: &[u8]) {
+    pub(super) fn message_in(&mut self, bytes: &[u8]) {
         let Some(seen) = Seen::read(bytes) else {
             return;
         };
@@ -127,7 +127,7 @@ impl Checks {
     }
 
     /// A message leaves the node.
-    pub(super) fn from_node(&mut self, bytes: &[u8], on_disk: impl Fn(&str) -> bool) {
+    pub(super) fn message_out(&mut self, bytes: &[u8], on_disk: impl Fn(&str) -> bool) {
         let seen = Seen::read(bytes).expect("the node sends messages");
         match seen.status {
             None if seen.method == "INVITE" && !seen.in_dialog => {

@@ -30,7 +30,7 @@ struct Slot {
 #[derive(Debug)]
 enum Who {
     Guest(Box<Run>),
-    Fake(Fake),
+    Fake(Box<Fake>),
 }
 
 /// What came of a turn.
@@ -54,11 +54,11 @@ impl Flows {
     /// A new flow; gives the time of its first turn.
     pub(super) fn start(&mut self, now: Mono, flow: FlowId, plugin: &Plugin, setup: Setup) -> Mono {
         let who = match setup.config.lookup(FAKE) {
-            Some(habit) => Who::Fake(Fake::new(
+            Some(habit) => Who::Fake(Box::new(Fake::new(
                 &habit,
                 plugin.reference().clone(),
                 self.rng.fork(),
-            )),
+            ))),
             None => Who::Guest(Box::new(plugin.run(setup))),
         };
         let inputs = VecDeque::from([RunInput::Start]);
