@@ -69,7 +69,6 @@ fn main() {
         .expect("the component is a plugin")
         .plugin;
     row("the same, counting fuel", 30, 1_000, || short(&fuel));
-    waiting(&plugin, 10_000);
 }
 
 fn row(name: &str, rounds: usize, each: u32, mut work: impl FnMut()) {
@@ -116,7 +115,7 @@ fn short(plugin: &Plugin) {
 }
 
 fn waiting(plugin: &Plugin, count: usize) {
-    let before = resident_kib();
+    let (before, maps_before) = (resident_kib(), mappings());
     let runs: Vec<Run> = (0..count)
         .map(|_| {
             let mut run = plugin.run(setup("wait"));
@@ -126,11 +125,19 @@ fn waiting(plugin: &Plugin, count: usize) {
         })
         .collect();
     let kib = resident_kib() - before;
+    let maps = mappings() - maps_before;
+    let each = |sum: u64| sum as f64 / runs.len() as f64;
     println!(
-        "{} waiting runs: {:.1} KiB each",
+        "{} waiting runs: {:.1} KiB and {:.2} mappings each, {maps_before} mappings before",
         runs.len(),
-        kib as f64 / runs.len() as f64
+        each(kib),
+        each(maps),
     );
+}
+
+fn mappings() -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux tells its mappings");
+    maps.lines().count() as u64
 }
 
 fn resident_kib() -> u64 {

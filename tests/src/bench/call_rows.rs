@@ -158,6 +158,10 @@ fn answer_hangup() -> anyhow::Result<Sample> {
         .with("cpu", cpu)
         .with("answer_p50", percentile(&mut at_200.tally.waits_ms, 0.5))
         .with("answer_p99", percentile(&mut at_200.tally.waits_ms, 0.99));
+    if at_200.tally.failures() > 0 {
+        let note = format!("at 200 calls/s there failed: {}", at_200.tally.reasons());
+        sample.notes.insert(note);
+    }
     if limited {
         sample
             .notes

@@ -2,7 +2,6 @@
 
 use std::hint::black_box;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use media::dtmf::Detector;
@@ -10,7 +9,7 @@ use media::rtp::Header;
 use media::{Channel, Codec, Command, Config, Input, Output, StreamParams, Worker, g711, wav};
 use vocab::{CallId, Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId, Wall};
 
-use super::{Figure, Row, Sample, Target, micros};
+use super::{Figure, Row, Sample, Target, micros, on_core};
 use crate::shell::project;
 
 /// Sessions of a worker, and ticks in one run.
@@ -57,6 +56,9 @@ pub(super) const ROWS: &[Row] = &[
     },
 ];
 
+/// Times that the detector hears the whole prompt.
+const ROUNDS: usize = 200;
+
 /// What the sessions do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Load {
@@ -91,19 +93,20 @@ fn detector() -> anyhow::Result<Sample> {
     let speech = speech()?;
     let mut detector = Detector::new();
     let frames: Vec<&[i16]> = speech.chunks_exact(160).collect();
-    let begun = Instant::now();
     let mut heard = 0;
-    for _ in 0..20 {
-        for frame in &frames {
-            heard += usize::from(black_box(detector.feed(black_box(frame))).is_some());
+    let spent = on_core(|| {
+        for _ in 0..ROUNDS {
+            for frame in &frames {
+                heard += usize::from(black_box(detector.feed(black_box(frame))).is_some());
+            }
         }
-    }
-    let each = micros(begun.elapsed()) / (20 * frames.len()) as f64;
+    });
+    let each = micros(spent) / (ROUNDS * frames.len()) as f64;
     ensure!(heard == 0, "speech was taken for {heard} digits");
     Ok(Sample::one(each))
 }
 
-/// Microseconds of one session's tick.
+/// Microseconds of one session's 20 ms.
 fn worker(load: Load, speech: &[i16]) -> anyhow::Result<f64> {
     let mut worker = Worker::new(Config::default(), Rng::from_u64(1));
     let prompt = Clip {
@@ -118,28 +121,10 @@ fn worker(load: Load, speech: &[i16]) -> anyhow::Result<f64> {
         .map(|&sample| g711::ulaw_encode(sample))
         .collect();
     let frames: Vec<&[u8]> = codes.chunks_exact(160).collect();
-    let mut spent = Duration::ZERO;
-    for tick in 1..=TICKS {
-        let now = at(tick * 20_000_000 - 10_000_000);
-        let bytes = packet(tick, frames[tick as usize % frames.len()]);
-        let begun = Instant::now();
-        if load != Load::Idle {
-            for n in 0..SESSIONS {
-                let (session, channel) = (SessionId(n), Channel::Rtp);
-                let input = Input::Packet {
-                    session,
-                    channel,
-                    from: far(n),
-                    bytes: &bytes,
-                };
-                worker.handle(now, input);
-                drain(&mut worker);
-            }
-        }
-        worker.handle(at(tick * 20_000_000), Input::Tick);
-        drain(&mut worker);
-        spent += begun.elapsed();
-    }
+    let packets: Vec<Vec<u8>> = (1..=TICKS)
+        .map(|tick| packet(tick, frames[tick as usize % frames.len()]))
+        .collect();
+    let spent = on_core(|| run(&mut worker, load, &packets));
     let counts = worker.counts();
     let wrong = (counts.failed, counts.refused, counts.dropped);
     ensure!(
@@ -147,6 +132,28 @@ fn worker(load: Load, speech: &[i16]) -> anyhow::Result<f64> {
         "sessions failed, were refused or dropped packets: {wrong:?}"
     );
     Ok(micros(spent) / (SESSIONS * TICKS) as f64)
+}
+
+/// Each tick every session gets a packet, and then its tick.
+fn run(worker: &mut Worker, load: Load, packets: &[Vec<u8>]) {
+    for (tick, bytes) in (1..).zip(packets) {
+        let now = at(tick * 20_000_000 - 10_000_000);
+        if load != Load::Idle {
+            for n in 0..SESSIONS {
+                let (session, channel) = (SessionId(n), Channel::Rtp);
+                let input = Input::Packet {
+                    session,
+                    channel,
+                    from: far(n),
+                    bytes,
+                };
+                worker.handle(now, input);
+                drain(worker);
+            }
+        }
+        worker.handle(at(tick * 20_000_000), Input::Tick);
+        drain(worker);
+    }
 }
 
 fn open(worker: &mut Worker, load: Load, n: u64, prompt: &Clip) {

@@ -263,11 +263,22 @@ fn one_line(error: &anyhow::Error) -> String {
 
 /// Mean time of one of `count` pieces of work, in µs.
 fn micros_each(count: u32, mut work: impl FnMut()) -> f64 {
-    let begun = Instant::now();
-    for _ in 0..count {
-        work();
-    }
-    micros(begun.elapsed()) / f64::from(count)
+    let spent = on_core(|| {
+        for _ in 0..count {
+            work();
+        }
+    });
+    micros(spent) / f64::from(count)
+}
+
+/// How long work kept its core busy. Time when other programs had the core is not in it; what they
+/// did to its caches is.
+///
+/// The kernel counts in steps of a few milliseconds, so the work should take some hundred.
+fn on_core(work: impl FnOnce()) -> Duration {
+    let before = usage::thread_cpu();
+    work();
+    usage::thread_cpu().saturating_sub(before)
 }
 
 fn micros(time: Duration) -> f64 {

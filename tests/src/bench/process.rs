@@ -37,7 +37,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// One public number, 1000, whose flow is `hello-ivr`: a greeting of 3.4 s, one digit, which
-    /// one it was, good-bye.
+    /// one it was, good-bye. Calls leave a record, and no recording.
     pub(super) fn hello(rtp_pairs: u16) -> Self {
         Self {
             rtp_pairs,
@@ -45,7 +45,7 @@ impl Plan {
             plugins: &["hello-ivr"],
             tenants: "[[tenant]]\nid = \"bench\"\ntime_zone = \"UTC\"\nlanguage = \"en\"\n\
                       [[tenant.route]]\nnumber = \"1000\"\npublic = true\nplugin = \"hello-ivr\"\n\
-                      grant = []\nfallback = \"sorry\"\n"
+                      grant = []\nfallback = \"sorry\"\nrecord = false\n"
                 .to_owned(),
             files: BTreeMap::new(),
             env: BTreeMap::new(),
@@ -101,7 +101,7 @@ impl Process {
             .envs(&plan.env)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(folder.path().join("log"))?)
+            .stderr(File::create(folder.path().join("log/server"))?)
             .spawn()
             .context("taskset cannot be run; install util-linux")?;
         let mut process = Self {
@@ -131,7 +131,8 @@ impl Process {
 
     /// Its last words.
     fn log_tail(&self) -> String {
-        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let log = self.folder.path().join("log/server");
+        let log = std::fs::read_to_string(log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().rev().take(3).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
     }
@@ -221,6 +222,8 @@ fn write_folder(
     );
     let plugins = folder.path().join("plugins");
     std::fs::create_dir_all(&plugins)?;
+    // Not beside the configuration, which the server watches.
+    std::fs::create_dir_all(folder.path().join("log"))?;
     for plugin in plan.plugins {
         std::fs::copy(
             shell::guest(plugin)?,

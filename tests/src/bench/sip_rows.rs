@@ -3,24 +3,29 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::ops::Range;
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use sip::auth::{Challenge, Client};
 use sip::message::{self, Message, Method};
 use sip::{Account, Action, Config, Credentials, Endpoint, Event, Input, Output};
 use vocab::{Now, Pii, Rng};
 
-use super::{Figure, Row, Sample, Target, micros_each};
+use super::{Figure, Row, Sample, Target, micros_each, on_core};
 
 /// Messages read or written in one run.
-const MESSAGES: u32 = 20_000;
+const MESSAGES: u32 = 100_000;
 
-/// Calls in one run of an endpoint. Each leaves transactions for 32 s, as on a busy node.
+/// Calls in one run of an endpoint, each with transactions that stay for 32 s, as on a busy node.
 const CALLS: u32 = 30_000;
 
 /// Registrations in one run.
-const REGISTRATIONS: u32 = 10_000;
+const REGISTRATIONS: u32 = 30_000;
+
+/// Calls or registrations that go step by step at the same time: only what the endpoint does with
+/// all of them is measured, not the making of the messages.
+const AT_ONCE: u32 = 10_000;
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -155,69 +160,90 @@ impl Timed {
         })
     }
 
-    fn feed(&mut self, input: Input<'_>) -> Vec<Output> {
-        let begun = Instant::now();
-        self.endpoint.handle(self.now, input);
-        let outputs = std::iter::from_fn(|| self.endpoint.poll()).collect();
-        self.spent += begun.elapsed();
-        outputs
+    /// Feeds inputs `pause` apart, timers included; gives the outputs of each.
+    fn feed(&mut self, inputs: Vec<Input<'_>>, pause: Duration) -> Vec<Vec<Output>> {
+        let mut all = Vec::with_capacity(inputs.len());
+        let (endpoint, now) = (&mut self.endpoint, &mut self.now);
+        self.spent += on_core(|| {
+            for input in inputs {
+                *now = *now + pause;
+                while endpoint.deadline().is_some_and(|at| at <= now.mono) {
+                    endpoint.handle(*now, Input::Timeout);
+                    while endpoint.poll().is_some() {}
+                }
+                endpoint.handle(*now, input);
+                all.push(std::iter::from_fn(|| endpoint.poll()).collect());
+            }
+        });
+        all
     }
 
-    fn datagram(&mut self, text: &str) -> Vec<Output> {
+    fn datagrams(&mut self, texts: &[String], pause: Duration) -> Vec<Vec<Output>> {
         let remote = self.remote;
-        self.feed(Input::Datagram {
+        let inputs = texts.iter().map(|text| Input::Datagram {
             remote,
             bytes: text.as_bytes(),
-        })
-    }
-
-    /// Lets time pass, so that old transactions end.
-    fn pass(&mut self, time: Duration) {
-        self.now = self.now + time;
-        while self
-            .endpoint
-            .deadline()
-            .is_some_and(|at| at <= self.now.mono)
-        {
-            self.feed(Input::Timeout);
-        }
+        });
+        self.feed(inputs.collect(), pause)
     }
 }
 
 /// The last message that was sent, as text.
-fn sent(outputs: &[Output]) -> Option<String> {
-    outputs.iter().rev().find_map(|output| match output {
-        Output::Transmit { bytes, .. } => Some(String::from_utf8_lossy(bytes).into_owned()),
+fn sent(outputs: &[Output]) -> anyhow::Result<String> {
+    let bytes = outputs.iter().rev().find_map(|output| match output {
+        Output::Transmit { bytes, .. } => Some(bytes),
         Output::CloseStream { .. } | Output::Event(_) => None,
-    })
+    });
+    let bytes = bytes.with_context(|| format!("nothing was sent: {outputs:?}"))?;
+    Ok(String::from_utf8_lossy(bytes).into_owned())
 }
 
 fn uas() -> anyhow::Result<Sample> {
     let mut timed = Timed::new()?;
+    for first in (0..CALLS).step_by(AT_ONCE as usize) {
+        calls(&mut timed, first..first + AT_ONCE)?;
+    }
+    ensure!(timed.endpoint.counts().dialogs == 0, "no dialog is left");
+    Ok(Sample::one(f64::from(CALLS) / timed.spent.as_secs_f64()))
+}
+
+/// Takes calls, all through one step before the next.
+fn calls(timed: &mut Timed, numbers: Range<u32>) -> anyhow::Result<()> {
+    // Six thousand calls a second, and four inputs a call.
+    let pause = Duration::from_secs(1) / 24_000;
     let whole = invite();
     let (branch, call_id) = (
         "9a1f73c2b4e0d5a7",
         "ODU0NmY1ZTU4YzNhNTg1MTcyNmE2Njk4OTk2OWFmYjE",
     );
-    let answer = b"v=0\r\no=- 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\n\
-        m=audio 20000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
-    for n in 0..CALLS {
-        timed.pass(Duration::from_secs(1) / 6_000);
-        let (branch_of, id) = (format!("b{n:015x}"), format!("{n:043x}"));
-        let text = whole
-            .replacen(branch, &branch_of, 1)
-            .replacen(call_id, &id, 1);
-        let told = timed.datagram(&text);
+    let invites: Vec<String> = numbers
+        .clone()
+        .map(|n| {
+            let (branch_of, id) = (format!("b{n:015x}"), format!("{n:043x}"));
+            whole
+                .replacen(branch, &branch_of, 1)
+                .replacen(call_id, &id, 1)
+        })
+        .collect();
+    let mut answers = Vec::with_capacity(invites.len());
+    for told in timed.datagrams(&invites, pause) {
         let Some(Output::Event(Event::Incoming { dialog, .. })) = told.last() else {
-            anyhow::bail!("the INVITE is no call: {told:?}");
+            bail!("the INVITE is no call: {told:?}");
         };
+        let body = b"v=0\r\no=- 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\n\
+            m=audio 20000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+        let (dialog, status, headers) = (*dialog, 200, Vec::new());
         let action = Action::Respond {
-            dialog: *dialog,
-            status: 200,
-            headers: Vec::new(),
-            body: answer.to_vec(),
+            dialog,
+            status,
+            headers,
+            body: body.to_vec(),
         };
-        let ok = sent(&timed.feed(Input::Action(action))).context("a 200 goes out")?;
+        answers.push(Input::Action(action));
+    }
+    let (mut acks, mut byes) = (Vec::new(), Vec::new());
+    for (n, told) in numbers.zip(timed.feed(answers, pause)) {
+        let ok = sent(&told)?;
         let to = ok
             .lines()
             .find(|line| line.starts_with("To:"))
@@ -228,54 +254,67 @@ fn uas() -> anyhow::Result<Sample> {
                  Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK{method}{n};rport\r\n\
                  Max-Forwards: 70\r\n{to}\r\n\
                  From: \"Reception\" <sip:1001@192.0.2.2:5060>;tag=8c4f1b7a\r\n\
-                 Call-ID: 96237{id}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n"
+                 Call-ID: 96237{n:043x}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n"
             )
         };
-        timed.datagram(&within("ACK", 1));
-        let ended = timed.datagram(&within("BYE", 2));
+        acks.push(within("ACK", 1));
+        byes.push(within("BYE", 2));
+    }
+    timed.datagrams(&acks, pause);
+    for ended in timed.datagrams(&byes, pause) {
         let over = matches!(ended.last(), Some(Output::Event(Event::Ended { .. })));
         ensure!(over, "the BYE ends no call: {ended:?}");
     }
-    ensure!(timed.endpoint.counts().dialogs == 0, "no dialog is left");
-    Ok(Sample::one(f64::from(CALLS) / timed.spent.as_secs_f64()))
+    Ok(())
 }
 
 fn register() -> anyhow::Result<Sample> {
     let mut timed = Timed::new()?;
     let mut rng = Rng::from_u64(2);
+    for first in (0..REGISTRATIONS).step_by(AT_ONCE as usize) {
+        registrations(&mut timed, &mut rng, first..first + AT_ONCE)?;
+    }
+    Ok(Sample::one(
+        f64::from(REGISTRATIONS) / timed.spent.as_secs_f64(),
+    ))
+}
+
+/// Takes registrations, all challenged before the first is answered.
+fn registrations(timed: &mut Timed, rng: &mut Rng, numbers: Range<u32>) -> anyhow::Result<()> {
+    let pause = Duration::from_secs(1) / 6_000;
     let password = Pii::new("secret".to_owned());
     let credentials = Credentials {
         user: "1001".to_owned(),
         password,
     };
     let uri = "sip:192.0.2.2";
-    for n in 0..REGISTRATIONS {
-        timed.pass(Duration::from_secs(1) / 3_000);
-        let request = |cseq: u32, authorization: &str| {
-            format!(
-                "REGISTER {uri} SIP/2.0\r\n\
-                 Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKr{n}x{cseq};rport\r\n\
-                 Max-Forwards: 70\r\nTo: <sip:1001@192.0.2.2>\r\n\
-                 From: <sip:1001@192.0.2.2>;tag=r{n}\r\nCall-ID: register-{n}\r\n\
-                 CSeq: {cseq} REGISTER\r\nContact: <sip:1001@192.0.2.9:5060>\r\n\
-                 Expires: 300\r\n{authorization}Content-Length: 0\r\n\r\n"
-            )
-        };
-        let answer = sent(&timed.datagram(&request(1, ""))).context("an answer goes out")?;
-        let answer = message::parse(answer.as_bytes()).context("the answer is SIP")?;
+    let request = |n: u32, cseq: u32, authorization: &str| {
+        format!(
+            "REGISTER {uri} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKr{n}x{cseq};rport\r\n\
+             Max-Forwards: 70\r\nTo: <sip:1001@192.0.2.2>\r\n\
+             From: <sip:1001@192.0.2.2>;tag=r{n}\r\nCall-ID: register-{n}\r\n\
+             CSeq: {cseq} REGISTER\r\nContact: <sip:1001@192.0.2.9:5060>\r\n\
+             Expires: 300\r\n{authorization}Content-Length: 0\r\n\r\n"
+        )
+    };
+    let first: Vec<String> = numbers.clone().map(|n| request(n, 1, "")).collect();
+    let mut again = Vec::with_capacity(first.len());
+    for (n, told) in numbers.zip(timed.datagrams(&first, pause)) {
+        let answer = message::parse(sent(&told)?.as_bytes()).context("the answer is SIP")?;
         let challenge = Challenge::choose(answer.headers()).context("a challenge is in it")?;
         let name = challenge.answer_header();
-        let value = Client::new(challenge).answer(&mut rng, &Method::Register, uri, &credentials);
-        let again = request(2, &format!("{name}: {value}\r\n"));
-        let answer = sent(&timed.datagram(&again)).context("an answer goes out")?;
+        let value = Client::new(challenge).answer(rng, &Method::Register, uri, &credentials);
+        again.push(request(n, 2, &format!("{name}: {value}\r\n")));
+    }
+    for told in timed.datagrams(&again, pause) {
+        let answer = sent(&told)?;
         match message::parse(answer.as_bytes()).context("the answer is SIP")? {
             Message::Response(response) if response.is_success() => {}
-            Message::Response(_) | Message::Request(_) => anyhow::bail!("refused: {answer}"),
+            Message::Response(_) | Message::Request(_) => bail!("refused: {answer}"),
         }
     }
-    Ok(Sample::one(
-        f64::from(REGISTRATIONS) / timed.spent.as_secs_f64(),
-    ))
+    Ok(())
 }
 
 #[cfg(test)]
