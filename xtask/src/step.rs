@@ -91,7 +91,10 @@ pub(crate) fn target_dir() -> PathBuf {
 /// A cargo command at the root, with the cargo that runs this program.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    command(program, args)
+    let mut command = command(program, args);
+    // Tests look there for the plugins, also where the target folder is elsewhere.
+    command.env("JACKFIELD_GUESTS", target_dir().join("guests"));
+    command
 }
 
 /// A command at the root.
