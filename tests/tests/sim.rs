@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use expect_test::expect;
-use jackfield_tests::sim::{Guests, PhonePlan, Scenario, run};
+use jackfield_tests::sim::{Guests, PhonePlan, Scenario, run, run_seed};
 
 fn guests() -> &'static Arc<Guests> {
     static GUESTS: OnceLock<Arc<Guests>> = OnceLock::new();
@@ -36,5 +36,30 @@ fn a_stranger_hears_the_greeting_presses_one_and_hears_the_answer() {
         .call(100, 0, "1000");
     let (world, text) = story(scenario);
     println!("{text}");
-    expect![""].assert_debug_eq(&world.heard(0));
+    expect![[r#"
+        [
+            [
+                "welcome",
+                "main",
+            ],
+        ]
+    "#]]
+    .assert_debug_eq(&world.heard(0));
+}
+
+#[test]
+fn the_first_seeds_keep_every_promise() {
+    let mut calls = 0;
+    for seed in 1..=16 {
+        calls += run_seed(seed, guests()).calls.values().sum::<usize>();
+    }
+    assert!(calls > 100, "{calls} calls are too few to mean much");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_to_the_byte() {
+    for seed in [1, 7] {
+        let (once, again) = (run_seed(seed, guests()), run_seed(seed, guests()));
+        assert_eq!(once, again, "SEED={seed}");
+    }
 }
