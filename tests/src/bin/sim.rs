@@ -1,6 +1,7 @@
 //! Seeds through the simulator: `cargo xtask sim`.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,21 +9,33 @@ use std::time::{Duration, Instant};
 use jackfield_tests::sim::{Guests, Report, run_seed};
 
 const HELP: &str = "\
-Usage: [SEED=n] sim [--seeds K] [--from N] [--once] [-v]
+Usage: [SEED=n] sim [--seeds K] [--from N] [--once] [--keep-going] [-v]
 
 Runs each seed twice and compares the two runs to the byte.
 
-  --seeds K   how many; 200 if not said
-  --from N    the first; 1 if not said
-  --once      once each, without the comparison
-  -v          a line for each seed
+  --seeds K      how many; 200 if not said
+  --from N       the first; 1 if not said
+  --once         once each, without the comparison
+  --keep-going   try the other seeds after a failure, and name the failed ones at the end
+  -v             a line for each seed, and at the end what was in the mix
 ";
 
 struct Options {
     from: u64,
     seeds: u64,
     once: bool,
+    keep_going: bool,
     verbose: bool,
+}
+
+/// What all seeds came to.
+#[derive(Default)]
+struct Total {
+    time: Duration,
+    calls: BTreeMap<&'static str, usize>,
+    faults: usize,
+    sights: BTreeMap<String, usize>,
+    failed: Vec<u64>,
 }
 
 fn main() -> ExitCode {
@@ -35,45 +48,83 @@ fn main() -> ExitCode {
     };
     let guests = Arc::new(Guests::load());
     let begin = clock();
-    let mut total = Duration::ZERO;
-    let mut calls: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut faults = 0;
+    let mut total = Total::default();
     for seed in options.from..options.from + options.seeds {
-        let started = clock();
-        let report = run_seed(seed, &guests);
-        assert_eq!(guests.host.live(), 0, "SEED={seed}: plugin runs are left");
-        if !options.once {
-            let again = run_seed(seed, &guests);
-            assert_eq!(report, again, "SEED={seed}: two runs of one seed differ");
+        let one = || one_seed(seed, &options, &guests);
+        if !options.keep_going {
+            total.add(one());
+            continue;
         }
-        if options.verbose {
-            println!("{}", line(&report, started.elapsed()));
-        }
-        total += report.time;
-        faults += report.faults;
-        for (disposition, count) in report.calls {
-            *calls.entry(disposition).or_default() += count;
+        match catch_unwind(AssertUnwindSafe(one)) {
+            Ok(report) => total.add(report),
+            Err(_) => total.failed.push(seed),
         }
     }
-    let sum: usize = calls.values().sum();
-    let each: Vec<String> = calls
-        .iter()
-        .map(|(name, count)| format!("{count} {name}"))
-        .collect();
-    println!(
-        "{} seeds, {} the same: {sum} calls ({}), {faults} plugin faults, {:.0} s simulated in \
-         {:.1} s",
-        options.seeds,
-        if options.once {
-            "once each; not compared for being"
+    total.print(&options, begin.elapsed());
+    if total.failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn one_seed(seed: u64, options: &Options, guests: &Arc<Guests>) -> Report {
+    let started = clock();
+    let report = run_seed(seed, guests);
+    if !options.keep_going {
+        assert_eq!(guests.host.live(), 0, "SEED={seed}: plugin runs are left");
+    }
+    if !options.once {
+        let again = run_seed(seed, guests);
+        assert_eq!(report, again, "SEED={seed}: two runs of one seed differ");
+    }
+    if options.verbose {
+        println!("{}", line(&report, started.elapsed()));
+    }
+    report
+}
+
+impl Total {
+    fn add(&mut self, report: Report) {
+        self.time += report.time;
+        self.faults += report.faults;
+        for (disposition, count) in report.calls {
+            *self.calls.entry(disposition).or_default() += count;
+        }
+        for (sight, count) in report.sights {
+            *self.sights.entry(sight).or_default() += count;
+        }
+    }
+
+    fn print(&self, options: &Options, took: Duration) {
+        if options.verbose {
+            for (sight, count) in &self.sights {
+                println!("{count:>8} {sight}");
+            }
+        }
+        let sum: usize = self.calls.values().sum();
+        let each: Vec<String> = self
+            .calls
+            .iter()
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
+        let how = if options.once {
+            "once each"
         } else {
-            "twice each, to the byte"
-        },
-        each.join(", "),
-        total.as_secs_f64(),
-        begin.elapsed().as_secs_f64(),
-    );
-    ExitCode::SUCCESS
+            "twice each with the same result"
+        };
+        println!(
+            "{} seeds, {how}: {sum} calls ({}), {} plugin faults, {:.0} s simulated in {:.1} s",
+            options.seeds,
+            each.join(", "),
+            self.faults,
+            self.time.as_secs_f64(),
+            took.as_secs_f64(),
+        );
+        if !self.failed.is_empty() {
+            println!("failed: {:?}", self.failed);
+        }
+    }
 }
 
 fn line(report: &Report, took: Duration) -> String {
@@ -106,6 +157,7 @@ fn options() -> Result<Options, String> {
         from: 1,
         seeds: 200,
         once: false,
+        keep_going: false,
         verbose: false,
     };
     let mut args = std::env::args().skip(1);
@@ -120,6 +172,7 @@ fn options() -> Result<Options, String> {
             "--seeds" => options.seeds = number()?,
             "--from" => options.from = number()?,
             "--once" => options.once = true,
+            "--keep-going" => options.keep_going = true,
             "-v" => options.verbose = true,
             "-h" | "--help" => return Err("seeds through the simulator".to_owned()),
             other => return Err(format!("unknown option {other}")),

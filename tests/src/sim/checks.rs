@@ -25,6 +25,9 @@ const PAUSE_BRIDGED: Duration = Duration::from_millis(240);
 /// Longest life of a leg whose call is over: the worker has to close its media.
 const LEG_AFTER_CALL: Duration = Duration::from_secs(3);
 
+/// In the ids of damaged messages, and in no others: ours are digits and small letters.
+pub(super) const GARBLED: char = 'Z';
+
 /// Peaks above this are sound, and not the noise of G.711.
 const LOUD: u16 = 330;
 
@@ -64,6 +67,7 @@ pub(super) struct Checks {
     without_calls_since: Option<Mono>,
     hello_removed: bool,
     legs_max: usize,
+    sights: BTreeMap<String, usize>,
 }
 
 /// What is known of one call.
@@ -73,6 +77,8 @@ struct Seen1 {
     authenticated: bool,
     answered: bool,
     fault: bool,
+    /// An operator has ended it.
+    operator: bool,
     over: bool,
 }
 
@@ -111,14 +117,28 @@ impl Checks {
             hello_removed: false,
             legs_max: usize::from(scenario.workers) * usize::from(scenario.ports)
                 + scenario.phones.len(),
+            sights: BTreeMap::new(),
         }
     }
 
+    /// What was seen, and how often.
+    pub(super) fn sights(&self) -> &BTreeMap<String, usize> {
+        &self.sights
+    }
+
+    fn saw(&mut self, what: String) {
+        *self.sights.entry(what).or_default() += 1;
+    }
+
     /// A message reached the node.
-    pub(super) fn message_in(&mut self, bytes: &[u8]) {
+    pub(super) fn to_node(&mut self, bytes: &[u8]) {
         let Some(seen) = Seen::read(bytes) else {
             return;
         };
+        self.saw(match seen.status {
+            Some(status) => format!("got {status} {}", seen.method),
+            None => format!("got {}", seen.method),
+        });
         if seen.status.is_none() && seen.method == "INVITE" {
             self.invites
                 .entry((seen.call_id, seen.cseq, seen.branch))
@@ -126,13 +146,27 @@ impl Checks {
         }
     }
 
+    /// A damaged message reaches the node.
+    pub(super) fn garbled(&mut self) {
+        self.saw("got garbled".to_owned());
+    }
+
     /// A message leaves the node.
-    pub(super) fn message_out(&mut self, bytes: &[u8], on_disk: impl Fn(&str) -> bool) {
-        let seen = Seen::read(bytes).expect("the node sends messages");
+    pub(super) fn from_node(&mut self, bytes: &[u8], on_disk: impl Fn(&str) -> bool) {
+        // A damaged request may have had no `Call-ID`; then its refusal has none either.
+        let Some(seen) = Seen::read(bytes) else {
+            return;
+        };
+        self.saw(match seen.status {
+            Some(status) => format!("sent {status} {}", seen.method),
+            None => format!("sent {}", seen.method),
+        });
         match seen.status {
             None if seen.method == "INVITE" && !seen.in_dialog => {
                 self.step_outbound += usize::from(self.outbound.insert(seen.call_id));
             }
+            // What a damaged message is answered is the parser's matter.
+            Some(_) if seen.call_id.starts_with(GARBLED) || seen.branch.contains(GARBLED) => {}
             Some(status) if seen.method == "INVITE" && status >= 200 => {
                 let key = (seen.call_id.clone(), seen.cseq, seen.branch);
                 let answer = self.invites.get_mut(&key);
@@ -195,6 +229,8 @@ impl Checks {
         for private in &self.planted {
             assert!(!text.contains(private), "a private value is in {text}");
         }
+        let name = text.split([' ', '{']).next().unwrap_or_default();
+        self.saw(format!("notice {name}"));
         match notice {
             Notice::Started { call, route, .. } => {
                 self.calls.entry(*call).or_default().route.clone_from(route);
@@ -227,6 +263,10 @@ impl Checks {
             | Notice::Unregistered
             | Notice::AuthFailed { .. } => {}
         }
+    }
+
+    pub(super) fn operator(&mut self, call: CallId) {
+        self.calls.entry(call).or_default().operator = true;
     }
 
     pub(super) fn reloaded(&mut self, reload: Reload) {
@@ -411,7 +451,7 @@ impl Checks {
             );
         }
         let left_by_node = end.by == Side::Far;
-        if call.fault && left_by_node && up > Duration::from_secs(1) {
+        if call.fault && !call.operator && left_by_node && up > Duration::from_secs(1) {
             let heard = ear::prompts(end.heard);
             assert!(
                 ear::hears(end.heard, "sorry"),

@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use vocab::record::{CallEvent, CallEventKind};
+
 use super::guests::Guests;
 use super::scenario::Scenario;
 use super::trace::Fingerprint;
@@ -21,6 +23,8 @@ pub struct Report {
     pub calls: BTreeMap<&'static str, usize>,
     /// Calls whose plugin broke.
     pub faults: usize,
+    /// How often what was in the mix: events, causes, faults, answers of the node.
+    pub sights: BTreeMap<String, usize>,
     /// Its trace in short.
     pub fingerprint: Fingerprint,
 }
@@ -45,9 +49,12 @@ pub fn run(seed: u64, scenario: Scenario, guests: &Arc<Guests>) -> (World, Repor
         eprintln!("{}\nSEED={seed} cargo xtask sim", lines.join("\n"));
         resume_unwind(panic);
     }
-    let mut calls = BTreeMap::new();
+    let (mut calls, mut sights) = (BTreeMap::new(), world.sights().clone());
     for record in world.records() {
         *calls.entry(record.disposition.name()).or_default() += 1;
+        for event in world.events(record.call) {
+            *sights.entry(sight(event)).or_default() += 1;
+        }
     }
     let report = Report {
         seed,
@@ -57,7 +64,31 @@ pub fn run(seed: u64, scenario: Scenario, guests: &Arc<Guests>) -> (World, Repor
             .records()
             .filter(|record| record.fault.is_some())
             .count(),
+        sights,
         fingerprint: world.trace().fingerprint(),
     };
     (world, report)
+}
+
+/// An event by its name, and by what tells it from others of its name.
+fn sight(event: &CallEvent) -> String {
+    let name = event.kind.name();
+    match &event.kind {
+        CallEventKind::Ended { cause, .. } => format!("{name} {}", cause.name()),
+        CallEventKind::FlowFault { fault } => format!("{name} {}", fault.kind.name()),
+        CallEventKind::FlowAsked { op, .. } => format!("{name} {op}"),
+        CallEventKind::DialEnded { result, .. } => format!("{name} {result:?}"),
+        CallEventKind::Gathered { end, .. } => format!("{name} {end:?}"),
+        CallEventKind::Started { .. }
+        | CallEventKind::Answered
+        | CallEventKind::FlowStarted { .. }
+        | CallEventKind::FlowEnded { .. }
+        | CallEventKind::Fallback { .. }
+        | CallEventKind::RecordingStarted { .. }
+        | CallEventKind::MessageLeft { .. }
+        | CallEventKind::Dialed { .. }
+        | CallEventKind::Bridged { .. }
+        | CallEventKind::Unbridged { .. }
+        | CallEventKind::AttrSet { .. } => name.to_owned(),
+    }
 }

@@ -18,6 +18,8 @@ pub struct Scenario {
     pub workers: u16,
     /// Pairs of media ports of each worker.
     pub ports: u16,
+    /// Codecs of the node.
+    pub capabilities: Capabilities,
     /// Who has a phone.
     pub phones: Vec<PhonePlan>,
     /// How the disk behaves.
@@ -104,6 +106,11 @@ pub enum Act {
         /// Its place in the scenario.
         phone: usize,
     },
+    /// Somebody sends the phone's last datagram to the node again, with a few bytes changed.
+    Garble {
+        /// Its place in the scenario.
+        phone: usize,
+    },
     /// An operator ends the oldest call that is up.
     Operator,
     /// Something changes about a plugin.
@@ -144,6 +151,7 @@ impl Default for Scenario {
             wall: Wall(1_795_140_000_000_000),
             workers: 1,
             ports: 32,
+            capabilities: Capabilities::default(),
             phones: Vec::new(),
             disk: DiskPlan::default(),
             speech: SpeechPlan {

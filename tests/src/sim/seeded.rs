@@ -15,9 +15,27 @@ use super::scenario::{Act, DiskPlan, PhonePlan, Reload, Scenario, SpeechPlan, pr
 /// All calls begin within this time.
 const CALLS_WITHIN_MS: u64 = 20_000;
 
-/// What callers press: mostly what leads somewhere.
-const KEYS: [&str; 16] = [
-    "1", "1", "1", "2", "2", "3", "0", "0", "4", "5", "6", "7", "9", "*", "8", "718293",
+/// Two parties who have each other on the line may talk on and on: at this time all go home.
+const HOME_MS: u64 = 60_000;
+
+/// What callers press, in order: the ways through the menu, and what leads nowhere.
+const PATHS: [&[&str]; 16] = [
+    &["1", "0"],
+    &["1", "0"],
+    &["2", "0", "*"],
+    &["1", "4"],
+    &["1", "5"],
+    &["1", "1", "*"],
+    &["1", "2"],
+    &["2", "3", "1", "9"],
+    &["1", "3", "2", "718293"],
+    &["1", "3", "2", "12", "#"],
+    &["1", "6", "7"],
+    &["8", "8"],
+    &["1", "9", "2", "9"],
+    &["1"],
+    &["#"],
+    &[],
 ];
 
 impl Scenario {
@@ -32,6 +50,11 @@ impl Scenario {
             disk: disk(rng),
             speech: speech(rng),
             mailbox: time(rng, 0, 10),
+            capabilities: match rng.below(10) {
+                0 => one_law(Codec::Pcmu),
+                1 => one_law(Codec::Pcma),
+                _ => Capabilities::default(),
+            },
             ..Self::default()
         };
         if rng.chance(0.2) {
@@ -45,9 +68,19 @@ impl Scenario {
             let plan = resident(rng, user);
             scenario.phones.push(plan);
         }
-        for n in 0..1 + rng.below(16) {
+        if rng.chance(0.3) {
+            // One account on two devices: both ring.
+            let account = scenario.phones[1].account.clone();
+            let twin = PhonePlan {
+                password: account.clone(),
+                account,
+                ..phone(rng, "1001".into())
+            };
+            scenario.phones.push(twin);
+        }
+        for n in 0..1 + rng.below(15) {
             let user = format!("+86139{:08}", 10_000_000 * (n + 1) + rng.below(10_000_000));
-            let plan = if rng.chance(0.3) {
+            let plan = if rng.chance(0.5) {
                 resident(rng, &format!("11{:02}", n))
             } else {
                 phone(rng, user)
@@ -66,6 +99,8 @@ impl Scenario {
                 self.acts
                     .push((time(rng, 0, 1_500), Act::Register { phone }));
             }
+            self.acts
+                .push((time(rng, HOME_MS, HOME_MS + 500), Act::HangUp { phone }));
             for _ in 0..1 + rng.below(3) {
                 let number = match rng.below(10) {
                     0..=4 => "1000",
@@ -110,6 +145,10 @@ impl Scenario {
         for _ in 0..rng.below(3) {
             self.acts.push((when(rng), Act::Operator));
         }
+        for _ in 0..rng.below(6) {
+            let phone = rng.below(self.phones.len() as u64) as usize;
+            self.acts.push((when(rng), Act::Garble { phone }));
+        }
         if rng.chance(0.2) {
             let without = ["1010", "1001", "1000"][rng.below(3) as usize].to_owned();
             self.acts.push((
@@ -136,6 +175,13 @@ impl Scenario {
         if rng.chance(0.1) {
             self.acts.push((when(rng), Act::Drain));
         }
+    }
+}
+
+fn one_law(codec: Codec) -> Capabilities {
+    Capabilities {
+        codecs: vec![codec],
+        dtmf: true,
     }
 }
 
@@ -188,19 +234,21 @@ fn phone(rng: &mut Rng, user: String) -> PhonePlan {
 
 fn script(rng: &mut Rng) -> Vec<Step> {
     let mut steps = Vec::new();
-    for _ in 0..rng.below(6) {
-        steps.push(if rng.chance(0.6) {
+    for keys in PATHS[rng.below(PATHS.len() as u64) as usize] {
+        let patient = rng.chance(0.7);
+        steps.push(if patient {
             quiet()
         } else {
             Step::Wait(time(rng, 0, 2_500))
         });
-        match rng.below(10) {
-            0 => steps.push(Step::Play(Clip::new("talk", talk(rng)))),
-            _ => steps.push(press(KEYS[rng.below(KEYS.len() as u64) as usize])),
-        }
+        steps.push(press(keys));
+    }
+    if rng.chance(0.5) {
+        steps.push(Step::Wait(time(rng, 0, 3_000)));
+        steps.push(Step::Play(Clip::new("talk", talk(rng))));
     }
     if rng.chance(0.6) {
-        steps.push(Step::Wait(time(rng, 0, 4_000)));
+        steps.push(Step::Wait(time(rng, 0, 8_000)));
         steps.push(Step::Hangup);
     }
     steps

@@ -14,7 +14,7 @@ use sip::{ConnId, Hop, Transport};
 use vocab::record::{CallEvent, CallRecord};
 use vocab::{CallId, Clip, FlowId, Mono, Now, Pii, Rng, SessionId, Wall};
 
-use super::checks::{Checks, HangUp};
+use super::checks::{Checks, GARBLED, HangUp};
 use super::disk::{Disk, Wish};
 use super::flows::Flows;
 use super::guests::Guests;
@@ -144,6 +144,8 @@ struct Handset {
     line: Line,
     /// `Call-ID` of its last INVITE.
     sip_call_id: Option<String>,
+    /// Its last datagram.
+    sent: Arc<[u8]>,
     called_at: Mono,
     answered_at: Option<Mono>,
     /// What each call heard, after its end.
@@ -178,6 +180,7 @@ pub struct World {
     due: BTreeSet<(Mono, Who)>,
     armed: BTreeMap<Who, Mono>,
     acts_left: usize,
+    garbled: u8,
     trace: Trace,
     checks: Checks,
 }
@@ -187,7 +190,7 @@ impl World {
     pub fn new(seed: u64, scenario: Scenario, guests: &Arc<Guests>) -> Self {
         let mut rng = Rng::from_u64(seed ^ 0x5eed);
         let now = Now::new(Mono(0), scenario.wall);
-        let node = new_node(&mut rng);
+        let node = new_node(scenario.capabilities.clone(), &mut rng);
         let desks = (0..scenario.workers)
             .map(|_| Desk {
                 worker: Worker::new(media::Config::default(), rng.fork()),
@@ -223,6 +226,7 @@ impl World {
             due: BTreeSet::new(),
             armed: BTreeMap::new(),
             acts_left: scenario.acts.len(),
+            garbled: 0,
             trace: Trace::new(false),
             rng,
             scenario,
@@ -272,6 +276,11 @@ impl World {
     /// The events of a call on disk.
     pub fn events(&self, call: CallId) -> &[CallEvent] {
         self.disk.events(call)
+    }
+
+    /// What else was seen, and how often.
+    pub(super) fn sights(&self) -> &BTreeMap<String, usize> {
+        self.checks.sights()
     }
 
     /// The prompts a phone heard in its calls, by name.
@@ -394,7 +403,7 @@ impl World {
         match event {
             Event::ToNode { phone, from, bytes } => {
                 self.tell_message(&self.phone_name(phone), "node", &bytes, "");
-                self.checks.message_in(&bytes);
+                self.checks.to_node(&bytes);
                 let input = sip::Input::Datagram {
                     remote: from,
                     bytes: &bytes,
@@ -526,9 +535,11 @@ impl World {
                     self.close(conn);
                 }
             }
+            Act::Garble { phone } => self.garble(phone),
             Act::Operator => {
                 let oldest = self.node.live_calls().next();
                 if let Some(call) = oldest {
+                    self.checks.operator(call);
                     self.feed(node::Input::Hangup { call });
                 }
             }
@@ -542,6 +553,61 @@ impl World {
                 self.now.wall = Wall(self.now.wall.0 + by_ms * 1_000);
             }
             Act::Drain => self.feed(node::Input::Drain),
+        }
+    }
+
+    /// A stranger to all calls sends what a phone has sent, damaged: as a new call, request or
+    /// answer, since the ids are damaged first.
+    fn garble(&mut self, phone: usize) {
+        let mut bytes = self.phones[phone].sent.to_vec();
+        self.garbled += 1;
+        for (name, value) in [
+            ("Call-ID: ", GARBLED),
+            ("z9hG4bK", GARBLED),
+            ("m=audio ", '5'),
+        ] {
+            let name = name.as_bytes();
+            let found = bytes.windows(name.len()).position(|window| window == name);
+            if let Some(at) = found.filter(|at| at + name.len() + 2 < bytes.len()) {
+                bytes[at + name.len()] = value as u8;
+                bytes[at + name.len() + 1] = b'0' + self.garbled % 10;
+            }
+        }
+        for _ in 0..=self.rng.below(4) {
+            let at = self.rng.below(bytes.len().max(1) as u64) as usize;
+            match self.rng.below(3) {
+                0 if at < bytes.len() => bytes[at] = (self.rng.u32() & 0xff) as u8,
+                1 if at < bytes.len() => bytes[at] = b'9',
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        self.tell_message("garbled", "node", &bytes, "");
+        self.checks.garbled();
+        let from = SocketAddr::new([10, 9, 9, 9].into(), 5060);
+        let input = sip::Input::Datagram {
+            remote: from,
+            bytes: &bytes,
+        };
+        self.feed(node::Input::Sip(input));
+        let session = self.desks[0].sessions.values().next().copied();
+        if let Some(session) = session {
+            // Its first bytes as media, while we are at it.
+            bytes.truncate(200);
+            let channel = if self.rng.chance(0.5) {
+                Channel::Rtp
+            } else {
+                Channel::Rtcp
+            };
+            let bytes = &bytes;
+            self.work(
+                0,
+                media::Input::Packet {
+                    session,
+                    channel,
+                    from,
+                    bytes,
+                },
+            );
         }
     }
 
@@ -577,7 +643,7 @@ impl World {
             node::Output::Transmit { hop, bytes } => {
                 let disk = &self.disk;
                 self.checks
-                    .message_out(&bytes, |call_id| disk.has_started(call_id));
+                    .from_node(&bytes, |call_id| disk.has_started(call_id));
                 self.transmit(hop, bytes);
             }
             node::Output::CloseStream { conn } => self.close(conn),
@@ -908,7 +974,7 @@ impl World {
         let (phone, remote) = (stream.phone, stream.remote);
         for message in stream.framing_in.push(bytes) {
             self.tell_message(&self.phone_name(phone), "node", &message, " (tcp)");
-            self.checks.message_in(&message);
+            self.checks.to_node(&message);
         }
         self.feed(node::Input::Sip(sip::Input::Stream {
             conn,
@@ -990,6 +1056,7 @@ impl World {
         match hop.transport {
             Transport::Udp => {
                 let handset = &mut self.phones[index];
+                handset.sent = Arc::clone(&bytes);
                 let from = handset.home.out(5060);
                 let copies = handset.line.datagram(self.now.mono);
                 if copies == [None, None] {
@@ -1112,6 +1179,7 @@ impl Handset {
             home,
             line: Line::new(plan.weather, outages, rng.fork()),
             sip_call_id: None,
+            sent: Arc::default(),
             called_at: Mono(0),
             answered_at: None,
             heard: Vec::new(),
@@ -1119,7 +1187,7 @@ impl Handset {
     }
 }
 
-fn new_node(rng: &mut Rng) -> Node {
+fn new_node(capabilities: media::Capabilities, rng: &mut Rng) -> Node {
     let mut nonce_key = [0; 32];
     rng.fill(&mut nonce_key);
     let sip = sip::Config {
@@ -1128,7 +1196,7 @@ fn new_node(rng: &mut Rng) -> Node {
     };
     let config = engine::Config {
         sip,
-        capabilities: media::Capabilities::default(),
+        capabilities,
         credentials: None,
     };
     Node::new(config, Registry::new(), rng.fork())
