@@ -77,7 +77,7 @@ fn faults_have_names() {
         "panic",
         vec![RunInput::Start],
         expect![[r#"
-        Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: Panic, detail: "the menu has no entry 7 (tests/guests/probe/src/lib.rs:66:24)" }))
+        Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: Panic, detail: "the menu has no entry 7 (tests/guests/probe/src/lib.rs:67:24)" }))
         0 lines logged
     "#]],
     );
