@@ -10,7 +10,8 @@
 //! | plugin × N | guests, a slice at a time, fair over tenants ([`plugin_pool`]) |
 //! | ticker | ends the slices of guests |
 //! | recorder | recording files ([`recorder`]) |
-//! | tokio × 2 | the store, HTTP, speech synthesis |
+//! | store | call events to the database ([`store_task`]) |
+//! | tokio × 2 | HTTP, speech synthesis, signals |
 
 pub mod cli;
 pub mod clock;

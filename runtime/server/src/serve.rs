@@ -92,8 +92,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let recordings = config.data_dir.join("recordings");
     let store = open_store(&config, clock, &recordings).await?;
     let (stop_store, stopped) = tokio::sync::oneshot::channel();
-    let (writer, store_task) =
-        store_task::start(Arc::clone(&store), clock, control.clone(), stopped);
+    let (writer, store_thread) =
+        store_task::start(Arc::clone(&store), clock, control.clone(), stopped)?;
     let (recorder, recorder_thread) =
         Recorder::start(recordings.clone()).context("making the recordings' folder")?;
     let metrics = Arc::new(Metrics::default());
@@ -211,7 +211,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     join(recorder_thread).await;
     // Everything the node has said is with the store now: let it finish writing.
     let _ = stop_store.send(());
-    store_task.await?;
+    join(store_thread).await;
     web.abort();
     drop(web.await);
     // Requests that are still being answered keep it open; dropping it is safe too.

@@ -1,18 +1,24 @@
-//! The store's task: groups events into transactions and tells the control thread what is on disk.
+//! The store's thread: groups events into transactions and tells the control thread what is on
+//! disk.
 
+// A thread of its own, with its own waits, is what this file is for.
+#![allow(clippy::disallowed_methods)]
+
+use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use store::{GroupCommit, Input, Output, Pace, Store};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, oneshot};
 use vocab::record::CallEvent;
 
 use crate::clock::Clock;
 use crate::control::{Handle, Message};
 
-/// Batches that may wait for the task. The queue behind it has its own bound and refusals; this
+/// Batches that may wait for the thread. The queue behind it has its own bound and refusals; this
 /// one only has to hold what arrives during one transaction.
 const WAITING_MAX: usize = 1 << 16;
 
@@ -22,10 +28,77 @@ struct Append {
     urgent: bool,
 }
 
-/// How the control thread reaches the task.
+/// What waits for the thread.
+#[derive(Default)]
+struct Waiting {
+    appends: Mutex<Appends>,
+    news: Notify,
+}
+
+#[derive(Default)]
+struct Appends {
+    queue: Vec<Append>,
+    /// The thread sleeps and has nothing in hand for which it would wake by itself.
+    idle: bool,
+    /// The thread has ended: nothing is taken any more.
+    closed: bool,
+}
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, Appends> {
+        self.appends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an append in line, unless the line is full or closed. The thread is woken only if somebody waits
+    /// for the append, or if it would not look before long: a call makes some ten of them, and each
+    /// wake-up costs more than what is written.
+    fn put(&self, append: Append) -> Result<(), Append> {
+        let mut appends = self.lock();
+        if appends.closed || appends.queue.len() >= WAITING_MAX {
+            return Err(append);
+        }
+        let wake = append.urgent || appends.idle;
+        appends.queue.push(append);
+        drop(appends);
+        if wake {
+            self.news.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Takes what waits. If nothing does, remembers whether the thread is about to sleep without a
+    /// deadline.
+    fn take(&self, deadline: bool) -> Vec<Append> {
+        let mut appends = self.lock();
+        appends.idle = appends.queue.is_empty() && !deadline;
+        std::mem::take(&mut appends.queue)
+    }
+}
+
+/// Closes the line when the thread ends, by a panic too: what comes then is refused at once, and
+/// what is still in line is refused here, so that no call waits for an answer that never comes.
+struct Closing {
+    waiting: Arc<Waiting>,
+    control: Handle,
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let mut appends = self.waiting.lock();
+        appends.closed = true;
+        let left = std::mem::take(&mut appends.queue);
+        drop(appends);
+        for Append { seq, .. } in left {
+            // The control thread may have ended before: nobody empties its mailbox then.
+            drop(self.control.try_send(Message::Refused { seq }));
+        }
+    }
+}
+
+/// How the control thread reaches the store's.
 #[derive(Clone)]
 pub(crate) struct Writer {
-    sender: mpsc::Sender<Append>,
+    waiting: Arc<Waiting>,
     control: Handle,
     depth: Arc<AtomicUsize>,
 }
@@ -33,15 +106,12 @@ pub(crate) struct Writer {
 impl Writer {
     /// Hands events over. Answered by `Committed` or `Refused` on the control thread.
     pub(crate) fn append(&self, seq: u64, events: Vec<CallEvent>, urgent: bool) {
-        if self
-            .sender
-            .try_send(Append {
-                seq,
-                events,
-                urgent,
-            })
-            .is_err()
-        {
+        let append = Append {
+            seq,
+            events,
+            urgent,
+        };
+        if self.waiting.put(append).is_err() {
             // The control thread calls this: its own mailbox must not make it wait.
             drop(self.control.try_send(Message::Refused { seq }));
         }
@@ -72,14 +142,20 @@ pub(crate) async fn open(
     Ok((store, closed))
 }
 
-/// Starts the task on the current runtime. It ends, with everything written, when `stop` is told.
+/// Starts the thread. It ends, with everything written, when `stop` is told or dropped.
+///
+/// It is a thread with a runtime of its own: a call's answer waits for it, and the threads of the
+/// shared runtime would wake each other for every event.
+///
+/// # Errors
+/// When the system gives no thread.
 pub(crate) fn start(
     store: Arc<Store>,
     clock: Clock,
     control: Handle,
-    stop: tokio::sync::oneshot::Receiver<()>,
-) -> (Writer, tokio::task::JoinHandle<()>) {
-    let (sender, receiver) = mpsc::channel(WAITING_MAX);
+    stop: oneshot::Receiver<()>,
+) -> io::Result<(Writer, JoinHandle<()>)> {
+    let waiting = Arc::new(Waiting::default());
     let depth = Arc::new(AtomicUsize::new(0));
     let task = Task {
         store,
@@ -89,16 +165,24 @@ pub(crate) fn start(
         group: GroupCommit::new(Pace::default()),
         failing: false,
     };
-    #[allow(clippy::disallowed_methods)] // The shell's own task.
-    let task = tokio::spawn(task.run(receiver, stop));
-    (
-        Writer {
-            sender,
-            control,
-            depth,
-        },
-        task,
-    )
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    let thread = std::thread::Builder::new()
+        .name("store".to_owned())
+        .spawn({
+            let closing = Closing {
+                waiting: Arc::clone(&waiting),
+                control: control.clone(),
+            };
+            move || runtime.block_on(task.run(&closing.waiting, stop))
+        })?;
+    let writer = Writer {
+        waiting,
+        control,
+        depth,
+    };
+    Ok((writer, thread))
 }
 
 struct Task {
@@ -111,47 +195,41 @@ struct Task {
 }
 
 impl Task {
-    async fn run(
-        mut self,
-        mut receiver: mpsc::Receiver<Append>,
-        mut stop: tokio::sync::oneshot::Receiver<()>,
-    ) {
+    async fn run(mut self, waiting: &Waiting, mut stop: oneshot::Receiver<()>) {
         let mut stopping = false;
         loop {
-            if !stopping {
-                let wait = match self.group.deadline() {
-                    Some(at) => self.clock.until(at),
-                    None => Duration::from_secs(3_600),
-                };
-                tokio::select! {
-                    biased;
-                    append = receiver.recv() => match append {
-                        Some(append) => self.append(append).await,
-                        None => stopping = true,
-                    },
-                    _ = &mut stop => stopping = true,
-                    () = sleep(wait) => {}
-                }
-            }
             // Everything that came meanwhile goes into the same transaction.
-            while let Ok(append) = receiver.try_recv() {
+            let appends = waiting.take(self.group.deadline().is_some());
+            let mut worked = !appends.is_empty();
+            for append in appends {
                 self.append(append).await;
             }
-            let due = self
-                .group
-                .deadline()
-                .is_some_and(|at| at <= self.clock.now().mono);
+            let deadline = self.group.deadline();
             if stopping {
                 self.feed(Input::Flush).await;
-            } else if due {
+            } else if deadline.is_some_and(|at| at <= self.clock.now().mono) {
                 self.feed(Input::Timeout).await;
+                worked = true;
             }
             self.depth.store(self.group.depth(), Ordering::Relaxed);
-            if stopping && receiver.is_empty() {
+            if worked {
+                continue;
+            }
+            if stopping {
                 if !self.group.is_idle() {
                     tracing::error!(events = self.group.depth(), "events were not written");
                 }
                 return;
+            }
+            let wait = match self.group.deadline() {
+                Some(at) => self.clock.until(at),
+                None => Duration::from_secs(3_600),
+            };
+            tokio::select! {
+                biased;
+                _ = &mut stop => stopping = true,
+                () = waiting.news.notified() => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }
@@ -216,7 +294,62 @@ impl Task {
     }
 }
 
-#[allow(clippy::disallowed_methods)] // The shell's own wait.
-async fn sleep(time: Duration) {
-    tokio::time::sleep(time).await;
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+
+    /// Whether the thread would wake now.
+    fn woken(waiting: &Waiting) -> bool {
+        pin!(waiting.news.notified()).enable()
+    }
+
+    #[test]
+    fn the_thread_is_woken_only_when_it_would_not_look_in_time() {
+        let waiting = Waiting::default();
+        let mut seq = 0;
+        let mut put = |urgent| {
+            seq += 1;
+            let events = Vec::new();
+            assert!(
+                waiting
+                    .put(Append {
+                        seq,
+                        events,
+                        urgent
+                    })
+                    .is_ok()
+            );
+            woken(&waiting)
+        };
+        // It has something in hand, and a time at which it looks again.
+        assert!(waiting.take(true).is_empty());
+        assert!(!put(false));
+        assert!(put(true), "somebody waits for it");
+        // It has nothing: whatever comes first wakes it.
+        assert_eq!(waiting.take(false).len(), 2);
+        assert!(!put(false), "it is awake until it finds nothing");
+        assert_eq!(waiting.take(false).len(), 1);
+        assert!(waiting.take(false).is_empty());
+        assert!(put(false));
+    }
+
+    #[test]
+    fn a_line_that_is_full_or_closed_takes_nothing() {
+        let append = |seq| Append {
+            seq,
+            events: Vec::new(),
+            urgent: false,
+        };
+        let waiting = Waiting::default();
+        for n in 0..WAITING_MAX {
+            assert!(waiting.put(append(n as u64)).is_ok());
+        }
+        assert!(waiting.put(append(0)).is_err(), "it is full");
+        assert_eq!(waiting.take(false).len(), WAITING_MAX);
+        assert!(waiting.put(append(0)).is_ok());
+        waiting.lock().closed = true;
+        assert!(waiting.put(append(1)).is_err(), "nobody will look");
+    }
 }

@@ -53,7 +53,8 @@ impl Server {
             .unwrap();
         let store = Arc::new(store);
         let (stop_store, stopped) = tokio::sync::oneshot::channel();
-        let (writer, _) = store_task::start(Arc::clone(&store), clock, control.clone(), stopped);
+        let (writer, _) = store_task::start(Arc::clone(&store), clock, control.clone(), stopped)
+            .expect("a thread for the store");
         let metrics = Arc::new(Metrics::default());
         let status = Arc::new(Status::default());
         let recordings = folder.path().join("recordings");
