@@ -35,7 +35,8 @@ pub struct Phone {
     worker: Worker,
     rng: Rng,
     line: Option<Line>,
-    answer_at: Option<(Mono, LegId)>,
+    /// A leg rings until then: it is answered, or given up.
+    ring_until: Option<(Mono, LegId)>,
     session: Option<vocab::SessionId>,
     play_last: u64,
     request_last: u64,
@@ -52,6 +53,10 @@ pub struct Phone {
 
 /// Samples kept of what was heard: one hour.
 const HEARD_MAX: usize = 8_000 * 3_600;
+
+/// A call that nobody answers rings for this long: as long as a proxy lets it (RFC 3261 §16.6,
+/// timer C). A caller who vanished sends no CANCEL.
+const RING_MAX: Duration = Duration::from_secs(180);
 
 impl Phone {
     /// A phone that does nothing yet.
@@ -90,7 +95,7 @@ impl Phone {
             worker,
             rng,
             line: None,
-            answer_at: None,
+            ring_until: None,
             session: None,
             play_last: 0,
             request_last: 0,
@@ -161,7 +166,7 @@ impl Phone {
             return None;
         }
         let script = self.line.as_ref().and_then(Line::deadline);
-        let answer = self.answer_at.map(|(at, _)| at);
+        let answer = self.ring_until.map(|(at, _)| at);
         let parts = [
             self.engine.deadline(),
             self.worker.deadline(),
@@ -292,11 +297,14 @@ impl Phone {
         if self.worker.deadline().is_some_and(|at| at <= now.mono) {
             self.media(now, media::Input::Tick);
         }
-        if let Some((at, leg)) = self.answer_at
+        if let Some((at, leg)) = self.ring_until
             && at <= now.mono
         {
-            self.answer_at = None;
-            self.commands.push_back(Command::Answer { leg });
+            self.ring_until = None;
+            self.commands.push_back(match self.config.answer_after {
+                Some(_) => Command::Answer { leg },
+                None => Command::Reject { leg, status: 480 },
+            });
         }
     }
 
@@ -424,8 +432,8 @@ impl Phone {
                     self.session = None;
                     self.news(News::Ended { cause, by, status });
                 }
-                if self.answer_at.is_some_and(|(_, ringing)| ringing == leg) {
-                    self.answer_at = None;
+                if self.ring_until.is_some_and(|(_, ringing)| ringing == leg) {
+                    self.ring_until = None;
                 }
             }
             Event::Gathered { .. }
@@ -446,10 +454,8 @@ impl Phone {
         }
         self.begin(now, leg);
         self.commands.push_back(Command::Ring { leg });
-        self.answer_at = self
-            .config
-            .answer_after
-            .map(|after| (now.mono + after, leg));
+        let ring = self.config.answer_after.unwrap_or(RING_MAX);
+        self.ring_until = Some((now.mono + ring, leg));
         self.news(News::Ringing);
     }
 

@@ -281,6 +281,14 @@ impl Node {
         self.reply(now, id, reply);
     }
 
+    /// Nobody waits for this attempt any more: it is cancelled, or its talk ended.
+    pub(crate) fn leave_dialed(&mut self, now: Now, id: CallId, dial: &Dial) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        self.journal.note(call, now.wall, dial.left());
+        let (leg, cause) = (dial.leg, Cause::Cancelled);
+        self.command(Command::Hangup { leg, cause });
+    }
+
     /// Silence instead of ringing, until the flow says what comes next.
     fn stop_ringback(&mut self, id: CallId) {
         let play = self.next_play();

@@ -474,8 +474,7 @@ impl Node {
             self.deadlines.clear(id, wait);
         }
         if let Turn::Host(Pending::Dial(dial)) = flow.turn {
-            let (leg, cause) = (dial.leg, Cause::Cancelled);
-            self.commands.push_back(Command::Hangup { leg, cause });
+            self.leave_dialed(now, id, &dial);
         }
         self.release(now, flow.ticket, fault);
     }
@@ -714,10 +713,7 @@ impl Node {
                 let turn = std::mem::replace(&mut flow.turn, Turn::Returning);
                 let flow = flow.id;
                 if let Turn::Host(Pending::Dial(dial)) = turn {
-                    let kind = dial.left();
-                    self.journal.note(call, now.wall, kind);
-                    let (leg, cause) = (dial.leg, Cause::Cancelled);
-                    self.commands.push_back(Command::Hangup { leg, cause });
+                    self.leave_dialed(now, id, &dial);
                 }
                 self.deadlines.set(id, Wait::Grace, now.mono + AFTER_HANGUP);
                 let reason = cause.name().to_owned();

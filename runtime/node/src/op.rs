@@ -26,7 +26,11 @@ impl Node {
         let Some(flow) = call.flow() else { return };
         self.deadlines.clear(id, Wait::Flow);
         // The wish is pending from here on, so that `reply` finds somebody to answer.
-        flow.turn = Turn::Host(Pending::Answer);
+        let before = std::mem::replace(&mut flow.turn, Turn::Host(Pending::Answer));
+        // One wish at a time is the contract; of a plugin that breaks it the last counts.
+        if let Turn::Host(Pending::Dial(dial)) = before {
+            self.leave_dialed(now, id, &dial);
+        }
         if gone {
             return self.refuse(
                 now,

@@ -75,6 +75,14 @@ impl Fake {
                 let output = match self.asked {
                     1 => RunOutput::Op(Op::Answer),
                     2 | 3 => RunOutput::Op(play("hold")),
+                    4 => RunOutput::Op(Op::Dial {
+                        target: DialTarget::Sip("1001".into()),
+                        options: DialOptions {
+                            timeout: Duration::from_secs(5),
+                            caller_id: None,
+                            whisper: Vec::new(),
+                        },
+                    }),
                     _ => {
                         self.over = true;
                         self.outcome()

@@ -142,8 +142,10 @@ struct Handset {
     plan: PhonePlan,
     home: Home,
     line: Line,
-    /// `Call-ID` of its last INVITE.
+    /// `Call-ID` of the call it has dialled.
     sip_call_id: Option<String>,
+    /// It dials at this moment: an INVITE at another is an old one, once more.
+    dials: bool,
     /// Its last datagram.
     sent: Arc<[u8]>,
     called_at: Mono,
@@ -520,6 +522,7 @@ impl World {
                 self.phones[phone].sip_call_id = None;
                 let uri = format!("sip:{number}@{}", NODE.ip());
                 let timeout = Duration::from_secs(20);
+                self.phones[phone].dials = true;
                 self.ring(
                     phone,
                     phone::Input::Call {
@@ -528,6 +531,7 @@ impl World {
                         timeout,
                     },
                 );
+                self.phones[phone].dials = false;
             }
             Act::HangUp { phone } => self.ring(phone, phone::Input::Hangup),
             Act::Break { phone } => {
@@ -1016,7 +1020,8 @@ impl World {
     fn phone_output(&mut self, index: usize, output: phone::Output) {
         match output {
             phone::Output::Transmit { hop, bytes } => {
-                if let Some(seen) = Seen::read(&bytes)
+                if self.phones[index].dials
+                    && let Some(seen) = Seen::read(&bytes)
                     && seen.status.is_none()
                     && seen.method == "INVITE"
                     && !seen.in_dialog
@@ -1179,6 +1184,7 @@ impl Handset {
             home,
             line: Line::new(plan.weather, outages, rng.fork()),
             sip_call_id: None,
+            dials: false,
             sent: Arc::default(),
             called_at: Mono(0),
             answered_at: None,

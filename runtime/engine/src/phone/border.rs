@@ -31,7 +31,7 @@ pub struct Config {
     pub capabilities: Capabilities,
     /// How it sends digits.
     pub digits: Digits,
-    /// Answer calls by itself after this long; `None` lets it ring.
+    /// Answer calls by itself after this long; `None` lets it ring, for three minutes at most.
     pub answer_after: Option<Duration>,
     /// What it does once a call is up.
     pub script: Vec<Step>,

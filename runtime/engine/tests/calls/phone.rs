@@ -339,3 +339,37 @@ fn times_count_from_the_call_they_belong_to() {
         "#]],
     );
 }
+
+#[test]
+fn a_phone_nobody_picks_up_does_not_ring_for_ever() {
+    let mut world = World::new();
+    let bob = world.phone("bob", |_| {});
+    world.register(bob);
+    let leg = alone();
+    let Command::Dial { target, caller, .. } = user(leg, "bob") else {
+        unreachable!()
+    };
+    let timeout = s(300);
+    world.command(Command::Dial {
+        leg,
+        target,
+        caller,
+        timeout,
+    });
+    world.run(s(170));
+    let end = world.until("end", |event| matches!(event, Event::Ended { .. }));
+    assert!(matches!(
+        end,
+        Event::Ended {
+            status: Some(480),
+            ..
+        }
+    ));
+    expect![[r#"
+        Registered { status: Some(200) }
+        Ringing
+        Ended { cause: NoAnswer, by: Near, status: Some(480) }
+    "#]]
+    .assert_eq(&news(&world, bob));
+    assert!(!world.phones[bob].is_busy());
+}
