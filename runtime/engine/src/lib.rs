@@ -28,7 +28,7 @@ mod leg;
 mod limits;
 mod outcome;
 mod ports;
-mod timers;
+mod timer;
 
 pub use engine::{Config, Counts, Engine, Input, Output, WorkerId};
 pub use limits::LEGS_MAX;

@@ -8,9 +8,9 @@ use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, LegId, Now, Party, Pii, PlayId};
 
 use crate::call::{Call, Dial, DialStep, Pending, Stage, Turn, total};
-use crate::deadlines::Wait;
 use crate::limits::{CALL_TIME, LEGS_MAX, OP_SLACK, RING_MAX};
 use crate::node::Node;
+use crate::wait::Wait;
 
 impl Node {
     pub(crate) fn dial(
@@ -167,7 +167,7 @@ impl Node {
         });
     }
 
-    pub(crate) fn whispered(&mut self, _now: Now, leg: LegId, play: PlayId) {
+    pub(crate) fn whispered(&mut self, leg: LegId, play: PlayId) {
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };

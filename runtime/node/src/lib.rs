@@ -17,8 +17,9 @@ mod border;
 mod call;
 mod config;
 mod counts;
-mod deadlines;
 mod dial;
+mod flow;
+mod incoming;
 mod journal;
 mod limits;
 mod node;
@@ -26,6 +27,7 @@ mod op;
 mod prompt;
 mod speak;
 mod tones;
+mod wait;
 
 pub use border::{Input, Notice, Output, PluginChange, Refusal, SpeechId};
 pub use config::{Catalogue, Config, Phone, Route, Tenant, Trunk};

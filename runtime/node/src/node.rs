@@ -1,44 +1,42 @@
 //! The machine: how a call comes in, who looks after it, how it ends.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use engine::Engine;
-use plugin::{Installed, Registry, RegistryOutput, RunOutput, Ticket};
+use plugin::{Installed, Registry};
 use vocab::call::{Cause, Command, Event, GatherEnd, Side};
-use vocab::flow::{CallInfo, Fault, FaultKind, FlowError, FlowEvent, Outcome, PluginRef, Reply};
+use vocab::flow::{Fault, FaultKind, FlowError, FlowEvent, Outcome, PluginRef, Reply};
 use vocab::record::CallEventKind;
-use vocab::{CallId, Direction, FlowId, LegId, Mono, Now, Party, PlayId, RecordingId, Rng};
+use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, PlayId, Rng};
 
-use crate::border::{Input, Notice, Output, PluginChange, Refusal, SpeechId};
-use crate::call::{Call, Flow, Line, Pending, Stage, Turn, total};
-use crate::config::{Config, Route, Tenant};
+use crate::border::{Input, Notice, Output, PluginChange, SpeechId};
+use crate::call::{Call, Line, Pending, Stage, Turn};
+use crate::config::Config;
 use crate::counts::Counts;
-use crate::deadlines::{Deadlines, Wait};
+use crate::incoming::Incoming;
 use crate::journal::Journal;
-use crate::limits::{
-    AFTER_HANGUP, ANSWER_WAIT, CALL_TIME, COMMIT_WAIT, EVENTS_MAX, FLOW_WAIT, OP_SLACK,
-    UNWRITTEN_MAX,
-};
+use crate::limits::{AFTER_HANGUP, FLOW_WAIT};
 use crate::tones::Tones;
+use crate::wait::Wait;
 
 /// The machine. See the crate's documentation.
 #[derive(Debug)]
 pub struct Node {
     pub(crate) config: Arc<Config>,
     engine: Engine,
-    registry: Registry,
-    rng: Rng,
+    pub(crate) registry: Registry,
+    pub(crate) rng: Rng,
     pub(crate) calls: BTreeMap<CallId, Call>,
-    flows: BTreeMap<FlowId, CallId>,
+    pub(crate) flows: BTreeMap<FlowId, CallId>,
     pub(crate) speeches: BTreeMap<SpeechId, CallId>,
-    pub(crate) deadlines: Deadlines,
+    pub(crate) deadlines: Deadlines<CallId, Wait>,
     pub(crate) journal: Journal,
-    draining: bool,
-    flow_last: u64,
+    pub(crate) draining: bool,
+    pub(crate) flow_last: u64,
     play_last: u64,
     pub(crate) speech_last: u64,
-    commands: VecDeque<Command>,
+    pub(crate) commands: VecDeque<Command>,
     pub(crate) out: VecDeque<Output>,
     pub(crate) tones: Tones,
 }
@@ -262,387 +260,9 @@ impl Node {
         }
     }
 
-    fn incoming(&mut self, now: Now, incoming: Incoming, sip_call_id: &str) {
-        let leg = incoming.leg;
-        let (tenant, route) = match self.admit(&incoming) {
-            Ok(found) => found,
-            Err(refusal) => {
-                let source = incoming.source;
-                self.commands.push_back(match refusal {
-                    Refusal::UnknownNumber => Command::Reject { leg, status: 404 },
-                    Refusal::Credentials => Command::Challenge { leg },
-                    Refusal::Draining | Refusal::Overload => Command::Reject { leg, status: 503 },
-                });
-                return self.notice(Notice::TurnedAway { source, refusal });
-            }
-        };
-        let Incoming { from, to, user, .. } = incoming;
-        // A phone of another tenant is a stranger here: it may listen, not dial out.
-        let user = user.filter(|user| tenant.phones.contains_key(user));
-        let mut call = Call {
-            language: tenant.language.clone(),
-            tenant,
-            route: Arc::clone(&route),
-            leg,
-            from: from.clone(),
-            user: user.clone(),
-            attrs: BTreeSet::new(),
-            started: now,
-            journal_last: 0,
-            written: false,
-            unrecorded: false,
-            line: Line::Waiting,
-            stage: Stage::Leaving,
-            leg_last: 1,
-            message_last: 0,
-        };
-        let started = CallEventKind::Started {
-            direction: Direction::Inbound,
-            from,
-            to,
-            user,
-            sip_call_id: sip_call_id.to_owned(),
-        };
-        self.journal.note(&mut call, now.wall, started);
-        self.notice(Notice::Started {
-            tenant: route.tenant.clone(),
-            call: leg.call,
-            route: route.number.clone(),
-        });
-        self.calls.insert(leg.call, call);
-        self.deadlines
-            .set(leg.call, Wait::Call, now.mono + CALL_TIME);
-        self.start_flow(now, leg.call);
-    }
-
-    /// Who may call what.
-    fn admit(&self, incoming: &Incoming) -> Result<(Arc<Tenant>, Arc<Route>), Refusal> {
-        if self.draining {
-            return Err(Refusal::Draining);
-        }
-        if self.journal.unwritten() >= UNWRITTEN_MAX {
-            return Err(Refusal::Overload);
-        }
-        let caller = incoming.user.as_deref();
-        let claims_phone = match &incoming.from {
-            Party::Sip(address) => {
-                let user = address.split('@').next().unwrap_or_default();
-                self.config.tenant_of(user).is_some()
-            }
-            Party::E164(_) | Party::Anonymous => false,
-        };
-        let route = self.config.route(&incoming.to);
-        // A phone of ours must show that it is one; a stranger may reach what is public.
-        let open = route.is_some_and(|route| route.public) && !claims_phone;
-        if caller.is_none() && !open && (claims_phone || route.is_some()) {
-            return Err(Refusal::Credentials);
-        }
-        let route = route.ok_or(Refusal::UnknownNumber)?;
-        let tenant = &self.config.tenants[&route.tenant];
-        let foreign = caller.is_some_and(|user| !tenant.phones.contains_key(user));
-        if foreign && !route.public {
-            return Err(Refusal::UnknownNumber);
-        }
-        Ok((Arc::clone(tenant), Arc::clone(route)))
-    }
-
-    fn start_flow(&mut self, now: Now, id: CallId) {
-        let call = self.calls.get_mut(&id).expect("the caller inserted it");
-        let route = Arc::clone(&call.route);
-        let Some((plugin, ticket)) = self.registry.take(&route.plugin) else {
-            let plugin = PluginRef {
-                name: route.plugin.as_str().into(),
-                version: "none".into(),
-            };
-            let detail = format!("no plugin named {} is installed", route.plugin);
-            return self.fault(
-                now,
-                id,
-                Fault {
-                    plugin,
-                    kind: FaultKind::Start,
-                    detail,
-                },
-            );
-        };
-        self.flow_last += 1;
-        let flow = FlowId(self.flow_last);
-        let reference = plugin.reference().clone();
-        let kind = CallEventKind::FlowStarted {
-            plugin: reference.clone(),
-        };
-        self.journal.note(call, now.wall, kind);
-        call.stage = Stage::Flow(Box::new(Flow {
-            id: flow,
-            plugin: reference,
-            ticket,
-            events: VecDeque::new(),
-            plays: BTreeMap::new(),
-            turn: Turn::Plugin,
-        }));
-        let info = CallInfo {
-            call: id,
-            direction: Direction::Inbound,
-            caller: call.from.clone(),
-            callee: Party::Sip(route.number.clone()),
-            started_at: call.started.wall,
-            attrs: vec![
-                ("language".to_owned(), call.language.clone()),
-                ("time-zone".to_owned(), call.tenant.time_zone.clone()),
-            ],
-        };
-        self.flows.insert(flow, id);
-        self.deadlines.set(id, Wait::Flow, now.mono + FLOW_WAIT);
-        let seed = self.rng.u64();
-        self.out.push_back(Output::StartFlow {
-            flow,
-            plugin,
-            info,
-            route,
-            seed,
-        });
-    }
-
-    fn flow_output(&mut self, now: Now, flow: FlowId, output: RunOutput) {
-        let Some(&id) = self.flows.get(&flow) else {
-            return;
-        };
-        let call = self.calls.get_mut(&id).expect("a flow has a call");
-        let Some(state) = call.flow() else { return };
-        let plugin = state.plugin.clone();
-        match output {
-            RunOutput::Yielded => {}
-            RunOutput::Log { level, message } => {
-                self.notice(Notice::PluginLog {
-                    call: id,
-                    plugin,
-                    level,
-                    message,
-                });
-            }
-            RunOutput::Denied { capability } => {
-                let capability = capability.name();
-                self.notice(Notice::Denied {
-                    call: id,
-                    plugin,
-                    capability,
-                });
-            }
-            RunOutput::Op(op) => self.op(now, id, op),
-            RunOutput::Ended(end) => {
-                let kind = end.fault().map(|fault| fault.kind);
-                self.forget_flow(now, id, kind);
-                match end {
-                    plugin::End::Outcome(outcome) => self.returned(now, id, outcome),
-                    plugin::End::Hangup | plugin::End::Cancelled => {
-                        let label = "hangup".to_owned();
-                        self.returned(
-                            now,
-                            id,
-                            Outcome {
-                                label,
-                                detail: None,
-                            },
-                        );
-                    }
-                    plugin::End::Fault(fault) => self.fault(now, id, fault),
-                }
-            }
-        }
-    }
-
-    /// The call goes on without its flow, which may still finish: whatever it says is ignored.
-    pub(crate) fn release_flow(&mut self, now: Now, id: CallId, flow: FlowId, ticket: Ticket) {
-        self.out.push_back(Output::FlowHangup {
-            flow,
-            reason: "transferred".to_owned(),
-        });
-        self.flows.remove(&flow);
-        self.deadlines.clear(id, Wait::Flow);
-        self.deadlines.clear(id, Wait::Op);
-        self.release(now, ticket, None);
-    }
-
-    /// The flow's run is over; the call has no flow from here on.
-    fn forget_flow(&mut self, now: Now, id: CallId, fault: Option<FaultKind>) {
-        let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        let Stage::Flow(flow) = std::mem::replace(&mut call.stage, Stage::Leaving) else {
-            panic!("the caller saw a flow");
-        };
-        self.flows.remove(&flow.id);
-        for wait in [Wait::Flow, Wait::Op, Wait::Grace] {
-            self.deadlines.clear(id, wait);
-        }
-        if let Turn::Host(Pending::Dial(dial)) = flow.turn {
-            self.leave_dialed(now, id, &dial);
-        }
-        self.release(now, flow.ticket, fault);
-    }
-
-    fn release(&mut self, now: Now, ticket: Ticket, fault: Option<FaultKind>) {
-        self.registry.release(now, ticket, fault);
-        self.registry_news();
-    }
-
-    fn registry_news(&mut self) {
-        while let Some(output) = self.registry.poll() {
-            self.notice(match output {
-                RegistryOutput::RolledBack { from, to } => Notice::PluginRolledBack { from, to },
-                RegistryOutput::Failing { plugin } => Notice::PluginFailing { plugin },
-                RegistryOutput::Drained { plugin } => Notice::PluginDrained { plugin },
-                RegistryOutput::Freed { plugin } => Notice::PluginFreed { plugin },
-            });
-        }
-    }
-
-    /// The flow is over as it should be.
-    fn returned(&mut self, now: Now, id: CallId, outcome: Outcome) {
-        let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        let kind = CallEventKind::FlowEnded {
-            label: outcome.label,
-        };
-        self.journal.note(call, now.wall, kind);
-        if call.is_gone() {
-            return self.finish(now, id);
-        }
-        // A leg that was neither transferred nor enqueued is hung up.
-        self.hang_up(id, Cause::Normal);
-    }
-
-    /// The flow broke: its caller hears the announcement, everybody else nothing of it.
-    pub(crate) fn fault(&mut self, now: Now, id: CallId, fault: Fault) {
-        let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        let kind = CallEventKind::FlowFault {
-            fault: fault.clone(),
-        };
-        self.journal.note(call, now.wall, kind);
-        let tenant = call.tenant.id.clone();
-        call.stage = Stage::Fallback { play: None };
-        let line = call.line;
-        self.notice(Notice::Fault {
-            tenant,
-            call: id,
-            fault,
-        });
-        match line {
-            Line::Gone { .. } => self.finish(now, id),
-            Line::Up => self.announce(now, id),
-            Line::Waiting => self.want_answer(now, id),
-            Line::Wanted | Line::Answering => {
-                self.deadlines.set(id, Wait::Op, now.mono + ANSWER_WAIT);
-            }
-        }
-    }
-
-    /// Plays the route's announcement; a busy tone if it is missing.
-    fn announce(&mut self, now: Now, id: CallId) {
-        let play = self.next_play();
-        let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        let name = &call.route.fallback;
-        let found = call.tenant.catalogue.find(&call.language, name).cloned();
-        let clips = vec![found.unwrap_or_else(|| self.tones.busy.clone())];
-        let announcement = clips[0].name.to_string();
-        call.stage = Stage::Fallback { play: Some(play) };
-        let leg = call.leg;
-        self.journal
-            .note(call, now.wall, CallEventKind::Fallback { announcement });
-        self.deadlines
-            .set(id, Wait::Op, now.mono + total(&clips) + OP_SLACK);
-        self.commands.push_back(Command::Play {
-            leg,
-            play,
-            clips,
-            repeat: false,
-        });
-    }
-
-    /// Answers as soon as the call's first event is on disk.
-    pub(crate) fn want_answer(&mut self, now: Now, id: CallId) {
-        let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        debug_assert_eq!(call.line, Line::Waiting, "an answer is wanted once");
-        if call.written {
-            call.line = Line::Answering;
-            let leg = call.leg;
-            self.commands.push_back(Command::Answer { leg });
-            self.deadlines.set(id, Wait::Op, now.mono + ANSWER_WAIT);
-        } else {
-            call.line = Line::Wanted;
-            self.deadlines.set(id, Wait::Commit, now.mono + COMMIT_WAIT);
-        }
-    }
-
-    fn committed(&mut self, now: Now, through: u64) {
-        for batch in self.journal.committed(through) {
-            if !batch.first {
-                continue;
-            }
-            let Some(call) = self.calls.get_mut(&batch.call) else {
-                continue;
-            };
-            call.written = true;
-            if call.line == Line::Wanted {
-                call.line = Line::Waiting;
-                self.deadlines.clear(batch.call, Wait::Commit);
-                self.want_answer(now, batch.call);
-            }
-        }
-    }
-
-    fn refused(&mut self, now: Now, seq: u64) {
-        let Some(batch) = self.journal.refused(seq) else {
-            return;
-        };
-        self.notice(Notice::NotWritten { call: batch.call });
-        if !batch.first {
-            return;
-        }
-        let Some(call) = self.calls.get_mut(&batch.call) else {
-            return;
-        };
-        // A call that cannot be recorded is not answered.
-        call.unrecorded = true;
-        if matches!(call.line, Line::Waiting | Line::Wanted) {
-            self.turn_away(now, batch.call);
-        }
-    }
-
-    /// Refuses a call that could not be written down.
-    fn turn_away(&mut self, _now: Now, id: CallId) {
-        let leg = self.calls[&id].leg;
-        self.deadlines.clear(id, Wait::Commit);
-        self.commands
-            .push_back(Command::Reject { leg, status: 503 });
-    }
-
-    fn answered(&mut self, now: Now, id: CallId) {
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        call.line = Line::Up;
-        let (leg, record) = (call.leg, call.route.record);
-        let after = now.mono.since(call.started.mono);
-        self.journal.note(call, now.wall, CallEventKind::Answered);
-        if record {
-            let recording = RecordingId { call: id, n: 0 };
-            let kind = CallEventKind::RecordingStarted { recording };
-            self.journal.note(call, now.wall, kind);
-            self.commands
-                .push_back(Command::RecordCall { leg, recording });
-        }
-        let waits = matches!(call.pending(), Some(Pending::Answer));
-        let fallback = matches!(call.stage, Stage::Fallback { .. });
-        self.deadlines.clear(id, Wait::Op);
-        self.notice(Notice::Answered { call: id, after });
-        if waits {
-            self.reply(now, id, Ok(Reply::Done));
-        } else if fallback {
-            self.announce(now, id);
-        }
-    }
-
     fn played(&mut self, now: Now, leg: LegId, play: PlayId, finished: bool) {
         if leg.n > 1 {
-            return self.whispered(now, leg, play);
+            return self.whispered(leg, play);
         }
         let id = leg.call;
         let Some(call) = self.calls.get_mut(&id) else {
@@ -665,33 +285,6 @@ impl Node {
             };
             self.reply(now, id, reply);
         }
-    }
-
-    /// Gives the flow an event now if it waits for one, else later.
-    fn flow_event(&mut self, now: Now, id: CallId, event: FlowEvent) {
-        let Some(flow) = self.calls.get_mut(&id).and_then(Call::flow) else {
-            return;
-        };
-        if matches!(flow.turn, Turn::Host(Pending::NextEvent)) {
-            return self.reply(now, id, Ok(Reply::Event(event)));
-        }
-        if flow.events.len() >= EVENTS_MAX {
-            flow.events.pop_front();
-        }
-        flow.events.push_back(event);
-    }
-
-    /// Answers what the flow waits for; the turn is the plugin's.
-    pub(crate) fn reply(&mut self, now: Now, id: CallId, reply: Result<Reply, FlowError>) {
-        let Some(flow) = self.calls.get_mut(&id).and_then(Call::flow) else {
-            return;
-        };
-        let Turn::Host(_) = &flow.turn else { return };
-        flow.turn = Turn::Plugin;
-        let flow = flow.id;
-        self.deadlines.clear(id, Wait::Op);
-        self.deadlines.set(id, Wait::Flow, now.mono + FLOW_WAIT);
-        self.out.push_back(Output::Reply { flow, reply });
     }
 
     /// The caller's leg has ended, whoever ended it.
@@ -729,7 +322,7 @@ impl Node {
     }
 
     /// Writes the call's last event and forgets it.
-    fn finish(&mut self, now: Now, id: CallId) {
+    pub(crate) fn finish(&mut self, now: Now, id: CallId) {
         let mut call = self.calls.remove(&id).expect("a call ends once");
         let Line::Gone { cause, by, at } = call.line else {
             panic!("a call ends after its caller's leg");
@@ -760,7 +353,7 @@ impl Node {
             return;
         };
         match wait {
-            Wait::Commit => self.turn_away(now, id),
+            Wait::Commit => self.turn_away(id),
             Wait::Flow => {
                 let Some(flow) = call.flow() else { return };
                 let (flow, plugin) = (flow.id, flow.plugin.clone());
@@ -884,13 +477,4 @@ impl Node {
     pub(crate) fn registered(&self, user: &str) -> bool {
         self.engine.registered(user) > 0
     }
-}
-
-/// An INVITE that waits for a decision.
-struct Incoming {
-    leg: LegId,
-    from: Party,
-    to: String,
-    user: Option<String>,
-    source: std::net::SocketAddr,
 }

@@ -8,9 +8,9 @@ use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, Now, RecordingId};
 
 use crate::call::{Flow, Line, Pending, Purpose, Turn, total};
-use crate::deadlines::Wait;
 use crate::limits::{ATTRS_MAX, MESSAGE_MAX, MESSAGES_MAX, OP_SLACK};
 use crate::node::Node;
+use crate::wait::Wait;
 
 impl Node {
     pub(crate) fn op(&mut self, now: Now, id: CallId, op: Op) {

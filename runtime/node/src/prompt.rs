@@ -7,10 +7,10 @@ use vocab::{CallId, Clip, Now, Pii};
 
 use crate::border::{Output, SpeechId};
 use crate::call::{Call, Pending, Purpose, Resolving};
-use crate::deadlines::Wait;
 use crate::limits::SPEECH_WAIT;
 use crate::node::Node;
 use crate::speak::{self, Piece};
+use crate::wait::Wait;
 
 impl Node {
     /// Turns prompts into clips, and goes on with `purpose` when all are there.

@@ -4,14 +4,16 @@
 //! Plain data: nothing here decides, waits or allocates behind the caller's back.
 //! The flow words in [`flow`] mirror the `ivr` world of `wit/`.
 //!
-//! Two things here are not data but belong to every machine: [`Now`], the only time a machine may
-//! see, and [`Rng`], the only randomness it may use.
+//! Three things here are not data but belong to every machine: [`Now`], the only time a machine may
+//! see, [`Rng`], the only randomness it may use, and [`Deadlines`], from which it tells when it is
+//! next to be woken.
 
 pub mod call;
 pub mod flow;
 pub mod record;
 
 mod audio;
+mod deadlines;
 mod id;
 mod party;
 mod pii;
@@ -19,6 +21,7 @@ mod rng;
 mod time;
 
 pub use audio::Clip;
+pub use deadlines::Deadlines;
 pub use id::{CallId, FlowId, LegId, ParseIdError, PlayId, RecordingId, SessionId, TenantId};
 pub use party::{Direction, Party};
 pub use pii::Pii;

@@ -10,7 +10,7 @@ use crate::gather::{Gather, Step};
 use crate::leg::{Activity, Ending, Leg, Message, Session};
 use crate::limits::{CLIPS_MAX, DIGITS_MAX, FORKS_MAX, LEGS_MAX, MESSAGES_MAX, PLAYS_MAX};
 use crate::outcome::{cause_of, status_of};
-use crate::timers::Timer;
+use crate::timer::Timer;
 
 impl Engine {
     pub(super) fn command(&mut self, now: Now, command: Command) {

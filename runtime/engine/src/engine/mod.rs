@@ -14,13 +14,13 @@ use std::sync::Arc;
 use media::negotiate::Capabilities;
 use sip::{ConnId, DialogId, Hop};
 use vocab::call::{Cause, Command, Event, Side};
-use vocab::{LegId, Mono, Now, Rng, SessionId};
+use vocab::{Deadlines, LegId, Mono, Now, Rng, SessionId};
 
 use crate::leg::{Activity, Asked, Ending, Leg};
 use crate::limits::CLOSE_WAIT;
 use crate::outcome::reason_of;
 use crate::ports::Ports;
-use crate::timers::{Timer, Timers};
+use crate::timer::Timer;
 
 /// One media worker, numbered from 0 by the shell.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -126,7 +126,7 @@ pub struct Engine {
     dialogs: BTreeMap<DialogId, LegId>,
     sessions: BTreeMap<SessionId, LegId>,
     ports: Ports,
-    timers: Timers,
+    timers: Deadlines<LegId, Timer>,
     session_last: u64,
     play_last: u64,
     panics: u64,
@@ -148,7 +148,7 @@ impl Engine {
             dialogs: BTreeMap::new(),
             sessions: BTreeMap::new(),
             ports: Ports::default(),
-            timers: Timers::default(),
+            timers: Deadlines::default(),
             session_last: 0,
             play_last: 0,
             panics: 0,

@@ -12,7 +12,7 @@ use super::command::respond;
 use crate::leg::{Ending, Leg, Negotiation};
 use crate::limits::LEGS_MAX;
 use crate::outcome::{ELSEWHERE, cause_of, telling};
-use crate::timers::Timer;
+use crate::timer::Timer;
 
 impl Engine {
     pub(super) fn sip_event(&mut self, now: Now, leg: Option<LegId>, event: sip::Event) {

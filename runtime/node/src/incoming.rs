@@ -1,0 +1,195 @@
+//! How a call comes in: who may call what, and the answer once its first event is on disk.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use vocab::call::Command;
+use vocab::flow::Reply;
+use vocab::record::CallEventKind;
+use vocab::{CallId, Direction, LegId, Now, Party, RecordingId};
+
+use crate::border::{Notice, Refusal};
+use crate::call::{Call, Line, Pending, Stage};
+use crate::config::{Route, Tenant};
+use crate::limits::{ANSWER_WAIT, CALL_TIME, COMMIT_WAIT, UNWRITTEN_MAX};
+use crate::node::Node;
+use crate::wait::Wait;
+
+/// An INVITE that waits for a decision.
+pub(crate) struct Incoming {
+    pub(crate) leg: LegId,
+    pub(crate) from: Party,
+    pub(crate) to: String,
+    pub(crate) user: Option<String>,
+    pub(crate) source: std::net::SocketAddr,
+}
+
+impl Node {
+    pub(crate) fn incoming(&mut self, now: Now, incoming: Incoming, sip_call_id: &str) {
+        let leg = incoming.leg;
+        let (tenant, route) = match self.admit(&incoming) {
+            Ok(found) => found,
+            Err(refusal) => {
+                let source = incoming.source;
+                self.commands.push_back(match refusal {
+                    Refusal::UnknownNumber => Command::Reject { leg, status: 404 },
+                    Refusal::Credentials => Command::Challenge { leg },
+                    Refusal::Draining | Refusal::Overload => Command::Reject { leg, status: 503 },
+                });
+                return self.notice(Notice::TurnedAway { source, refusal });
+            }
+        };
+        let Incoming { from, to, user, .. } = incoming;
+        // A phone of another tenant is a stranger here: it may listen, not dial out.
+        let user = user.filter(|user| tenant.phones.contains_key(user));
+        let mut call = Call {
+            language: tenant.language.clone(),
+            tenant,
+            route: Arc::clone(&route),
+            leg,
+            from: from.clone(),
+            user: user.clone(),
+            attrs: BTreeSet::new(),
+            started: now,
+            journal_last: 0,
+            written: false,
+            unrecorded: false,
+            line: Line::Waiting,
+            stage: Stage::Leaving,
+            leg_last: 1,
+            message_last: 0,
+        };
+        let started = CallEventKind::Started {
+            direction: Direction::Inbound,
+            from,
+            to,
+            user,
+            sip_call_id: sip_call_id.to_owned(),
+        };
+        self.journal.note(&mut call, now.wall, started);
+        self.notice(Notice::Started {
+            tenant: route.tenant.clone(),
+            call: leg.call,
+            route: route.number.clone(),
+        });
+        self.calls.insert(leg.call, call);
+        self.deadlines
+            .set(leg.call, Wait::Call, now.mono + CALL_TIME);
+        self.start_flow(now, leg.call);
+    }
+
+    /// Who may call what.
+    fn admit(&self, incoming: &Incoming) -> Result<(Arc<Tenant>, Arc<Route>), Refusal> {
+        if self.draining {
+            return Err(Refusal::Draining);
+        }
+        if self.journal.unwritten() >= UNWRITTEN_MAX {
+            return Err(Refusal::Overload);
+        }
+        let caller = incoming.user.as_deref();
+        let claims_phone = match &incoming.from {
+            Party::Sip(address) => {
+                let user = address.split('@').next().unwrap_or_default();
+                self.config.tenant_of(user).is_some()
+            }
+            Party::E164(_) | Party::Anonymous => false,
+        };
+        let route = self.config.route(&incoming.to);
+        // A phone of ours must show that it is one; a stranger may reach what is public.
+        let open = route.is_some_and(|route| route.public) && !claims_phone;
+        if caller.is_none() && !open && (claims_phone || route.is_some()) {
+            return Err(Refusal::Credentials);
+        }
+        let route = route.ok_or(Refusal::UnknownNumber)?;
+        let tenant = &self.config.tenants[&route.tenant];
+        let foreign = caller.is_some_and(|user| !tenant.phones.contains_key(user));
+        if foreign && !route.public {
+            return Err(Refusal::UnknownNumber);
+        }
+        Ok((Arc::clone(tenant), Arc::clone(route)))
+    }
+
+    /// Answers as soon as the call's first event is on disk.
+    pub(crate) fn want_answer(&mut self, now: Now, id: CallId) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        debug_assert_eq!(call.line, Line::Waiting, "an answer is wanted once");
+        if call.written {
+            call.line = Line::Answering;
+            let leg = call.leg;
+            self.commands.push_back(Command::Answer { leg });
+            self.deadlines.set(id, Wait::Op, now.mono + ANSWER_WAIT);
+        } else {
+            call.line = Line::Wanted;
+            self.deadlines.set(id, Wait::Commit, now.mono + COMMIT_WAIT);
+        }
+    }
+
+    pub(crate) fn committed(&mut self, now: Now, through: u64) {
+        for batch in self.journal.committed(through) {
+            if !batch.first {
+                continue;
+            }
+            let Some(call) = self.calls.get_mut(&batch.call) else {
+                continue;
+            };
+            call.written = true;
+            if call.line == Line::Wanted {
+                call.line = Line::Waiting;
+                self.deadlines.clear(batch.call, Wait::Commit);
+                self.want_answer(now, batch.call);
+            }
+        }
+    }
+
+    pub(crate) fn refused(&mut self, now: Now, seq: u64) {
+        let Some(batch) = self.journal.refused(seq) else {
+            return;
+        };
+        self.notice(Notice::NotWritten { call: batch.call });
+        if !batch.first {
+            return;
+        }
+        let Some(call) = self.calls.get_mut(&batch.call) else {
+            return;
+        };
+        // A call that cannot be recorded is not answered.
+        call.unrecorded = true;
+        if matches!(call.line, Line::Waiting | Line::Wanted) {
+            self.turn_away(batch.call);
+        }
+    }
+
+    /// Refuses a call that could not be written down.
+    pub(crate) fn turn_away(&mut self, id: CallId) {
+        let leg = self.calls[&id].leg;
+        self.deadlines.clear(id, Wait::Commit);
+        self.commands
+            .push_back(Command::Reject { leg, status: 503 });
+    }
+
+    pub(crate) fn answered(&mut self, now: Now, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        call.line = Line::Up;
+        let (leg, record) = (call.leg, call.route.record);
+        let after = now.mono.since(call.started.mono);
+        self.journal.note(call, now.wall, CallEventKind::Answered);
+        if record {
+            let recording = RecordingId { call: id, n: 0 };
+            let kind = CallEventKind::RecordingStarted { recording };
+            self.journal.note(call, now.wall, kind);
+            self.commands
+                .push_back(Command::RecordCall { leg, recording });
+        }
+        let waits = matches!(call.pending(), Some(Pending::Answer));
+        let fallback = matches!(call.stage, Stage::Fallback { .. });
+        self.deadlines.clear(id, Wait::Op);
+        self.notice(Notice::Answered { call: id, after });
+        if waits {
+            self.reply(now, id, Ok(Reply::Done));
+        } else if fallback {
+            self.announce(now, id);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What a call may wait for, and what happens when it does not come.
+
+/// What a call may wait for. Each call has at most one of each.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Wait {
+    /// The first event's commit. Fallback: 503.
+    Commit,
+    /// The flow's next wish. Fallback: the announcement.
+    Flow,
+    /// The operation in hand. Fallback: an error to the flow, or hang-up after the announcement.
+    Op,
+    /// The flow's end after a hang-up. Fallback: it is dropped.
+    Grace,
+    /// The longest call. Fallback: hang-up.
+    Call,
+}
