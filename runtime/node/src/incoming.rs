@@ -141,7 +141,7 @@ impl Node {
         }
     }
 
-    pub(crate) fn refused(&mut self, now: Now, seq: u64) {
+    pub(crate) fn refused(&mut self, seq: u64) {
         let Some(batch) = self.journal.refused(seq) else {
             return;
         };

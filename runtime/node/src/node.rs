@@ -82,7 +82,7 @@ impl Node {
             }
             Input::Flow { flow, output } => self.flow_output(now, flow, output),
             Input::Committed { through } => self.committed(now, through),
-            Input::Refused { seq } => self.refused(now, seq),
+            Input::Refused { seq } => self.refused(seq),
             Input::Spoken { id, result } => self.spoken(now, id, result),
             Input::Configure(config) => self.configure(now, config),
             Input::Plugin(change) => self.plugin_change(now, change),
