@@ -143,6 +143,8 @@ pub struct Setup {
     pub files: BTreeMap<String, String>,
     /// Environment.
     pub env: BTreeMap<String, String>,
+    /// What the server's command line is given to, such as `unshare`; it must become the server.
+    pub before: Vec<String>,
 }
 
 impl Setup {
@@ -165,6 +167,7 @@ impl Setup {
             env: env
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into(),
+            before: Vec::new(),
         }
     }
 }
@@ -314,6 +317,15 @@ impl Server {
         request(self.http, "GET", path, Some(TOKEN))
     }
 
+    /// Status line and fields of the answer to a HEAD with the token.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub fn head(&self, path: &str) -> anyhow::Result<String> {
+        let answer = exchange(self.http, "HEAD", path, Some(TOKEN))?;
+        Ok(String::from_utf8(answer)?)
+    }
+
     /// GET of JSON.
     ///
     /// # Errors
@@ -397,7 +409,16 @@ impl Drop for Server {
 }
 
 fn spawn(folder: &Folder, setup: &Setup) -> anyhow::Result<(Child, Receiver<String>)> {
-    let mut child = Command::new(binary()?)
+    let binary = binary()?;
+    let mut command = match setup.before.split_first() {
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(binary);
+            command
+        }
+        None => Command::new(binary),
+    };
+    let mut child = command
         .args(["serve", "--config", "jackfield.toml"])
         .current_dir(folder.path())
         .env("JACKFIELD_TOKEN", TOKEN)
@@ -428,17 +449,7 @@ pub fn request(
     path: &str,
     token: Option<&str>,
 ) -> anyhow::Result<(u16, Vec<u8>)> {
-    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let auth = token
-        .map(|token| format!("Authorization: Bearer {token}\r\n"))
-        .unwrap_or_default();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: {to}\r\n{auth}Content-Length: 0\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    let answer = exchange(to, method, path, token)?;
     let head = answer
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
@@ -460,6 +471,27 @@ pub fn request(
             body.to_vec()
         },
     ))
+}
+
+/// Sends a request and reads all that comes back.
+fn exchange(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+) -> anyhow::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let auth = token
+        .map(|token| format!("Authorization: Bearer {token}\r\n"))
+        .unwrap_or_default();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\n{auth}Content-Length: 0\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
 }
 
 fn unchunk(mut body: &[u8]) -> anyhow::Result<Vec<u8>> {

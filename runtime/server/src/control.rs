@@ -19,6 +19,7 @@ use sip::Transport;
 use vocab::{CallId, FlowId, Mono};
 
 use crate::clock::Clock;
+use crate::disk::Disk;
 use crate::mailbox::Mailbox;
 use crate::metrics::{Metrics, Shell};
 use crate::net::batch::{self, Receiver};
@@ -131,6 +132,7 @@ pub(crate) struct Hands {
     pub(crate) writer: Writer,
     pub(crate) speaker: Speaker,
     pub(crate) recorder: Recorder,
+    pub(crate) disk: Arc<Disk>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) status: Arc<Status>,
 }
@@ -210,6 +212,7 @@ impl Desk {
             udp: self.udp,
             datagrams: Vec::new(),
             stream_events: Vec::new(),
+            not_taken: Vec::new(),
             gauges_at: Mono(0),
             lines: telemetry::Lines::default(),
         };
@@ -230,6 +233,8 @@ struct Control {
     /// Datagrams of this turn, sent together at its end.
     datagrams: Vec<(SocketAddr, Arc<[u8]>)>,
     stream_events: Vec<StreamEvent>,
+    /// Events the store did not take, to be told to the node.
+    not_taken: Vec<u64>,
     gauges_at: Mono,
     lines: telemetry::Lines,
 }
@@ -356,6 +361,13 @@ impl Control {
     }
 
     fn feed(&mut self, input: node::Input<'_>) {
+        self.step(input);
+        while let Some(seq) = self.not_taken.pop() {
+            self.step(node::Input::Refused { seq });
+        }
+    }
+
+    fn step(&mut self, input: node::Input<'_>) {
         self.node.handle(self.clock.now(), input);
         while let Some(output) = self.node.poll() {
             self.output(output);
@@ -402,7 +414,9 @@ impl Control {
                 events,
                 urgent,
             } => {
-                self.hands.writer.append(seq, events, urgent);
+                if !self.hands.writer.append(seq, events, urgent) {
+                    self.not_taken.push(seq);
+                }
             }
             Output::Speak { id, text, voice } => self.hands.speaker.speak(id, text, voice),
             Output::Notice(notice) => {
@@ -431,6 +445,9 @@ impl Control {
             guests: self.hands.pool.len(),
             store_waiting: self.hands.writer.depth(),
             recordings_dropped: self.hands.recorder.dropped(),
+            recordings_cut: self.hands.recorder.cut(),
+            disk_failing: self.hands.disk.is_failing(),
+            disk_failures: self.hands.disk.failures(),
         });
         self.lines.turn(now.mono);
         self.hands

@@ -22,6 +22,7 @@ pub mod net;
 
 mod call_command;
 mod control;
+mod disk;
 mod http;
 mod media_thread;
 mod plugin_command;

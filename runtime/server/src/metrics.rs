@@ -80,6 +80,12 @@ pub struct Shell {
     pub store_waiting: usize,
     /// Pieces of recordings that were dropped because the disk was too slow.
     pub recordings_dropped: u64,
+    /// Recordings that end early because they could not be written.
+    pub recordings_cut: u64,
+    /// Something cannot be written, and new calls are refused.
+    pub disk_failing: bool,
+    /// Writes of call events and recordings that failed.
+    pub disk_failures: u64,
 }
 
 impl Default for Metrics {

@@ -9,14 +9,24 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 use media::{RecordingOutput, wav};
 use vocab::RecordingId;
 
+use crate::disk::{self, Disk, Part, Trouble};
+
 /// Pieces that may wait for the disk: 1 s of audio each at most, some 64 MB in all. Past this the
 /// disk is too slow and pieces are dropped, counted and logged.
 const WAITING_MAX: usize = 4_096;
+
+/// Time until a folder that took no audio is tried again. New calls are refused meanwhile.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// What stands behind the audio of a recording that is cut: a comment, in the place of its last
+/// milliseconds, because there is room for no more. Source: RIFF MCI 1.0, INFO list chunk.
+pub(crate) const CUT: &[u8] = b"LIST\x2c\0\0\0INFOICMT\x20\0\0\0cut off: the disk took no more.\0";
 
 /// The file of a recording. The folder is the first four characters of the call's id, which
 /// change every twelve days: no folder grows without end.
@@ -35,6 +45,7 @@ enum Piece {
 pub(crate) struct Recorder {
     sender: SyncSender<Piece>,
     dropped: Arc<AtomicU64>,
+    cut: Arc<AtomicU64>,
 }
 
 impl Recorder {
@@ -42,22 +53,22 @@ impl Recorder {
     ///
     /// # Errors
     /// When the folder cannot be made, or the system gives no thread.
-    pub(crate) fn start(folder: PathBuf) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
+    pub(crate) fn start(
+        folder: PathBuf,
+        disk: Arc<Disk>,
+    ) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
         fs::create_dir_all(&folder)?;
         let (sender, receiver) = sync_channel(WAITING_MAX);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let run = move || {
-            Files {
-                folder,
-                open: BTreeMap::new(),
-                failing: false,
-            }
-            .run(&receiver)
+        let files = Files::new(folder, disk);
+        let recorder = Self {
+            sender,
+            dropped: Arc::default(),
+            cut: Arc::clone(&files.cut),
         };
         let thread = std::thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn(run)?;
-        Ok((Self { sender, dropped }, thread))
+            .spawn(move || files.run(&receiver))?;
+        Ok((recorder, thread))
     }
 
     /// Hands audio over; never waits, a media thread calls this.
@@ -77,6 +88,11 @@ impl Recorder {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// Recordings that end early because they could not be written.
+    pub(crate) fn cut(&self) -> u64 {
+        self.cut.load(Ordering::Relaxed)
+    }
+
     /// Ends the thread once everything before this is written.
     pub(crate) fn stop(&self) {
         drop(self.sender.send(Piece::Stop));
@@ -86,7 +102,10 @@ impl Recorder {
 struct Files {
     folder: PathBuf,
     open: BTreeMap<RecordingId, Open>,
-    failing: bool,
+    disk: Arc<Disk>,
+    cut: Arc<AtomicU64>,
+    /// The folder took no audio; when it is tried again.
+    retry_at: Option<Instant>,
 }
 
 struct Open {
@@ -96,20 +115,68 @@ struct Open {
 }
 
 impl Files {
+    fn new(folder: PathBuf, disk: Arc<Disk>) -> Self {
+        Self {
+            folder,
+            open: BTreeMap::new(),
+            disk,
+            cut: Arc::default(),
+            retry_at: None,
+        }
+    }
+
     fn run(mut self, receiver: &Receiver<Piece>) {
-        while let Ok(Piece::Audio(id, what)) = receiver.recv() {
-            if let Err(error) = self.piece(id, what) {
-                self.open.remove(&id);
-                if !std::mem::replace(&mut self.failing, true) {
-                    tracing::error!(
-                        %error, recording = %id,
-                        "a recording cannot be written: free space in the data folder"
-                    );
+        loop {
+            let wait = self
+                .retry_at
+                .map_or(Duration::MAX, |at| at.duration_since(Instant::now()));
+            match receiver.recv_timeout(wait) {
+                Ok(Piece::Audio(id, what)) => {
+                    if let Err(error) = self.piece(id, what) {
+                        self.cut(id, &error);
+                    }
                 }
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Piece::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+            // Other audio may come faster than a timeout.
+            if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+                self.retry();
             }
         }
         for (_, mut open) in std::mem::take(&mut self.open) {
             drop(open.finish());
+        }
+    }
+
+    /// Ends a recording here. What comes later of it is dropped: audio with a hole in it would tell
+    /// a wrong time for everything behind the hole.
+    fn cut(&mut self, id: RecordingId, error: &io::Error) {
+        let trouble = Trouble::of_file(error);
+        self.disk.failed(Part::Recordings, trouble, error);
+        self.retry_at.get_or_insert(Instant::now() + RETRY_DELAY);
+        self.cut.fetch_add(1, Ordering::Relaxed);
+        let open = self.open.remove(&id);
+        let seconds = open.as_ref().map_or(0, |open| open.frames / 8_000);
+        let marked = open.map_or(Ok(()), Open::cut);
+        tracing::warn!(
+            recording = %id, seconds, marked = marked.is_ok(),
+            "recording {id} is cut after {seconds} s"
+        );
+    }
+
+    /// Tries the folder: if it has room, calls are taken again.
+    fn retry(&mut self) {
+        match disk::find_room(&self.folder) {
+            Ok(()) => {
+                self.retry_at = None;
+                self.disk.wrote(Part::Recordings);
+            }
+            Err(error) => {
+                let trouble = Trouble::of_file(&error);
+                self.disk.failed(Part::Recordings, trouble, &error);
+                self.retry_at = Some(Instant::now() + RETRY_DELAY);
+            }
         }
     }
 
@@ -124,8 +191,12 @@ impl Files {
                     .write(true)
                     .create(true)
                     .truncate(true)
-                    .open(path)?;
-                file.write_all(&wav::header(channels, 0))?;
+                    .open(&path)?;
+                if let Err(error) = file.write_all(&wav::header(channels, 0)) {
+                    // Better none than one that nobody can read.
+                    drop(fs::remove_file(&path));
+                    return Err(error);
+                }
                 self.open.insert(
                     id,
                     Open {
@@ -134,7 +205,6 @@ impl Files {
                         frames: 0,
                     },
                 );
-                self.failing = false;
             }
             RecordingOutput::Samples(samples) => {
                 if let Some(open) = self.open.get_mut(&id) {
@@ -169,6 +239,39 @@ impl Open {
         self.file
             .write_all(&wav::header(self.channels, self.frames))
     }
+
+    /// Writes what is true into the header, and behind the audio that it is cut. All of it into
+    /// room the file has already.
+    fn cut(mut self) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        let audio = length.saturating_sub(CUT.len() as u64);
+        let mut header = wav::repair(self.channels, audio);
+        let audio_bytes = u32::from_le_bytes([header[40], header[41], header[42], header[43]]);
+        let end = header.len() as u64 + u64::from(audio_bytes);
+        self.file.seek(SeekFrom::Start(end))?;
+        self.file.write_all(CUT)?;
+        let whole = end + CUT.len() as u64;
+        self.file.set_len(whole)?;
+        let riff_bytes = u32::try_from(whole - 8).unwrap_or(u32::MAX);
+        header[4..8].copy_from_slice(&riff_bytes.to_le_bytes());
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&header)
+    }
+}
+
+/// Whether a recording says that it is cut: the disk took no more before the call was over.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn is_cut(file: &mut (impl Read + Seek)) -> io::Result<bool> {
+    let length = file.seek(SeekFrom::End(0))?;
+    if length < CUT.len() as u64 {
+        return Ok(false);
+    }
+    let mut end = [0; CUT.len()];
+    file.seek(SeekFrom::End(-(CUT.len() as i64)))?;
+    file.read_exact(&mut end)?;
+    Ok(end == CUT)
 }
 
 /// Mends the header of a recording whose process stopped before its end.
@@ -182,8 +285,13 @@ pub(crate) fn repair(recordings: &Path, id: RecordingId) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
+    if is_cut(&mut file)? {
+        // Its header is right.
+        return Ok(());
+    }
     let length = file.metadata()?.len();
-    let mut start = [0; 44];
+    file.seek(SeekFrom::Start(0))?;
+    let mut start = [0; wav::HEADER_BYTES];
     if file.read_exact(&mut start).is_ok()
         && let Some(channels) = wav::channels_of(&start)
     {
@@ -205,11 +313,8 @@ mod tests {
             std::env::temp_dir().join(format!("jackfield-recorder-{}", std::process::id()));
         let call = CallId::new(Wall(1_795_270_987_000_000), &mut Rng::from_u64(1));
         let id = RecordingId { call, n: 0 };
-        let mut files = Files {
-            folder: folder.clone(),
-            open: BTreeMap::new(),
-            failing: false,
-        };
+        let disk = Arc::new(Disk::new(folder.clone()));
+        let mut files = Files::new(folder.clone(), disk);
         files
             .piece(id, RecordingOutput::Start { channels: 2 })
             .expect("start");
@@ -227,6 +332,22 @@ mod tests {
         );
         repair(&folder, id).expect("repair");
         assert_eq!(heard(&file).expect("a whole file").len(), 400);
+
+        // One that was cut is whole already, its comment included.
+        let open = OpenOptions::new().read(true).write(true).open(&file);
+        let open = Open {
+            file: open.expect("the file"),
+            channels: 2,
+            frames: 400,
+        };
+        open.cut().expect("in place");
+        let bytes = fs::read(&file).expect("the file");
+        assert_eq!(bytes.len(), 44 + 1_600, "no room was taken");
+        assert_eq!(bytes[4..8], (36 + 1_600_u32).to_le_bytes());
+        assert!(bytes.ends_with(CUT) && CUT.len() == 52);
+        repair(&folder, id).expect("nothing to do");
+        let frames = heard(&file).expect("a whole file").len();
+        assert_eq!((frames, fs::read(&file).expect("the file")), (387, bytes));
         repair(&folder, RecordingId { call, n: 1 }).expect("a missing file is fine");
         fs::remove_dir_all(folder).expect("clean up");
     }

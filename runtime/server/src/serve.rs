@@ -24,6 +24,7 @@ use vocab::Rng;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{Desk, Handle, Hands, Message, Status};
+use crate::disk::{self, Disk};
 use crate::media_thread::{self, Ports};
 use crate::metrics::Metrics;
 use crate::plugin_dir::{PluginDir, write_private};
@@ -47,6 +48,7 @@ pub(crate) fn run(file: &Path) -> anyhow::Result<ExitCode> {
     let _log = telemetry::init(&config.log)?;
     warn(&config);
     raise_file_limit(&config);
+    survive_file_size_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("tokio")
@@ -62,8 +64,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let clock = Clock::start();
     let mut rng = Rng::new(entropy()?);
     let stop = Arc::new(AtomicBool::new(false));
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("making the data folder {}", config.data_dir.display()))?;
+    disk::prepare(&config.data_dir)?;
 
     let desk = Desk::bind(config.sip.udp, config.sip.tcp)?;
     let listener = tokio::net::TcpListener::bind(config.http.bind)
@@ -92,10 +93,16 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let recordings = config.data_dir.join("recordings");
     let store = open_store(&config, clock, &recordings).await?;
     let (stop_store, stopped) = tokio::sync::oneshot::channel();
-    let (writer, store_thread) =
-        store_task::start(Arc::clone(&store), clock, control.clone(), stopped)?;
-    let (recorder, recorder_thread) =
-        Recorder::start(recordings.clone()).context("making the recordings' folder")?;
+    let disk = Arc::new(Disk::new(config.data_dir.clone()));
+    let setup = store_task::Setup {
+        store: Arc::clone(&store),
+        clock,
+        control: control.clone(),
+        disk: Arc::clone(&disk),
+    };
+    let (writer, store_thread) = store_task::start(setup, stopped)?;
+    let (recorder, recorder_thread) = Recorder::start(recordings.clone(), Arc::clone(&disk))
+        .context("making the recordings' folder")?;
     let metrics = Arc::new(Metrics::default());
     let status = Arc::new(Status::default());
 
@@ -157,6 +164,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         writer,
         speaker,
         recorder: recorder.clone(),
+        disk: Arc::clone(&disk),
         metrics: Arc::clone(&metrics),
         status: Arc::clone(&status),
     };
@@ -188,6 +196,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         control: control.clone(),
         token: config.http.token.clone(),
         recordings,
+        disk,
         status: Arc::clone(&status),
     };
     let router = http::router(app);
@@ -412,6 +421,16 @@ fn raise_file_limit(config: &Config) {
             wanted,
             "too few open files are allowed for all RTP ports: raise the hard limit (ulimit -Hn)"
         );
+    }
+}
+
+/// Past a limit on the size of files (`ulimit -f`) a write is to fail, like on a full disk: by
+/// default the system ends the process, and with it every call.
+fn survive_file_size_limit() {
+    // SAFETY: to ignore a signal runs none of our code.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
     }
 }
 

@@ -17,6 +17,7 @@ use vocab::record::CallEvent;
 
 use crate::clock::Clock;
 use crate::control::{Handle, Message};
+use crate::disk::{Disk, Part, Trouble};
 
 /// Batches that may wait for the thread. The queue behind it has its own bound and refusals; this
 /// one only has to hold what arrives during one transaction.
@@ -99,22 +100,22 @@ impl Drop for Closing {
 #[derive(Clone)]
 pub(crate) struct Writer {
     waiting: Arc<Waiting>,
-    control: Handle,
+    disk: Arc<Disk>,
     depth: Arc<AtomicUsize>,
 }
 
 impl Writer {
-    /// Hands events over. Answered by `Committed` or `Refused` on the control thread.
-    pub(crate) fn append(&self, seq: u64, events: Vec<CallEvent>, urgent: bool) {
+    /// Hands events over. Answered by `Committed` or `Refused` on the control thread, unless they
+    /// are not taken at all: `false`. The first event of a call, which is urgent, is not taken while
+    /// anything cannot be written, its audio included: what is answered is recorded.
+    #[must_use]
+    pub(crate) fn append(&self, seq: u64, events: Vec<CallEvent>, urgent: bool) -> bool {
         let append = Append {
             seq,
             events,
             urgent,
         };
-        if self.waiting.put(append).is_err() {
-            // The control thread calls this: its own mailbox must not make it wait.
-            drop(self.control.try_send(Message::Refused { seq }));
-        }
+        !(urgent && self.disk.is_failing()) && self.waiting.put(append).is_ok()
     }
 
     /// Events that wait or are being written.
@@ -142,6 +143,14 @@ pub(crate) async fn open(
     Ok((store, closed))
 }
 
+/// What the thread is given.
+pub(crate) struct Setup {
+    pub(crate) store: Arc<Store>,
+    pub(crate) clock: Clock,
+    pub(crate) control: Handle,
+    pub(crate) disk: Arc<Disk>,
+}
+
 /// Starts the thread. It ends, with everything written, when `stop` is told or dropped.
 ///
 /// It is a thread with a runtime of its own: a call's answer waits for it, and the threads of the
@@ -150,48 +159,38 @@ pub(crate) async fn open(
 /// # Errors
 /// When the system gives no thread.
 pub(crate) fn start(
-    store: Arc<Store>,
-    clock: Clock,
-    control: Handle,
+    setup: Setup,
     stop: oneshot::Receiver<()>,
 ) -> io::Result<(Writer, JoinHandle<()>)> {
     let waiting = Arc::new(Waiting::default());
     let depth = Arc::new(AtomicUsize::new(0));
-    let task = Task {
-        store,
-        clock,
-        control: control.clone(),
+    let writer = Writer {
+        waiting: Arc::clone(&waiting),
+        disk: Arc::clone(&setup.disk),
         depth: Arc::clone(&depth),
+    };
+    let closing = Closing {
+        waiting,
+        control: setup.control.clone(),
+    };
+    let task = Task {
+        setup,
+        depth,
         group: GroupCommit::new(Pace::default()),
-        failing: false,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
     let thread = std::thread::Builder::new()
         .name("store".to_owned())
-        .spawn({
-            let closing = Closing {
-                waiting: Arc::clone(&waiting),
-                control: control.clone(),
-            };
-            move || runtime.block_on(task.run(&closing.waiting, stop))
-        })?;
-    let writer = Writer {
-        waiting,
-        control,
-        depth,
-    };
+        .spawn(move || runtime.block_on(task.run(&closing.waiting, stop)))?;
     Ok((writer, thread))
 }
 
 struct Task {
-    store: Arc<Store>,
-    clock: Clock,
-    control: Handle,
+    setup: Setup,
     depth: Arc<AtomicUsize>,
     group: GroupCommit,
-    failing: bool,
 }
 
 impl Task {
@@ -207,7 +206,7 @@ impl Task {
             let deadline = self.group.deadline();
             if stopping {
                 self.feed(Input::Flush).await;
-            } else if deadline.is_some_and(|at| at <= self.clock.now().mono) {
+            } else if deadline.is_some_and(|at| at <= self.setup.clock.now().mono) {
                 self.feed(Input::Timeout).await;
                 worked = true;
             }
@@ -222,7 +221,7 @@ impl Task {
                 return;
             }
             let wait = match self.group.deadline() {
-                Some(at) => self.clock.until(at),
+                Some(at) => self.setup.clock.until(at),
                 None => Duration::from_secs(3_600),
             };
             tokio::select! {
@@ -251,20 +250,20 @@ impl Task {
     /// Feeds the machine and does what it asks for. Messages that arrive during a transaction
     /// wait in the channel, and are the next transaction.
     async fn feed(&mut self, input: Input) {
-        self.group.handle(self.clock.now(), input);
+        self.group.handle(self.setup.clock.now(), input);
         loop {
             let mut write = None;
             while let Some(output) = self.group.poll() {
                 match output {
                     Output::Write(batch) => write = Some(batch),
                     Output::Committed { through } => {
-                        self.control.send(Message::Committed { through });
+                        self.setup.control.send(Message::Committed { through });
                     }
-                    Output::Refused { seq } => self.control.send(Message::Refused { seq }),
+                    Output::Refused { seq } => self.setup.control.send(Message::Refused { seq }),
                 }
             }
             let Some(batch) = write else { return };
-            let result = self.store.append(&batch).await;
+            let result = self.setup.store.append(&batch).await;
             let next = match result {
                 Ok(appended) => {
                     for misplaced in appended.misplaced {
@@ -273,23 +272,16 @@ impl Task {
                             "an event did not fit its call: this is a bug"
                         );
                     }
-                    if std::mem::take(&mut self.failing) {
-                        tracing::info!("the store takes events again");
-                    }
+                    self.setup.disk.wrote(Part::Store);
                     Input::Committed
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut self.failing, true) {
-                        tracing::error!(
-                            %error,
-                            "call events cannot be written, new calls get 503: free space, or mend \
-                             the data folder"
-                        );
-                    }
+                    let trouble = Trouble::of_store(&error);
+                    self.setup.disk.failed(Part::Store, trouble, &error);
                     Input::Failed
                 }
             };
-            self.group.handle(self.clock.now(), next);
+            self.group.handle(self.setup.clock.now(), next);
         }
     }
 }

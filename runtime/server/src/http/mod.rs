@@ -31,6 +31,7 @@ use store::Store;
 use vocab::Pii;
 
 use crate::control::{Handle, Status};
+use crate::disk::Disk;
 use crate::metrics::Metrics;
 
 pub(crate) use door::Door;
@@ -48,6 +49,8 @@ pub(crate) struct App {
     pub(crate) token: Option<Pii<String>>,
     /// The folder of recordings.
     pub(crate) recordings: PathBuf,
+    /// Whether anything can be written.
+    pub(crate) disk: Arc<Disk>,
     /// Whether calls are taken.
     pub(crate) status: Arc<Status>,
 }

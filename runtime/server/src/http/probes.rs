@@ -10,6 +10,7 @@ use axum::routing::get;
 
 use super::error::Problem;
 use super::{App, Shared};
+use crate::disk::Trouble;
 
 /// The routes of this module.
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -44,7 +45,17 @@ async fn ready(State(app): Shared) -> Result<&'static str, Problem> {
             "not everything is started yet",
         ));
     }
-    Ok("ready\n")
+    match app.disk.trouble() {
+        Some(Trouble::Full) => Err(Problem::unavailable(
+            "disk_full",
+            "the disk is full: free space in the data folder; live calls go on",
+        )),
+        Some(Trouble::Broken) => Err(Problem::unavailable(
+            "disk_failing",
+            "the data folder cannot be written, the log says why; live calls go on",
+        )),
+        None => Ok("ready\n"),
+    }
 }
 
 async fn metrics(State(app): Shared) -> Result<([(HeaderName, &'static str); 1], String), Problem> {

@@ -4,12 +4,13 @@ mod body;
 mod range;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::fs::File;
@@ -23,6 +24,9 @@ use crate::recorder;
 
 use body::FileBody;
 use range::{Part, Wish};
+
+/// Says that a recording ends before its call did, because the disk took no more.
+const CUT: HeaderName = HeaderName::from_static("recording-cut");
 
 /// The routes of this module.
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -59,7 +63,10 @@ async fn send(app: &App, id: RecordingId, headers: &HeaderMap) -> Result<Respons
         tracing::error!(%error, recording = %id, "a recording cannot be read");
         Problem::internal()
     };
-    let mut file = File::open(path).await.map_err(failed)?;
+    #[allow(clippy::disallowed_methods)] // The shell's own task.
+    let opened = tokio::task::spawn_blocking(move || open(&path)).await;
+    let opened = opened.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let (mut file, cut) = opened.map_err(failed)?;
     let metadata = file.metadata().await.map_err(failed)?;
     let bytes = metadata.len();
     let changed = metadata
@@ -111,7 +118,18 @@ async fn send(app: &App, id: RecordingId, headers: &HeaderMap) -> Result<Respons
         let range = range.expect("digits are fine in a header");
         response.headers_mut().insert(header::CONTENT_RANGE, range);
     }
+    if cut {
+        let yes = HeaderValue::from_static("true");
+        response.headers_mut().insert(CUT, yes);
+    }
     Ok(response)
+}
+
+/// Opens a recording; tells whether it is cut.
+fn open(path: &Path) -> io::Result<(File, bool)> {
+    let mut file = std::fs::File::open(path)?;
+    let cut = recorder::is_cut(&mut file)?;
+    Ok((File::from_std(file), cut))
 }
 
 /// A file's time as a number.

@@ -84,7 +84,7 @@ async fn status(State(app): Shared) -> Result<Json<Status>, Problem> {
     let (counts, draining) = asked.ok_or_else(Problem::no_answer)?;
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION"),
-        ready: app.status.ready.load(Ordering::Acquire) && !draining,
+        ready: app.status.ready.load(Ordering::Acquire) && !draining && !app.disk.is_failing(),
         draining,
         counts: Counts::from(counts),
     }))

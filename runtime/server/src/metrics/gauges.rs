@@ -214,7 +214,7 @@ pub(super) fn media_values(counts: &media::Counts) -> [u64; MEDIA.len()] {
 }
 
 /// Of the shell; in the order of [`shell_values`].
-pub(super) const SHELL: [Row; 3] = [
+pub(super) const SHELL: [Row; 6] = [
     gauge("jackfield_guests", "Guests in the pool."),
     gauge(
         "jackfield_store_waiting",
@@ -224,6 +224,18 @@ pub(super) const SHELL: [Row; 3] = [
         "jackfield_recordings_dropped_total",
         "Pieces of recordings the disk was too slow for.",
     ),
+    counter(
+        "jackfield_recordings_cut_total",
+        "Recordings that end early because they could not be written.",
+    ),
+    gauge(
+        "jackfield_disk_failing",
+        "1 while call events or recordings cannot be written and new calls get 503.",
+    ),
+    counter(
+        "jackfield_disk_failures_total",
+        "Writes of call events and recordings that failed.",
+    ),
 ];
 
 /// In the order of [`SHELL`].
@@ -232,5 +244,8 @@ pub(super) fn shell_values(shell: Shell) -> [u64; SHELL.len()] {
         shell.guests as u64,
         shell.store_waiting as u64,
         shell.recordings_dropped,
+        shell.recordings_cut,
+        u64::from(shell.disk_failing),
+        shell.disk_failures,
     ]
 }

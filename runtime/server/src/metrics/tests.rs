@@ -105,7 +105,8 @@ fn a_call_and_its_misfortunes_are_counted() {
     metrics.shell(Shell {
         guests: 3,
         store_waiting: 5,
-        recordings_dropped: 0,
+        disk_failing: true,
+        ..Shell::default()
     });
     let media = media::Counts {
         sessions: 2,
@@ -159,6 +160,7 @@ fn a_call_and_its_misfortunes_are_counted() {
         jackfield_sip_transactions 3
         jackfield_guests 3
         jackfield_store_waiting 5
+        jackfield_disk_failing 1
         jackfield_media_sessions{worker="1"} 2
         jackfield_media_packets_in_total{worker="1"} 70
     "#]]

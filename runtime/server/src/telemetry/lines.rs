@@ -14,6 +14,8 @@ pub(crate) struct Lines {
     turned_away: Flood,
     /// Wishes without a grant: each is refused, and a plugin may go on wishing.
     denied: Flood,
+    /// A full disk refuses every new call.
+    not_written: Flood,
 }
 
 impl Lines {
@@ -23,6 +25,7 @@ impl Lines {
             Notice::AuthFailed { .. } => &mut self.auth_failed,
             Notice::TurnedAway { .. } => &mut self.turned_away,
             Notice::Denied { .. } => &mut self.denied,
+            Notice::NotWritten { .. } => &mut self.not_written,
             Notice::Started { .. }
             | Notice::Answered { .. }
             | Notice::Ended { .. }
@@ -35,8 +38,7 @@ impl Lines {
             | Notice::PluginDrained { .. }
             | Notice::PluginFreed { .. }
             | Notice::Registered { .. }
-            | Notice::Unregistered
-            | Notice::NotWritten { .. } => return write(notice),
+            | Notice::Unregistered => return write(notice),
         };
         if flood.admit(now) {
             write(notice);
@@ -55,6 +57,12 @@ impl Lines {
             warn!(
                 lines,
                 "plugins asked for more than they are granted: lines were left out"
+            );
+        }
+        if let Some(lines) = self.not_written.left_out(now) {
+            warn!(
+                lines,
+                "events of more calls could not be written: lines were left out"
             );
         }
     }

@@ -1,8 +1,10 @@
 //! What machines ask without a token.
 
+use std::io;
 use std::sync::atomic::Ordering;
 
 use super::support::{Server, ask};
+use crate::disk::{Part, Trouble};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_is_ready_until_it_drains() {
@@ -24,6 +26,23 @@ async fn a_server_is_ready_until_it_drains() {
         200,
         "a server that drains is well"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_write_is_not_ready() {
+    let server = Server::start(None).await;
+    let ready = async || ask(server.address, "GET", "/readyz", &[]).await;
+    let error = io::Error::from(io::ErrorKind::StorageFull);
+    for (trouble, code) in [
+        (Trouble::Full, "disk_full"),
+        (Trouble::Broken, "disk_failing"),
+    ] {
+        server.disk.failed(Part::Recordings, trouble, &error);
+        let answer = ready().await;
+        assert_eq!((answer.status, answer.code().as_str()), (503, code));
+    }
+    server.disk.wrote(Part::Recordings);
+    assert_eq!(ready().await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

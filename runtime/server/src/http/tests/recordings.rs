@@ -1,8 +1,10 @@
 //! Recordings, whole and in part.
 
+use media::wav;
 use vocab::RecordingId;
 
 use super::support::{Server, TOKEN, call};
+use crate::recorder;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_is_sent_whole_or_in_part() {
@@ -60,6 +62,25 @@ async fn a_recording_is_sent_whole_or_in_part() {
             status,
             "{known}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_is_cut_says_so() {
+    let server = Server::start(Some(TOKEN)).await;
+    for (n, cut) in [(1, false), (2, true)] {
+        let id = RecordingId { call: call(0), n };
+        let mut file = wav::write(&[7; 800], 1);
+        if cut {
+            file.extend(recorder::CUT);
+        }
+        server.record(id, &file);
+        let path = format!("/api/v1/recordings/{id}");
+        for headers in [&[][..], &[("Range", "bytes=0-43")]] {
+            let answer = server.ask_with("GET", &path, headers).await;
+            let said = answer.header("recording-cut");
+            assert_eq!(said, cut.then_some("true"), "{path}");
+        }
     }
 }
 

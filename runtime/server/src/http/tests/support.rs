@@ -21,6 +21,7 @@ use vocab::{CallId, Direction, Party, Pii, RecordingId, Rng, Wall};
 
 use crate::clock::Clock;
 use crate::control::{Desk, Handle, Hands, Message, Status};
+use crate::disk::Disk;
 use crate::http::{self, App, Door};
 use crate::metrics::Metrics;
 use crate::plugin_pool::PluginPool;
@@ -36,6 +37,7 @@ pub(super) struct Server {
     pub(super) store: Arc<Store>,
     pub(super) status: Arc<Status>,
     pub(super) recordings: PathBuf,
+    pub(super) disk: Arc<Disk>,
     control: Handle,
     _folder: TempDir,
     _stop_store: tokio::sync::oneshot::Sender<()>,
@@ -53,18 +55,25 @@ impl Server {
             .unwrap();
         let store = Arc::new(store);
         let (stop_store, stopped) = tokio::sync::oneshot::channel();
-        let (writer, _) = store_task::start(Arc::clone(&store), clock, control.clone(), stopped)
-            .expect("a thread for the store");
+        let disk = Arc::new(Disk::new(folder.path().to_owned()));
+        let setup = store_task::Setup {
+            store: Arc::clone(&store),
+            clock,
+            control: control.clone(),
+            disk: Arc::clone(&disk),
+        };
+        let (writer, _) = store_task::start(setup, stopped).expect("a thread for the store");
         let metrics = Arc::new(Metrics::default());
         let status = Arc::new(Status::default());
         let recordings = folder.path().join("recordings");
-        let (recorder, _) = Recorder::start(recordings.clone()).unwrap();
+        let (recorder, _) = Recorder::start(recordings.clone(), Arc::clone(&disk)).unwrap();
         let hands = Hands {
             media: Vec::new(),
             pool: PluginPool::new(),
             writer,
             speaker: Speaker::new(None, control.clone(), tokio::runtime::Handle::current()),
             recorder,
+            disk: Arc::clone(&disk),
             metrics: Arc::clone(&metrics),
             status: Arc::clone(&status),
         };
@@ -82,9 +91,11 @@ impl Server {
             control: control.clone(),
             token: token.map(|token| Pii::new(token.to_owned())),
             recordings: recordings.clone(),
+            disk: Arc::clone(&disk),
             status: Arc::clone(&status),
         };
         Self {
+            disk,
             address: serve(http::router(app)).await,
             store,
             status,
