@@ -36,7 +36,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "sip",
         rooms: &["vocab"],
-        packages: Some(&["thiserror", "md-5", "sha2", "hmac", "subtle"]),
+        packages: Some(&["thiserror", "md-5", "sha2", "hmac", "subtle", "memchr"]),
         for_tests: &[],
     },
     Room {

@@ -52,7 +52,7 @@ impl Host {
             text.find(':').unwrap_or(text.len())
         };
         let (host, rest) = text.split_at(host_end);
-        let host = Self::parse(host.trim_end_matches([' ', '\t']))?;
+        let host = Self::parse(scan::trim_end(host))?;
         let rest = scan::trim(rest);
         if rest.is_empty() {
             return Ok((host, None));

@@ -174,7 +174,7 @@ impl Head {
         let Some(colon) = scan::find_byte(line.as_bytes(), 0, b':') else {
             return self.blame(400, "header without colon");
         };
-        let Some(name) = HeaderName::parse(line[..colon].trim_end_matches([' ', '\t'])) else {
+        let Some(name) = HeaderName::parse(scan::trim_end(&line[..colon])) else {
             return self.blame(400, "bad header name");
         };
         if folded {
@@ -189,7 +189,7 @@ impl Head {
             return self.blame(400, "stray line end");
         }
         let value = scan::trim(raw);
-        let at = start + colon + 1 + (raw.len() - raw.trim_start_matches([' ', '\t']).len());
+        let at = start + colon + 1 + scan::blanks(raw);
         if name.splits() && scan::find_byte(value.as_bytes(), 0, b',').is_some() {
             let mut from = at;
             for part in scan::split_outside(value, b',') {
@@ -300,7 +300,7 @@ impl Start {
                 why: SyntaxError(why),
             })
         };
-        let trimmed = line.trim_end_matches([' ', '\t']);
+        let trimmed = scan::trim_end(line);
         let (method, rest) = trimmed.split_once(' ').ok_or(not_sip)?;
         let (uri, version) = rest.rsplit_once(' ').ok_or(not_sip)?;
         let method = Method::parse(method).ok_or(not_sip)?;

@@ -14,29 +14,30 @@ pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
-/// Without white space around it; line folds were made spaces before.
-pub(super) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
-/// Where `byte` is first found at or after `from`. Eight bytes at a time: heads are searched for
-/// their line ends once per message.
+/// Without white space around it; line folds were made spaces before.
+pub(super) fn trim(text: &str) -> &str {
+    trim_end(&text[blanks(text)..])
+}
+
+/// Without white space behind it.
+pub(super) fn trim_end(text: &str) -> &str {
+    let last = text.bytes().rposition(|byte| !is_blank(byte));
+    &text[..last.map_or(0, |at| at + 1)]
+}
+
+/// How much white space it begins with, in bytes.
+pub(super) fn blanks(text: &str) -> usize {
+    let first = text.bytes().position(|byte| !is_blank(byte));
+    first.unwrap_or(text.len())
+}
+
+/// Where `byte` is first found at or after `from`.
 pub(super) fn find_byte(bytes: &[u8], from: usize, byte: u8) -> Option<usize> {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let rest = bytes.get(from..)?;
-    let pattern = LOW.wrapping_mul(u64::from(byte));
-    let (words, tail) = rest.as_chunks::<8>();
-    for (n, word) in words.iter().enumerate() {
-        let differing = u64::from_le_bytes(*word) ^ pattern;
-        // The lowest set bit marks the first zero byte; borrows only disturb bytes above it.
-        let zeros = differing.wrapping_sub(LOW) & !differing & HIGH;
-        if zeros != 0 {
-            return Some(from + n * 8 + (zeros.trailing_zeros() / 8) as usize);
-        }
-    }
-    let at = tail.iter().position(|&found| found == byte)?;
-    Some(from + words.len() * 8 + at)
+    memchr::memchr(byte, bytes.get(from..)?).map(|at| from + at)
 }
 
 /// Where `wanted` is first found outside quotes and angle brackets.
