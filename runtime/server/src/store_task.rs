@@ -81,6 +81,7 @@ impl Waiting {
 struct Closing {
     waiting: Arc<Waiting>,
     control: Handle,
+    disk: Arc<Disk>,
 }
 
 impl Drop for Closing {
@@ -89,6 +90,10 @@ impl Drop for Closing {
         appends.closed = true;
         let left = std::mem::take(&mut appends.queue);
         drop(appends);
+        if std::thread::panicking() {
+            let bug = io::Error::other("the store's thread panicked, this is a bug: start again");
+            self.disk.failed(Part::Store, Trouble::Broken, &bug);
+        }
         for Append { seq, .. } in left {
             // The control thread may have ended before: nobody empties its mailbox then.
             drop(self.control.try_send(Message::Refused { seq }));
@@ -172,6 +177,7 @@ pub(crate) fn start(
     let closing = Closing {
         waiting,
         control: setup.control.clone(),
+        disk: Arc::clone(&setup.disk),
     };
     let task = Task {
         setup,
@@ -325,6 +331,36 @@ mod tests {
         assert_eq!(waiting.take(false).len(), 1);
         assert!(waiting.take(false).is_empty());
         assert!(put(false));
+    }
+
+    #[test]
+    fn a_thread_that_panics_takes_no_more() {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let desk = crate::control::Desk::bind(any, any).unwrap();
+        let waiting = Arc::new(Waiting::default());
+        let disk = Arc::new(Disk::new(PathBuf::from("data")));
+        let append = |seq| Append {
+            seq,
+            events: Vec::new(),
+            urgent: true,
+        };
+        assert!(waiting.put(append(1)).is_ok());
+        let closing = Closing {
+            waiting: Arc::clone(&waiting),
+            control: desk.handle(),
+            disk: Arc::clone(&disk),
+        };
+        let thread = std::thread::spawn(move || {
+            let _closing = closing;
+            panic!("as planned");
+        });
+        assert!(thread.join().is_err());
+        assert!(waiting.put(append(2)).is_err(), "nobody will look");
+        assert!(
+            waiting.lock().queue.is_empty(),
+            "and what waited is refused"
+        );
+        assert!(disk.is_failing(), "the server is not ready");
     }
 
     #[test]
