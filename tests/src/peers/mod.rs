@@ -4,6 +4,7 @@
 //! - [`lines`] is many RTP ends on one loop: each follows a script of what it hears and does then.
 //! - [`sipp`] signals for such lines; a control connection tells it when each call is over.
 //! - [`baresip`] is a whole phone, told what to do over its own control connection.
+//! - [`menu`] is the walk through the demo that all of them make.
 //! - [`record`] reads what the server kept.
 //!
 //! Nothing here asserts a duration. Waits end with an event or, should it never come, with
@@ -12,6 +13,7 @@
 pub mod baresip;
 pub mod capture;
 pub mod lines;
+pub mod menu;
 pub mod prompt;
 pub mod record;
 pub mod sipp;
