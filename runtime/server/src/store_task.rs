@@ -364,6 +364,21 @@ mod tests {
     }
 
     #[test]
+    fn no_call_begins_while_its_audio_cannot_be_written() {
+        let writer = Writer {
+            waiting: Arc::default(),
+            disk: Arc::new(Disk::new(PathBuf::from("data"))),
+            depth: Arc::default(),
+        };
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        writer.disk.failed(Part::Recordings, Trouble::Full, &full);
+        assert!(!writer.append(1, Vec::new(), true));
+        assert!(writer.append(2, Vec::new(), false), "live calls go on");
+        writer.disk.wrote(Part::Recordings);
+        assert!(writer.append(3, Vec::new(), true));
+    }
+
+    #[test]
     fn a_line_that_is_full_or_closed_takes_nothing() {
         let append = |seq| Append {
             seq,
