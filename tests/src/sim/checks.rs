@@ -131,7 +131,7 @@ impl Checks {
     }
 
     /// A message reached the node.
-    pub(super) fn to_node(&mut self, bytes: &[u8]) {
+    pub(super) fn message_in(&mut self, bytes: &[u8]) {
         let Some(seen) = Seen::read(bytes) else {
             return;
         };
@@ -152,7 +152,7 @@ impl Checks {
     }
 
     /// A message leaves the node.
-    pub(super) fn from_node(&mut self, bytes: &[u8], on_disk: impl Fn(&str) -> bool) {
+    pub(super) fn message_out(&mut self, bytes: &[u8], on_disk: impl Fn(&str) -> bool) {
         // A damaged request may have had no `Call-ID`; then its refusal has none either.
         let Some(seen) = Seen::read(bytes) else {
             return;

@@ -405,7 +405,7 @@ impl World {
         match event {
             Event::ToNode { phone, from, bytes } => {
                 self.tell_message(&self.phone_name(phone), "node", &bytes, "");
-                self.checks.to_node(&bytes);
+                self.checks.message_in(&bytes);
                 let input = sip::Input::Datagram {
                     remote: from,
                     bytes: &bytes,
@@ -647,7 +647,7 @@ impl World {
             node::Output::Transmit { hop, bytes } => {
                 let disk = &self.disk;
                 self.checks
-                    .from_node(&bytes, |call_id| disk.has_started(call_id));
+                    .message_out(&bytes, |call_id| disk.has_started(call_id));
                 self.transmit(hop, bytes);
             }
             node::Output::CloseStream { conn } => self.close(conn),
@@ -978,7 +978,7 @@ impl World {
         let (phone, remote) = (stream.phone, stream.remote);
         for message in stream.framing_in.push(bytes) {
             self.tell_message(&self.phone_name(phone), "node", &message, " (tcp)");
-            self.checks.to_node(&message);
+            self.checks.message_in(&message);
         }
         self.feed(node::Input::Sip(sip::Input::Stream {
             conn,

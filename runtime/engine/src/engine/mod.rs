@@ -191,7 +191,9 @@ impl Engine {
             Input::Request(action) => self.actions.push_back(action),
             Input::Timeout => {
                 if self.sip.deadline().is_some_and(|at| at <= now.mono) {
-                    self.sip.handle(now, sip::Input::Timeout);
+                    self.guarded(now, None, |engine| {
+                        engine.sip.handle(now, sip::Input::Timeout);
+                    });
                 }
                 while let Some((leg, timer)) = self.timers.expire(now.mono) {
                     self.guarded(now, Some(leg), |engine| engine.timeout(now, leg, timer));
