@@ -8,6 +8,7 @@ use std::time::Duration;
 use vocab::Pii;
 
 use crate::auth::Algorithm;
+use crate::limits::SESSION_INTERVAL;
 use crate::message::Request;
 
 /// One dialog, or one attempt at one. Given out by [`Endpoint::allocate`](crate::Endpoint::allocate)
@@ -68,6 +69,10 @@ pub struct Config {
     pub nonce_lifetime: Duration,
     /// Shortest and longest registration. Default 60 s to 3,600 s (RFC 3261 §10.3).
     pub expires: (Duration, Duration),
+    /// Session interval asked for, in calls both ways (RFC 4028); no shorter than 90 s. Far ends that
+    /// know nothing of it are asked at half of it whether they are there. `None`: only far ends that
+    /// ask for one and refresh it themselves have one. Default 1,800 s.
+    pub session_interval: Option<Duration>,
 }
 
 impl Config {
@@ -83,6 +88,7 @@ impl Config {
             nonce_key,
             nonce_lifetime: Duration::from_secs(300),
             expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+            session_interval: Some(SESSION_INTERVAL),
         }
     }
 }
@@ -162,6 +168,8 @@ pub enum Action {
     },
     /// Answers an INVITE or re-INVITE: 1xx any number of times, then one final. Ignored if none
     /// waits. A final answer of 300 or more ends the dialog of an INVITE; no event follows.
+    ///
+    /// A final answer goes to an UPDATE first if one was reported with `Reoffer` and waits.
     Respond {
         /// From `Incoming` or `Reoffer`.
         dialog: DialogId,
@@ -186,6 +194,36 @@ pub enum Action {
         dialog: DialogId,
         /// `Reason` value (RFC 3326) to send along, if any.
         reason: Option<String>,
+    },
+    /// Sends a re-INVITE in an established dialog (RFC 3261 §14.1): a new offer, such as hold. Ends
+    /// in one of `Reanswered`, `Refused`, unless the dialog ends first. One at a time.
+    Reinvite {
+        /// The dialog.
+        dialog: DialogId,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+        /// The offer (application/sdp).
+        body: Vec<u8>,
+    },
+    /// The same by UPDATE (RFC 3311), which a far end must have allowed: otherwise it is refused
+    /// with 405 and not sent. Without a body it changes headers alone.
+    Update {
+        /// The dialog.
+        dialog: DialogId,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+        /// The offer (application/sdp); empty for none.
+        body: Vec<u8>,
+    },
+    /// Sends an INFO in an established dialog (RFC 6086). No event follows, unless the far end does
+    /// not know the dialog any more.
+    Info {
+        /// The dialog.
+        dialog: DialogId,
+        /// `Content-Type` of the body.
+        content_type: String,
+        /// What to say.
+        body: Vec<u8>,
     },
     /// Sends a request outside dialogs. Answered by [`Event::Response`].
     Request {
@@ -272,6 +310,10 @@ pub enum Event {
         dialog: DialogId,
         /// The final status; `None` when nothing answered or nothing could be sent.
         status: Option<u16>,
+        /// `Reason` value of the answer (RFC 3326, RFC 6432), such as `Q.850;cause=17`.
+        reason: Option<String>,
+        /// URIs of a 3xx, the preferred first (RFC 3261 §8.1.3.4); eight at most.
+        contacts: Vec<String>,
     },
     /// The caller acknowledged our 2xx, to its INVITE or to a re-INVITE.
     Confirmed {
@@ -280,12 +322,27 @@ pub enum Event {
         /// The ACK's body: the answer, if our 2xx carried the offer.
         body: Vec<u8>,
     },
-    /// A re-INVITE arrived; it must be answered with `Respond`.
+    /// A re-INVITE, or an UPDATE with an offer, arrived; it must be answered with `Respond`.
     Reoffer {
         /// The dialog.
         dialog: DialogId,
         /// The new offer; empty if the far end wants ours.
         body: Vec<u8>,
+    },
+    /// Our re-INVITE or UPDATE was accepted, or our refresh of the session by re-INVITE, which
+    /// nobody asked for.
+    Reanswered {
+        /// The dialog.
+        dialog: DialogId,
+        /// The answer; empty if the request had no offer.
+        body: Vec<u8>,
+    },
+    /// Our re-INVITE or UPDATE was refused: everything stays as it was.
+    Refused {
+        /// The dialog.
+        dialog: DialogId,
+        /// The final status; 491 if it crossed theirs again and again or one is under way.
+        status: u16,
     },
     /// An INFO arrived and was answered 200.
     Info {

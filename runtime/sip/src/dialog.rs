@@ -8,7 +8,7 @@ use vocab::Mono;
 use crate::border::{Credentials, Hop};
 use crate::endpoint::route;
 use crate::endpoint::wire::{Draft, tag_of};
-use crate::limits::{PROVISIONAL_INTERVAL, ROUTES_MAX};
+use crate::limits::{PROVISIONAL_INTERVAL, REFRESH_PAUSE_MIN, ROUTES_MAX};
 use crate::message::{HeaderError, HeaderName, Headers, NameAddr, Request, SyntaxError};
 use crate::transaction::Key;
 use crate::transaction::timer::{GIVE_UP, T1, T2};
@@ -28,6 +28,7 @@ use crate::transaction::timer::{GIVE_UP, T1, T2};
 /// | Up, Accepted | hang-up | Leaving, Accepted |
 /// | Up, Accepted | no ACK for 64·T1 | Ending |
 /// | Up | hang-up, session expired | Ending |
+/// | Up | 408, 481, nothing to a request of ours | Ending |
 /// | Leaving | ACK, no ACK for 64·T1 | Ending |
 /// | Up, Leaving, Ending | their BYE | (gone) |
 /// | Ending | answer to our BYE, or none | (gone) |
@@ -52,8 +53,18 @@ pub(crate) struct Dialog {
     remote_cseq: Option<u32>,
     /// What the far end asked us to prove, for ACK (§22.1) and BYE.
     pub(crate) login: Option<Box<Login>>,
-    /// When the session ends unless it is refreshed (RFC 4028 §10).
-    pub(crate) session: Option<Mono>,
+    /// How long the session lasts unless it is refreshed (RFC 4028).
+    pub(crate) session: Option<Session>,
+    /// The first INVITE was ours, and so is the `Call-ID` (§14.1).
+    pub(crate) owner: bool,
+    /// Their `Allow` names UPDATE.
+    pub(crate) updates: bool,
+    /// The last SDP of ours that went out in an offer or answer.
+    pub(crate) sdp: Option<Sdp>,
+    /// Our re-INVITE or UPDATE.
+    pub(crate) ours: Option<Box<Ours>>,
+    /// Their UPDATE with an offer.
+    pub(crate) update: Option<Box<Pending>>,
     pub(crate) state: State,
     /// What is written in the agenda.
     pub(crate) armed: Option<Mono>,
@@ -112,6 +123,8 @@ pub(crate) struct Attempt {
     pub(crate) credentials: Option<Credentials>,
     /// Set once they were used.
     pub(crate) authorization: Option<(&'static str, String)>,
+    /// Their `Min-SE`, once our session interval was too short for them (RFC 4028 §7.3).
+    pub(crate) min_se_s: Option<u32>,
 }
 
 /// How far giving up our INVITE is.
@@ -141,8 +154,8 @@ pub(crate) struct Pending {
     /// What all its answers begin with.
     pub(crate) head: Box<str>,
     pub(crate) cseq: u32,
-    /// Session interval they asked for, if we keep it.
-    pub(crate) session: Option<Duration>,
+    /// Session interval that our 2xx settles.
+    pub(crate) session: Option<Agreed>,
     /// The last provisional answer above 100 and when it is repeated.
     pub(crate) reminder: Option<(Mono, u16, Arc<[u8]>)>,
 }
@@ -169,6 +182,129 @@ pub(crate) enum Chore {
     NoAck,
     /// The session was not refreshed.
     Expired,
+    /// Refresh the session.
+    Refresh,
+    /// Try our re-INVITE or UPDATE now.
+    Modify,
+    /// Cancel our re-INVITE: it has waited too long.
+    Withdraw,
+}
+
+/// A session interval as a 2xx settles it (RFC 4028 §9).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Agreed {
+    pub(crate) interval_s: u32,
+    /// We refresh.
+    pub(crate) ours: bool,
+    /// The far end knows of it. If not, only we learn from it whether the other is there.
+    pub(crate) shared: bool,
+}
+
+/// A session that ends unless it is refreshed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Session {
+    pub(crate) agreed: Agreed,
+    /// When we refresh it; `None` if they do or there is no time left.
+    pub(crate) refresh_at: Option<Mono>,
+    end_at: Mono,
+}
+
+impl Session {
+    /// Half the interval until a refresh (RFC 4028 §10), and the end a little before the interval
+    /// is over: the smaller of 32 s and a third of it.
+    pub(crate) fn new(now: Mono, agreed: Agreed) -> Self {
+        let interval = Duration::from_secs(agreed.interval_s.into());
+        Self {
+            agreed,
+            refresh_at: agreed.ours.then(|| now + interval / 2),
+            end_at: now + (interval - (interval / 3).min(Duration::from_secs(32))),
+        }
+    }
+
+    /// A refresh was refused: half of the time that is left is waited for the next.
+    pub(crate) fn refused(&mut self, now: Mono) {
+        let left = self.end_at.since(now);
+        self.refresh_at = (left > REFRESH_PAUSE_MIN * 2).then(|| now + left / 2);
+    }
+
+    fn deadline(&self) -> Mono {
+        self.refresh_at.unwrap_or(self.end_at).min(self.end_at)
+    }
+}
+
+/// An SDP of ours, kept without a copy.
+pub(crate) enum Sdp {
+    /// The end of the message that carried it, from this byte on.
+    Within(Arc<[u8]>, usize),
+    Alone(Vec<u8>),
+}
+
+impl Sdp {
+    /// The body of a message of ours; `None` if it had none.
+    pub(crate) fn within(message: &Arc<[u8]>, body: &[u8]) -> Option<Self> {
+        let at = message.len().checked_sub(body.len())?;
+        (!body.is_empty()).then(|| Self::Within(message.clone(), at))
+    }
+
+    pub(crate) fn alone(body: Vec<u8>) -> Option<Self> {
+        (!body.is_empty()).then_some(Self::Alone(body))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Within(message, at) => &message[*at..],
+            Self::Alone(body) => body,
+        }
+    }
+}
+
+/// A re-INVITE or UPDATE of ours (§14.1, RFC 3311 §5.1).
+pub(crate) struct Ours {
+    pub(crate) update: bool,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    /// Nobody but the session timer wants it.
+    pub(crate) refresh: bool,
+    pub(crate) stage: Stage,
+    /// How often it was sent or put off.
+    pub(crate) tries: u8,
+    /// Our credentials were used.
+    pub(crate) login: Option<(&'static str, String)>,
+    /// Their `Min-SE`, once it was too short for them (RFC 4028 §7.3).
+    pub(crate) min_se_s: Option<u32>,
+}
+
+/// How far [`Ours`] is.
+pub(crate) enum Stage {
+    /// It is sent at this time.
+    Waiting(Mono),
+    /// It was sent.
+    Sent {
+        transaction: Key,
+        /// Without magic cookie.
+        branch: Box<str>,
+        cseq: u32,
+        /// When a re-INVITE is cancelled.
+        cancel_at: Option<Mono>,
+    },
+}
+
+impl Ours {
+    /// It is on its way and has an offer.
+    pub(crate) fn is_offering(&self) -> bool {
+        match self.stage {
+            // A re-INVITE without a body asks for theirs: one more offer would cross that too.
+            Stage::Sent { .. } => !self.update || !self.body.is_empty(),
+            Stage::Waiting(_) => false,
+        }
+    }
+
+    fn deadline(&self) -> Option<Mono> {
+        match self.stage {
+            Stage::Waiting(at) => Some(at),
+            Stage::Sent { cancel_at, .. } => cancel_at,
+        }
+    }
 }
 
 /// Their request cannot follow the last one.
@@ -228,6 +364,11 @@ impl Dialog {
             remote_cseq: Some(headers.cseq()?.number),
             login: None,
             session: None,
+            owner: false,
+            updates: headers.lists(&HeaderName::Allow, "UPDATE"),
+            sdp: None,
+            ours: None,
+            update: None,
             state,
             armed: None,
         })
@@ -248,6 +389,11 @@ impl Dialog {
             remote_cseq: None,
             login: None,
             session: None,
+            owner: true,
+            updates: false,
+            sdp: None,
+            ours: None,
+            update: None,
             state: State::Calling(Box::new(calling)),
             armed: None,
         }
@@ -283,13 +429,22 @@ impl Dialog {
             remote_cseq: None,
             login: None,
             session: None,
+            owner: true,
+            updates: headers.lists(&HeaderName::Allow, "UPDATE"),
+            sdp: None,
+            ours: None,
+            update: None,
             state: State::Up(Inbound::Idle),
             armed: None,
         })
     }
 
-    /// Takes over the `Contact` of a re-INVITE (§12.2.2); routes stay.
+    /// Takes over the `Contact` of a re-INVITE, an UPDATE or a 2xx to one (§12.2.2, §12.2.1.2);
+    /// routes stay.
     pub(crate) fn refresh_target(&mut self, headers: &Headers, seen: Hop, natted: bool) {
+        if headers.has(&HeaderName::Allow) {
+            self.updates = headers.lists(&HeaderName::Allow, "UPDATE");
+        }
         if let Ok(contact) = headers.contact() {
             self.target = contact.uri.to_string().into();
             self.hop = if natted && self.routes.is_empty() {
@@ -384,18 +539,24 @@ impl Dialog {
             }
             State::Calling(_) | State::Up(Inbound::Idle) | State::Ending => None,
         };
-        let session = match &self.state {
-            State::Up(_) => self.session,
-            State::Calling(_) | State::Ringing(_) | State::Leaving(..) | State::Ending => None,
+        let (session, ours) = match &self.state {
+            State::Up(_) => (
+                self.session.map(|session| session.deadline()),
+                self.ours.as_ref().and_then(|ours| ours.deadline()),
+            ),
+            State::Calling(_) | State::Ringing(_) | State::Leaving(..) | State::Ending => {
+                (None, None)
+            }
         };
-        own.into_iter().chain(session).min()
+        own.into_iter().chain(session).chain(ours).min()
     }
 
     /// The next thing that is due, if any.
     pub(crate) fn due(&mut self, now: Mono) -> Option<Chore> {
-        if matches!(self.state, State::Up(_)) && self.session.is_some_and(|at| at <= now) {
-            self.session = None;
-            return Some(Chore::Expired);
+        if matches!(self.state, State::Up(_))
+            && let Some(chore) = self.due_up(now)
+        {
+            return Some(chore);
         }
         match &mut self.state {
             State::Ringing(pending) | State::Up(Inbound::Pending(pending)) => {
@@ -416,6 +577,30 @@ impl Dialog {
                 Some(Chore::Resend(waiting.hop, waiting.ok.clone()))
             }
             State::Calling(_) | State::Up(Inbound::Idle) | State::Ending => None,
+        }
+    }
+
+    /// What an established dialog wants besides answering.
+    fn due_up(&mut self, now: Mono) -> Option<Chore> {
+        if let Some(session) = &mut self.session {
+            if session.end_at <= now {
+                if session.agreed.shared {
+                    self.session = None;
+                    return Some(Chore::Expired);
+                }
+                // Whoever refuses a refresh he knows nothing of is there all the same.
+                *session = Session::new(now, session.agreed);
+            }
+            if session.refresh_at.is_some_and(|at| at <= now) {
+                session.refresh_at = None;
+                return Some(Chore::Refresh);
+            }
+        }
+        match &mut self.ours.as_mut()?.stage {
+            Stage::Waiting(at) => (*at <= now).then_some(Chore::Modify),
+            Stage::Sent { cancel_at, .. } => {
+                cancel_at.take_if(|at| *at <= now).map(|_| Chore::Withdraw)
+            }
         }
     }
 }
@@ -471,6 +656,16 @@ impl DialogDraft<'_> {
         &self,
         headers: impl IntoIterator<Item = (&'h str, &'h str)>,
     ) -> Arc<[u8]> {
+        self.write_with(headers, crate::endpoint::wire::SDP, b"")
+    }
+
+    /// The bytes, with further headers and a body of some type.
+    pub(crate) fn write_with<'h>(
+        &self,
+        headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+        content_type: &str,
+        body: &[u8],
+    ) -> Arc<[u8]> {
         let dialog = self.dialog;
         let (own, branch) = self.via;
         Draft {
@@ -485,6 +680,6 @@ impl DialogDraft<'_> {
             call_id: &dialog.call_id,
             cseq: self.cseq,
         }
-        .write(headers, b"")
+        .write_with(headers, content_type, body)
     }
 }

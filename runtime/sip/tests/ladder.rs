@@ -839,7 +839,7 @@ fn requests_that_fit_no_dialog() {
             0.000   192.0.2.9:5060 → bob: BYE
             0.000   bob → 192.0.2.9:5060: 500 CSeq Out Of Order (BYE)
             0.000   192.0.2.9:5060 → bob: UPDATE
-            0.000   bob → 192.0.2.9:5060: 405 Method Not Allowed (UPDATE)
+            0.000   bob → 192.0.2.9:5060: 200 OK (UPDATE)
             0.000   192.0.2.9:5060 → bob: REFER
             0.000   bob → 192.0.2.9:5060: 405 Method Not Allowed (REFER)
             0.000   192.0.2.9:5060 → bob: FLY
@@ -975,7 +975,7 @@ fn options_say_what_we_can() {
         To: <sip:bob@demo>;tag=0c82f6ffe04c4a59
         Call-ID: raw
         CSeq: 1 OPTIONS
-        Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER
+        Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER, UPDATE
         Accept: application/sdp
         Supported: timer
         Server: Jackfield
@@ -1048,7 +1048,7 @@ fn a_session_that_is_not_refreshed_ends() {
 }
 
 #[test]
-fn a_session_timer_that_is_too_short_or_ours_to_refresh_is_not_kept() {
+fn a_session_timer_that_is_too_short_is_refused_and_ours_to_refresh_is_kept() {
     let mut world = World::new(1);
     let short = "Supported: timer\nSession-Expires: 30\n";
     world.inject(BOB, "192.0.2.9:5060", &invite("z9hG4bKa", 1, short));
@@ -1059,7 +1059,7 @@ fn a_session_timer_that_is_too_short_or_ours_to_refresh_is_not_kept() {
     world.respond(BOB, bob, 200);
     assert_eq!(
         header(&world.outside.last().unwrap().1, HeaderName::SessionExpires),
-        "(none)"
+        "120;refresher=uas"
     );
     check(
         &mut world,
@@ -1174,7 +1174,9 @@ fn a_full_endpoint_says_when_to_come_again() {
         world.peers[ANN].events.pop_back().unwrap(),
         Event::Failed {
             dialog: full,
-            status: Some(503)
+            status: Some(503),
+            reason: None,
+            contacts: Vec::new(),
         }
     );
 }

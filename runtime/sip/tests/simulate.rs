@@ -11,7 +11,7 @@ use std::time::Duration;
 use jackfield_sip::{Action, DialogId, End, Event};
 use vocab::{Mono, Rng};
 
-use world::{Weather, World, credentials};
+use world::{SDP, Weather, World, credentials};
 
 /// What one end has been told of a call.
 #[derive(Default, Debug)]
@@ -28,6 +28,8 @@ enum Plan {
     Respond(usize, DialogId, u16),
     Challenge(usize, DialogId),
     HangUp(usize, DialogId),
+    Reinvite(usize, DialogId),
+    Update(usize, DialogId),
 }
 
 struct Crowd {
@@ -39,6 +41,8 @@ struct Crowd {
     callers: BTreeMap<(usize, DialogId), Told>,
     called: BTreeMap<(usize, DialogId), Told>,
     left: u32,
+    /// Calls are changed while they run.
+    lively: bool,
     /// How often each kind of thing was told.
     heard: BTreeMap<&'static str, u32>,
 }
@@ -57,6 +61,7 @@ impl Crowd {
             callers: BTreeMap::new(),
             called: BTreeMap::new(),
             left: calls,
+            lively: false,
             heard: BTreeMap::new(),
         };
         crowd.plan(0, Plan::Call);
@@ -127,6 +132,38 @@ impl Crowd {
             Plan::Respond(who, dialog, status) => self.world.respond(who, dialog, status),
             Plan::Challenge(who, dialog) => self.world.act(who, Action::Challenge { dialog }),
             Plan::HangUp(who, dialog) => self.world.hang_up(who, dialog),
+            Plan::Reinvite(who, dialog) => {
+                let (headers, body) = (Vec::new(), SDP.to_vec());
+                let action = Action::Reinvite {
+                    dialog,
+                    headers,
+                    body,
+                };
+                self.world.act(who, action);
+            }
+            Plan::Update(who, dialog) => {
+                let (headers, body) = (Vec::new(), SDP.to_vec());
+                let action = Action::Update {
+                    dialog,
+                    headers,
+                    body,
+                };
+                self.world.act(who, action);
+            }
+        }
+    }
+
+    /// Changes a call some time, or twice, and perhaps just when the other side does.
+    fn stir(&mut self, who: usize, dialog: DialogId) {
+        if !self.lively {
+            return;
+        }
+        for _ in 0..self.rng.below(3) {
+            if self.rng.chance(0.5) {
+                self.plan(3_000, Plan::Reinvite(who, dialog));
+            } else {
+                self.plan(3_000, Plan::Update(who, dialog));
+            }
         }
     }
 
@@ -172,6 +209,7 @@ impl Crowd {
                 assert_eq!((told.accepted, told.refused), (0, 0), "one final answer");
                 told.accepted += 1;
                 self.plan(10_000, Plan::HangUp(who, dialog));
+                self.stir(who, dialog);
             }
             Event::Failed { dialog, .. } => {
                 let told = self
@@ -188,7 +226,11 @@ impl Crowd {
                     None => self.called.get_mut(&(who, dialog)).expect("a call"),
                 };
                 assert_eq!(told.ended, 0, "a dialog ends once");
-                assert_ne!(why, End::Lost, "no session timer runs here");
+                // A request that finds the dialog gone before its BYE is heard.
+                assert!(
+                    why != End::Lost || self.lively,
+                    "no session timer runs here"
+                );
                 told.ended += 1;
             }
             Event::Cancelled { dialog, .. } => {
@@ -196,13 +238,35 @@ impl Crowd {
                 assert_eq!(told.ended, 0, "a dialog ends once");
                 told.ended += 1;
             }
+            // The ACK to the callee's re-INVITE.
+            Event::Confirmed { dialog, .. } if self.callers.contains_key(&(who, dialog)) => {
+                assert!(self.lively, "the caller confirms");
+            }
             Event::Confirmed { dialog, .. } => {
                 let told = self.called.get_mut(&(who, dialog)).expect("a call");
-                assert_eq!(told.accepted, 0, "an answer is confirmed once");
+                assert!(
+                    told.accepted == 0 || self.lively,
+                    "an answer is confirmed once"
+                );
                 told.accepted += 1;
+                if told.accepted == 1 {
+                    self.stir(who, dialog);
+                }
             }
             Event::Progress { .. } | Event::AuthFailed { .. } => {}
+            Event::Reoffer { dialog, .. } if self.lively => {
+                let status = if self.rng.chance(0.2) { 488 } else { 200 };
+                // At once, or as somebody who has to ask first.
+                if self.rng.chance(0.5) {
+                    self.world.respond(who, dialog, status);
+                } else {
+                    self.plan(500, Plan::Respond(who, dialog, status));
+                }
+            }
+            Event::Reanswered { .. } | Event::Refused { .. } if self.lively => {}
             Event::Reoffer { .. }
+            | Event::Reanswered { .. }
+            | Event::Refused { .. }
             | Event::Info { .. }
             | Event::Response { .. }
             | Event::Registered { .. }
@@ -267,8 +331,12 @@ fn kind(event: &Event) -> &'static str {
             why: End::NoAck, ..
         } => "no ACK",
         Event::Ended { why: End::Lost, .. } => "lost",
-        Event::Reoffer { .. }
-        | Event::Info { .. }
+        Event::Reoffer { .. } => "offered anew",
+        Event::Reanswered { .. } => "answered anew",
+        Event::Refused { status: 488, .. } => "offer refused",
+        Event::Refused { status: 491, .. } => "offers crossed",
+        Event::Refused { .. } => "refused otherwise",
+        Event::Info { .. }
         | Event::Response { .. }
         | Event::Registered { .. }
         | Event::Unregistered { .. }
@@ -346,6 +414,25 @@ fn many_seeds_of_very_bad_weather() {
         let mut crowd = Crowd::new(seed, 60, weather);
         crowd.live();
         crowd.assert_clean();
+    }
+}
+
+#[test]
+fn calls_that_change_while_they_run_are_settled() {
+    for seed in 200..210 {
+        let weather = Weather {
+            loss: 0.05 * (seed % 3) as f64,
+            repeat: 0.1,
+            jitter: Duration::from_millis(seed % 4 * 200),
+        };
+        let mut crowd = Crowd::new(seed, 100, weather);
+        crowd.lively = true;
+        crowd.live();
+        crowd.assert_clean();
+        for kind in ["offered anew", "answered anew", "offer refused"] {
+            let count = crowd.heard.get(kind).copied().unwrap_or(0);
+            assert!(count > 2, "{kind}: {count}");
+        }
     }
 }
 

@@ -170,6 +170,21 @@ impl Engine {
         }
     }
 
+    /// Takes the answer to a re-INVITE that refreshed the session with what was agreed. One that
+    /// cannot be used changes nothing.
+    pub(super) fn reanswered(&mut self, leg: LegId, body: &[u8]) {
+        let Some(Leg::Up { session, .. }) = self.legs.get(&leg) else {
+            return;
+        };
+        let mut session = session.clone();
+        if !body.is_empty()
+            && self.settle_offer(&mut session, body).is_ok()
+            && let Some(Leg::Up { session: kept, .. }) = self.legs.get_mut(&leg)
+        {
+            *kept = session;
+        }
+    }
+
     /// Ends a leg whose negotiation failed after the fact.
     pub(super) fn not_acceptable(&mut self, now: Now, leg: LegId) {
         if let Some(&Leg::Up { dialog, .. }) = self.legs.get(&leg) {

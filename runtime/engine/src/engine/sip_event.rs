@@ -41,6 +41,8 @@ impl Engine {
             | sip::Event::Failed { .. }
             | sip::Event::Confirmed { .. }
             | sip::Event::Reoffer { .. }
+            | sip::Event::Reanswered { .. }
+            | sip::Event::Refused { .. }
             | sip::Event::Info { .. }
             | sip::Event::Ended { .. } => {}
         }
@@ -61,9 +63,10 @@ impl Engine {
             }
             sip::Event::Progress { status, .. } => self.progress(leg, status),
             sip::Event::Answered { dialog, body } => self.answered(now, leg, dialog, &body),
-            sip::Event::Failed { dialog, status } => self.failed(now, leg, dialog, status),
+            sip::Event::Failed { dialog, status, .. } => self.failed(now, leg, dialog, status),
             sip::Event::Confirmed { dialog, body } => self.confirmed(now, leg, dialog, &body),
             sip::Event::Reoffer { dialog, body } => self.reoffer(leg, dialog, &body),
+            sip::Event::Reanswered { body, .. } => self.reanswered(leg, &body),
             sip::Event::Ended { why, .. } => {
                 let (cause, by) = match why {
                     End::Theirs => (Cause::Normal, Side::Far),
@@ -80,7 +83,8 @@ impl Engine {
                     },
                 );
             }
-            sip::Event::Info { .. }
+            sip::Event::Refused { .. }
+            | sip::Event::Info { .. }
             | sip::Event::Response { .. }
             | sip::Event::Incoming { .. }
             | sip::Event::Registered { .. }

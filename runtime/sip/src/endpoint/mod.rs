@@ -2,16 +2,19 @@
 //!
 //! A datagram or a piece of a stream comes in at `receive`; requests go to the transaction they
 //! belong to, or begin one in `inbound` (INVITE), `within` (in a dialog) or `register`; responses
-//! end in `outbound`. `table` holds the transactions, `wire` writes what leaves, `route` knows
+//! end in `outbound`. `modify` sends our re-INVITE and UPDATE, `session` keeps the session timers.
+//! `table` holds the transactions, `wire` writes what leaves, `route` knows
 //! where to.
 
 mod action;
 mod inbound;
+mod modify;
 mod outbound;
 mod outbox;
 mod receive;
 mod register;
 pub(crate) mod route;
+mod session;
 mod stateless;
 mod table;
 pub(crate) mod wire;
@@ -34,6 +37,7 @@ use crate::registrar::Registrar;
 use crate::transaction::{Client, ClientInvite, Hash, Key, Server, ServerInvite};
 
 use outbox::Outbox;
+use session::Sessions;
 use table::{Agenda, Around, Due, Table};
 
 /// SIP as one machine: feed it with [`Endpoint::handle`], drain it with [`Endpoint::poll`].
@@ -55,6 +59,7 @@ use table::{Agenda, Around, Due, Table};
 ///     nonce_key: [0; 32],
 ///     nonce_lifetime: Duration::from_secs(300),
 ///     expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+///     session_interval: Some(Duration::from_secs(1_800)),
 /// };
 /// let mut endpoint = Endpoint::new(config, Rng::from_u64(1));
 /// let options = b"OPTIONS sip:192.0.2.1 SIP/2.0\r\n\
@@ -89,6 +94,7 @@ pub struct Endpoint {
     requests: BTreeMap<RequestId, Attempt>,
     framers: BTreeMap<ConnId, Framer>,
     registrar: Registrar,
+    sessions: Sessions,
     tally: Tally,
     dialogs_made: u64,
 }
@@ -100,6 +106,10 @@ enum Purpose {
     Bye { dialog: DialogId, again: bool },
     /// CANCEL, or a BYE that nobody waits for.
     Farewell,
+    /// Our UPDATE, by its number.
+    Update { dialog: DialogId, cseq: u32 },
+    /// Nobody waits for its answer, but it may tell that the dialog is gone.
+    Within(DialogId),
     /// Asked for by the call control.
     Request(RequestId),
 }
@@ -186,6 +196,7 @@ impl Endpoint {
         Self {
             hash: Hash::new(&mut rng),
             registrar: Registrar::new(config.expires),
+            sessions: Sessions::new(config.session_interval),
             config,
             limits,
             rng,

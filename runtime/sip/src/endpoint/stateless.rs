@@ -17,9 +17,9 @@ pub(super) fn unsupported(method: &Method) -> Option<u16> {
         | Method::Cancel
         | Method::Register
         | Method::Options
-        | Method::Info => None,
+        | Method::Info
+        | Method::Update => None,
         Method::Prack
-        | Method::Update
         | Method::Subscribe
         | Method::Notify
         | Method::Refer

@@ -90,6 +90,7 @@ pub fn config(address: SocketAddr) -> Config {
         nonce_key: [7; 32],
         nonce_lifetime: Duration::from_secs(300),
         expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+        session_interval: Some(Duration::from_secs(1_800)),
     }
 }
 
@@ -513,9 +514,16 @@ pub fn describe(event: &Event) -> String {
         Event::Answered { body, .. } => format!("Answered, {} bytes", body.len()),
         Event::Failed {
             status: Some(status),
+            reason,
+            contacts,
             ..
-        } => format!("Failed {status}"),
+        } => {
+            let to: String = contacts.iter().map(|to| format!(" → {to}")).collect();
+            format!("Failed {status}{}{to}", quoted(reason))
+        }
         Event::Failed { status: None, .. } => "Failed".into(),
+        Event::Reanswered { body, .. } => format!("Reanswered, {} bytes", body.len()),
+        Event::Refused { status, .. } => format!("Refused {status}"),
         Event::Confirmed { .. } => "Confirmed".into(),
         Event::Reoffer { body, .. } => format!("Reoffer, {} bytes", body.len()),
         Event::Info { content_type, .. } => format!("Info {content_type}"),
