@@ -73,6 +73,9 @@ pub struct Config {
     /// know nothing of it are asked at half of it whether they are there. `None`: only far ends that
     /// ask for one and refresh it themselves have one. Default 1,800 s.
     pub session_interval: Option<Duration>,
+    /// Provisional answers are sent reliably (RFC 3262) to callers who can take that, and not only to
+    /// those who insist. Default false.
+    pub reliable_provisional: bool,
 }
 
 impl Config {
@@ -89,6 +92,7 @@ impl Config {
             nonce_lifetime: Duration::from_secs(300),
             expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
             session_interval: Some(SESSION_INTERVAL),
+            reliable_provisional: false,
         }
     }
 }
@@ -168,6 +172,9 @@ pub enum Action {
     },
     /// Answers an INVITE or re-INVITE: 1xx any number of times, then one final. Ignored if none
     /// waits. A final answer of 300 or more ends the dialog of an INVITE; no event follows.
+    ///
+    /// While a reliable 1xx waits for its PRACK the next answers are held back; without one within
+    /// 64·T1 the call is refused, and `Ended` with `NoAck` follows.
     ///
     /// A final answer goes to an UPDATE first if one was reported with `Reoffer` and waits.
     Respond {
@@ -397,7 +404,7 @@ pub enum End {
     Theirs,
     /// We sent BYE.
     Ours,
-    /// No ACK came within 64·T1 after our 2xx; BYE was sent.
+    /// No ACK came within 64·T1 after our 2xx, and BYE was sent; or no PRACK after a reliable 1xx.
     NoAck,
     /// The stream broke or our request in the dialog got 481, 408 or no answer.
     Lost,

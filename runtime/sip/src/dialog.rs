@@ -6,6 +6,7 @@ use std::time::Duration;
 use vocab::Mono;
 
 use crate::border::{Credentials, Hop};
+use crate::endpoint::prack::{self, EarlyDialog, Reliable};
 use crate::endpoint::route;
 use crate::endpoint::wire::{Draft, tag_of};
 use crate::limits::{PROVISIONAL_INTERVAL, REFRESH_PAUSE_MIN, ROUTES_MAX};
@@ -101,8 +102,15 @@ pub(crate) struct Calling {
     /// What is needed to send it again with credentials.
     pub(crate) attempt: Attempt,
     pub(crate) cancel: Cancel,
-    /// Tags of early dialogs.
-    pub(crate) early: Vec<Box<str>>,
+    /// Dialogs that provisional responses made.
+    pub(crate) early: Vec<Early>,
+}
+
+/// A dialog before the final answer.
+pub(crate) struct Early {
+    pub(crate) tag: Box<str>,
+    /// More than the tag is kept if the far end wants PRACKs.
+    pub(crate) dialog: Option<Box<EarlyDialog>>,
 }
 
 /// A request of ours that may be sent a second time, with credentials.
@@ -158,6 +166,8 @@ pub(crate) struct Pending {
     pub(crate) session: Option<Agreed>,
     /// The last provisional answer above 100 and when it is repeated.
     pub(crate) reminder: Option<(Mono, u16, Arc<[u8]>)>,
+    /// Provisional answers want a PRACK each (RFC 3262).
+    pub(crate) reliable: Option<Box<Reliable>>,
 }
 
 /// A 2xx of ours without an ACK. It is the user's to repeat (§13.3.1.4).
@@ -180,6 +190,10 @@ pub(crate) enum Chore {
     Remind(Key, u16, Arc<[u8]>),
     /// No ACK came.
     NoAck,
+    /// Send a reliable provisional answer again.
+    Repeat(Key, u16, Arc<[u8]>),
+    /// No PRACK came.
+    NoPrack,
     /// The session was not refreshed.
     Expired,
     /// Refresh the session.
@@ -492,6 +506,12 @@ impl Dialog {
         self.local_cseq
     }
 
+    /// Goes on with the numbers of the early dialog that became this one.
+    pub(crate) fn follow(&mut self, early: &Self) {
+        self.local_cseq = self.local_cseq.max(early.local_cseq);
+        self.remote_cseq = early.remote_cseq;
+    }
+
     /// The next number for a request of ours.
     pub(crate) fn next_cseq(&mut self) -> u32 {
         self.local_cseq += 1;
@@ -532,7 +552,9 @@ impl Dialog {
         let accepted = |accepted: &Accepted| accepted.resend_at.min(accepted.give_up_at);
         let own = match &self.state {
             State::Ringing(pending) | State::Up(Inbound::Pending(pending)) => {
-                pending.reminder.as_ref().map(|(at, ..)| *at)
+                let reminder = pending.reminder.as_ref().map(|(at, ..)| *at);
+                let reliable = pending.reliable.as_ref().and_then(|r| r.deadline());
+                reminder.into_iter().chain(reliable).min()
             }
             State::Up(Inbound::Accepted(waiting)) | State::Leaving(waiting, _) => {
                 Some(accepted(waiting))
@@ -560,6 +582,14 @@ impl Dialog {
         }
         match &mut self.state {
             State::Ringing(pending) | State::Up(Inbound::Pending(pending)) => {
+                let reliable = pending.reliable.as_mut().and_then(|r| r.due(now));
+                match reliable {
+                    Some(prack::Due::Resend(status, bytes)) => {
+                        return Some(Chore::Repeat(pending.transaction, status, bytes));
+                    }
+                    Some(prack::Due::GiveUp) => return Some(Chore::NoPrack),
+                    None => {}
+                }
                 let (at, status, bytes) =
                     pending.reminder.as_mut().filter(|(at, ..)| *at <= now)?;
                 *at = now + PROVISIONAL_INTERVAL;

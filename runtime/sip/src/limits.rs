@@ -103,6 +103,10 @@ pub const SESSION_INTERVAL: Duration = Duration::from_secs(1_800);
 /// Contacts of a 3xx that are passed on; a redirect to more is no help to anybody.
 pub const REDIRECTS_MAX: usize = 8;
 
+/// Answers held back while a reliable provisional response waits for its PRACK (RFC 3262 §3); a
+/// final one is always held.
+pub const PROVISIONALS_HELD_MAX: usize = 4;
+
 /// How often a provisional response is repeated while a call rings.
 ///
 /// RFC 3261 §13.3.1.1 asks for one every minute, so that proxies do not give up.

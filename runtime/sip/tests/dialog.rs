@@ -7,6 +7,8 @@
 mod far;
 #[path = "dialog/modify.rs"]
 mod modify;
+#[path = "dialog/prack.rs"]
+mod prack;
 #[path = "dialog/session.rs"]
 mod session;
 mod world;

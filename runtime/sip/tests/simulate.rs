@@ -8,6 +8,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jackfield_sip::limits::Limits;
 use jackfield_sip::{Action, DialogId, End, Event};
 use vocab::{Mono, Rng};
 
@@ -49,7 +50,20 @@ struct Crowd {
 
 impl Crowd {
     fn new(seed: u64, calls: u32, weather: Weather) -> Self {
-        let mut world = World::new(seed);
+        Self::of(World::new(seed), calls, weather)
+    }
+
+    /// Calls that ring reliably and change while they run.
+    fn lively(seed: u64, calls: u32, weather: Weather) -> Self {
+        let world = World::with_config(seed, Limits::default(), |config| {
+            config.reliable_provisional = true;
+        });
+        let mut crowd = Self::of(world, calls, weather);
+        crowd.lively = true;
+        crowd
+    }
+
+    fn of(mut world: World, calls: u32, weather: Weather) -> Self {
         world.ladder = None;
         world.weather = weather;
         let rng = world.rng.fork();
@@ -425,8 +439,7 @@ fn calls_that_change_while_they_run_are_settled() {
             repeat: 0.1,
             jitter: Duration::from_millis(seed % 4 * 200),
         };
-        let mut crowd = Crowd::new(seed, 100, weather);
-        crowd.lively = true;
+        let mut crowd = Crowd::lively(seed, 100, weather);
         crowd.live();
         crowd.assert_clean();
         for kind in ["offered anew", "answered anew", "offer refused"] {

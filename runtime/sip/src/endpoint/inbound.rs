@@ -44,9 +44,10 @@ impl Endpoint {
         let tag = self.token();
         let head = wire::head(&arrival.request, &arrival.via, &tag);
         let trying = trying(&head, arrival.headers());
-        let Some(pending) = pending(&arrival, head, session) else {
+        let Some(mut pending) = pending(&arrival, head, session) else {
             return;
         };
+        pending.reliable = self.reliable(arrival.headers());
         let state = State::Ringing(pending);
         let (request, seen) = (&arrival.request, arrival.seen);
         let dialog = match Dialog::incoming(request, &tag, seen, arrival.natted, state) {
@@ -125,8 +126,23 @@ impl Endpoint {
         let Some(dialog) = self.dialogs.get_mut(&id) else {
             return;
         };
-        let (State::Ringing(pending) | State::Up(Inbound::Pending(pending))) = &dialog.state else {
+        let (State::Ringing(pending) | State::Up(Inbound::Pending(pending))) = &mut dialog.state
+        else {
             return;
+        };
+        let mut rseq = None;
+        if let (Some(reliable), ..300) = (&mut pending.reliable, status) {
+            if reliable.is_answered() {
+                return;
+            }
+            match reliable.next(status, headers, body) {
+                Some(next) if status < 200 => rseq = Some(next.to_string()),
+                Some(_) => {}
+                None => return self.rearm(id),
+            }
+        }
+        let (State::Ringing(pending) | State::Up(Inbound::Pending(pending))) = &dialog.state else {
+            unreachable!("just seen")
         };
         let key = pending.transaction;
         let slot = self
@@ -159,6 +175,13 @@ impl Endpoint {
         if status >= 200 {
             all.push(("Server", &self.config.product));
         }
+        if let Some(rseq) = &rseq {
+            all.extend([
+                ("Require", "100rel"),
+                ("RSeq", rseq),
+                ("Allow", wire::ALLOW),
+            ]);
+        }
         all.extend(
             headers
                 .iter()
@@ -169,7 +192,8 @@ impl Endpoint {
         if pending.session.is_some_and(|agreed| agreed.ours) && !dialog.updates {
             dialog.sdp = Sdp::within(&bytes, body).or(dialog.sdp.take());
         }
-        self.settle_answer(now, id, key, hop, status, bytes);
+        let sdp = !body.is_empty();
+        self.settle_answer(now, id, (key, hop), status, bytes, sdp);
     }
 
     /// Sends an answer through its transaction and moves the dialog on.
@@ -177,10 +201,10 @@ impl Endpoint {
         &mut self,
         now: Now,
         id: DialogId,
-        key: Key,
-        hop: Hop,
+        (key, hop): (Key, Hop),
         status: u16,
         bytes: Arc<[u8]>,
+        sdp: bool,
     ) {
         self.answer_invite(now, key, status, bytes.clone());
         let dialog = self
@@ -189,6 +213,9 @@ impl Endpoint {
             .expect("the caller has just seen it");
         match (&mut dialog.state, status) {
             (State::Ringing(pending) | State::Up(Inbound::Pending(pending)), ..200) => {
+                if let Some(reliable) = &mut pending.reliable {
+                    reliable.sent(now.mono, status, bytes.clone(), sdp);
+                }
                 pending.reminder = Some((now.mono + PROVISIONAL_INTERVAL, status, bytes));
             }
             (State::Ringing(pending) | State::Up(Inbound::Pending(pending)), 200..300) => {
@@ -348,7 +375,12 @@ impl Endpoint {
                     self.tally.retransmits += 1;
                     self.transmit(hop, bytes);
                 }
-                Chore::Remind(key, status, bytes) => self.answer_invite(now, key, status, bytes),
+                Chore::Remind(key, status, bytes) => self.remind(now, id, key, status, bytes),
+                Chore::Repeat(key, status, bytes) => {
+                    self.tally.retransmits += 1;
+                    self.answer_invite(now, key, status, bytes);
+                }
+                Chore::NoPrack => self.unacknowledged(now, id),
                 Chore::NoAck => self.give_up(now, id, End::NoAck, None),
                 Chore::Expired => self.give_up(now, id, End::Lost, Some(EXPIRED)),
                 Chore::Refresh => self.refresh(now, id),
@@ -357,6 +389,19 @@ impl Endpoint {
             }
         }
         self.rearm(id);
+    }
+
+    /// Says again that it rings. A reliable answer is a new one each time (RFC 3262 §3).
+    fn remind(&mut self, now: Now, id: DialogId, key: Key, status: u16, bytes: Arc<[u8]>) {
+        let reliable = match &self.dialogs[&id].state {
+            State::Ringing(pending) => pending.reliable.is_some(),
+            State::Calling(_) | State::Up(_) | State::Leaving(..) | State::Ending => false,
+        };
+        if reliable {
+            self.respond_invite(now, id, status, &[], b"");
+        } else {
+            self.answer_invite(now, key, status, bytes);
+        }
     }
 
     /// Leaves a dialog whose far end is silent.
@@ -415,6 +460,7 @@ pub(super) fn pending(arrival: &Arrival, head: String, session: Option<Agreed>) 
         cseq,
         session,
         reminder: None,
+        reliable: None,
     })
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A datagram or a piece of a stream comes in at `receive`; requests go to the transaction they
 //! belong to, or begin one in `inbound` (INVITE), `within` (in a dialog) or `register`; responses
-//! end in `outbound`. `modify` sends our re-INVITE and UPDATE, `session` keeps the session timers.
-//! `table` holds the transactions, `wire` writes what leaves, `route` knows
+//! end in `outbound`. `modify` sends our re-INVITE and UPDATE, `session` keeps the session timers,
+//! `prack` makes provisional responses reliable. `table` holds the transactions, `wire` writes what leaves, `route` knows
 //! where to.
 
 mod action;
@@ -11,6 +11,7 @@ mod inbound;
 mod modify;
 mod outbound;
 mod outbox;
+pub(crate) mod prack;
 mod receive;
 mod register;
 pub(crate) mod route;
@@ -60,6 +61,7 @@ use table::{Agenda, Around, Due, Table};
 ///     nonce_lifetime: Duration::from_secs(300),
 ///     expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
 ///     session_interval: Some(Duration::from_secs(1_800)),
+///     reliable_provisional: false,
 /// };
 /// let mut endpoint = Endpoint::new(config, Rng::from_u64(1));
 /// let options = b"OPTIONS sip:192.0.2.1 SIP/2.0\r\n\

@@ -10,7 +10,7 @@ use super::wire::{self, Draft};
 use super::{Around, Endpoint, Purpose, around, route, session};
 use crate::auth::{self, Challenge};
 use crate::border::{Credentials, DialogId, End, Event, Hop, RequestId};
-use crate::dialog::{Attempt, Calling, Cancel, Dialog, Inbound, Login, Sdp, State};
+use crate::dialog::{Attempt, Calling, Cancel, Dialog, Early, Inbound, Login, Sdp, State};
 use crate::limits::{FORKS_MAX, REDIRECTS_MAX};
 use crate::message::{HeaderName, Headers, Method, NameAddr, Response, Via};
 use crate::transaction::{Client, ClientInvite, Derived, Key, client_invite, derive};
@@ -143,6 +143,10 @@ impl Endpoint {
             }
             return;
         }
+        if (101..200).contains(&response.status) && !self.acknowledge_early(now, id, seen, response)
+        {
+            return;
+        }
         let calling = match self.dialogs.get_mut(&id).map(|dialog| &mut dialog.state) {
             Some(State::Calling(calling)) if calling.transaction == key => Some(calling),
             Some(
@@ -204,7 +208,14 @@ impl Endpoint {
         };
         let old = self.remove_dialog(id).expect("the caller has just seen it");
         let mut offer = Vec::new();
+        let invite_cseq = dialog.last_cseq();
         if let State::Calling(calling) = old.state {
+            let mut forks = calling.early.iter();
+            if let Some(early) = forks.find(|early| early.tag == dialog.remote_tag)
+                && let Some(early) = &early.dialog
+            {
+                dialog.follow(&early.dialog);
+            }
             // A registered phone answers with the contact it registered, and is reached where the
             // INVITE reached it, not there.
             let known = route::same_place(dialog.target(), &calling.attempt.uri);
@@ -239,7 +250,7 @@ impl Endpoint {
         }
         let login = dialog.login.as_ref().map(|login| login.header.clone());
         let login = login.as_ref().map(|(name, value)| (*name, &**value));
-        self.acknowledge(now, key, &dialog, dialog.last_cseq(), login);
+        self.acknowledge(now, key, &dialog, invite_cseq, login);
         self.add_dialog(id, dialog);
         self.event(Event::Answered {
             dialog: id,
@@ -626,9 +637,12 @@ fn note_early(calling: &mut Calling, headers: &Headers) {
     let to = headers.first(&HeaderName::To).unwrap_or_default();
     if let Some(tag) = wire::tag_of(to)
         && calling.early.len() < FORKS_MAX
-        && calling.early.iter().all(|known| **known != *tag)
+        && calling.early.iter().all(|known| *known.tag != *tag)
     {
-        calling.early.push(tag.into());
+        calling.early.push(Early {
+            tag: tag.into(),
+            dialog: None,
+        });
     }
 }
 

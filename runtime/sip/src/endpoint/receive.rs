@@ -267,13 +267,13 @@ impl Endpoint {
         // The call control looks at the bodies of INFO, nobody at those of the others.
         let sdp_only = matches!(
             request.method,
-            Method::Invite | Method::Options | Method::Update
+            Method::Invite | Method::Options | Method::Update | Method::Prack
         );
         let content_types = [if sdp_only { wire::SDP } else { own_type }];
         check_request(
             request,
             &Supports {
-                extensions: &[wire::SUPPORTED],
+                extensions: &wire::EXTENSIONS,
                 content_types: &content_types,
             },
         )

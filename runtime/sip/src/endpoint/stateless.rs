@@ -18,13 +18,11 @@ pub(super) fn unsupported(method: &Method) -> Option<u16> {
         | Method::Register
         | Method::Options
         | Method::Info
-        | Method::Update => None,
-        Method::Prack
-        | Method::Subscribe
-        | Method::Notify
-        | Method::Refer
-        | Method::Message
-        | Method::Publish => Some(405),
+        | Method::Update
+        | Method::Prack => None,
+        Method::Subscribe | Method::Notify | Method::Refer | Method::Message | Method::Publish => {
+            Some(405)
+        }
         Method::Other(_) => Some(501),
     }
 }

@@ -23,6 +23,7 @@ fn endpoint(limits: Limits) -> Endpoint {
         nonce_lifetime: Duration::from_secs(300),
         expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
         session_interval: Some(Duration::from_secs(1_800)),
+        reliable_provisional: false,
     };
     Endpoint::with_limits(config, limits, Rng::from_u64(1))
 }

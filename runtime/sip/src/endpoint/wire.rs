@@ -8,10 +8,13 @@ use crate::Transport;
 use crate::message::{HeaderName, Request, Via, reason_phrase};
 
 /// Methods we answer with something better than 405, for `Allow`.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER, UPDATE";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER, UPDATE, PRACK";
 
 /// Option tags we understand, for `Supported`.
-pub(crate) const SUPPORTED: &str = "timer";
+pub(crate) const SUPPORTED: &str = "timer, 100rel";
+
+/// The same one by one.
+pub(crate) const EXTENSIONS: [&str; 2] = ["timer", "100rel"];
 
 /// The only body an INVITE may carry.
 pub(crate) const SDP: &str = "application/sdp";

@@ -38,11 +38,11 @@ impl Endpoint {
             Method::Bye => self.on_bye(now, id, &arrival),
             Method::Info => self.on_info(now, id, &arrival),
             Method::Update => self.on_update(now, id, &arrival),
+            Method::Prack => self.on_prack(now, id, &arrival),
             Method::Options => self.on_options(&arrival),
             Method::Ack
             | Method::Cancel
             | Method::Register
-            | Method::Prack
             | Method::Subscribe
             | Method::Notify
             | Method::Refer
@@ -62,7 +62,7 @@ impl Endpoint {
             .get(&self.name(headers.first(&HeaderName::CallId)?, local))?;
         let dialog = self.dialogs.get(&id).expect("what has a name exists");
         let known = match &dialog.state {
-            State::Calling(calling) => calling.early.iter().any(|tag| **tag == *remote),
+            State::Calling(calling) => calling.early.iter().any(|early| *early.tag == *remote),
             State::Ringing(_) | State::Up(_) | State::Leaving(..) | State::Ending => {
                 *dialog.remote_tag == *remote
             }
@@ -127,6 +127,9 @@ impl Endpoint {
         }
         match self.dialogs[&id].state {
             State::Leaving(..) | State::Ending => return self.refuse(arrival, 481, None, &[]),
+            // An offer that was answered reliably does not cross this one.
+            State::Calling(_) | State::Ringing(_) if offers && self.answered_early(id, arrival) => {
+            }
             // Our offer has no answer.
             State::Calling(_) if offers => return self.refuse(arrival, 491, None, &[]),
             // Their offer has no answer, or ours in the 2xx may have none.
@@ -162,6 +165,19 @@ impl Endpoint {
             self.event(Event::Reoffer { dialog: id, body });
         } else {
             self.respond_update(now, id, 200, &[], b"");
+        }
+    }
+
+    /// The first offer was answered in a provisional response that was acknowledged.
+    fn answered_early(&self, id: DialogId, arrival: &Arrival) -> bool {
+        let from = arrival.headers().first(&HeaderName::From);
+        let tag = from.and_then(wire::tag_of).unwrap_or_default();
+        match &self.dialogs[&id].state {
+            State::Calling(calling) => calling.early.iter().any(|early| {
+                *early.tag == *tag && early.dialog.as_ref().is_some_and(|d| d.answered)
+            }),
+            State::Ringing(pending) => pending.reliable.as_ref().is_some_and(|r| r.answered),
+            State::Up(_) | State::Leaving(..) | State::Ending => false,
         }
     }
 
@@ -283,7 +299,7 @@ impl Endpoint {
     }
 
     /// Answers a request in a dialog through a transaction, since it must not count twice.
-    fn answer(&mut self, now: Now, arrival: &Arrival, status: u16) {
+    pub(super) fn answer(&mut self, now: Now, arrival: &Arrival, status: u16) {
         let head = wire::head(&arrival.request, &arrival.via, "");
         let bytes = Reply::new(status, &head).write([], b"");
         self.add_server(now, arrival, bytes);

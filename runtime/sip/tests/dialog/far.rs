@@ -66,6 +66,16 @@ impl Far {
         }
     }
 
+    /// Another fork of the same INVITE.
+    pub(crate) fn fork(&self, tag: &str) -> Self {
+        Self {
+            local: self.local.replace(";tag=far", &format!(";tag={tag}")),
+            remote: self.remote.clone(),
+            call_id: self.call_id.clone(),
+            cseq: 0,
+        }
+    }
+
     /// Learns ann's tag from her last answer.
     pub(crate) fn learn(&mut self, world: &World) {
         let bytes = &world.outside.last().expect("ann said something").1;

@@ -91,6 +91,7 @@ pub fn config(address: SocketAddr) -> Config {
         nonce_lifetime: Duration::from_secs(300),
         expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
         session_interval: Some(Duration::from_secs(1_800)),
+        reliable_provisional: false,
     }
 }
 
@@ -110,15 +111,21 @@ impl World {
     }
 
     pub fn with_limits(seed: u64, limits: Limits) -> Self {
+        Self::with_config(seed, limits, |_| {})
+    }
+
+    pub fn with_config(seed: u64, limits: Limits, change: impl Fn(&mut Config)) -> Self {
         let mut rng = Rng::from_u64(seed);
         let peers = ["ann", "bob", "carol"]
             .into_iter()
             .zip(1..)
             .map(|(name, host)| {
                 let address: SocketAddr = format!("192.0.2.{host}:5060").parse().unwrap();
+                let mut config = config(address);
+                change(&mut config);
                 Peer {
                     name,
-                    endpoint: Endpoint::with_limits(config(address), limits, rng.fork()),
+                    endpoint: Endpoint::with_limits(config, limits, rng.fork()),
                     address,
                     events: VecDeque::new(),
                     streams: BTreeMap::new(),
