@@ -9,7 +9,7 @@ use vocab::Pii;
 
 use crate::auth::Algorithm;
 use crate::limits::SESSION_INTERVAL;
-use crate::message::Request;
+use crate::message::{Replaces, Request};
 
 /// One dialog, or one attempt at one. Given out by [`Endpoint::allocate`](crate::Endpoint::allocate)
 /// for calls we make, by the endpoint for calls that come in.
@@ -222,6 +222,32 @@ pub enum Action {
         /// The offer (application/sdp); empty for none.
         body: Vec<u8>,
     },
+    /// Sends a REFER in an established dialog (RFC 3515). Answered by `ReferAnswered`; once it is
+    /// accepted `ReferProgress` tells how far it is, the last time with `over`. One at a time.
+    Refer {
+        /// The dialog.
+        dialog: DialogId,
+        /// URI for `Refer-To`; see [`Endpoint::refer_to`](crate::Endpoint::refer_to) for the URI of
+        /// a dialog.
+        to: String,
+        /// Further headers, such as `Referred-By` (RFC 3892).
+        headers: Vec<(String, String)>,
+    },
+    /// Answers a `Refer`: 202, or 300 and more. Accepted, they are told `100 Trying` at once.
+    AnswerRefer {
+        /// The dialog.
+        dialog: DialogId,
+        /// 200 to 299 accept it.
+        status: u16,
+    },
+    /// Tells how far an accepted `Refer` is. A status of 200 or more ends it; so do three minutes,
+    /// and the dialog.
+    Notify {
+        /// The dialog.
+        dialog: DialogId,
+        /// The status that our INVITE got.
+        status: u16,
+    },
     /// Sends an INFO in an established dialog (RFC 6086). No event follows, unless the far end does
     /// not know the dialog any more.
     Info {
@@ -287,6 +313,8 @@ pub enum Event {
         hop: Hop,
         /// The account whose credentials it carried and which were right.
         user: Option<String>,
+        /// The dialog it is to take the place of once it is answered (RFC 3891): hang that up then.
+        replaces: Option<DialogId>,
     },
     /// The caller cancelled before a final answer; 487 was sent. The dialog is over.
     Cancelled {
@@ -350,6 +378,33 @@ pub enum Event {
         dialog: DialogId,
         /// The final status; 491 if it crossed theirs again and again or one is under way.
         status: u16,
+    },
+    /// A REFER arrived (RFC 3515); it must be answered with `AnswerRefer`.
+    Refer {
+        /// The dialog.
+        dialog: DialogId,
+        /// Whom to call, without the headers of the URI.
+        to: String,
+        /// The dialog to take over there (RFC 3891), for `Replaces` of our INVITE.
+        replaces: Option<Replaces>,
+        /// `Referred-By` (RFC 3892), for our INVITE.
+        referred_by: Option<String>,
+    },
+    /// Our REFER was answered.
+    ReferAnswered {
+        /// The dialog.
+        dialog: DialogId,
+        /// The final status; `None` when nothing answered.
+        status: Option<u16>,
+    },
+    /// They told how far our REFER is.
+    ReferProgress {
+        /// The dialog.
+        dialog: DialogId,
+        /// The status their INVITE got, if they said it.
+        status: Option<u16>,
+        /// Nothing follows.
+        over: bool,
     },
     /// An INFO arrived and was answered 200.
     Info {

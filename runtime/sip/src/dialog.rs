@@ -7,6 +7,7 @@ use vocab::Mono;
 
 use crate::border::{Credentials, Hop};
 use crate::endpoint::prack::{self, EarlyDialog, Reliable};
+use crate::endpoint::refer::{self, Referral, Transfer};
 use crate::endpoint::route;
 use crate::endpoint::wire::{Draft, tag_of};
 use crate::limits::{PROVISIONAL_INTERVAL, REFRESH_PAUSE_MIN, ROUTES_MAX};
@@ -66,6 +67,12 @@ pub(crate) struct Dialog {
     pub(crate) ours: Option<Box<Ours>>,
     /// Their UPDATE with an offer.
     pub(crate) update: Option<Box<Pending>>,
+    /// Their REFER.
+    pub(crate) referral: Option<Box<Referral>>,
+    /// There was one already.
+    pub(crate) referred: bool,
+    /// Our REFER.
+    pub(crate) transfer: Option<Transfer>,
     pub(crate) state: State,
     /// What is written in the agenda.
     pub(crate) armed: Option<Mono>,
@@ -194,6 +201,8 @@ pub(crate) enum Chore {
     Repeat(Key, u16, Arc<[u8]>),
     /// No PRACK came.
     NoPrack,
+    /// A transfer takes too long.
+    Refer(refer::Due),
     /// The session was not refreshed.
     Expired,
     /// Refresh the session.
@@ -383,6 +392,9 @@ impl Dialog {
             sdp: None,
             ours: None,
             update: None,
+            referral: None,
+            referred: false,
+            transfer: None,
             state,
             armed: None,
         })
@@ -408,6 +420,9 @@ impl Dialog {
             sdp: None,
             ours: None,
             update: None,
+            referral: None,
+            referred: false,
+            transfer: None,
             state: State::Calling(Box::new(calling)),
             armed: None,
         }
@@ -448,6 +463,9 @@ impl Dialog {
             sdp: None,
             ours: None,
             update: None,
+            referral: None,
+            referred: false,
+            transfer: None,
             state: State::Up(Inbound::Idle),
             armed: None,
         })
@@ -564,7 +582,12 @@ impl Dialog {
         let (session, ours) = match &self.state {
             State::Up(_) => (
                 self.session.map(|session| session.deadline()),
-                self.ours.as_ref().and_then(|ours| ours.deadline()),
+                self.ours
+                    .as_ref()
+                    .and_then(|ours| ours.deadline())
+                    .into_iter()
+                    .chain(self.refer_deadline())
+                    .min(),
             ),
             State::Calling(_) | State::Ringing(_) | State::Leaving(..) | State::Ending => {
                 (None, None)
@@ -625,6 +648,9 @@ impl Dialog {
                 session.refresh_at = None;
                 return Some(Chore::Refresh);
             }
+        }
+        if let Some(due) = self.refer_due(now) {
+            return Some(Chore::Refer(due));
         }
         match &mut self.ours.as_mut()?.stage {
             Stage::Waiting(at) => (*at <= now).then_some(Chore::Modify),

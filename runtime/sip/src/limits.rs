@@ -107,6 +107,9 @@ pub const REDIRECTS_MAX: usize = 8;
 /// final one is always held.
 pub const PROVISIONALS_HELD_MAX: usize = 4;
 
+/// How long a transfer may take, and its NOTIFYs be waited for: as long as a phone is let ring.
+pub const REFER_WAIT: Duration = Duration::from_secs(180);
+
 /// How often a provisional response is repeated while a call rings.
 ///
 /// RFC 3261 §13.3.1.1 asks for one every minute, so that proxies do not give up.

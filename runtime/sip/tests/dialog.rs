@@ -9,6 +9,8 @@ mod far;
 mod modify;
 #[path = "dialog/prack.rs"]
 mod prack;
+#[path = "dialog/refer.rs"]
+mod refer;
 #[path = "dialog/session.rs"]
 mod session;
 mod world;
@@ -22,6 +24,7 @@ use world::{SDP, World};
 
 const ANN: usize = 0;
 const BOB: usize = 1;
+const CAROL: usize = 2;
 
 fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -841,7 +841,7 @@ fn requests_that_fit_no_dialog() {
             0.000   192.0.2.9:5060 → bob: UPDATE
             0.000   bob → 192.0.2.9:5060: 200 OK (UPDATE)
             0.000   192.0.2.9:5060 → bob: REFER
-            0.000   bob → 192.0.2.9:5060: 405 Method Not Allowed (REFER)
+            0.000   bob → 192.0.2.9:5060: 400 Not One Refer-To (REFER)
             0.000   192.0.2.9:5060 → bob: FLY
             0.000   bob → 192.0.2.9:5060: 501 Not Implemented (FLY)
             0.000   192.0.2.9:5060 → bob: BYE
@@ -975,9 +975,9 @@ fn options_say_what_we_can() {
         To: <sip:bob@demo>;tag=0c82f6ffe04c4a59
         Call-ID: raw
         CSeq: 1 OPTIONS
-        Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER, UPDATE, PRACK
+        Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER, UPDATE, PRACK, REFER, NOTIFY
         Accept: application/sdp
-        Supported: timer, 100rel
+        Supported: timer, 100rel, replaces
         Server: Jackfield
         Content-Length: 0
 

@@ -281,6 +281,9 @@ impl Crowd {
             Event::Reoffer { .. }
             | Event::Reanswered { .. }
             | Event::Refused { .. }
+            | Event::Refer { .. }
+            | Event::ReferAnswered { .. }
+            | Event::ReferProgress { .. }
             | Event::Info { .. }
             | Event::Response { .. }
             | Event::Registered { .. }
@@ -351,6 +354,9 @@ fn kind(event: &Event) -> &'static str {
         Event::Refused { status: 491, .. } => "offers crossed",
         Event::Refused { .. } => "refused otherwise",
         Event::Info { .. }
+        | Event::Refer { .. }
+        | Event::ReferAnswered { .. }
+        | Event::ReferProgress { .. }
         | Event::Response { .. }
         | Event::Registered { .. }
         | Event::Unregistered { .. }

@@ -22,6 +22,7 @@ impl Engine {
                 request,
                 hop,
                 user,
+                ..
             } => {
                 return self.incoming(now, dialog, &request, hop, user);
             }
@@ -43,6 +44,9 @@ impl Engine {
             | sip::Event::Reoffer { .. }
             | sip::Event::Reanswered { .. }
             | sip::Event::Refused { .. }
+            | sip::Event::Refer { .. }
+            | sip::Event::ReferAnswered { .. }
+            | sip::Event::ReferProgress { .. }
             | sip::Event::Info { .. }
             | sip::Event::Ended { .. } => {}
         }
@@ -83,7 +87,15 @@ impl Engine {
                     },
                 );
             }
+            // Nobody can be asked yet whether the call may be transferred.
+            sip::Event::Refer { dialog, .. } => {
+                let status = 603;
+                let answer = sip::Action::AnswerRefer { dialog, status };
+                self.actions.push_back(answer);
+            }
             sip::Event::Refused { .. }
+            | sip::Event::ReferAnswered { .. }
+            | sip::Event::ReferProgress { .. }
             | sip::Event::Info { .. }
             | sip::Event::Response { .. }
             | sip::Event::Incoming { .. }

@@ -73,6 +73,13 @@ impl Endpoint {
                 headers,
                 body,
             } => self.modify(now, dialog, true, headers, body),
+            Action::Refer {
+                dialog,
+                to,
+                headers,
+            } => self.refer(now, dialog, &to, &headers),
+            Action::AnswerRefer { dialog, status } => self.answer_refer(now, dialog, status),
+            Action::Notify { dialog, status } => self.notify(now, dialog, status),
             Action::Info {
                 dialog,
                 content_type,

@@ -41,6 +41,10 @@ impl Endpoint {
         let Ok(user) = self.authenticate(now, &arrival) else {
             return;
         };
+        let replaces = match self.replaced(arrival.headers()) {
+            Ok(replaces) => replaces,
+            Err(status) => return self.refuse(&arrival, status, None, &[]),
+        };
         let tag = self.token();
         let head = wire::head(&arrival.request, &arrival.via, &tag);
         let trying = trying(&head, arrival.headers());
@@ -71,6 +75,7 @@ impl Endpoint {
             request,
             hop: seen,
             user,
+            replaces,
         });
     }
 
@@ -380,6 +385,7 @@ impl Endpoint {
                     self.tally.retransmits += 1;
                     self.answer_invite(now, key, status, bytes);
                 }
+                Chore::Refer(due) => self.refer_over(now, id, &due),
                 Chore::NoPrack => self.unacknowledged(now, id),
                 Chore::NoAck => self.give_up(now, id, End::NoAck, None),
                 Chore::Expired => self.give_up(now, id, End::Lost, Some(EXPIRED)),

@@ -3,7 +3,7 @@
 //! A datagram or a piece of a stream comes in at `receive`; requests go to the transaction they
 //! belong to, or begin one in `inbound` (INVITE), `within` (in a dialog) or `register`; responses
 //! end in `outbound`. `modify` sends our re-INVITE and UPDATE, `session` keeps the session timers,
-//! `prack` makes provisional responses reliable. `table` holds the transactions, `wire` writes what leaves, `route` knows
+//! `prack` makes provisional responses reliable, and `refer` transfers. `table` holds the transactions, `wire` writes what leaves, `route` knows
 //! where to.
 
 mod action;
@@ -13,6 +13,7 @@ mod outbound;
 mod outbox;
 pub(crate) mod prack;
 mod receive;
+pub(crate) mod refer;
 mod register;
 pub(crate) mod route;
 mod session;
@@ -110,6 +111,10 @@ enum Purpose {
     Farewell,
     /// Our UPDATE, by its number.
     Update { dialog: DialogId, cseq: u32 },
+    /// Our REFER, by its number.
+    Refer { dialog: DialogId, cseq: u32 },
+    /// NOTIFY of their REFER.
+    Notify(DialogId),
     /// Nobody waits for its answer, but it may tell that the dialog is gone.
     Within(DialogId),
     /// Asked for by the call control.

@@ -383,7 +383,10 @@ impl Endpoint {
                         self.modify_failed(now, dialog, None);
                     }
                 }
-                Purpose::Within(dialog) => self.lose(now, dialog),
+                Purpose::Refer { dialog, cseq } => {
+                    self.on_refer_answered(now, dialog, cseq, None);
+                }
+                Purpose::Notify(dialog) | Purpose::Within(dialog) => self.lose(now, dialog),
                 Purpose::Request(id) => {
                     self.requests.remove(&id);
                     self.event(Event::Response { id, status: None });
@@ -400,6 +403,15 @@ impl Endpoint {
                 if self.is_our_update(dialog, cseq) {
                     let seen = self.dialogs[&dialog].hop;
                     self.on_modified(now, dialog, None, seen, response);
+                }
+            }
+            Purpose::Refer { dialog, cseq } => {
+                self.on_refer_answered(now, dialog, cseq, Some(response));
+            }
+            // 481 may mean the subscription alone, so the dialog stays.
+            Purpose::Notify(dialog) => {
+                if response.status >= 300 {
+                    self.unheard(dialog);
                 }
             }
             Purpose::Within(dialog) => {

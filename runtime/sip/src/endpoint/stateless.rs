@@ -19,10 +19,10 @@ pub(super) fn unsupported(method: &Method) -> Option<u16> {
         | Method::Options
         | Method::Info
         | Method::Update
-        | Method::Prack => None,
-        Method::Subscribe | Method::Notify | Method::Refer | Method::Message | Method::Publish => {
-            Some(405)
-        }
+        | Method::Prack
+        | Method::Refer
+        | Method::Notify => None,
+        Method::Subscribe | Method::Message | Method::Publish => Some(405),
         Method::Other(_) => Some(501),
     }
 }

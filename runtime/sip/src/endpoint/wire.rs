@@ -8,13 +8,14 @@ use crate::Transport;
 use crate::message::{HeaderName, Request, Via, reason_phrase};
 
 /// Methods we answer with something better than 405, for `Allow`.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER, UPDATE, PRACK";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER, UPDATE, PRACK, REFER, NOTIFY";
 
 /// Option tags we understand, for `Supported`.
-pub(crate) const SUPPORTED: &str = "timer, 100rel";
+pub(crate) const SUPPORTED: &str = "timer, 100rel, replaces";
 
 /// The same one by one.
-pub(crate) const EXTENSIONS: [&str; 2] = ["timer", "100rel"];
+pub(crate) const EXTENSIONS: [&str; 3] = ["timer", "100rel", "replaces"];
 
 /// The only body an INVITE may carry.
 pub(crate) const SDP: &str = "application/sdp";

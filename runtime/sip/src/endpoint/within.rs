@@ -39,13 +39,13 @@ impl Endpoint {
             Method::Info => self.on_info(now, id, &arrival),
             Method::Update => self.on_update(now, id, &arrival),
             Method::Prack => self.on_prack(now, id, &arrival),
+            Method::Refer => self.on_refer(now, id, &arrival),
+            Method::Notify => self.on_notify(now, id, &arrival),
             Method::Options => self.on_options(&arrival),
             Method::Ack
             | Method::Cancel
             | Method::Register
             | Method::Subscribe
-            | Method::Notify
-            | Method::Refer
             | Method::Message
             | Method::Publish
             | Method::Other(_) => unreachable!("these never get here"),
@@ -253,7 +253,7 @@ impl Endpoint {
     }
 
     /// Their last offer has no answer yet (§14.2, RFC 3311 §5.2).
-    fn not_yet(&mut self, arrival: &Arrival) {
+    pub(super) fn not_yet(&mut self, arrival: &Arrival) {
         let wait = self.rng.below(11).to_string();
         self.refuse(arrival, 500, None, &[("Retry-After", &wait)]);
     }

@@ -236,7 +236,7 @@ fn theirs_are_acknowledged_in_order_for_each_fork() {
         conn: None,
     };
     let ann = world.call_by(ANN, hop, None, &[]);
-    assert_eq!(far::said(&world, "Supported"), "timer, 100rel");
+    assert_eq!(far::said(&world, "Supported"), "timer, 100rel, replaces");
     let invite = far::last(&world);
     let far = Far::rung(&world);
     let fork = far.fork("other");

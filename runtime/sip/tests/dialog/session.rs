@@ -252,7 +252,7 @@ fn a_too_short_interval_is_made_longer_once() {
     world.call_by(ANN, hop, None, &[]);
     let far = Far::rung(&world);
     assert_eq!(far::said(&world, "Session-Expires"), "1800");
-    assert_eq!(far::said(&world, "Supported"), "timer, 100rel");
+    assert_eq!(far::said(&world, "Supported"), "timer, 100rel, replaces");
     far.answer(&mut world, 422, "Min-SE: 3600\n", "");
     assert_eq!(far::said(&world, "Session-Expires"), "3600");
     assert_eq!(far::said(&world, "Min-SE"), "3600");

@@ -513,6 +513,10 @@ pub fn describe(event: &Event) -> String {
     };
     match event {
         Event::Incoming {
+            replaces: Some(DialogId(id)),
+            ..
+        } => format!("Incoming, replaces {id}"),
+        Event::Incoming {
             user: Some(user), ..
         } => format!("Incoming from {user}"),
         Event::Incoming { user: None, .. } => "Incoming".into(),
@@ -530,6 +534,15 @@ pub fn describe(event: &Event) -> String {
         }
         Event::Failed { status: None, .. } => "Failed".into(),
         Event::Reanswered { body, .. } => format!("Reanswered, {} bytes", body.len()),
+        Event::Refer { to, replaces, .. } => match replaces {
+            Some(replaces) => format!("Refer to {to} replacing {replaces}"),
+            None => format!("Refer to {to}"),
+        },
+        Event::ReferAnswered { status, .. } => format!("ReferAnswered {status:?}"),
+        Event::ReferProgress { status, over, .. } => {
+            let over = if *over { ", over" } else { "" };
+            format!("ReferProgress {status:?}{over}")
+        }
         Event::Refused { status, .. } => format!("Refused {status}"),
         Event::Confirmed { .. } => "Confirmed".into(),
         Event::Reoffer { body, .. } => format!("Reoffer, {} bytes", body.len()),
