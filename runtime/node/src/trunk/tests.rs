@@ -277,6 +277,28 @@ fn a_registration_is_kept_and_given_back() {
 }
 
 #[test]
+fn a_carrier_that_comes_back_is_registered_with_at_once() {
+    let mut world = World::new(vec![trunk("a", 2, |it| {
+        it.health = s(30);
+        it.registration = Some(TrunkRegistration {
+            user: "8621".into(),
+            expires: s(60),
+        });
+    })]);
+    world.there.insert(2, false);
+    world.run(s(3_600));
+    world.said.clear();
+    world.there.insert(2, true);
+    world.run(s(60));
+    world.check(expect![[r#"
+        3610 a is unregistered
+        3610 REGISTER 60 at 2
+        3610 a is up
+        3654 REGISTER 60 at 2
+    "#]]);
+}
+
+#[test]
 fn a_carrier_that_stops_loses_no_call_and_gets_none_twice() {
     let mut world = World::new(vec![
         trunk("a", 2, |it| it.health = s(30)),
