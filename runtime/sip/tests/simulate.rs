@@ -267,7 +267,6 @@ impl Crowd {
                     self.stir(who, dialog);
                 }
             }
-            Event::Progress { .. } | Event::AuthFailed { .. } => {}
             Event::Reoffer { dialog, .. } if self.lively => {
                 let status = if self.rng.chance(0.2) { 488 } else { 200 };
                 // At once, or as somebody who has to ask first.
@@ -278,6 +277,7 @@ impl Crowd {
                 }
             }
             Event::Reanswered { .. } | Event::Refused { .. } if self.lively => {}
+            Event::Trying { .. } | Event::Progress { .. } | Event::AuthFailed { .. } => {}
             Event::Reoffer { .. }
             | Event::Reanswered { .. }
             | Event::Refused { .. }
@@ -339,6 +339,7 @@ fn kind(event: &Event) -> &'static str {
             status: Some(_), ..
         } => "failed otherwise",
         Event::Failed { status: None, .. } => "unreachable",
+        Event::Trying { .. } => "trying",
         Event::Confirmed { .. } => "confirmed",
         Event::Ended {
             why: End::Theirs, ..

@@ -16,6 +16,7 @@ mod secret;
 mod sections;
 mod spelling;
 mod tenant;
+mod trunks;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;

@@ -47,26 +47,27 @@ fn ringing_and_early_media_are_acknowledged_and_the_answer_waits_for_it() {
     check(
         &mut world,
         expect![[r#"
-        0.000   ann → bob: INVITE (application/sdp)
-        0.010   bob → ann: 100 Trying (INVITE)
-        0.010     bob: Incoming
-        1.000   bob → ann: 180 Ringing (INVITE)
-        1.010   ann → bob: PRACK
-        1.010     ann: Progress 180
-        1.020   bob → ann: 200 OK (PRACK)
-        1.020   bob → ann: 183 Session Progress (INVITE, application/sdp)
-        1.030   ann → bob: PRACK
-        1.030     ann: Progress 183
-        1.040   bob → ann: 200 OK (PRACK)
-        1.040   bob → ann: 200 OK (INVITE, application/sdp)
-        1.050   ann → bob: ACK
-        1.050     ann: Answered, 5 bytes
-        1.060     bob: Confirmed
-        2.000   ann → bob: BYE
-        2.000     ann: Ended Ours
-        2.010   bob → ann: 200 OK (BYE)
-        2.010     bob: Ended Theirs
-    "#]],
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            0.020     ann: Trying
+            1.000   bob → ann: 180 Ringing (INVITE)
+            1.010   ann → bob: PRACK
+            1.010     ann: Progress 180
+            1.020   bob → ann: 200 OK (PRACK)
+            1.020   bob → ann: 183 Session Progress (INVITE, application/sdp)
+            1.030   ann → bob: PRACK
+            1.030     ann: Progress 183
+            1.040   bob → ann: 200 OK (PRACK)
+            1.040   bob → ann: 200 OK (INVITE, application/sdp)
+            1.050   ann → bob: ACK
+            1.050     ann: Answered, 5 bytes
+            1.060     bob: Confirmed
+            2.000   ann → bob: BYE
+            2.000     ann: Ended Ours
+            2.010   bob → ann: 200 OK (BYE)
+            2.010     bob: Ended Theirs
+        "#]],
     );
 }
 
@@ -91,26 +92,27 @@ fn lost_and_late_ones_come_again_in_order() {
     check(
         &mut world,
         expect![[r#"
-        0.000   ann → bob: INVITE (application/sdp)
-        0.010   bob → ann: 100 Trying (INVITE)
-        0.010     bob: Incoming
-        1.000   bob → ann: 180 Ringing (INVITE) ✗
-        1.500   bob → ann: 180 Ringing (INVITE) ✗
-        2.500   bob → ann: 180 Ringing (INVITE)
-        2.510   ann → bob: PRACK ✗
-        2.510     ann: Progress 180
-        3.010   ann → bob: PRACK ✗
-        4.010   ann → bob: PRACK
-        4.020   bob → ann: 200 OK (PRACK)
-        11.000  bob → ann: 200 OK (INVITE, application/sdp)
-        11.010  ann → bob: ACK
-        11.010    ann: Answered, 5 bytes
-        11.020    bob: Confirmed
-        12.000  ann → bob: BYE
-        12.000    ann: Ended Ours
-        12.010  bob → ann: 200 OK (BYE)
-        12.010    bob: Ended Theirs
-    "#]],
+            0.000   ann → bob: INVITE (application/sdp)
+            0.010   bob → ann: 100 Trying (INVITE)
+            0.010     bob: Incoming
+            0.020     ann: Trying
+            1.000   bob → ann: 180 Ringing (INVITE) ✗
+            1.500   bob → ann: 180 Ringing (INVITE) ✗
+            2.500   bob → ann: 180 Ringing (INVITE)
+            2.510   ann → bob: PRACK ✗
+            2.510     ann: Progress 180
+            3.010   ann → bob: PRACK ✗
+            4.010   ann → bob: PRACK
+            4.020   bob → ann: 200 OK (PRACK)
+            11.000  bob → ann: 200 OK (INVITE, application/sdp)
+            11.010  ann → bob: ACK
+            11.010    ann: Answered, 5 bytes
+            11.020    bob: Confirmed
+            12.000  ann → bob: BYE
+            12.000    ann: Ended Ours
+            12.010  bob → ann: 200 OK (BYE)
+            12.010    bob: Ended Theirs
+        "#]],
     );
 }
 

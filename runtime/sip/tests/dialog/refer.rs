@@ -121,6 +121,7 @@ fn an_attended_transfer_replaces_the_call() {
         5.010     bob: ReferProgress Some(100)
         5.010   carol → ann: 100 Trying (INVITE)
         5.010     carol: Incoming, replaces 1
+        5.020     ann: Trying
         6.000   carol → ann: 200 OK (INVITE, application/sdp)
         6.000   carol → bob: BYE
         6.000     carol: Ended Ours

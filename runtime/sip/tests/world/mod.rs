@@ -544,6 +544,7 @@ pub fn describe(event: &Event) -> String {
             format!("ReferProgress {status:?}{over}")
         }
         Event::Refused { status, .. } => format!("Refused {status}"),
+        Event::Trying { .. } => "Trying".into(),
         Event::Confirmed { .. } => "Confirmed".into(),
         Event::Reoffer { body, .. } => format!("Reoffer, {} bytes", body.len()),
         Event::Info { content_type, .. } => format!("Info {content_type}"),
