@@ -20,9 +20,19 @@ impl Engine {
             sip::Event::Incoming {
                 dialog,
                 request,
+                user,
+                replaces: Some(old),
+                ..
+            } => {
+                let known = user.is_some();
+                return self.take_over(dialog, old, known, &request.body);
+            }
+            sip::Event::Incoming {
+                dialog,
+                request,
                 hop,
                 user,
-                ..
+                replaces: None,
             } => {
                 return self.incoming(now, dialog, &request, hop, user);
             }
@@ -72,7 +82,9 @@ impl Engine {
             sip::Event::Answered { dialog, body } => self.answered(now, leg, dialog, &body),
             sip::Event::Failed { dialog, status, .. } => self.failed(now, leg, dialog, status),
             sip::Event::Confirmed { dialog, body } => self.confirmed(now, leg, dialog, &body),
-            sip::Event::Reoffer { dialog, body } => self.reoffer(leg, dialog, &body),
+            sip::Event::Reoffer { dialog, body } => {
+                self.reoffer(leg, dialog, &body);
+            }
             sip::Event::Reanswered { body, .. } => self.reanswered(leg, &body),
             sip::Event::Ended { why, .. } => {
                 let (cause, by) = match why {
@@ -105,6 +117,25 @@ impl Engine {
             | sip::Event::Registered { .. }
             | sip::Event::Unregistered { .. }
             | sip::Event::AuthFailed { .. } => {}
+        }
+    }
+
+    /// An INVITE that takes the place of a leg's dialog (RFC 3891 §3): the leg goes on with another
+    /// far end, as after a transfer. Whoever has seen the dialog's messages knows its names, so
+    /// the caller has to say who it is.
+    fn take_over(&mut self, dialog: DialogId, old: DialogId, known: bool, offer: &[u8]) {
+        let Some(&leg) = self.dialogs.get(&old) else {
+            return self.actions.push_back(respond(dialog, 481));
+        };
+        if !known {
+            return self.actions.push_back(sip::Action::Challenge { dialog });
+        }
+        if self.reoffer(leg, dialog, offer)
+            && let Some(Leg::Up { dialog: kept, .. }) = self.legs.get_mut(&leg)
+        {
+            *kept = dialog;
+            self.dialogs.insert(dialog, leg);
+            self.leave(old, ELSEWHERE);
         }
     }
 
