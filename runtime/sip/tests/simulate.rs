@@ -31,6 +31,8 @@ enum Plan {
     HangUp(usize, DialogId),
     Reinvite(usize, DialogId),
     Update(usize, DialogId),
+    Refer(usize, DialogId),
+    Notify(usize, DialogId, u16),
 }
 
 struct Crowd {
@@ -155,6 +157,17 @@ impl Crowd {
                 };
                 self.world.act(who, action);
             }
+            Plan::Refer(who, dialog) => {
+                let action = Action::Refer {
+                    dialog,
+                    to: "sip:dan@demo".into(),
+                    headers: Vec::new(),
+                };
+                self.world.act(who, action);
+            }
+            Plan::Notify(who, dialog, status) => {
+                self.world.act(who, Action::Notify { dialog, status });
+            }
             Plan::Update(who, dialog) => {
                 let (headers, body) = (Vec::new(), SDP.to_vec());
                 let action = Action::Update {
@@ -173,10 +186,10 @@ impl Crowd {
             return;
         }
         for _ in 0..self.rng.below(3) {
-            if self.rng.chance(0.5) {
-                self.plan(3_000, Plan::Reinvite(who, dialog));
-            } else {
-                self.plan(3_000, Plan::Update(who, dialog));
+            match self.rng.below(5) {
+                0 => self.plan(3_000, Plan::Refer(who, dialog)),
+                1 | 2 => self.plan(3_000, Plan::Update(who, dialog)),
+                _ => self.plan(3_000, Plan::Reinvite(who, dialog)),
             }
         }
     }
@@ -276,7 +289,18 @@ impl Crowd {
                     self.plan(500, Plan::Respond(who, dialog, status));
                 }
             }
-            Event::Reanswered { .. } | Event::Refused { .. } if self.lively => {}
+            Event::Refer { dialog, .. } if self.lively => {
+                let status = if self.rng.chance(0.2) { 603 } else { 202 };
+                self.world.act(who, Action::AnswerRefer { dialog, status });
+                for status in [180, 200] {
+                    self.plan(2_000, Plan::Notify(who, dialog, status));
+                }
+            }
+            Event::Reanswered { .. }
+            | Event::Refused { .. }
+            | Event::ReferAnswered { .. }
+            | Event::ReferProgress { .. }
+                if self.lively => {}
             Event::Trying { .. } | Event::Progress { .. } | Event::AuthFailed { .. } => {}
             Event::Reoffer { .. }
             | Event::Reanswered { .. }
@@ -354,8 +378,9 @@ fn kind(event: &Event) -> &'static str {
         Event::Refused { status: 488, .. } => "offer refused",
         Event::Refused { status: 491, .. } => "offers crossed",
         Event::Refused { .. } => "refused otherwise",
+        Event::Refer { .. } => "asked to call",
+        Event::ReferProgress { over: true, .. } => "transferred",
         Event::Info { .. }
-        | Event::Refer { .. }
         | Event::ReferAnswered { .. }
         | Event::ReferProgress { .. }
         | Event::Response { .. }
@@ -449,7 +474,14 @@ fn calls_that_change_while_they_run_are_settled() {
         let mut crowd = Crowd::lively(seed, 100, weather);
         crowd.live();
         crowd.assert_clean();
-        for kind in ["offered anew", "answered anew", "offer refused"] {
+        let kinds = [
+            "offered anew",
+            "answered anew",
+            "offer refused",
+            "asked to call",
+            "transferred",
+        ];
+        for kind in kinds {
             let count = crowd.heard.get(kind).copied().unwrap_or(0);
             assert!(count > 2, "{kind}: {count}");
         }

@@ -301,7 +301,7 @@ fn replacing(first: &Far, second: &mut Far, body: &str, headers: &str) -> String
 
 #[test]
 fn a_known_caller_takes_the_place_of_a_far_end() {
-    let (mut world, mut first, leg) = up();
+    let (mut world, first, leg) = up();
     let mut second = Far::at(&mut world, "second", "192.0.2.51:5060");
     let body = sdp(1, "8", "sendrecv");
     let text = replacing(&first, &mut second, &body, "");

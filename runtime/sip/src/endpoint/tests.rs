@@ -133,6 +133,13 @@ fn a_past_call_is_small() {
     assert!(2 * (invite + bye + 2 * due + merge) + 330 <= 1_200);
 }
 
+/// What a call takes while it runs, besides its texts: what few calls need is kept apart.
+#[test]
+fn a_running_call_is_small() {
+    let dialog = size_of::<(DialogId, Dialog)>();
+    assert!(dialog <= 480, "{dialog}");
+}
+
 #[test]
 fn past_calls_are_forgotten_in_time() {
     let mut endpoint = endpoint(Limits::default());

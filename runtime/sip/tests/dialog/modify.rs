@@ -439,3 +439,16 @@ fn a_refusal_tells_why_and_where_else() {
     "#]],
     );
 }
+
+#[test]
+fn a_reinvite_that_our_bye_overtook_is_forgotten() {
+    let mut world = World::new(1);
+    let (far, ann) = Far::talking(&mut world, "");
+    reinvite(&mut world, ANN, ann);
+    let invite = far::last(&world);
+    world.hang_up(ANN, ann);
+    far.answer(&mut world, 200, "", "");
+    // They say that they try, and then nothing.
+    far.answer_to(&mut world, &invite, 100, "", "");
+    world.settle();
+}
