@@ -10,7 +10,9 @@ use std::process::{Command, Stdio};
 use engine::phone::News;
 use jackfield_tests::peers::until;
 use jackfield_tests::phones::Phones;
-use jackfield_tests::shell::{Folder, PATIENCE, Server, Setup, binary, project, request};
+use jackfield_tests::shell::{
+    Folder, PATIENCE, Server, Setup, binary, complaint, project, request,
+};
 use media::compare;
 
 /// Callers that are turned away.
@@ -269,14 +271,7 @@ fn complaint(before: &[String], name: &str) -> String {
         .current_dir(folder.path())
         .output()
         .expect("it runs");
-    assert!(!output.status.success(), "it must fail");
-    let text = String::from_utf8(output.stderr).expect("UTF-8");
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.contains(" WARN "))
-        .collect();
-    assert_eq!(lines.len(), 1, "one line, not: {text}");
-    lines[0].to_owned()
+    complaint(&output)
 }
 
 #[test]
