@@ -6,11 +6,13 @@ use std::time::Duration;
 use vocab::Mono;
 
 use crate::border::{Credentials, Hop};
+use crate::endpoint::modify::{Ours, Stage};
 use crate::endpoint::prack::{self, EarlyDialog, Reliable};
 use crate::endpoint::refer::{self, Referral, Transfer};
 use crate::endpoint::route;
+use crate::endpoint::session::{Agreed, Sdp, Session};
 use crate::endpoint::wire::{Draft, tag_of};
-use crate::limits::{PROVISIONAL_INTERVAL, REFRESH_PAUSE_MIN, ROUTES_MAX};
+use crate::limits::{PROVISIONAL_INTERVAL, ROUTES_MAX};
 use crate::message::{HeaderError, HeaderName, Headers, NameAddr, Request, SyntaxError};
 use crate::transaction::Key;
 use crate::transaction::timer::{GIVE_UP, T1, T2};
@@ -211,123 +213,6 @@ pub(crate) enum Chore {
     Modify,
     /// Cancel our re-INVITE: it has waited too long.
     Withdraw,
-}
-
-/// A session interval as a 2xx settles it (RFC 4028 §9).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Agreed {
-    pub(crate) interval_s: u32,
-    /// We refresh.
-    pub(crate) ours: bool,
-    /// The far end knows of it. If not, only we learn from it whether the other is there.
-    pub(crate) shared: bool,
-}
-
-/// A session that ends unless it is refreshed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Session {
-    pub(crate) agreed: Agreed,
-    /// When we refresh it; `None` if they do or there is no time left.
-    pub(crate) refresh_at: Option<Mono>,
-    end_at: Mono,
-}
-
-impl Session {
-    /// Half the interval until a refresh (RFC 4028 §10), and the end a little before the interval
-    /// is over: the smaller of 32 s and a third of it.
-    pub(crate) fn new(now: Mono, agreed: Agreed) -> Self {
-        let interval = Duration::from_secs(agreed.interval_s.into());
-        Self {
-            agreed,
-            refresh_at: agreed.ours.then(|| now + interval / 2),
-            end_at: now + (interval - (interval / 3).min(Duration::from_secs(32))),
-        }
-    }
-
-    /// A refresh was refused: half of the time that is left is waited for the next.
-    pub(crate) fn refused(&mut self, now: Mono) {
-        let left = self.end_at.since(now);
-        self.refresh_at = (left > REFRESH_PAUSE_MIN * 2).then(|| now + left / 2);
-    }
-
-    fn deadline(&self) -> Mono {
-        self.refresh_at.unwrap_or(self.end_at).min(self.end_at)
-    }
-}
-
-/// An SDP of ours, kept without a copy.
-pub(crate) enum Sdp {
-    /// The end of the message that carried it, from this byte on.
-    Within(Arc<[u8]>, usize),
-    Alone(Vec<u8>),
-}
-
-impl Sdp {
-    /// The body of a message of ours; `None` if it had none.
-    pub(crate) fn within(message: &Arc<[u8]>, body: &[u8]) -> Option<Self> {
-        let at = message.len().checked_sub(body.len())?;
-        (!body.is_empty()).then(|| Self::Within(message.clone(), at))
-    }
-
-    pub(crate) fn alone(body: Vec<u8>) -> Option<Self> {
-        (!body.is_empty()).then_some(Self::Alone(body))
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Within(message, at) => &message[*at..],
-            Self::Alone(body) => body,
-        }
-    }
-}
-
-/// A re-INVITE or UPDATE of ours (§14.1, RFC 3311 §5.1).
-pub(crate) struct Ours {
-    pub(crate) update: bool,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-    /// Nobody but the session timer wants it.
-    pub(crate) refresh: bool,
-    pub(crate) stage: Stage,
-    /// How often it was sent or put off.
-    pub(crate) tries: u8,
-    /// Our credentials were used.
-    pub(crate) login: Option<(&'static str, String)>,
-    /// Their `Min-SE`, once it was too short for them (RFC 4028 §7.3).
-    pub(crate) min_se_s: Option<u32>,
-}
-
-/// How far [`Ours`] is.
-pub(crate) enum Stage {
-    /// It is sent at this time.
-    Waiting(Mono),
-    /// It was sent.
-    Sent {
-        transaction: Key,
-        /// Without magic cookie.
-        branch: Box<str>,
-        cseq: u32,
-        /// When a re-INVITE is cancelled.
-        cancel_at: Option<Mono>,
-    },
-}
-
-impl Ours {
-    /// It is on its way and has an offer.
-    pub(crate) fn is_offering(&self) -> bool {
-        match self.stage {
-            // A re-INVITE without a body asks for theirs: one more offer would cross that too.
-            Stage::Sent { .. } => !self.update || !self.body.is_empty(),
-            Stage::Waiting(_) => false,
-        }
-    }
-
-    fn deadline(&self) -> Option<Mono> {
-        match self.stage {
-            Stage::Waiting(at) => Some(at),
-            Stage::Sent { cancel_at, .. } => cancel_at,
-        }
-    }
 }
 
 /// Their request cannot follow the last one.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use vocab::Now;
 
 use super::receive::Arrival;
+use super::session::{Agreed, Sdp};
 use super::table::{Slot, Verdict};
 use super::wire::{self, Reply};
 use super::{Around, Endpoint, Inviter, around};
 use crate::auth::Verdict as Proof;
 use crate::border::{DialogId, End, Event, Hop};
-use crate::dialog::{Accepted, Agreed, Chore, Dialog, Inbound, Pending, Sdp, State};
+use crate::dialog::{Accepted, Chore, Dialog, Inbound, Pending, State};
 use crate::limits::PROVISIONAL_INTERVAL;
 use crate::message::{HeaderName, Headers};
 use crate::transaction::{Key, ServerInvite, server_invite};

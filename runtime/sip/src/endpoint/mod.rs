@@ -2,13 +2,14 @@
 //!
 //! A datagram or a piece of a stream comes in at `receive`; requests go to the transaction they
 //! belong to, or begin one in `inbound` (INVITE), `within` (in a dialog) or `register`; responses
-//! end in `outbound`. `modify` sends our re-INVITE and UPDATE, `session` keeps the session timers,
+//! end in `outbound`. `leave` ends dialogs, `modify` sends our re-INVITE and UPDATE, `session` keeps the session timers,
 //! `prack` makes provisional responses reliable, and `refer` transfers. `table` holds the transactions, `wire` writes what leaves, `route` knows
 //! where to.
 
 mod action;
 mod inbound;
-mod modify;
+mod leave;
+pub(crate) mod modify;
 mod outbound;
 mod outbox;
 pub(crate) mod prack;
@@ -16,7 +17,7 @@ mod receive;
 pub(crate) mod refer;
 mod register;
 pub(crate) mod route;
-mod session;
+pub(crate) mod session;
 mod stateless;
 mod table;
 pub(crate) mod wire;

@@ -3,15 +3,65 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vocab::Now;
+use vocab::{Mono, Now};
 
+use super::session::Sdp;
 use super::table::{Due, Slot};
 use super::{Around, Endpoint, Purpose, around, outbound, session, wire};
 use crate::border::{DialogId, End, Event, Hop, Transport};
-use crate::dialog::{Dialog, Inbound, Ours, Sdp, Stage, State};
+use crate::dialog::{Dialog, Inbound, State};
 use crate::limits::{MODIFY_RETRY_AFTER_MAX, MODIFY_TRIES_MAX, MODIFY_WAIT};
 use crate::message::{Method, Response};
 use crate::transaction::{ClientInvite, Key, client_invite};
+
+/// A re-INVITE or UPDATE of ours (§14.1, RFC 3311 §5.1).
+pub(crate) struct Ours {
+    pub(crate) update: bool,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    /// Nobody but the session timer wants it.
+    pub(crate) refresh: bool,
+    pub(crate) stage: Stage,
+    /// How often it was sent or put off.
+    pub(crate) tries: u8,
+    /// Our credentials were used.
+    pub(crate) login: Option<(&'static str, String)>,
+    /// Their `Min-SE`, once it was too short for them (RFC 4028 §7.3).
+    pub(crate) min_se_s: Option<u32>,
+}
+
+/// How far [`Ours`] is.
+pub(crate) enum Stage {
+    /// It is sent at this time.
+    Waiting(Mono),
+    /// It was sent.
+    Sent {
+        transaction: Key,
+        /// Without magic cookie.
+        branch: Box<str>,
+        cseq: u32,
+        /// When a re-INVITE is cancelled.
+        cancel_at: Option<Mono>,
+    },
+}
+
+impl Ours {
+    /// It is on its way and has an offer.
+    pub(crate) fn is_offering(&self) -> bool {
+        match self.stage {
+            // A re-INVITE without a body asks for theirs: one more offer would cross that too.
+            Stage::Sent { .. } => !self.update || !self.body.is_empty(),
+            Stage::Waiting(_) => false,
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Mono> {
+        match self.stage {
+            Stage::Waiting(at) => Some(at),
+            Stage::Sent { cancel_at, .. } => cancel_at,
+        }
+    }
+}
 
 impl Ours {
     /// Waits before it is sent, unless that was done too often.

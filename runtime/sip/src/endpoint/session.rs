@@ -1,17 +1,87 @@
 //! Session timers (RFC 4028): what both sides settle, and refreshing.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use vocab::Now;
+use vocab::{Mono, Now};
 
 use super::Endpoint;
 use super::inbound::Answered;
+use super::modify::{Ours, Stage};
 use super::receive::Arrival;
 use crate::border::DialogId;
-use crate::dialog::{Agreed, Dialog, Ours, Session, Stage};
-use crate::limits::SESSION_INTERVAL_MIN;
+use crate::dialog::Dialog;
+use crate::limits::{REFRESH_PAUSE_MIN, SESSION_INTERVAL_MIN};
 use crate::message::{HeaderName, Headers};
+
+/// A session interval as a 2xx settles it (RFC 4028 §9).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Agreed {
+    pub(crate) interval_s: u32,
+    /// We refresh.
+    pub(crate) ours: bool,
+    /// The far end knows of it. If not, only we learn from it whether the other is there.
+    pub(crate) shared: bool,
+}
+
+/// A session that ends unless it is refreshed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Session {
+    pub(crate) agreed: Agreed,
+    /// When we refresh it; `None` if they do or there is no time left.
+    pub(crate) refresh_at: Option<Mono>,
+    pub(crate) end_at: Mono,
+}
+
+impl Session {
+    /// Half the interval until a refresh (RFC 4028 §10), and the end a little before the interval
+    /// is over: the smaller of 32 s and a third of it.
+    pub(crate) fn new(now: Mono, agreed: Agreed) -> Self {
+        let interval = Duration::from_secs(agreed.interval_s.into());
+        Self {
+            agreed,
+            refresh_at: agreed.ours.then(|| now + interval / 2),
+            end_at: now + (interval - (interval / 3).min(Duration::from_secs(32))),
+        }
+    }
+
+    /// A refresh was refused: half of the time that is left is waited for the next.
+    pub(crate) fn refused(&mut self, now: Mono) {
+        let left = self.end_at.since(now);
+        self.refresh_at = (left > REFRESH_PAUSE_MIN * 2).then(|| now + left / 2);
+    }
+
+    pub(crate) fn deadline(&self) -> Mono {
+        self.refresh_at.unwrap_or(self.end_at).min(self.end_at)
+    }
+}
+
+/// An SDP of ours, kept without a copy.
+pub(crate) enum Sdp {
+    /// The end of the message that carried it, from this byte on.
+    Within(Arc<[u8]>, usize),
+    Alone(Vec<u8>),
+}
+
+impl Sdp {
+    /// The body of a message of ours; `None` if it had none.
+    pub(crate) fn within(message: &Arc<[u8]>, body: &[u8]) -> Option<Self> {
+        let at = message.len().checked_sub(body.len())?;
+        (!body.is_empty()).then(|| Self::Within(message.clone(), at))
+    }
+
+    pub(crate) fn alone(body: Vec<u8>) -> Option<Self> {
+        (!body.is_empty()).then_some(Self::Alone(body))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Within(message, at) => &message[*at..],
+            Self::Alone(body) => body,
+        }
+    }
+}
 
 /// What our messages say of sessions. Written once: most sessions have the interval we ask for.
 pub(super) struct Sessions {

@@ -4,11 +4,12 @@ use vocab::Now;
 
 use super::inbound::{pending, reason_of, trying};
 use super::receive::Arrival;
+use super::session::Sdp;
 use super::table::Slot;
 use super::wire::{self, Reply};
 use super::{Around, Endpoint, Inviter, around};
 use crate::border::{DialogId, End, Event};
-use crate::dialog::{Inbound, Sdp, State};
+use crate::dialog::{Inbound, State};
 use crate::message::{HeaderName, Headers, Method};
 use crate::transaction::{Server, server};
 
