@@ -59,7 +59,7 @@ impl Endpoint {
 
     fn write(&self, attempt: &Attempt, branch: &str) -> Arc<[u8]> {
         let transport = attempt.hop.transport;
-        let own = self.own(transport);
+        let own = self.config.own(attempt.hop);
         let contact = wire::contact(transport, own);
         let mut headers: Vec<(&str, &str)> = vec![("User-Agent", &self.config.product)];
         if attempt.method == "INVITE" {
@@ -214,7 +214,7 @@ impl Endpoint {
     /// Acknowledges a 2xx, now and whenever it comes again (§13.2.2.4).
     fn acknowledge(&mut self, now: Now, key: Key, dialog: &Dialog) {
         let branch = self.token();
-        let via = (self.own(dialog.hop.transport), branch.as_str());
+        let via = (self.config.own(dialog.hop), branch.as_str());
         let login = dialog
             .login
             .as_ref()
@@ -238,7 +238,7 @@ impl Endpoint {
         self.acknowledge(now, key, &dialog);
         let cseq = dialog.next_cseq();
         let branch = self.token();
-        let via = (self.own(dialog.hop.transport), branch.as_str());
+        let via = (self.config.own(dialog.hop), branch.as_str());
         let bytes = dialog.draft("BYE", cseq, via).write([]);
         let key = self.client_key(&cookie(&branch), "BYE");
         self.add_client(now, key, dialog.hop, bytes, Purpose::Farewell);
@@ -443,10 +443,7 @@ impl Endpoint {
             .expect("the caller has just seen it");
         dialog.state = State::Ending;
         let cseq = dialog.next_cseq();
-        let own = match dialog.hop.transport {
-            crate::Transport::Udp => self.config.udp,
-            crate::Transport::Tcp => self.config.tcp,
-        };
+        let own = self.config.own(dialog.hop);
         let bytes = dialog
             .draft("BYE", cseq, (own, &branch))
             .write(headers.iter().copied());

@@ -15,6 +15,7 @@ fn endpoint(limits: Limits) -> Endpoint {
     let config = Config {
         udp: address,
         tcp: address,
+        addresses: Vec::new(),
         realm: "demo".into(),
         product: "Jackfield".into(),
         algorithms: vec![Algorithm::Md5],
