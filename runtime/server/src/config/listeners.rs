@@ -127,6 +127,11 @@ pub(super) fn advertise(table: &mut Table<'_>, listeners: &Listeners) -> Vec<IpA
             table.source.error(Some(address.at), what);
         }
     }
+    if let (true, Some((_, udp))) = (advertised.is_empty(), listeners.all.first())
+        && !udp.ip().is_unspecified()
+    {
+        advertised.push(udp.ip());
+    }
     advertised
 }
 

@@ -72,7 +72,7 @@ pub struct Sip {
     pub listeners: Vec<(sip::Transport, SocketAddr)>,
     /// The address peers are told to send to, unless another is told for their family.
     pub advertise: IpAddr,
-    /// The addresses peers are told, one a family; what is bound where none is given.
+    /// The addresses peers are told, one a family; where there is none, what is bound.
     pub advertised: Vec<IpAddr>,
     /// Pages that may connect over WebSockets.
     pub origins: Vec<String>,

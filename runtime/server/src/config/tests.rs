@@ -207,9 +207,9 @@ fn unknown_keys() {
         "data-dir = \"x\"\nplugins_dir = \"p\"\n[sip]\nupd = \"127.0.0.1:1\"\npassword = \"x\"\n[htpp]\n",
         expect![[r#"
             jackfield.toml:1: unknown key "data-dir" (did you mean "data_dir"?)
-            jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, media, http, plugins, speech, log, tenant
+            jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, tls, media, http, plugins, speech, log, tenant
             jackfield.toml:4: unknown key "upd" in [sip] (did you mean "udp"?)
-            jackfield.toml:5: unknown key "password" in [sip]; known here are udp, tcp, advertise, realm, digest
+            jackfield.toml:5: unknown key "password" in [sip]; known here are udp, tcp, tls, ws, wss, advertise, origins, realm, digest
             jackfield.toml:6: unknown key "htpp" (did you mean "http"?)"#]],
     );
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
@@ -183,11 +185,22 @@ pub fn self_signed(folder: &Path, names: &[IpAddr]) -> anyhow::Result<(PathBuf, 
     let names = names.iter().map(ToString::to_string);
     let names: Vec<String> = names.chain(["localhost".to_owned()]).collect();
     let made = rcgen::generate_simple_self_signed(names).context("making a certificate")?;
-    crate::plugin_dir::write_private(&key, made.signing_key.serialize_pem().as_bytes())
+    let secret = pem("PRIVATE KEY", &made.signing_key.serialize_der());
+    crate::plugin_dir::write_private(&key, secret.as_bytes())
         .with_context(|| format!("writing {}", key.display()))?;
-    std::fs::write(&certificate, made.cert.pem())
+    std::fs::write(&certificate, pem("CERTIFICATE", made.cert.der()))
         .with_context(|| format!("writing {}", certificate.display()))?;
     Ok((certificate, key))
+}
+
+/// Bytes as text (RFC 7468).
+fn pem(label: &str, bytes: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for line in bytes.chunks(48) {
+        text.push_str(&BASE64.encode(line));
+        text.push('\n');
+    }
+    text + &format!("-----END {label}-----\n")
 }
 
 /// Believes everybody; only signatures are checked.
