@@ -167,6 +167,59 @@ fn the_reference_has_every_key_with_its_default() {
 }
 
 #[test]
+fn listeners_of_every_kind() {
+    let config = Folder::new().read(
+        "[sip]\nudp = [\"0.0.0.0:5060\", \"[::1]:5060\"]\ntcp = \"0.0.0.0:5062\"\n\
+         tls = \"0.0.0.0:5061\"\nws = [\"127.0.0.1:8090\", \"127.0.0.1:8091\"]\n\
+         advertise = \"192.0.2.1\"\norigins = [\"https://phone.example\"]\n\
+         [tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n",
+    );
+    let config = config.expect("good");
+    let told: Vec<String> = config
+        .sip
+        .addresses()
+        .iter()
+        .map(|(transport, at)| format!("{} {at}", transport.via_name()))
+        .collect();
+    // IPv6 has no advertised address, so it is told as it is bound.
+    assert_eq!(
+        told,
+        [
+            "UDP 192.0.2.1:5060",
+            "UDP [::1]:5060",
+            "TCP 192.0.2.1:5062",
+            "TLS 192.0.2.1:5061",
+            "WS 192.0.2.1:8090",
+            "WS 192.0.2.1:8091",
+        ]
+    );
+    assert_eq!(
+        (config.sip.datagrams().len(), config.sip.streams().len()),
+        (2, 4)
+    );
+    let (certificate, key) = config.tls.setup.identity.expect("given");
+    assert!(certificate.ends_with("c.pem") && key.ends_with("k.pem"));
+}
+
+#[test]
+fn listeners_that_cannot_be() {
+    check(
+        "[sip]\nudp = [\"127.0.0.1:5060\", \"127.0.0.2:5060\"]\n\
+         tcp = [\"[::]:5060\", \"x\"]\ntls = [\"127.0.0.1:5061\"]\n\
+         advertise = [\"192.0.2.1\", \"192.0.2.2\"]\norigins = [\"phone.example\"]\n",
+        expect![[""]],
+    );
+    check(
+        "[tls]\ncertificate = \"c.pem\"\nself_signed = true\ninsecure = true\n",
+        expect![[""]],
+    );
+    check(
+        "[tls]\nself_signed = true\ninsecure = true\n",
+        expect![[""]],
+    );
+}
+
+#[test]
 fn the_demo_is_good() {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
