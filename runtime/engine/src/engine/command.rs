@@ -353,7 +353,9 @@ impl Engine {
                 let contacts = self.sip.contacts(user).take(FORKS_MAX);
                 contacts.map(|contact| (contact.uri, contact.hop)).collect()
             }
-            Target::Uri { uri, next_hop, tcp } => {
+            Target::Uri {
+                uri, next_hop, tcp, ..
+            } => {
                 // What the URI itself asks for goes first (RFC 3263 §4.1).
                 let asked = Uri::parse(uri.reveal()).ok();
                 let asked = asked
@@ -380,7 +382,12 @@ impl Engine {
             });
         }
         let room = self.legs.len() < LEGS_MAX;
-        let Some(session) = room.then(|| self.open_outbound(leg)).flatten() else {
+        let carrier = match target {
+            Target::Uri { carrier, .. } => carrier,
+            Target::User(_) => None,
+        };
+        let codecs = carrier.as_ref().map_or(&[][..], |it| &it.codecs);
+        let Some(session) = room.then(|| self.open_outbound(leg, codecs)).flatten() else {
             let (cause, by) = (Cause::Overload, Side::Near);
             return self.event(Event::Ended {
                 leg,
@@ -390,7 +397,18 @@ impl Engine {
             });
         };
         let offer = session.description.to_bytes();
-        let from = self.identity(caller);
+        let mut from = self.identity(caller);
+        let mut headers = Vec::new();
+        let mut credentials = self.config.credentials.clone();
+        if let Some(carrier) = carrier {
+            from = carrier.from.into_inner();
+            let values = carrier.headers.into_iter();
+            headers.extend(values.map(|(name, value)| (name, value.into_inner())));
+            credentials = carrier.login.map(|login| sip::Credentials {
+                user: login.user,
+                password: login.password,
+            });
+        }
         let mut forks = Vec::with_capacity(targets.len());
         for (uri, hop) in targets {
             let dialog = self.sip.allocate();
@@ -403,9 +421,9 @@ impl Engine {
                 uri,
                 hop,
                 from: from.clone(),
-                headers: Vec::new(),
+                headers: headers.clone(),
                 body: offer.clone(),
-                credentials: self.config.credentials.clone(),
+                credentials: credentials.clone(),
             });
         }
         self.legs.insert(
@@ -413,6 +431,7 @@ impl Engine {
             Leg::Dialing {
                 forks,
                 session,
+                heard: false,
                 ringing: false,
                 last: None,
             },

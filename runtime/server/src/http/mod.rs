@@ -23,6 +23,7 @@ mod probes;
 mod record;
 mod recordings;
 mod status;
+mod trunks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,6 +70,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(calls::routes())
         .merge(recordings::routes())
         .merge(plugins::routes())
+        .merge(trunks::routes())
         .merge(status::routes())
         .merge(openapi::routes())
         .fallback(error::no_route)

@@ -204,10 +204,8 @@ impl Layers {
 /// What a TLS error means, for the log.
 fn said(error: &rustls::Error) -> String {
     let text = error.to_string();
-    match error {
-        rustls::Error::InvalidCertificate(_) => {
-            format!("its certificate is not believed: {text}; see ca under [tls]")
-        }
-        _ => text,
+    if matches!(error, rustls::Error::InvalidCertificate(_)) {
+        return format!("its certificate is not believed: {text}; name who vouches for it as ca");
     }
+    text
 }

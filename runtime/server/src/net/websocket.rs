@@ -236,7 +236,10 @@ impl WebSocket {
                 events.push(Event::Opened);
             }
             State::Open => {}
-            State::Closed => return Ok(self.read.clear()),
+            State::Closed => {
+                self.read.clear();
+                return Ok(());
+            }
         }
         let result = self.frames(events);
         if let Err((code, why)) = result {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use node::{Notice, Refusal};
+use node::{Notice, Refusal, TrunkState};
 use sip::Transport;
 use tracing::{debug, error, info, warn};
 use vocab::Mono;
@@ -43,6 +43,8 @@ impl Lines {
             | Notice::PluginDrained { .. }
             | Notice::PluginFreed { .. }
             | Notice::Registered { .. }
+            | Notice::Trunk { .. }
+            | Notice::Failover { .. }
             | Notice::Unregistered => return write(notice),
         };
         if flood.admit(now) {
@@ -212,6 +214,25 @@ pub(super) fn write(notice: &Notice) {
             info!(plugin.name = %name, plugin.version = %version, "plugin {name} {version} is gone");
         }
         Notice::Registered { contacts } => debug!(contacts, "a phone registered"),
+        Notice::Trunk {
+            tenant,
+            trunk,
+            state: TrunkState::Up,
+        } => info!(%tenant, trunk, "trunk {trunk} of {tenant} is up"),
+        Notice::Trunk {
+            tenant,
+            trunk,
+            state,
+        } => {
+            let state = state.name();
+            warn!(
+                %tenant, trunk, state,
+                "trunk {trunk} of {tenant} is {state}: calls go by other trunks while it is"
+            );
+        }
+        Notice::Failover { call, from } => {
+            info!(call.id = %call, trunk = from, "call {call} goes on to another trunk than {from}");
+        }
         Notice::Unregistered => debug!("a phone is no longer registered"),
         Notice::AuthFailed { source } => {
             let source = source.ip();

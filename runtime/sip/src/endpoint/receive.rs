@@ -9,8 +9,8 @@ use super::table::{Due, Verdict};
 use super::{Around, Endpoint, Inviter, Purpose, around, route, stateless, wire};
 use crate::border::{ConnId, DialogId, Hop, Transport};
 use crate::message::{
-    self, CSeq, Frame, FrameError, Framer, Headers, Host, Message, Method, ParseError, Request,
-    Response, Supports, Via, check_request, check_response,
+    self, CSeq, Frame, FrameError, Headers, Host, Message, Method, ParseError, Request, Response,
+    Supports, Via, check_request, check_response,
 };
 use crate::transaction::{Key, client, client_invite, server, server_invite};
 
@@ -84,7 +84,7 @@ impl Endpoint {
         if transport.is_websocket() {
             return self.on_websocket(now, seen, bytes);
         }
-        let mut framer = self.framers.remove(&conn).unwrap_or_else(Framer::new);
+        let mut framer = self.framers.remove(&conn).unwrap_or_default();
         framer.push(bytes);
         loop {
             match framer.next() {
