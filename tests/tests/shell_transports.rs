@@ -4,7 +4,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv6Addr, SocketAddr, TcpStream};
 
-use jackfield_tests::shell::{PATIENCE, Server, Setup, free_port};
+use jackfield_tests::shell::{Folder, PATIENCE, Server, Setup, free_port};
+use server::net::tls::self_signed;
 
 /// What a caller does: listens for a moment.
 const LISTEN: [&str; 4] = ["--wait", "1", "--hangup-after", "1"];
@@ -132,4 +133,46 @@ fn calls_come_in_over_ipv6() {
         let report = server.call("1000", &args).expect("a report");
         assert_eq!(report["ok"], true, "{name}: {report}");
     }
+}
+
+#[test]
+fn a_renewed_certificate_is_shown_at_once() {
+    let names = ["127.0.0.1".parse().expect("an address")];
+    let made = ["old", "new"].map(|name| {
+        let folder = Folder::new(&format!("transports-certificate-{name}"));
+        let (certificate, key) = self_signed(folder.path(), &names).expect("a certificate");
+        let text = |path| std::fs::read_to_string(path).expect("text");
+        let (shown, key) = (text(&certificate), text(&key));
+        (folder, certificate, shown, key)
+    });
+    let tls = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut setup = Setup::demo("transports-renewed");
+    setup.sip = format!("tls = \"{tls}\"");
+    setup.tenants = format!(
+        "[tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\n{}",
+        setup.tenants
+    );
+    let [(_, _, old, old_key), (_, _, new, new_key)] = &made;
+    setup.files.insert("c.pem".to_owned(), old.clone());
+    setup.files.insert("k.pem".to_owned(), old_key.clone());
+    let mut server = Server::start(setup).expect("a server");
+    let believes = |server: &Server, which: usize| {
+        let ca = made[which].1.to_str().expect("UTF-8");
+        let mut args = vec!["--transport", "tls", "--ca", ca];
+        args.extend(LISTEN);
+        let report = server.call_to(&format!("sip:1000@{tls}"), &args);
+        report.expect("a report")["ok"] == true
+    };
+    assert!(believes(&server, 0) && !believes(&server, 1));
+    // One that does not fit its key is refused, and the old one stays.
+    std::fs::write(server.folder.path().join("k.pem"), new_key).expect("written");
+    let line = server
+        .wait_for("the old certificate stays")
+        .expect("a line");
+    assert!(line.contains("does the key belong to it?"), "{line}");
+    assert!(believes(&server, 0));
+    std::fs::write(server.folder.path().join("c.pem"), new).expect("written");
+    server.wait_for("configuration applied").expect("a line");
+    server.wait_for("configuration applied").expect("a line");
+    assert!(believes(&server, 1) && !believes(&server, 0));
 }
