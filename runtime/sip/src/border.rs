@@ -10,6 +10,7 @@ use vocab::Pii;
 use crate::auth::Algorithm;
 use crate::limits::SESSION_INTERVAL;
 use crate::message::{Replaces, Request};
+pub(crate) use crate::transport::Transport;
 
 /// One dialog, or one attempt at one. Given out by [`Endpoint::allocate`](crate::Endpoint::allocate)
 /// for calls we make, by the endpoint for calls that come in.
@@ -24,15 +25,6 @@ pub struct RequestId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnId(pub u64);
 
-/// What carries a message.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Transport {
-    /// Datagrams: one message each.
-    Udp,
-    /// A stream, framed by `Content-Length` (RFC 3261 §18.3).
-    Tcp,
-}
-
 /// Where a message came from or goes to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Hop {
@@ -40,7 +32,8 @@ pub struct Hop {
     pub transport: Transport,
     /// The other side.
     pub remote: SocketAddr,
-    /// The stream it came on. `None` over TCP: use any open stream to `remote`, or open one.
+    /// The stream it came on. `None` over a stream: use any open one to `remote`, or open one; a
+    /// WebSocket cannot be opened by us.
     pub conn: Option<ConnId>,
 }
 
@@ -51,6 +44,9 @@ pub struct Config {
     pub udp: SocketAddr,
     /// The same for TCP.
     pub tcp: SocketAddr,
+    /// Further addresses of ours, by what carries and by family (IPv4 or IPv6). They go before
+    /// `udp` and `tcp`; see [`Config::own`].
+    pub addresses: Vec<(Transport, SocketAddr)>,
     /// Digest realm; also the host of our own identity.
     pub realm: String,
     /// `Server` and `User-Agent` value.
@@ -84,6 +80,7 @@ impl Config {
         Self {
             udp,
             tcp,
+            addresses: Vec::new(),
             realm: "jackfield".to_owned(),
             product: concat!("Jackfield/", env!("CARGO_PKG_VERSION")).to_owned(),
             algorithms: vec![Algorithm::Md5],
@@ -94,6 +91,27 @@ impl Config {
             session_interval: Some(SESSION_INTERVAL),
             reliable_provisional: false,
         }
+    }
+
+    /// What we write into `Via` and `Contact` on this way: our address for what carries it, of the
+    /// family of the other side if we have one.
+    pub fn own(&self, hop: Hop) -> SocketAddr {
+        let usual = match hop.transport {
+            Transport::Udp => self.udp,
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.tcp,
+        };
+        let given = || {
+            let given = self.addresses.iter();
+            given.filter(|(transport, _)| *transport == hop.transport)
+        };
+        let same_family = |own: &SocketAddr| own.is_ipv4() == hop.remote.is_ipv4();
+        let plain = matches!(hop.transport, Transport::Udp | Transport::Tcp);
+        let mut fitting = given().map(|(_, own)| *own).filter(same_family);
+        fitting
+            .next()
+            .or_else(|| Some(usual).filter(|usual| plain && same_family(usual)))
+            .or_else(|| given().next().map(|(_, own)| *own))
+            .unwrap_or(usual)
     }
 }
 
@@ -123,7 +141,17 @@ pub enum Input<'a> {
         /// The whole datagram.
         bytes: &'a [u8],
     },
-    /// Bytes arrived on a stream, in any pieces. The endpoint frames them.
+    /// A stream is up whose transport is not TCP. One that was not announced is TCP.
+    StreamOpened {
+        /// The stream.
+        conn: ConnId,
+        /// What it is.
+        transport: Transport,
+        /// Its other side.
+        remote: SocketAddr,
+    },
+    /// Bytes arrived on a stream, in any pieces. The endpoint frames them, but for those of a
+    /// WebSocket: there they are one whole message.
     Stream {
         /// The stream.
         conn: ConnId,

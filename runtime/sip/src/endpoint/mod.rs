@@ -23,6 +23,8 @@ mod table;
 pub(crate) mod wire;
 mod within;
 
+pub use route::next_host;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -55,6 +57,7 @@ use table::{Agenda, Around, Due, Table};
 /// let config = Config {
 ///     udp: "192.0.2.1:5060".parse().unwrap(),
 ///     tcp: "192.0.2.1:5060".parse().unwrap(),
+///     addresses: Vec::new(),
 ///     realm: "demo".into(),
 ///     product: "Jackfield".into(),
 ///     algorithms: vec![Algorithm::Md5],
@@ -158,7 +161,7 @@ pub struct Counts {
     pub servers: usize,
     /// Requests outside dialogs that wait for their answer.
     pub requests: usize,
-    /// Streams that said something and were not closed.
+    /// Streams that said something, or were announced, and were not closed.
     pub streams: usize,
     /// Registered contacts.
     pub contacts: usize,
@@ -231,6 +234,11 @@ impl Endpoint {
         debug_assert!(self.outbox.is_empty());
         match input {
             Input::Datagram { remote, bytes } => self.on_datagram(now, remote, bytes),
+            Input::StreamOpened {
+                conn,
+                transport,
+                remote,
+            } => self.on_stream_opened(conn, transport, remote),
             Input::Stream {
                 conn,
                 remote,
@@ -281,7 +289,7 @@ impl Endpoint {
             server_invites: self.server_invites.len(),
             servers: self.servers.len(),
             requests: self.requests.len(),
-            streams: self.framers.len(),
+            streams: self.outbox.streams(),
             contacts: self.registrar.len(),
             malformed: self.tally.malformed,
             retransmits: self.tally.retransmits,
@@ -312,14 +320,6 @@ impl Endpoint {
     fn tell_registrations(&mut self) {
         while let Some(event) = self.registrar.poll() {
             self.outbox.event(event);
-        }
-    }
-
-    /// Our address for a transport.
-    fn own(&self, transport: Transport) -> SocketAddr {
-        match transport {
-            Transport::Udp => self.config.udp,
-            Transport::Tcp => self.config.tcp,
         }
     }
 

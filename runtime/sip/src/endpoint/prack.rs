@@ -222,10 +222,7 @@ impl Endpoint {
             return true;
         };
         let branch = self.token();
-        let own = |hop: Hop| match hop.transport {
-            crate::Transport::Udp => self.config.udp,
-            crate::Transport::Tcp => self.config.tcp,
-        };
+        let own = |hop: Hop| self.config.own(hop);
         let Some(State::Calling(calling)) = self.dialogs.get_mut(&id).map(|d| &mut d.state) else {
             return true;
         };

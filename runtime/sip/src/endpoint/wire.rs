@@ -20,19 +20,13 @@ pub(crate) const EXTENSIONS: [&str; 3] = ["timer", "100rel", "replaces"];
 /// The only body an INVITE may carry.
 pub(crate) const SDP: &str = "application/sdp";
 
-/// Our name for a transport in `Via`.
-pub(crate) fn via_name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "UDP",
-        Transport::Tcp => "TCP",
-    }
-}
-
 /// Our `Contact`.
 pub(crate) fn contact(transport: Transport, own: SocketAddr) -> String {
     match transport {
         Transport::Udp => format!("<sip:{own}>"),
-        Transport::Tcp => format!("<sip:{own};transport=tcp>"),
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+            format!("<sip:{own};transport={}>", transport.uri_name())
+        }
     }
 }
 
@@ -154,7 +148,7 @@ impl Draft<'_> {
         let _ = write!(
             out,
             "Via: SIP/2.0/{} {};branch={}{};rport\r\nMax-Forwards: 70\r\n",
-            via_name(self.transport),
+            self.transport.via_name(),
             self.own,
             Via::MAGIC,
             self.branch

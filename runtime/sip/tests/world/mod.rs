@@ -80,6 +80,7 @@ pub fn config(address: SocketAddr) -> Config {
     Config {
         udp: address,
         tcp: address,
+        addresses: Vec::new(),
         realm: "demo".into(),
         product: "Jackfield".into(),
         algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
@@ -387,7 +388,9 @@ impl World {
         match (hop.transport, to) {
             (_, None) => self.outside.push((hop, bytes)),
             (Transport::Udp, Some(_)) => self.mail_datagram(from, hop.remote, bytes),
-            (Transport::Tcp, Some(to)) => self.mail_stream(who, to, hop, &bytes),
+            (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, Some(to)) => {
+                self.mail_stream(who, to, hop, &bytes)
+            }
         }
     }
 
