@@ -95,6 +95,14 @@ impl Config {
             reliable_provisional: false,
         }
     }
+
+    /// What we write into `Via` and `Contact` on this way.
+    pub fn own(&self, hop: Hop) -> SocketAddr {
+        match hop.transport {
+            Transport::Udp => self.udp,
+            Transport::Tcp => self.tcp,
+        }
+    }
 }
 
 /// A user of the registrar.

@@ -156,10 +156,7 @@ impl Endpoint {
             .slot(key)
             .expect("what is pending has a transaction");
         let hop = slot.hop;
-        let own = match hop.transport {
-            crate::Transport::Udp => self.config.udp,
-            crate::Transport::Tcp => self.config.tcp,
-        };
+        let own = self.config.own(hop);
         let contact = wire::contact(hop.transport, own);
         let mut all: Vec<(&str, &str)> = Vec::with_capacity(8 + headers.len());
         if status < 300 {

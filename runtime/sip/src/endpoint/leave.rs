@@ -121,10 +121,7 @@ impl Endpoint {
             .expect("the caller has just seen it");
         dialog.state = State::Ending;
         let cseq = dialog.next_cseq();
-        let own = match dialog.hop.transport {
-            crate::Transport::Udp => self.config.udp,
-            crate::Transport::Tcp => self.config.tcp,
-        };
+        let own = self.config.own(dialog.hop);
         let bytes = dialog
             .draft("BYE", cseq, (own, &branch))
             .write(headers.iter().copied());

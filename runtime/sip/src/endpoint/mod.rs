@@ -315,14 +315,6 @@ impl Endpoint {
         }
     }
 
-    /// Our address for a transport.
-    fn own(&self, transport: Transport) -> SocketAddr {
-        match transport {
-            Transport::Udp => self.config.udp,
-            Transport::Tcp => self.config.tcp,
-        }
-    }
-
     /// A fresh branch, without magic cookie, or tag: 80 random bits (§19.3 asks for 32).
     fn token(&mut self) -> String {
         self.rng.token(16)

@@ -8,7 +8,7 @@ use vocab::{Mono, Now};
 use super::session::Sdp;
 use super::table::{Due, Slot};
 use super::{Around, Endpoint, Purpose, around, outbound, session, wire};
-use crate::border::{DialogId, End, Event, Hop, Transport};
+use crate::border::{DialogId, End, Event, Hop};
 use crate::dialog::{Dialog, Inbound, State};
 use crate::limits::{MODIFY_RETRY_AFTER_MAX, MODIFY_TRIES_MAX, MODIFY_WAIT};
 use crate::message::{Method, Response};
@@ -173,10 +173,7 @@ impl Endpoint {
             .expect("the caller has just seen it");
         let cseq = dialog.next_cseq();
         let hop = dialog.hop;
-        let own = match hop.transport {
-            Transport::Udp => self.config.udp,
-            Transport::Tcp => self.config.tcp,
-        };
+        let own = self.config.own(hop);
         let contact = wire::contact(hop.transport, own);
         let mut headers: Vec<(&str, &str)> = vec![
             ("User-Agent", &self.config.product),
@@ -428,10 +425,7 @@ impl Endpoint {
             .expect("the caller has just seen it");
         let cseq = dialog.next_cseq();
         let hop = dialog.hop;
-        let own = match hop.transport {
-            Transport::Udp => self.config.udp,
-            Transport::Tcp => self.config.tcp,
-        };
+        let own = self.config.own(hop);
         let bytes = dialog.draft(method, cseq, (own, &branch)).write_with(
             headers.iter().copied(),
             content_type,

@@ -62,7 +62,7 @@ impl Endpoint {
 
     fn write(&self, attempt: &Attempt, branch: &str) -> Arc<[u8]> {
         let transport = attempt.hop.transport;
-        let own = self.own(transport);
+        let own = self.config.own(attempt.hop);
         let contact = wire::contact(transport, own);
         let (mut buffer, min_se);
         let mut headers: Vec<(&str, &str)> = Vec::with_capacity(8 + attempt.headers.len());
@@ -271,7 +271,7 @@ impl Endpoint {
         login: Option<(&str, &str)>,
     ) {
         let branch = self.token();
-        let via = (self.own(dialog.hop.transport), branch.as_str());
+        let via = (self.config.own(dialog.hop), branch.as_str());
         let ack = dialog.draft("ACK", cseq, via).write(login);
         self.transmit(dialog.hop, ack.clone());
         let (tag, hop) = (&*dialog.remote_tag, dialog.hop);
@@ -291,7 +291,7 @@ impl Endpoint {
         self.acknowledge(now, key, &dialog, dialog.last_cseq(), None);
         let cseq = dialog.next_cseq();
         let branch = self.token();
-        let via = (self.own(dialog.hop.transport), branch.as_str());
+        let via = (self.config.own(dialog.hop), branch.as_str());
         let bytes = dialog.draft("BYE", cseq, via).write([]);
         let key = self.client_key(&cookie(&branch), "BYE");
         self.add_client(now, key, dialog.hop, bytes, Purpose::Farewell);

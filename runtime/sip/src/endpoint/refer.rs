@@ -165,7 +165,7 @@ impl Endpoint {
         }
         if let Some(slot) = self.servers.slot(key) {
             let hop = slot.hop;
-            let own = self.own(hop.transport);
+            let own = self.config.own(hop);
             let contact = wire::contact(hop.transport, own);
             let bytes = Reply::new(status, &head).write([("Contact", &*contact)], b"");
             let transport = hop.transport;
@@ -203,7 +203,7 @@ impl Endpoint {
             "terminated;reason=noresource".to_owned()
         };
         let hop = dialog.hop;
-        let own = self.own(hop.transport);
+        let own = self.config.own(hop);
         let contact = wire::contact(hop.transport, own);
         let headers = [
             ("Contact", &*contact),
@@ -249,7 +249,7 @@ impl Endpoint {
         let until = now.mono + REFER_WAIT;
         dialog.transfer = Some(Transfer { cseq, until });
         let hop = dialog.hop;
-        let own = self.own(hop.transport);
+        let own = self.config.own(hop);
         let contact = wire::contact(hop.transport, own);
         let to = format!("<{to}>");
         let mut all: Vec<(&str, &str)> = vec![("Contact", &contact), ("Refer-To", &to)];

@@ -201,10 +201,7 @@ impl Endpoint {
             return;
         };
         let transport = slot.hop.transport;
-        let own = match transport {
-            crate::Transport::Udp => self.config.udp,
-            crate::Transport::Tcp => self.config.tcp,
-        };
+        let own = self.config.own(slot.hop);
         let contact = wire::contact(transport, own);
         let mut all: Vec<(&str, &str)> = vec![("Server", &self.config.product)];
         let mut buffer = String::new();
