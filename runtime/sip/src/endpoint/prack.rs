@@ -222,7 +222,6 @@ impl Endpoint {
             return true;
         };
         let branch = self.token();
-        let own = |hop: Hop| self.config.own(hop);
         let Some(State::Calling(calling)) = self.dialogs.get_mut(&id).map(|d| &mut d.state) else {
             return true;
         };
@@ -240,7 +239,7 @@ impl Endpoint {
         let rack = format!("{rseq} {invite} INVITE");
         let bytes = early
             .dialog
-            .draft("PRACK", cseq, (own(hop), &branch))
+            .draft("PRACK", cseq, (self.config.own(hop), &branch))
             .write([("RAck", &*rack)]);
         let key: Key = self.client_key(&outbound::cookie(&branch), "PRACK");
         self.add_client(now, key, hop, bytes, Purpose::Farewell);
