@@ -442,7 +442,8 @@ impl Phone {
             | Event::Unbridged { .. }
             | Event::Registered { .. }
             | Event::Unregistered { .. }
-            | Event::AuthFailed { .. } => {}
+            | Event::AuthFailed { .. }
+            | Event::Banned { .. } => {}
         }
     }
 

@@ -74,6 +74,8 @@ pub(crate) enum Message {
     Plugin(node::PluginChange),
     /// An operator ends a call.
     Hangup { call: CallId },
+    /// An operator ends the ban of an address.
+    Unban { address: std::net::IpAddr },
     /// Take no more calls.
     Drain,
     /// Look at the node.
@@ -260,7 +262,7 @@ impl Control {
                 match event.token() {
                     WAKER => {}
                     UDP => udp_ready = true,
-                    LISTENER => self.streams.accept(listener),
+                    LISTENER => self.streams.accept(listener, &mut self.stream_events),
                     _ => self.streams.ready(event, &mut self.stream_events),
                 }
             }
@@ -318,6 +320,10 @@ impl Control {
         while !self.stream_events.is_empty() {
             for event in std::mem::take(&mut self.stream_events) {
                 let input = match &event {
+                    StreamEvent::Opened { conn, remote } => sip::Input::StreamOpened {
+                        conn: *conn,
+                        remote: *remote,
+                    },
                     StreamEvent::Bytes {
                         conn,
                         remote,
@@ -351,6 +357,7 @@ impl Control {
             Message::Configure(config) => self.feed(node::Input::Configure(config)),
             Message::Plugin(change) => self.feed(node::Input::Plugin(change)),
             Message::Hangup { call } => self.feed(node::Input::Hangup { call }),
+            Message::Unban { address } => self.feed(node::Input::Unban { address }),
             Message::Drain => {
                 self.hands.status.draining.store(true, Ordering::Relaxed);
                 self.feed(node::Input::Drain);

@@ -141,7 +141,7 @@ fn a_phone_registers_is_seen_and_expires() {
             0.000     bob: Registered ann, 1 contacts
             0.000   192.0.2.9:40000 → bob: REGISTER
             0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
-            100.000   bob: Unregistered ann
+            100.000   bob: Unregistered ann: expired
         "#]],
     );
 }
@@ -167,6 +167,7 @@ fn the_answer_names_all_contacts_and_their_time_left() {
         Contact: <sip:ann@192.0.2.9:5080>;expires=3600
         Contact: <sip:ann@192.0.2.9:40000>;expires=3590
         Contact: <sip:ann@192.0.2.9:5070>;expires=60
+        Supported: path, outbound, gruu
         Server: Jackfield
         Content-Length: 0
 
@@ -205,12 +206,12 @@ fn contacts_are_removed_one_by_one_and_all_at_once() {
             0.000     bob: Registered ann, 2 contacts
             0.000   192.0.2.9:40000 → bob: REGISTER
             0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
-            0.000     bob: Registered ann, 1 contacts
+            0.000     bob: Registered ann again, 1 contacts
             0.000   192.0.2.9:40000 → bob: REGISTER
             0.000   bob → 192.0.2.9:40000: 400 * needs Expires: 0 (REGISTER)
             0.000   192.0.2.9:40000 → bob: REGISTER
             0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
-            0.000     bob: Unregistered ann
+            0.000     bob: Unregistered ann: asked
         "#]],
     );
 }
@@ -356,7 +357,7 @@ fn contacts_of_a_user_who_is_gone_go_too() {
     check(
         &mut world,
         expect![[r#"
-            0.000     bob: Unregistered ann
+            0.000     bob: Unregistered ann: account_gone
         "#]],
     );
     assert_eq!(world.counts(BOB).contacts, 0);
@@ -443,6 +444,7 @@ fn an_endpoint_registers_at_another() {
     check(
         &mut world,
         expect![[r#"
+            3.000     bob: Unregistered ann: flow_closed
             3.000   bob → ann: BYE
             3.000     bob: Ended Ours
         "#]],

@@ -261,7 +261,8 @@ impl Checks {
             | Notice::PluginFreed { .. }
             | Notice::Registered { .. }
             | Notice::Unregistered
-            | Notice::AuthFailed { .. } => {}
+            | Notice::AuthFailed { .. }
+            | Notice::Banned { .. } => {}
         }
     }
 

@@ -347,10 +347,17 @@ impl Engine {
 
     fn dial(&mut self, leg: LegId, target: Target, caller: &Party) {
         assert!(!self.legs.contains_key(&leg), "a dialled leg is new");
-        let targets: Vec<(String, sip::Hop)> = match &target {
+        let targets: Vec<(String, sip::Hop, Vec<(String, String)>)> = match &target {
             Target::User(user) => {
                 let contacts = self.sip.contacts(user).take(FORKS_MAX);
-                contacts.map(|contact| (contact.uri, contact.hop)).collect()
+                contacts
+                    .map(|contact| {
+                        // The way back through the proxies it registered by (RFC 3327 §5.3).
+                        let route = |value| ("Route".to_owned(), value);
+                        let routes = contact.path.into_iter().map(route).collect();
+                        (contact.uri, contact.hop, routes)
+                    })
+                    .collect()
             }
             Target::Uri { uri, next_hop, tcp } => {
                 let transport = if *tcp {
@@ -363,7 +370,7 @@ impl Engine {
                     remote: *next_hop,
                     conn: None,
                 };
-                vec![(uri.reveal().clone(), hop)]
+                vec![(uri.reveal().clone(), hop, Vec::new())]
             }
         };
         if targets.is_empty() {
@@ -388,7 +395,7 @@ impl Engine {
         let offer = session.description.to_bytes();
         let from = self.identity(caller);
         let mut forks = Vec::with_capacity(targets.len());
-        for (uri, hop) in targets {
+        for (uri, hop, headers) in targets {
             let dialog = self.sip.allocate();
             self.dialogs.insert(dialog, leg);
             forks.push(dialog);
@@ -399,7 +406,7 @@ impl Engine {
                 uri,
                 hop,
                 from: from.clone(),
-                headers: Vec::new(),
+                headers,
                 body: offer.clone(),
                 credentials: self.config.credentials.clone(),
             });

@@ -21,6 +21,13 @@ const READ_BYTES: usize = 16 << 10;
 /// Something a connection did.
 #[derive(Debug)]
 pub enum StreamEvent {
+    /// The other side opened one.
+    Opened {
+        /// Which connection.
+        conn: ConnId,
+        /// Its other side.
+        remote: SocketAddr,
+    },
     /// Bytes arrived.
     Bytes {
         /// Which connection.
@@ -86,12 +93,15 @@ impl Streams {
         self.open.is_empty()
     }
 
-    /// Takes all connections that wait at the listener.
-    pub fn accept(&mut self, listener: &TcpListener) {
+    /// Takes all connections that wait at the listener, and tells of them.
+    pub fn accept(&mut self, listener: &TcpListener, out: &mut Vec<StreamEvent>) {
         loop {
             match listener.accept() {
                 Ok((socket, remote)) if self.open.len() < STREAMS_MAX => {
-                    drop(self.add(socket, remote, true));
+                    if let Ok(id) = self.add(socket, remote, true) {
+                        let conn = ConnId(id);
+                        out.push(StreamEvent::Opened { conn, remote });
+                    }
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

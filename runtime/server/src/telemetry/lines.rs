@@ -16,6 +16,8 @@ pub(crate) struct Lines {
     denied: Flood,
     /// A full disk refuses every new call.
     not_written: Flood,
+    /// A forger can have many addresses banned.
+    banned: Flood,
 }
 
 impl Lines {
@@ -26,6 +28,7 @@ impl Lines {
             Notice::TurnedAway { .. } => &mut self.turned_away,
             Notice::Denied { .. } => &mut self.denied,
             Notice::NotWritten { .. } => &mut self.not_written,
+            Notice::Banned { .. } => &mut self.banned,
             Notice::Started { .. }
             | Notice::Answered { .. }
             | Notice::Ended { .. }
@@ -58,6 +61,9 @@ impl Lines {
                 lines,
                 "plugins asked for more than they are granted: lines were left out"
             );
+        }
+        if let Some(lines) = self.banned.left_out(now) {
+            warn!(lines, "more addresses were banned: lines were left out");
         }
         if let Some(lines) = self.not_written.left_out(now) {
             warn!(
@@ -194,6 +200,17 @@ pub(super) fn write(notice: &Notice) {
         Notice::AuthFailed { source } => {
             let source = source.ip();
             warn!(source.ip = %source, "wrong credentials from {source}");
+        }
+        Notice::Banned {
+            source,
+            reason,
+            lasting,
+        } => {
+            let seconds = lasting.as_secs();
+            warn!(
+                source.ip = %source, reason, ban_s = seconds,
+                "{source} gets no answer for {seconds} s: {reason}"
+            );
         }
         Notice::NotWritten { call } => {
             warn!(call.id = %call, "events of call {call} could not be written");

@@ -3,9 +3,10 @@
 //! A datagram or a piece of a stream comes in at `receive`; requests go to the transaction they
 //! belong to, or begin one in `inbound` (INVITE), `within` (in a dialog) or `register`; responses
 //! end in `outbound`. `table` holds the transactions, `wire` writes what leaves, `route` knows
-//! where to.
+//! where to. `gate` asks the guard who is listened to, and `watch` keeps the time of streams.
 
 mod action;
+mod gate;
 mod inbound;
 mod outbound;
 mod outbox;
@@ -14,6 +15,7 @@ mod register;
 pub(crate) mod route;
 mod stateless;
 mod table;
+mod watch;
 pub(crate) mod wire;
 mod within;
 
@@ -28,6 +30,7 @@ use crate::border::{
     Config, ConnId, Contact, DialogId, Event, Hop, Input, Output, RequestId, Transport,
 };
 use crate::dialog::{Attempt, Dialog};
+use crate::guard::{self, Ban, Guard};
 use crate::limits::Limits;
 use crate::message::Framer;
 use crate::registrar::Registrar;
@@ -35,6 +38,7 @@ use crate::transaction::{Client, ClientInvite, Hash, Key, Server, ServerInvite};
 
 use outbox::Outbox;
 use table::{Agenda, Around, Due, Table};
+use watch::Watch;
 
 /// SIP as one machine: feed it with [`Endpoint::handle`], drain it with [`Endpoint::poll`].
 ///
@@ -55,6 +59,7 @@ use table::{Agenda, Around, Due, Table};
 ///     nonce_key: [0; 32],
 ///     nonce_lifetime: Duration::from_secs(300),
 ///     expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+///     guard: jackfield_sip::guard::Config::default(),
 /// };
 /// let mut endpoint = Endpoint::new(config, Rng::from_u64(1));
 /// let options = b"OPTIONS sip:192.0.2.1 SIP/2.0\r\n\
@@ -89,6 +94,8 @@ pub struct Endpoint {
     requests: BTreeMap<RequestId, Attempt>,
     framers: BTreeMap<ConnId, Framer>,
     registrar: Registrar,
+    guard: Guard,
+    watch: Watch,
     tally: Tally,
     dialogs_made: u64,
 }
@@ -154,6 +161,8 @@ pub struct Counts {
     pub auth_failures: u64,
     /// Well-formed messages that belonged to nothing.
     pub strays: u64,
+    /// Who was not listened to.
+    pub guard: guard::Counts,
 }
 
 impl Counts {
@@ -186,6 +195,8 @@ impl Endpoint {
         Self {
             hash: Hash::new(&mut rng),
             registrar: Registrar::new(config.expires),
+            guard: Guard::new(config.guard.clone()),
+            watch: Watch::default(),
             config,
             limits,
             rng,
@@ -212,6 +223,7 @@ impl Endpoint {
         debug_assert!(self.outbox.is_empty());
         match input {
             Input::Datagram { remote, bytes } => self.on_datagram(now, remote, bytes),
+            Input::StreamOpened { conn, remote } => self.on_stream_opened(now, conn, remote),
             Input::Stream {
                 conn,
                 remote,
@@ -232,7 +244,12 @@ impl Endpoint {
     /// When [`Input::Timeout`] is next due.
     pub fn deadline(&self) -> Option<Mono> {
         let agenda = self.agenda.first().map(|(at, _)| *at);
-        agenda.into_iter().chain(self.registrar.deadline()).min()
+        let others = [
+            self.registrar.deadline(),
+            self.guard.deadline(),
+            self.watch.deadline(),
+        ];
+        agenda.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// A name for a call that is about to be made with [`Action::Invite`](crate::Action::Invite).
@@ -253,6 +270,22 @@ impl Endpoint {
         self.registrar.contacts(user)
     }
 
+    /// The contacts of one device of a user, the youngest first: where requests to its public GRUU
+    /// go (RFC 5627 §3.4). `gr` is the parameter of the GRUU, the device's instance.
+    pub fn contacts_at(&self, user: &str, gr: &str) -> impl Iterator<Item = Contact> {
+        self.registrar.contacts_at(user, gr)
+    }
+
+    /// Users behind `after` in alphabetical order, each with its contacts.
+    pub fn registrations(&self, after: &str) -> impl Iterator<Item = (&str, Vec<Contact>)> {
+        self.registrar.users(after)
+    }
+
+    /// Who is banned, by address.
+    pub fn bans(&self) -> impl Iterator<Item = Ban> {
+        self.guard.bans()
+    }
+
     /// What is alive and what was seen.
     pub fn counts(&self) -> Counts {
         Counts {
@@ -269,6 +302,7 @@ impl Endpoint {
             overloads: self.tally.overloads,
             auth_failures: self.tally.auth_failures,
             strays: self.tally.strays,
+            guard: self.guard.counts(),
         }
     }
 
@@ -286,6 +320,8 @@ impl Endpoint {
                 "what was due is done, or the agenda would never move on"
             );
         }
+        self.guard.expire(now.mono);
+        self.tick_streams(now);
         self.registrar.expire(now);
         self.tell_registrations();
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_sip::auth::Algorithm;
+use jackfield_sip::guard;
 use jackfield_sip::limits::Limits;
 use jackfield_sip::message::{self, HeaderName, Message};
 use jackfield_sip::{
@@ -90,6 +91,7 @@ pub fn config(address: SocketAddr) -> Config {
         nonce_key: [7; 32],
         nonce_lifetime: Duration::from_secs(300),
         expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+        guard: guard::Config::open(),
     }
 }
 
@@ -109,15 +111,24 @@ impl World {
     }
 
     pub fn with_limits(seed: u64, limits: Limits) -> Self {
+        Self::guarded(seed, limits, &guard::Config::open())
+    }
+
+    /// The same, and nobody trusts anybody.
+    pub fn guarded(seed: u64, limits: Limits, guard: &guard::Config) -> Self {
         let mut rng = Rng::from_u64(seed);
         let peers = ["ann", "bob", "carol"]
             .into_iter()
             .zip(1..)
             .map(|(name, host)| {
                 let address: SocketAddr = format!("192.0.2.{host}:5060").parse().unwrap();
+                let config = Config {
+                    guard: guard.clone(),
+                    ..config(address)
+                };
                 Peer {
                     name,
-                    endpoint: Endpoint::with_limits(config(address), limits, rng.fork()),
+                    endpoint: Endpoint::with_limits(config, limits, rng.fork()),
                     address,
                     events: VecDeque::new(),
                     streams: BTreeMap::new(),
@@ -525,8 +536,24 @@ pub fn describe(event: &Event) -> String {
             ..
         } => format!("Response {status}"),
         Event::Response { status: None, .. } => "Response (none)".into(),
-        Event::Registered { user, contacts } => format!("Registered {user}, {contacts} contacts"),
-        Event::Unregistered { user } => format!("Unregistered {user}"),
+        Event::Registered {
+            user,
+            contacts,
+            refreshed,
+        } => {
+            let again = if *refreshed { " again" } else { "" };
+            format!("Registered {user}{again}, {contacts} contacts")
+        }
+        Event::Unregistered { user, why } => format!("Unregistered {user}: {}", why.name()),
         Event::AuthFailed { user, .. } => format!("AuthFailed {user}"),
+        Event::Banned {
+            source,
+            reason,
+            lasting,
+        } => format!(
+            "Banned {source} for {} s: {}",
+            lasting.as_secs(),
+            reason.name()
+        ),
     }
 }
