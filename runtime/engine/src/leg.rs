@@ -34,6 +34,8 @@ pub(crate) enum Leg {
     Dialing {
         forks: Vec<DialogId>,
         session: Session,
+        /// Something answered, if only 100 Trying.
+        heard: bool,
         ringing: bool,
         last: Option<u16>,
     },

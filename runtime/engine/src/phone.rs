@@ -222,6 +222,7 @@ impl Phone {
                 uri: Pii::new(uri),
                 next_hop,
                 tcp: self.config.transport == Transport::Tcp,
+                carrier: None,
             },
             caller: Party::Sip(self.config.user.clone()),
             timeout,
@@ -396,6 +397,7 @@ impl Phone {
     fn event(&mut self, now: Now, event: Event) {
         match event {
             Event::Incoming { leg, .. } => self.rung(now, leg),
+            Event::Trying { .. } => {}
             Event::Ringing { .. } => self.news(News::FarRinging),
             Event::Answered { leg } => {
                 let recording = RecordingId {

@@ -13,6 +13,7 @@ use vocab::record::CallEvent;
 use vocab::{CallId, Clip, FlowId, Pii, TenantId};
 
 use crate::config::{Config, Route};
+use crate::trunk::TrunkState;
 
 /// A piece of speech being made. Counted within a node's run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -273,6 +274,22 @@ pub enum Notice {
     PluginFreed {
         /// Which.
         plugin: PluginRef,
+    },
+    /// A trunk came up or went down.
+    Trunk {
+        /// Whose.
+        tenant: TenantId,
+        /// Which.
+        trunk: String,
+        /// What it is now.
+        state: TrunkState,
+    },
+    /// A call goes on to the next trunk.
+    Failover {
+        /// Which call.
+        call: CallId,
+        /// The trunk that did not take it.
+        from: String,
     },
     /// A phone registered or refreshed.
     Registered {

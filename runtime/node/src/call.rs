@@ -11,6 +11,7 @@ use vocab::{Clip, FlowId, LegId, Mono, Now, Party, PlayId, RecordingId, Wall};
 
 use crate::border::SpeechId;
 use crate::config::{Route, Tenant};
+use crate::trunk::TrunkId;
 
 /// A call from its first event to its last.
 #[derive(Debug)]
@@ -150,6 +151,27 @@ pub(crate) struct Dial {
     pub(crate) transfer: bool,
     pub(crate) whisper: Vec<Clip>,
     pub(crate) step: DialStep,
+    /// Set on the way to a carrier.
+    pub(crate) outside: Option<Box<Outside>>,
+}
+
+/// An attempt at a number outside, over as many trunks as it takes.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    /// The number, in E.164 form if it has one.
+    pub(crate) number: String,
+    /// Whom the called party sees.
+    pub(crate) caller: Party,
+    /// The trunk that is tried.
+    pub(crate) trunk: String,
+    /// Trunks not tried yet, the best last.
+    pub(crate) rest: Vec<TrunkId>,
+    /// Give up then.
+    pub(crate) until: Mono,
+    /// The far end has said something.
+    pub(crate) heard: bool,
+    /// It rings: no other trunk is tried, or two would.
+    pub(crate) rings: bool,
 }
 
 /// How far a dial attempt is.

@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use vocab::call::Login;
 use vocab::{Clip, Pii, TenantId};
+
+use crate::number::{NumberForm, NumberPlan};
 
 /// Everything a node is configured with. Replaced as a whole; live calls keep their route.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +31,9 @@ pub struct Tenant {
     /// Routes by dialled number; unique over all tenants.
     pub routes: BTreeMap<String, Arc<Route>>,
     /// Ways out. None: external dialling is off.
-    pub trunks: Vec<Trunk>,
+    pub trunks: Vec<Arc<Trunk>>,
+    /// How numbers are written where it is.
+    pub numbers: NumberPlan,
     /// Audio by language and name.
     pub catalogue: Catalogue,
 }
@@ -60,7 +66,8 @@ pub struct Route {
     pub record: bool,
 }
 
-/// A way to numbers outside. Matched by destination prefix, longest first.
+/// A carrier: a way to numbers outside, and from them. Matched by destination prefix, longest
+/// first, then by priority and weight.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trunk {
     /// Its name.
@@ -69,8 +76,77 @@ pub struct Trunk {
     pub address: SocketAddr,
     /// Over TCP instead of UDP.
     pub tcp: bool,
+    /// What the carrier calls itself in URIs; `None` is its address.
+    pub domain: Option<String>,
     /// Allowed destinations, such as `+8621`. Empty allows none.
     pub prefixes: Vec<String>,
+    /// The lower goes first; equals share by weight.
+    pub priority: u16,
+    /// Share of the calls among equals.
+    pub weight: u16,
+    /// What we authenticate with, if the carrier asks.
+    pub login: Option<Login>,
+    /// Set if the carrier finds us by our registration.
+    pub registration: Option<TrunkRegistration>,
+    /// How often it is asked whether it is there (OPTIONS); zero never.
+    pub health: Duration,
+    /// Most calls to it at a time; `None` is any number.
+    pub calls_max: Option<u32>,
+    /// Most new calls to it a second; `None` is any number.
+    pub calls_per_second: Option<u32>,
+    /// How it wants numbers written.
+    pub sends: NumberForm,
+    /// Which number it is shown.
+    pub shows: ShownNumber,
+    /// Whether the number is asserted too (`P-Asserted-Identity`, RFC 3325).
+    pub asserts: bool,
+    /// Codec names in the order of preference; empty is the node's.
+    pub codecs: Vec<String>,
+    /// Calls from its address are taken to the tenant's routes.
+    pub inbound: bool,
+}
+
+impl Default for Trunk {
+    /// A trunk that takes nothing, at no address: a start for what is set.
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            tcp: false,
+            domain: None,
+            prefixes: Vec::new(),
+            priority: 0,
+            weight: 1,
+            login: None,
+            registration: None,
+            health: Duration::ZERO,
+            calls_max: None,
+            calls_per_second: None,
+            sends: NumberForm::E164,
+            shows: ShownNumber::Caller,
+            asserts: false,
+            codecs: Vec::new(),
+            inbound: false,
+        }
+    }
+}
+
+/// How we register with a carrier.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TrunkRegistration {
+    /// The user we are there.
+    pub user: String,
+    /// How long we ask to be kept.
+    pub expires: Duration,
+}
+
+/// Which number a carrier is shown as the caller's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ShownNumber {
+    /// The caller's own.
+    Caller,
+    /// Always this one.
+    Own(String),
 }
 
 /// Decoded audio by language and name. Looked up in the call's language, then in `common`.
@@ -123,6 +199,18 @@ impl Catalogue {
     /// Whether there is no clip at all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Tenant {
+    /// The route of a number that a carrier wrote in its own way.
+    pub fn route_of(&self, written: &str) -> Option<&Arc<Route>> {
+        let number = self.numbers.to_e164(written);
+        let mut forms = NumberForm::NAMES.iter().filter_map(|&(_, form)| {
+            let number = number.as_deref()?;
+            self.routes.get(&self.numbers.write(number, form))
+        });
+        self.routes.get(written).or_else(|| forms.next())
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use vocab::call::{Cause, Command, Side, Target};
+use vocab::call::{Cause, Command, Target};
 use vocab::flow::{DialOptions, DialResult, DialTarget, FlowError, Reply};
 use vocab::record::CallEventKind;
-use vocab::{CallId, Clip, LegId, Now, Party, Pii, PlayId};
+use vocab::{CallId, Clip, LegId, Now, Party, PlayId};
 
-use crate::call::{Call, Dial, DialStep, Pending, Stage, Turn, total};
-use crate::limits::{CALL_TIME, LEGS_MAX, OP_SLACK, RING_MAX};
+use crate::border::Notice;
+use crate::call::{Call, Dial, DialStep, Outside, Pending, Stage, Turn, total};
+use crate::limits::{CALL_TIME, LEGS_MAX, OP_SLACK, RING_MAX, TRYING_WAIT};
 use crate::node::Node;
+use crate::trunk::{self, NoTrunk, TrunkId};
 use crate::wait::Wait;
 
 impl Node {
@@ -22,54 +24,115 @@ impl Node {
         whisper: Vec<Clip>,
         transfer: bool,
     ) {
-        let (to, target) = match self.way_to(&self.calls[&id], target) {
+        let way = match self.way_to(now, id, target) {
             Ok(way) => way,
             Err(error) => return self.refuse(now, id, error),
         };
-        let ringback = self.next_play();
-        let call = self.calls.get_mut(&id).expect("a flow has a call");
+        let call = &self.calls[&id];
         if call.leg_last >= LEGS_MAX {
             let error = FlowError::Limit(format!("a call dials {LEGS_MAX} times"));
             return self.refuse(now, id, error);
         }
-        call.leg_last += 1;
-        let leg = LegId {
-            call: id,
-            n: call.leg_last,
-        };
         let (first, caller) = (call.leg, shown(call, options));
-        self.journal
-            .note(call, now.wall, CallEventKind::Dialed { leg: leg.n, to });
         let timeout = options.timeout.clamp(Duration::from_secs(1), RING_MAX);
         let wait = timeout + total(&whisper) + OP_SLACK;
         self.deadlines.set(id, Wait::Op, now.mono + wait);
-        self.pend(
-            id,
-            Pending::Dial(Dial {
-                leg,
-                transfer,
-                whisper,
-                step: DialStep::Ringing,
-            }),
-        );
         // The caller hears ringing from us until the far end answers.
-        let clips = vec![self.tones.ringback.clone()];
-        self.command(Command::Play {
+        let ringback = Command::Play {
             leg: first,
-            play: ringback,
-            clips,
+            play: self.next_play(),
+            clips: vec![self.tones.ringback.clone()],
             repeat: true,
-        });
-        self.command(Command::Dial {
-            leg,
-            target,
-            caller,
-            timeout,
-        });
+        };
+        self.command(ringback);
+        let mut dial = Dial {
+            leg: first,
+            transfer,
+            whisper,
+            step: DialStep::Ringing,
+            outside: None,
+        };
+        match way {
+            Way::Phone(user) => {
+                dial.leg = self.new_leg(now, id, Party::Sip(user.clone()));
+                let (leg, target) = (dial.leg, Target::User(user));
+                self.pend(id, Pending::Dial(dial));
+                self.command(Command::Dial {
+                    leg,
+                    target,
+                    caller,
+                    timeout,
+                });
+            }
+            Way::Trunks { number, mut best } => {
+                best.reverse();
+                dial.outside = Some(Box::new(Outside {
+                    number,
+                    caller,
+                    trunk: String::new(),
+                    rest: best,
+                    until: now.mono + timeout,
+                    heard: false,
+                    rings: false,
+                }));
+                if let Err(_none) = self.try_trunks(now, id, dial) {
+                    self.stop_ringback(id);
+                    self.refuse(now, id, full());
+                }
+            }
+        }
+    }
+
+    /// The next leg of a call, and the event that it is dialled.
+    fn new_leg(&mut self, now: Now, id: CallId, to: Party) -> LegId {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        call.leg_last += 1;
+        let n = call.leg_last;
+        self.journal
+            .note(call, now.wall, CallEventKind::Dialed { leg: n, to });
+        LegId { call: id, n }
+    }
+
+    /// Dials by the best trunk that is left and has a place; gives the attempt back if none has.
+    fn try_trunks(&mut self, now: Now, id: CallId, mut dial: Dial) -> Result<(), Dial> {
+        while let Some(outside) = &mut dial.outside
+            && outside.until > now.mono
+            && self.calls[&id].leg_last < LEGS_MAX
+            && let Some(next) = outside.rest.pop()
+        {
+            let n = self.calls[&id].leg_last + 1;
+            let Some(trunk) = self.trunks.take(now.mono, next, LegId { call: id, n }) else {
+                continue;
+            };
+            let (tenant, caller) = (&self.calls[&id].tenant, &outside.caller);
+            let (uri, carrier) = trunk::call(tenant, trunk, &outside.number, caller);
+            let target = Target::Uri {
+                uri,
+                next_hop: trunk.address,
+                tcp: trunk.tcp,
+                carrier: Some(Box::new(carrier)),
+            };
+            outside.trunk.clone_from(&trunk.id);
+            outside.heard = false;
+            let (caller, timeout) = (outside.caller.clone(), outside.until.since(now.mono));
+            let leg = self.new_leg(now, id, party(&outside.number));
+            dial.leg = leg;
+            self.deadlines.set(id, Wait::Trying, now.mono + TRYING_WAIT);
+            self.pend(id, Pending::Dial(dial));
+            self.command(Command::Dial {
+                leg,
+                target,
+                caller,
+                timeout,
+            });
+            return Ok(());
+        }
+        Err(dial)
     }
 
     /// Where a target is reached, if this caller may reach it.
-    fn way_to(&self, call: &Call, target: &DialTarget) -> Result<(Party, Target), FlowError> {
+    fn way_to(&mut self, now: Now, id: CallId, target: &DialTarget) -> Result<Way, FlowError> {
+        let call = &self.calls[&id];
         if call.user.is_none() {
             let why =
                 "the caller is not authenticated: only registered phones may cause a call out";
@@ -99,44 +162,52 @@ impl Node {
                     "the phone is not registered".to_owned(),
                 ));
             }
-            return Ok((Party::Sip(user.to_owned()), Target::User(user.to_owned())));
+            return Ok(Way::Phone(user.to_owned()));
         }
         if host.is_some() {
             let why = "addresses outside are not dialled: use a number and a trunk";
             return Err(FlowError::Denied(why.to_owned()));
         }
-        let digits = user.strip_prefix('+').unwrap_or(user);
+        let number = call.tenant.numbers.to_e164(user);
+        let number = number.unwrap_or_else(|| user.to_owned());
+        let digits = number.strip_prefix('+').unwrap_or(&number);
         if !(2..=15).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(FlowError::Invalid(
                 "not a number: digits with an optional +".to_owned(),
             ));
         }
-        let fits = call.tenant.trunks.iter().flat_map(|trunk| {
-            let prefixes = trunk
-                .prefixes
-                .iter()
-                .filter(|prefix| user.starts_with(*prefix));
-            prefixes.map(move |prefix| (prefix.len(), trunk))
-        });
-        // The longest prefix wins; of equals the first in the configuration.
-        let Some((_, trunk)) = fits.rev().max_by_key(|(len, _)| *len) else {
-            let why = "no trunk of this tenant allows this destination: add its prefix to one";
-            return Err(FlowError::Denied(why.to_owned()));
-        };
-        let uri = Pii::new(format!("sip:{user}@{}", trunk.address));
-        let to = if user.starts_with('+') {
-            Party::E164(user.to_owned())
-        } else {
-            Party::Sip(user.to_owned())
-        };
-        Ok((
-            to,
-            Target::Uri {
-                uri,
-                next_hop: trunk.address,
-                tcp: trunk.tcp,
-            },
-        ))
+        let tenant = call.tenant.id.clone();
+        match self.trunks.candidates(now.mono, &tenant, &number) {
+            Ok(best) => Ok(Way::Trunks { number, best }),
+            Err(NoTrunk::Full) => Err(full()),
+            Err(NoTrunk::Forbidden) => {
+                let why = "no trunk of this tenant allows this destination: add its prefix to one";
+                Err(FlowError::Denied(why.to_owned()))
+            }
+        }
+    }
+
+    /// The far end of a dialled leg has said something; it may be ringing.
+    pub(crate) fn dialed_heard(&mut self, now: Now, leg: LegId, ringing: bool) {
+        self.trunks.leg_spoke(now.mono, leg);
+        let pending = self.calls.get_mut(&leg.call).and_then(Call::pending);
+        if let Some(Pending::Dial(dial)) = pending
+            && dial.leg == leg
+            && let Some(outside) = &mut dial.outside
+        {
+            outside.heard = true;
+            outside.rings |= ringing;
+            self.deadlines.clear(leg.call, Wait::Trying);
+        }
+    }
+
+    /// A carrier has said nothing for too long: the attempt goes on elsewhere once its leg is over.
+    pub(crate) fn dialed_in_vain(&mut self, id: CallId) {
+        let pending = self.calls.get_mut(&id).and_then(Call::pending);
+        if let Some(Pending::Dial(dial)) = pending {
+            let (leg, cause) = (dial.leg, Cause::Unreachable);
+            self.command(Command::Hangup { leg, cause });
+        }
     }
 
     pub(crate) fn dialed_answered(&mut self, now: Now, leg: LegId) {
@@ -233,14 +304,9 @@ impl Node {
         }
     }
 
-    pub(crate) fn dialed_ended(
-        &mut self,
-        now: Now,
-        leg: LegId,
-        cause: Cause,
-        _by: Side,
-        status: Option<u16>,
-    ) {
+    pub(crate) fn dialed_ended(&mut self, now: Now, leg: LegId, cause: Cause, status: Option<u16>) {
+        let unanswered = cause == Cause::Unreachable && status.is_none();
+        self.trunks.leg_ended(now.mono, leg, unanswered);
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };
@@ -255,16 +321,18 @@ impl Node {
         if dial.leg != leg {
             return;
         }
+        self.deadlines.clear(id, Wait::Trying);
         let transfer = dial.transfer;
         let (result, talk) = match dial.step {
             DialStep::Talking { since } => (DialResult::Answered, now.mono.since(since)),
             DialStep::Ringing | DialStep::Whispering { .. } => (result_of(cause), Duration::ZERO),
         };
-        self.journal.note(
-            call,
-            now.wall,
-            CallEventKind::DialEnded { leg: leg.n, result },
-        );
+        let elsewhere = dial.goes_on(cause, status);
+        let ended = CallEventKind::DialEnded { leg: leg.n, result };
+        self.journal.note(call, now.wall, ended);
+        if elsewhere && self.fail_over(now, id).is_ok() {
+            return;
+        }
         self.stop_ringback(id);
         let cause = status.map(|status| status.to_string());
         let reply = if transfer {
@@ -281,10 +349,32 @@ impl Node {
         self.reply(now, id, reply);
     }
 
+    /// Takes an attempt whose trunk failed to the next one; `Err` if there is none.
+    fn fail_over(&mut self, now: Now, id: CallId) -> Result<(), ()> {
+        let pending = self.calls.get_mut(&id).and_then(Call::pending);
+        let pending = pending.expect("the caller saw it");
+        let Pending::Dial(dial) = std::mem::replace(pending, Pending::Answer) else {
+            panic!("the caller saw an attempt");
+        };
+        let from = dial.outside.as_ref().map(|it| it.trunk.clone());
+        match self.try_trunks(now, id, dial) {
+            Ok(()) => {
+                let from = from.unwrap_or_default();
+                self.notice(Notice::Failover { call: id, from });
+                Ok(())
+            }
+            Err(dial) => {
+                self.pend(id, Pending::Dial(dial));
+                Err(())
+            }
+        }
+    }
+
     /// Nobody waits for this attempt any more: it is cancelled, or its talk ended.
     pub(crate) fn leave_dialed(&mut self, now: Now, id: CallId, dial: &Dial) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         self.journal.note(call, now.wall, dial.left());
+        self.deadlines.clear(id, Wait::Trying);
         let (leg, cause) = (dial.leg, Cause::Cancelled);
         self.command(Command::Hangup { leg, cause });
     }
@@ -313,7 +403,24 @@ impl Node {
     }
 }
 
+/// Where a target is reached.
+enum Way {
+    /// Wherever this user's phones are registered.
+    Phone(String),
+    /// By one of these, the best first.
+    Trunks { number: String, best: Vec<TrunkId> },
+}
+
 impl Dial {
+    /// Whether another trunk is tried: nobody was reached by this one, and nobody's phone rang.
+    fn goes_on(&self, cause: Cause, status: Option<u16>) -> bool {
+        let failed = cause == Cause::Unreachable || status == Some(408);
+        let outside = self.outside.as_ref();
+        failed
+            && matches!(self.step, DialStep::Ringing)
+            && outside.is_some_and(|it| !it.rings && !it.rest.is_empty())
+    }
+
     /// What the journal says of an attempt that the caller, or we, put an end to.
     pub(crate) fn left(&self) -> CallEventKind {
         let result = match self.step {
@@ -324,6 +431,19 @@ impl Dial {
             leg: self.leg.n,
             result,
         }
+    }
+}
+
+fn full() -> FlowError {
+    FlowError::Limit("all lines of the trunks to this destination are in use".to_owned())
+}
+
+/// A dialled number in the words of records.
+fn party(number: &str) -> Party {
+    if number.starts_with('+') {
+        Party::E164(number.to_owned())
+    } else {
+        Party::Sip(number.to_owned())
     }
 }
 

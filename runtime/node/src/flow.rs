@@ -167,7 +167,7 @@ impl Node {
             panic!("the caller saw a flow");
         };
         self.flows.remove(&flow.id);
-        for wait in [Wait::Flow, Wait::Op, Wait::Grace] {
+        for wait in [Wait::Flow, Wait::Op, Wait::Trying, Wait::Grace] {
             self.deadlines.clear(id, wait);
         }
         if let Turn::Host(Pending::Dial(dial)) = flow.turn {

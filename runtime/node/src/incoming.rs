@@ -39,7 +39,19 @@ impl Node {
                 return self.notice(Notice::TurnedAway { source, refusal });
             }
         };
-        let Incoming { from, to, user, .. } = incoming;
+        let Incoming {
+            mut from, to, user, ..
+        } = incoming;
+        // Carriers write numbers in forms of their own.
+        if let Party::Sip(address) = &from
+            && let Some(number) = self.trunks.of_source(incoming.source).and_then(|_| {
+                tenant
+                    .numbers
+                    .to_e164(address.split('@').next().unwrap_or_default())
+            })
+        {
+            from = Party::E164(number);
+        }
         // A phone of another tenant is a stranger here: it may listen, not dial out.
         let user = user.filter(|user| tenant.phones.contains_key(user));
         let mut call = Call {
@@ -85,6 +97,11 @@ impl Node {
         }
         if self.journal.unwritten() >= UNWRITTEN_MAX {
             return Err(Refusal::Overload);
+        }
+        if let Some((tenant, _)) = self.trunks.of_source(incoming.source) {
+            let route = tenant.route_of(&incoming.to);
+            let route = route.ok_or(Refusal::UnknownNumber)?;
+            return Ok((Arc::clone(tenant), Arc::clone(route)));
         }
         let caller = incoming.user.as_deref();
         let claims_phone = match &incoming.from {

@@ -49,3 +49,7 @@ pub(crate) const JOURNAL_MAX: u32 = 10_000;
 /// Batches of events that may wait for the store before new calls are refused: some seconds of
 /// the busiest node, and well below what the store's queue holds.
 pub(crate) const UNWRITTEN_MAX: usize = 20_000;
+
+/// Longest wait for a carrier's first word, 100 Trying included, before the next trunk is tried:
+/// what a request and three retransmissions take (RFC 3261 §17.1.1.2: 0.5, 1.5 and 3.5 s).
+pub(crate) const TRYING_WAIT: Duration = Duration::from_secs(4);

@@ -18,6 +18,7 @@ use crate::incoming::Incoming;
 use crate::journal::Journal;
 use crate::limits::{AFTER_HANGUP, FLOW_WAIT};
 use crate::tones::Tones;
+use crate::trunk::{self, Answer, Contacts, TrunkView, Trunks};
 use crate::wait::Wait;
 
 /// The machine. See the crate's documentation.
@@ -39,13 +40,19 @@ pub struct Node {
     pub(crate) commands: VecDeque<Command>,
     pub(crate) out: VecDeque<Output>,
     pub(crate) tones: Tones,
+    pub(crate) trunks: Trunks,
 }
 
 impl Node {
     /// A node without media ports, plugins and tenants; it is given them as inputs.
     pub fn new(engine: engine::Config, registry: Registry, mut rng: Rng) -> Self {
+        let contacts = Contacts {
+            udp: engine.sip.udp,
+            tcp: engine.sip.tcp,
+        };
         Self {
             config: Arc::default(),
+            trunks: Trunks::new(contacts, rng.fork()),
             engine: Engine::new(engine, rng.fork()),
             registry,
             rng,
@@ -93,6 +100,7 @@ impl Node {
                 if self.engine.deadline().is_some_and(|at| at <= now.mono) {
                     self.engine.handle(now, engine::Input::Timeout);
                 }
+                self.trunks.timeout(now.mono);
                 self.settle(now);
                 while let Some((call, wait)) = self.deadlines.expire(now.mono) {
                     self.timeout(now, call, wait);
@@ -112,10 +120,12 @@ impl Node {
 
     /// When `Input::Timeout` is next due.
     pub fn deadline(&self) -> Option<Mono> {
-        match (self.engine.deadline(), self.deadlines.next()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let parts = [
+            self.engine.deadline(),
+            self.deadlines.next(),
+            self.trunks.deadline(),
+        ];
+        parts.into_iter().flatten().min()
     }
 
     /// How much is alive.
@@ -134,6 +144,11 @@ impl Node {
     /// The plugins, their versions and live runs.
     pub fn plugins(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The trunks and how they are.
+    pub fn trunks(&self) -> impl Iterator<Item = TrunkView> {
+        self.trunks.views()
     }
 
     /// Whether it takes no more calls.
@@ -171,8 +186,10 @@ impl Node {
                     engine::Output::Media { worker, command } => {
                         self.out.push_back(Output::Media { worker, command });
                     }
-                    // A node sends no requests outside calls.
-                    engine::Output::Response { .. } => {}
+                    engine::Output::Response { id, status, times } => {
+                        self.trunks
+                            .answered(now.mono, id, &Answer { status, times });
+                    }
                     engine::Output::Event(event) => reports.push_back(event),
                 }
             }
@@ -180,9 +197,28 @@ impl Node {
                 self.event(now, event);
             } else if let Some(command) = self.commands.pop_front() {
                 self.engine.handle(now, engine::Input::Command(command));
+            } else if let Some(output) = self.trunks.poll() {
+                self.trunk_output(now, output);
             } else {
                 return;
             }
+        }
+    }
+
+    fn trunk_output(&mut self, now: Now, output: trunk::Output) {
+        match output {
+            trunk::Output::Request(action) => {
+                self.engine.handle(now, engine::Input::Request(action));
+            }
+            trunk::Output::Changed {
+                tenant,
+                trunk,
+                state,
+            } => self.notice(Notice::Trunk {
+                tenant,
+                trunk,
+                state,
+            }),
         }
     }
 
@@ -205,7 +241,8 @@ impl Node {
                 };
                 self.incoming(now, incoming, &sip_call_id);
             }
-            Event::Ringing { .. } => {}
+            Event::Trying { leg } => self.dialed_heard(now, leg, false),
+            Event::Ringing { leg } => self.dialed_heard(now, leg, true),
             Event::Answered { leg } if leg.n == 1 => self.answered(now, leg.call),
             Event::Answered { leg } => self.dialed_answered(now, leg),
             Event::Played {
@@ -257,12 +294,9 @@ impl Node {
             Event::Bridged { a, b } => self.bridged(now, a, b),
             Event::Unbridged { a, b } => self.unbridged(now, a, b),
             Event::Ended {
-                leg,
-                cause,
-                by,
-                status,
+                leg, cause, status, ..
             } if leg.n > 1 => {
-                self.dialed_ended(now, leg, cause, by, status);
+                self.dialed_ended(now, leg, cause, status);
             }
             Event::Ended { leg, cause, by, .. } => self.caller_gone(now, leg.call, cause, by),
             Event::Registered { contacts, .. } => self.notice(Notice::Registered { contacts }),
@@ -318,7 +352,7 @@ impl Node {
             by,
             at: now.wall,
         };
-        for wait in [Wait::Commit, Wait::Op, Wait::Flow, Wait::Call] {
+        for wait in [Wait::Commit, Wait::Op, Wait::Trying, Wait::Flow, Wait::Call] {
             self.deadlines.clear(id, wait);
         }
         match &mut call.stage {
@@ -391,6 +425,7 @@ impl Node {
                 );
             }
             Wait::Op => self.op_timeout(now, id),
+            Wait::Trying => self.dialed_in_vain(id),
             Wait::Grace => {
                 let Some(flow) = call.flow() else { return };
                 let flow = flow.id;
@@ -445,6 +480,7 @@ impl Node {
         if config.trusted() != self.config.trusted() {
             self.engine.set_trusted(now, config.trusted());
         }
+        self.trunks.configure(now, config.tenants.values());
         self.config = config;
     }
 

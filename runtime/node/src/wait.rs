@@ -11,6 +11,8 @@ pub(crate) enum Wait {
     Op,
     /// The flow's end after a hang-up. Fallback: it is dropped.
     Grace,
+    /// The first word of a carrier's far end. Fallback: the next trunk.
+    Trying,
     /// The longest call. Fallback: hang-up.
     Call,
 }

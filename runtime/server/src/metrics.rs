@@ -54,6 +54,8 @@ pub struct Metrics {
     plugin_live: Family<2>,
     plugin_refused: Family<1>,
     plugin_rolled_back: Family<2>,
+    trunk_changes: Family<3>,
+    failovers: Family<1>,
     answered: AtomicU64,
     registrations: AtomicU64,
     auth_failures: AtomicU64,
@@ -134,6 +136,16 @@ impl Default for Metrics {
                 "Versions of plugins that were not taken.",
                 ["plugin"],
             ),
+            trunk_changes: Family::new(
+                "jackfield_trunk_changes_total",
+                "Times a trunk came up or went down.",
+                ["tenant", "trunk", "state"],
+            ),
+            failovers: Family::new(
+                "jackfield_trunk_failovers_total",
+                "Calls that a trunk did not take and that went on to another.",
+                ["trunk"],
+            ),
             plugin_rolled_back: Family::new(
                 "jackfield_plugin_rolled_back_total",
                 "Versions of plugins that were taken back after too many faults.",
@@ -213,6 +225,14 @@ impl Metrics {
             | Notice::PluginDrained { .. }
             | Notice::PluginFreed { .. }
             | Notice::Unregistered => {}
+            Notice::Trunk {
+                tenant,
+                trunk,
+                state,
+            } => self
+                .trunk_changes
+                .add([tenant.as_str(), trunk, state.name()]),
+            Notice::Failover { from, .. } => self.failovers.add([from]),
         }
     }
 
@@ -282,6 +302,8 @@ impl Metrics {
         self.plugin_live.render(out);
         self.plugin_refused.render(out);
         self.plugin_rolled_back.render(out);
+        self.trunk_changes.render(out);
+        self.failovers.render(out);
         let help = "Times a phone registered or refreshed its registration.";
         single(
             out,

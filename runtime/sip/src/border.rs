@@ -270,6 +270,11 @@ pub enum Event {
         /// `Reason` value of the CANCEL.
         reason: Option<String>,
     },
+    /// A 100 Trying to our INVITE: somebody is there. It may come any number of times, or never.
+    Trying {
+        /// The dialog.
+        dialog: DialogId,
+    },
     /// A provisional answer above 100 to our INVITE.
     Progress {
         /// The dialog.
@@ -331,6 +336,8 @@ pub enum Event {
         id: RequestId,
         /// The final status; `None` when nothing answered.
         status: Option<u16>,
+        /// What the far end says about time.
+        times: Times,
     },
     /// A user registered or refreshed.
     Registered {
@@ -364,6 +371,17 @@ pub enum Event {
         /// For how long.
         lasting: Duration,
     },
+}
+
+/// What an answer says about time, where it says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Times {
+    /// How long our contact is kept: of its `Contact`, else `Expires` (RFC 3261 §10.2.4).
+    pub expires: Option<Duration>,
+    /// `Min-Expires`, with a 423 (RFC 3261 §10.2.8).
+    pub min_expires: Option<Duration>,
+    /// `Retry-After` (RFC 3261 §20.33).
+    pub retry_after: Option<Duration>,
 }
 
 /// Why an established dialog ended.

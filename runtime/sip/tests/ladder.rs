@@ -54,6 +54,7 @@ fn a_call_is_answered_and_ended_by_the_caller() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 180 Ringing (INVITE)
             1.010     ann: Progress 180
             3.000   bob → ann: 200 OK (INVITE, application/sdp)
@@ -124,6 +125,7 @@ fn busy() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 486 Busy Here (INVITE)
             1.010   ann → bob: ACK
             1.010     ann: Failed 486
@@ -154,6 +156,7 @@ fn the_caller_gives_up_while_it_rings() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 180 Ringing (INVITE)
             1.010     ann: Progress 180
             5.000   ann → bob: CANCEL
@@ -203,6 +206,7 @@ fn cancel_crosses_the_answer() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 200 OK (INVITE, application/sdp)
             1.000   ann → bob: CANCEL
             1.010   ann → bob: ACK
@@ -251,6 +255,7 @@ fn the_called_hangs_up_before_it_answers() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 603 Decline (INVITE)
             1.000     bob: Ended Ours
             1.010   ann → bob: ACK
@@ -275,6 +280,7 @@ fn a_ringing_phone_says_so_every_minute() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 180 Ringing (INVITE)
             1.010     ann: Progress 180
             61.000  bob → ann: 180 Ringing (INVITE)
@@ -316,6 +322,7 @@ fn lost_invite_and_answer_come_again() {
             1.500   ann → bob: INVITE (application/sdp)
             1.510   bob → ann: 100 Trying (INVITE)
             1.510     bob: Incoming
+            1.520     ann: Trying
             2.000   bob → ann: 200 OK (INVITE, application/sdp) ✗
             2.500   bob → ann: 200 OK (INVITE, application/sdp) ✗
             3.500   bob → ann: 200 OK (INVITE, application/sdp) ✗
@@ -352,6 +359,7 @@ fn a_lost_ack_is_repeated_for_each_copy_of_the_answer() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 200 OK (INVITE, application/sdp)
             1.010   ann → bob: ACK ✗
             1.010     ann: Answered, 5 bytes
@@ -427,6 +435,7 @@ fn a_hang_up_before_the_ack_waits_for_it() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 200 OK (INVITE, application/sdp)
             1.000     bob: Ended Ours
             1.010   ann → bob: ACK ✗
@@ -459,6 +468,7 @@ fn a_refusal_is_repeated_until_its_ack() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 486 Busy Here (INVITE)
             1.010   ann → bob: ACK ✗
             1.010     ann: Failed 486
@@ -516,11 +526,13 @@ fn a_call_with_credentials() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 401 Unauthorized (INVITE)
             1.010   ann → bob: ACK
             1.010   ann → bob: INVITE (application/sdp)
             1.020   bob → ann: 100 Trying (INVITE)
             1.020     bob: Incoming from ann
+            1.030     ann: Trying
             2.000   bob → ann: 200 OK (INVITE, application/sdp)
             2.010   ann → bob: ACK
             2.010     ann: Answered, 5 bytes
@@ -550,6 +562,7 @@ fn a_call_with_a_wrong_password() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 401 Unauthorized (INVITE)
             1.010   ann → bob: ACK
             1.010   ann → bob: INVITE (application/sdp)
@@ -579,6 +592,7 @@ fn a_call_over_a_stream_cut_into_pieces() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 180 Ringing (INVITE)
             1.000   bob → ann: 200 OK (INVITE, application/sdp)
             1.010     ann: Progress 180
@@ -613,6 +627,7 @@ fn a_refused_call_over_a_stream_leaves_nothing() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   bob → ann: 603 Decline (INVITE)
             1.010   ann → bob: ACK
             1.010     ann: Failed 603
@@ -635,6 +650,7 @@ fn a_stream_that_breaks_fails_the_call_being_made() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000     ann: Failed
         "#]],
     );
@@ -1161,6 +1177,7 @@ fn a_full_endpoint_says_when_to_come_again() {
             0.000   ann → bob: INVITE (application/sdp)
             0.010   bob → ann: 100 Trying (INVITE)
             0.010     bob: Incoming
+            0.020     ann: Trying
             1.000   carol → bob: INVITE (application/sdp)
             1.010   bob → carol: 503 Service Unavailable (INVITE)
             1.020   carol → bob: ACK

@@ -429,6 +429,7 @@ fn an_endpoint_registers_at_another() {
             1.000   bob → ann: INVITE (application/sdp)
             1.010   ann → bob: 100 Trying (INVITE)
             1.010     ann: Incoming
+            1.020     bob: Trying
             2.000   ann → bob: 200 OK (INVITE, application/sdp)
             2.010   bob → ann: ACK
             2.010     bob: Answered, 5 bytes

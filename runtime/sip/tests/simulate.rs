@@ -201,7 +201,7 @@ impl Crowd {
                 assert_eq!(told.accepted, 0, "an answer is confirmed once");
                 told.accepted += 1;
             }
-            Event::Progress { .. } | Event::AuthFailed { .. } => {}
+            Event::Trying { .. } | Event::Progress { .. } | Event::AuthFailed { .. } => {}
             Event::Reoffer { .. }
             | Event::Info { .. }
             | Event::Response { .. }
@@ -259,6 +259,7 @@ fn kind(event: &Event) -> &'static str {
             status: Some(_), ..
         } => "failed otherwise",
         Event::Failed { status: None, .. } => "unreachable",
+        Event::Trying { .. } => "trying",
         Event::Confirmed { .. } => "confirmed",
         Event::Ended {
             why: End::Theirs, ..

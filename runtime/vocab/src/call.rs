@@ -136,7 +136,32 @@ pub enum Target {
         next_hop: SocketAddr,
         /// Over a stream instead of UDP.
         tcp: bool,
+        /// What the next hop wants to see, if it is a carrier.
+        carrier: Option<Box<Carrier>>,
     },
+}
+
+/// What a carrier wants to see of a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Carrier {
+    /// `From` without tag, as `<sip:+862155501234@ims.example>`. It goes before the caller of the
+    /// command.
+    pub from: Pii<String>,
+    /// Further headers, such as `P-Asserted-Identity`.
+    pub headers: Vec<(String, Pii<String>)>,
+    /// Used once if it asks.
+    pub login: Option<Login>,
+    /// Codec names in the order of preference; empty is the node's.
+    pub codecs: Vec<String>,
+}
+
+/// A digest user with its password.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Login {
+    /// Digest user name.
+    pub user: String,
+    /// Digest password.
+    pub password: Pii<String>,
 }
 
 /// What `Gather` collects.
@@ -282,6 +307,11 @@ pub enum Event {
         /// The SIP `Call-ID`, by which the call's ladder is found.
         sip_call_id: Arc<str>,
     },
+    /// Something is there: the first answer of any kind to a dialled leg, once, before all others.
+    Trying {
+        /// The outbound leg.
+        leg: LegId,
+    },
     /// The far end of a dialled leg is ringing.
     Ringing {
         /// The outbound leg.
@@ -417,6 +447,7 @@ impl Event {
     pub fn call(&self) -> Option<CallId> {
         match self {
             Self::Incoming { leg, .. }
+            | Self::Trying { leg }
             | Self::Ringing { leg }
             | Self::Answered { leg }
             | Self::Played { leg, .. }

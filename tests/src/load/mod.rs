@@ -278,6 +278,7 @@ impl Load {
             | Event::Confirmed { .. }
             | Event::Reoffer { .. }
             | Event::Info { .. }
+            | Event::Trying { .. }
             | Event::Response { .. }
             | Event::Registered { .. }
             | Event::Unregistered { .. }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use node::{Catalogue, Config, Phone, Route, Tenant, Trunk};
+use node::{Catalogue, Config, NumberPlan, Phone, Route, Tenant, Trunk};
 use plugin::{Grant, Value};
 use vocab::{Clip, Pii, TenantId};
 
 use super::ear;
 use super::network::Home;
 
-/// The phone that answers calls for the trunk is the one with this user name.
+/// The phones that answer calls for trunks are those whose user names begin so.
 pub(super) const TRUNK_USER: &str = "trunk";
 
 /// Settings key that has a flow of the simulation take the call instead of the plugin.
@@ -69,12 +69,12 @@ pub(super) fn may_fault(number: &str) -> bool {
 pub(super) fn config(
     passwords: &BTreeMap<String, String>,
     without: &BTreeSet<String>,
-    trunk: Option<usize>,
+    trunks: &[usize],
 ) -> Arc<Config> {
-    let demo = tenant("demo", passwords, without, trunk, |user| {
+    let demo = tenant("demo", passwords, without, trunks, |user| {
         !user.starts_with('2')
     });
-    let shop = tenant("shop", passwords, without, None, |user| {
+    let shop = tenant("shop", passwords, without, &[], |user| {
         user.starts_with('2')
     });
     let tenants = [demo, shop].map(|tenant| (tenant.id.clone(), Arc::new(tenant)));
@@ -87,7 +87,7 @@ fn tenant(
     id: &str,
     passwords: &BTreeMap<String, String>,
     without: &BTreeSet<String>,
-    trunk: Option<usize>,
+    trunks: &[usize],
     lives_here: impl Fn(&str) -> bool,
 ) -> Tenant {
     let id: TenantId = id.parse().expect("a tenant's name");
@@ -108,11 +108,16 @@ fn tenant(
         .filter(|route| !without.contains(&route.number))
         .map(|route| (route.number.clone(), Arc::new(route)))
         .collect();
-    let trunks = trunk.map(|phone| Trunk {
-        id: "city".into(),
-        address: Home::new(phone, false).sip(),
-        tcp: false,
-        prefixes: vec!["+8621".into()],
+    let trunks = trunks.iter().enumerate().map(|(n, &phone)| {
+        Arc::new(Trunk {
+            id: format!("city-{n}"),
+            address: Home::new(phone, false).sip(),
+            prefixes: vec!["+8621".into()],
+            priority: u16::try_from(n).expect("a few"),
+            calls_max: Some(8),
+            health: Duration::from_secs(30 * (n as u64 % 2)),
+            ..Trunk::default()
+        })
     });
     Tenant {
         id,
@@ -120,7 +125,8 @@ fn tenant(
         language: "zh-CN".into(),
         phones,
         routes,
-        trunks: trunks.into_iter().collect(),
+        trunks: trunks.collect(),
+        numbers: NumberPlan::default(),
         catalogue: catalogue(),
     }
 }

@@ -61,8 +61,12 @@ impl Scenario {
             scenario.think.1 = time(rng, 1, 300);
         }
         // The trunk is the first phone, the operators come next: menus know them by name.
-        let mut trunk = phone(rng, house::TRUNK_USER.to_owned());
-        (trunk.transport, trunk.nat) = (Transport::Udp, false);
+        let mut trunk = carrier(rng, house::TRUNK_USER);
+        if rng.chance(0.2) {
+            // It is not there from some moment on.
+            let from = time(rng, 0, 15_000);
+            trunk.outages.push((from, Duration::from_secs(3_600)));
+        }
         scenario.phones.push(trunk);
         for user in ["1001", "1002", "2001"] {
             let plan = resident(rng, user);
@@ -87,6 +91,10 @@ impl Scenario {
             };
             scenario.phones.push(plan);
         }
+        if rng.chance(0.5) {
+            let second = carrier(rng, &format!("{}-2", house::TRUNK_USER));
+            scenario.phones.push(second);
+        }
         scenario.plan_calls(rng);
         scenario.plan_trouble(rng);
         scenario
@@ -95,6 +103,9 @@ impl Scenario {
     fn plan_calls(&mut self, rng: &mut Rng) {
         let numbers = house::numbers();
         for phone in 1..self.phones.len() {
+            if self.phones[phone].user.starts_with(house::TRUNK_USER) {
+                continue;
+            }
             if self.phones[phone].password.is_some() {
                 self.acts
                     .push((time(rng, 0, 1_500), Act::Register { phone }));
@@ -175,6 +186,15 @@ impl Scenario {
         if rng.chance(0.1) {
             self.acts.push((when(rng), Act::Drain));
         }
+    }
+}
+
+/// The phone of a carrier.
+fn carrier(rng: &mut Rng, user: &str) -> PhonePlan {
+    PhonePlan {
+        transport: Transport::Udp,
+        nat: false,
+        ..phone(rng, user.to_owned())
     }
 }
 

@@ -300,8 +300,8 @@ impl World {
     }
 
     fn begin(&mut self) {
-        let trunk = self.trunk();
-        let config = house::config(&self.passwords, &BTreeSet::new(), trunk);
+        let trunks = self.trunks();
+        let config = house::config(&self.passwords, &BTreeSet::new(), &trunks);
         self.feed(node::Input::Configure(config));
         for worker in 0..self.scenario.workers {
             let first = NODE_RTP + worker * PORTS_OF_WORKER;
@@ -322,10 +322,9 @@ impl World {
         }
     }
 
-    fn trunk(&self) -> Option<usize> {
-        self.phones
-            .iter()
-            .position(|handset| handset.plan.user == house::TRUNK_USER)
+    fn trunks(&self) -> Vec<usize> {
+        let is_trunk = |n: &usize| self.phones[*n].plan.user.starts_with(house::TRUNK_USER);
+        (0..self.phones.len()).filter(is_trunk).collect()
     }
 
     fn is_quiet(&self) -> bool {
@@ -550,7 +549,7 @@ impl World {
             Act::Plugin(reload) => self.reload(reload),
             Act::Configure { without } => {
                 let without = without.into_iter().collect();
-                let config = house::config(&self.passwords, &without, self.trunk());
+                let config = house::config(&self.passwords, &without, &self.trunks());
                 self.feed(node::Input::Configure(config));
             }
             Act::SetClock { by_ms } => {

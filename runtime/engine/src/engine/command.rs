@@ -359,7 +359,9 @@ impl Engine {
                     })
                     .collect()
             }
-            Target::Uri { uri, next_hop, tcp } => {
+            Target::Uri {
+                uri, next_hop, tcp, ..
+            } => {
                 let transport = if *tcp {
                     sip::Transport::Tcp
                 } else {
@@ -383,7 +385,12 @@ impl Engine {
             });
         }
         let room = self.legs.len() < LEGS_MAX;
-        let Some(session) = room.then(|| self.open_outbound(leg)).flatten() else {
+        let carrier = match target {
+            Target::Uri { carrier, .. } => carrier,
+            Target::User(_) => None,
+        };
+        let codecs = carrier.as_ref().map_or(&[][..], |it| &it.codecs);
+        let Some(session) = room.then(|| self.open_outbound(leg, codecs)).flatten() else {
             let (cause, by) = (Cause::Overload, Side::Near);
             return self.event(Event::Ended {
                 leg,
@@ -393,9 +400,20 @@ impl Engine {
             });
         };
         let offer = session.description.to_bytes();
-        let from = self.identity(caller);
+        let mut from = self.identity(caller);
+        let mut headers = Vec::new();
+        let mut credentials = self.config.credentials.clone();
+        if let Some(carrier) = carrier {
+            from = carrier.from.into_inner();
+            let values = carrier.headers.into_iter();
+            headers.extend(values.map(|(name, value)| (name, value.into_inner())));
+            credentials = carrier.login.map(|login| sip::Credentials {
+                user: login.user,
+                password: login.password,
+            });
+        }
         let mut forks = Vec::with_capacity(targets.len());
-        for (uri, hop, headers) in targets {
+        for (uri, hop, routes) in targets {
             let dialog = self.sip.allocate();
             self.dialogs.insert(dialog, leg);
             forks.push(dialog);
@@ -406,9 +424,9 @@ impl Engine {
                 uri,
                 hop,
                 from: from.clone(),
-                headers,
+                headers: routes.into_iter().chain(headers.iter().cloned()).collect(),
                 body: offer.clone(),
-                credentials: self.config.credentials.clone(),
+                credentials: credentials.clone(),
             });
         }
         self.legs.insert(
@@ -416,6 +434,7 @@ impl Engine {
             Leg::Dialing {
                 forks,
                 session,
+                heard: false,
                 ringing: false,
                 last: None,
             },

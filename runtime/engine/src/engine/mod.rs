@@ -93,6 +93,8 @@ pub enum Output {
         id: sip::RequestId,
         /// The final status; `None` when nothing answered.
         status: Option<u16>,
+        /// What the far end says about time.
+        times: sip::Times,
     },
     /// Tell the node.
     Event(Event),
@@ -530,6 +532,7 @@ fn sip_dialog(event: &sip::Event) -> Option<DialogId> {
     match event {
         sip::Event::Incoming { dialog, .. }
         | sip::Event::Cancelled { dialog, .. }
+        | sip::Event::Trying { dialog }
         | sip::Event::Progress { dialog, .. }
         | sip::Event::Answered { dialog, .. }
         | sip::Event::Failed { dialog, .. }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use media::NegotiateError;
-use media::negotiate;
+use media::negotiate::{self, Capabilities};
 use media::sdp::Description;
 use vocab::call::{Cause, Side};
 use vocab::{CallId, LegId, Now, SessionId};
@@ -86,10 +86,11 @@ impl Engine {
     }
 
     /// Opens the session of a leg we dial, with our offer.
-    pub(super) fn open_outbound(&mut self, leg: LegId) -> Option<Session> {
+    pub(super) fn open_outbound(&mut self, leg: LegId, codecs: &[String]) -> Option<Session> {
         let (worker, local) = self.port_for(leg.call)?;
         let version = u64::from(self.rng.u32());
-        let description = negotiate::offer(&self.config.capabilities, local, version, version);
+        let capabilities = self.preferring(codecs);
+        let description = negotiate::offer(&capabilities, local, version, version);
         Some(Session {
             id: self.open(leg, worker, local),
             worker,
@@ -100,6 +101,18 @@ impl Engine {
             negotiation: Negotiation::Offering,
             asked: Asked::default(),
         })
+    }
+
+    /// What we can do, with the codecs that are named in their order and before all others. A name
+    /// that is no codec of ours is skipped.
+    fn preferring(&self, names: &[String]) -> Capabilities {
+        let mut capabilities = self.config.capabilities.clone();
+        let place = |codec: &media::Codec| {
+            let same = |name: &String| name.eq_ignore_ascii_case(codec.encoding());
+            names.iter().position(same).unwrap_or(names.len())
+        };
+        capabilities.codecs.sort_by_key(place);
+        capabilities
     }
 
     fn open(&mut self, leg: LegId, worker: WorkerId, local: SocketAddr) -> SessionId {

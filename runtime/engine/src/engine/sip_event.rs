@@ -53,10 +53,12 @@ impl Engine {
             sip::Event::AuthFailed { source, user } => {
                 return self.event(Event::AuthFailed { source, user });
             }
-            sip::Event::Response { id, status } => {
-                return self.out.push_back(super::Output::Response { id, status });
+            sip::Event::Response { id, status, times } => {
+                let answer = super::Output::Response { id, status, times };
+                return self.out.push_back(answer);
             }
             sip::Event::Cancelled { .. }
+            | sip::Event::Trying { .. }
             | sip::Event::Progress { .. }
             | sip::Event::Answered { .. }
             | sip::Event::Failed { .. }
@@ -80,6 +82,7 @@ impl Engine {
                     },
                 );
             }
+            sip::Event::Trying { .. } => self.trying(leg),
             sip::Event::Progress { status, .. } => self.progress(leg, status),
             sip::Event::Answered { dialog, body } => self.answered(now, leg, dialog, &body),
             sip::Event::Failed { dialog, status } => self.failed(now, leg, dialog, status),
@@ -148,7 +151,17 @@ impl Engine {
         });
     }
 
+    /// Something is there, whatever comes of it.
+    fn trying(&mut self, leg: LegId) {
+        if let Some(Leg::Dialing { heard, .. }) = self.legs.get_mut(&leg)
+            && !std::mem::replace(heard, true)
+        {
+            self.event(Event::Trying { leg });
+        }
+    }
+
     fn progress(&mut self, leg: LegId, status: u16) {
+        self.trying(leg);
         if let Some(Leg::Dialing { ringing, .. }) = self.legs.get_mut(&leg)
             && status >= 180
             && !std::mem::replace(ringing, true)

@@ -184,6 +184,7 @@ fn all_legs_of_a_call_are_on_one_worker() {
         1.010   home → bob: INVITE (application/sdp)
         1.020   bob → home: 100 Trying (INVITE)
         1.020   bob → home: 180 Ringing (INVITE)
+        1.030     Trying A2
         1.030     Ringing A2
         2.020   bob → home: 200 OK (INVITE, application/sdp)
         2.030   home → bob: ACK

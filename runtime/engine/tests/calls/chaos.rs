@@ -194,6 +194,7 @@ impl Chaos {
                 self.up.retain(|other| other != leg);
                 cause.name()
             }
+            Event::Trying { .. } => "Trying",
             Event::Ringing { .. } => "Ringing",
             Event::Played { .. } => "Played",
             Event::Digit { .. } => "Digit",

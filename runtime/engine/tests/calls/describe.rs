@@ -85,6 +85,7 @@ pub(crate) fn describe_event(event: &Event, names: &mut Names) -> String {
                 from.reveal()
             )
         }
+        Event::Trying { leg } => format!("Trying {}", names.leg(*leg)),
         Event::Ringing { leg } => format!("Ringing {}", names.leg(*leg)),
         Event::Answered { leg } => format!("Answered {}", names.leg(*leg)),
         Event::Played {

@@ -25,6 +25,7 @@ pub(crate) fn hop(leg: LegId, uri: &str, at: &str) -> Command {
         uri: Pii::new(uri.into()),
         next_hop: address(at),
         tcp: false,
+        carrier: None,
     };
     Command::Dial {
         leg,
@@ -85,6 +86,7 @@ fn of_two_phones_the_first_to_answer_gets_the_call() {
         2.010   bob2 → home: 180 Ringing (INVITE)
         2.010   bob → home: 100 Trying (INVITE)
         2.010   bob → home: 180 Ringing (INVITE)
+        2.020     Trying A1
         2.020     Ringing A1
         3.010   bob2 → home: 200 OK (INVITE, application/sdp)
         3.020   home → bob2: ACK
@@ -137,6 +139,7 @@ fn both_answer_in_the_same_moment() {
         2.010   bob2 → home: 180 Ringing (INVITE)
         2.010   bob → home: 100 Trying (INVITE)
         2.010   bob → home: 180 Ringing (INVITE)
+        2.020     Trying A1
         2.020     Ringing A1
         3.010   bob → home: 200 OK (INVITE, application/sdp)
         3.010   bob2 → home: 200 OK (INVITE, application/sdp)
@@ -177,6 +180,7 @@ fn both_phones_are_busy() {
         2.070   bob2 → home: 486 Busy Here (INVITE)
         2.070   bob → home: 100 Trying (INVITE)
         2.070   bob → home: 486 Busy Here (INVITE)
+        2.080     Trying C1
         2.080   home → bob2: ACK
         2.080   home → bob: ACK
         2.080     Ended C1 busy by Far 486
@@ -206,6 +210,7 @@ fn nobody_answers() {
         2.010   bob2 → home: 180 Ringing (INVITE)
         2.010   bob → home: 100 Trying (INVITE)
         2.010   bob → home: 180 Ringing (INVITE)
+        2.020     Trying A1
         2.020     Ringing A1
         22.000  home → bob2: CANCEL
         22.000  home → bob: CANCEL
@@ -379,6 +384,7 @@ fn one_who_declines_speaks_for_all_phones() {
         2.000   home → bob: INVITE (application/sdp)
         2.010   bob → home: 100 Trying (INVITE)
         2.010   bob → home: 180 Ringing (INVITE)
+        2.020     Trying A1
         2.020     Ringing A1
         2.500   home → far: INVITE (application/sdp)
         3.000   far → home: 603 Decline (INVITE)

@@ -88,7 +88,7 @@ impl Ledger {
                 let old = self.legs.insert(*leg, Leg::default());
                 assert!(old.is_none(), "{leg} comes in twice");
             }
-            Event::Ringing { leg } | Event::Digit { leg, .. } => {
+            Event::Trying { leg } | Event::Ringing { leg } | Event::Digit { leg, .. } => {
                 self.of(*leg, event);
             }
             Event::Answered { leg } => {

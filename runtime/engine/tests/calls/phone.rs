@@ -236,6 +236,7 @@ fn a_second_caller_finds_it_busy() {
         1.030   home → bob: INVITE (application/sdp)
         1.040   bob → home: 100 Trying (INVITE)
         1.040   bob → home: 486 Busy Here (INVITE)
+        1.050     Trying B1
         1.050   home → bob: ACK
         1.050     Ended B1 busy by Far 486
         2.030   bob → home: BYE
@@ -264,11 +265,13 @@ fn a_line_that_rings_is_taken_too() {
         1.000   home → bob: INVITE (application/sdp)
         1.010   bob → home: 100 Trying (INVITE)
         1.010   bob → home: 180 Ringing (INVITE)
+        1.020     Trying A1
         1.020     Ringing A1
         2.000   > Dial B1 bob
         2.000   home → bob: INVITE (application/sdp)
         2.010   bob → home: 100 Trying (INVITE)
         2.010   bob → home: 486 Busy Here (INVITE)
+        2.020     Trying B1
         2.020   home → bob: ACK
         2.020     Ended B1 busy by Far 486
         21.000  home → bob: CANCEL

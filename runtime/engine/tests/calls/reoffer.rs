@@ -245,6 +245,7 @@ fn an_offer_while_ours_is_out_is_glare() {
         0.000   > Dial A1 sip:1@192.0.2.50
         0.000   home → far: INVITE (application/sdp)
         0.050   far → home: 180 Ringing (INVITE)
+        0.060     Trying A1
         0.060     Ringing A1
         0.100   far → home: INVITE (application/sdp)
         0.110   home → far: 491 Request Pending (INVITE)

@@ -17,6 +17,7 @@ mod secret;
 mod sections;
 mod spelling;
 mod tenant;
+mod trunks;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;

@@ -1,18 +1,17 @@
-//! Tenants, their phones and trunks.
+//! Tenants and their phones.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::tz::TimeZoneDatabase;
-use node::{Catalogue, Phone, Tenant, Trunk};
+use node::{Catalogue, Phone, Tenant};
 use vocab::{Pii, TenantId};
 
 use super::reader::{At, Source, Table};
 use super::secret::Environment;
 use super::spelling::did_you_mean;
-use super::{catalogue, limits, routes};
+use super::{catalogue, limits, routes, trunks};
 
 /// What a tenant's settings are checked against.
 #[derive(Debug)]
@@ -107,7 +106,8 @@ fn tenant(
     };
     let tables = table.tables("route", "[[tenant.route]]");
     let routes = routes::read(tables, &place, &mut seen.numbers);
-    let trunks = trunks(table.tables("trunk", "[[tenant.trunk]]"));
+    let trunks = trunks::read(table.tables("trunk", "[[tenant.trunk]]"), surroundings);
+    let numbers = trunks::numbers(table.table("numbers"));
     table.finish();
     Some(Tenant {
         id: id?.value,
@@ -116,6 +116,7 @@ fn tenant(
         phones,
         routes,
         trunks,
+        numbers,
         catalogue,
     })
 }
@@ -244,63 +245,6 @@ fn password(
             None
         }
     }
-}
-
-fn trunks(tables: Vec<Table<'_>>) -> Vec<Trunk> {
-    let mut trunks = Vec::new();
-    let mut ids = BTreeMap::new();
-    for mut table in tables {
-        let id = table.parsed::<TenantId>("id", "1 to 63 characters of a-z, 0-9 and -");
-        table.demand("id", "name it, as in id = \"carrier\"");
-        if let Some(id) = &id {
-            unique(&table.source, &mut ids, id.value.clone(), id.at, "trunk");
-        }
-        let address = table.parsed::<SocketAddr>(
-            "address",
-            "an IP address with a port, as in \"192.0.2.1:5060\"",
-        );
-        table.demand(
-            "address",
-            "say where it is, as in address = \"192.0.2.1:5060\"",
-        );
-        let tcp = table.truth("tcp").unwrap_or(false);
-        let prefixes = table.texts("prefixes");
-        table.demand(
-            "prefixes",
-            "name the destinations it may be used for, as in [\"+8621\"]",
-        );
-        for prefix in &prefixes {
-            let digits = prefix.value.strip_prefix('+').unwrap_or(prefix.value);
-            if digits.is_empty() {
-                let what = format!(
-                    "prefix {:?} allows every number there is; name the countries and areas you call",
-                    prefix.value
-                );
-                table.source.error(Some(prefix.at), what);
-            } else if digits.len() > 15 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-                let what = format!(
-                    "prefix {:?} is not digits with an optional + before them, as in \"+8621\"",
-                    prefix.value
-                );
-                table.source.error(Some(prefix.at), what);
-            }
-        }
-        table.finish();
-        if let (Some(id), Some(address)) = (id, address) {
-            let prefixes = prefixes
-                .iter()
-                .map(|prefix| prefix.value.to_owned())
-                .collect();
-            let id = id.value.to_string();
-            trunks.push(Trunk {
-                id,
-                address: address.value,
-                tcp,
-                prefixes,
-            });
-        }
-    }
-    trunks
 }
 
 /// Reports what is there twice, naming the line of the first.

@@ -64,7 +64,7 @@ impl Folder {
 
 fn lookup(name: &str) -> Option<String> {
     let value = match name {
-        "PHONE_1001" | "PHONE_1002" => "a-long-password",
+        "PHONE_1001" | "PHONE_1002" | "CARRIER" => "a-long-password",
         "JACKFIELD_TOKEN" => "0123456789abcdef0123456789abcdef",
         "SHORT" => "1234",
         "EMPTY" => "",
@@ -456,6 +456,54 @@ fn trunks() {
         (trunks.len(), trunks[0].tcp, trunks[0].prefixes[0].as_str()),
         (1, false, "+86")
     );
+    let asked = &trunks[0];
+    assert_eq!(asked.health, std::time::Duration::from_secs(30));
+    assert_eq!((&asked.login, &asked.registration), (&None, &None));
+}
+
+#[test]
+fn what_a_carrier_wants() {
+    let trunk = "[[tenant.trunk]]\nid = \"a\"\naddress = \"192.0.2.9:5060\"\n\
+                 prefixes = [\"+86\"]\n";
+    check(
+        &format!(
+            "{TENANT}[tenant.numbers]\narea = \"2a\"\n{trunk}domain = \"a b\"\nuser = \"x\"\n\
+             register = true\npriority = 5000\nnumbers = \"nation\"\ncodecs = [\"G729\"]\n"
+        ),
+        expect![[r#"
+            jackfield.toml:5: [numbers] has no country; say which, as in country = "86"
+            jackfield.toml:6: area = "2a" is not up to six digits
+            jackfield.toml:11: domain = "a b" is not a host name, as in "ims.example.com"
+            jackfield.toml:12: a user without a password; add password_env = "CARRIER"
+            jackfield.toml:14: priority = 5000 is not a whole number from 0 to 1000
+            jackfield.toml:15: numbers = "nation" is none of e164, bare, international, national (did you mean "national"?)
+            jackfield.toml:16: codec "G729" is none of PCMA, PCMU"#]],
+    );
+    check(
+        &format!("{TENANT}{trunk}password_env = \"CARRIER\"\nregister = true\n"),
+        expect![[r#"
+            jackfield.toml:5: [[tenant.trunk]] has no user; register = true needs one; add user and password_env
+            jackfield.toml:9: a password without a user; add user = "…", the one the carrier gave you"#]],
+    );
+    let good = format!(
+        "{TENANT}[tenant.numbers]\ncountry = \"86\"\narea = \"21\"\nnational_prefix = \"0\"\n\
+         international_prefix = \"00\"\n{trunk}user = \"x\"\npassword_env = \"CARRIER\"\n\
+         register = true\nnumbers = \"national\"\ncaller_id = \"+862155501000\"\n"
+    );
+    let config = Folder::new().read(&good).expect("good");
+    let tenant = config.node.tenants.values().next().expect("one");
+    assert_eq!(
+        tenant.numbers.to_e164("55501234").as_deref(),
+        Some("+862155501234")
+    );
+    let trunk = &tenant.trunks[0];
+    assert_eq!(trunk.sends, node::NumberForm::National);
+    assert_eq!(
+        trunk.shows,
+        node::ShownNumber::Own("+862155501000".to_owned())
+    );
+    let registration = trunk.registration.as_ref().expect("it registers");
+    assert_eq!(registration.user, "x");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod probes;
 mod record;
 mod recordings;
 mod status;
+mod trunks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,6 +66,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(calls::routes())
         .merge(recordings::routes())
         .merge(plugins::routes())
+        .merge(trunks::routes())
         .merge(status::routes())
         .merge(openapi::routes())
         .fallback(error::no_route)

@@ -1,6 +1,6 @@
 //! What the node reports, as log lines.
 
-use node::{Notice, Refusal};
+use node::{Notice, Refusal, TrunkState};
 use tracing::{debug, error, info, warn};
 use vocab::Mono;
 use vocab::flow::{Level, PluginRef};
@@ -41,6 +41,8 @@ impl Lines {
             | Notice::PluginDrained { .. }
             | Notice::PluginFreed { .. }
             | Notice::Registered { .. }
+            | Notice::Trunk { .. }
+            | Notice::Failover { .. }
             | Notice::Unregistered => return write(notice),
         };
         if flood.admit(now) {
@@ -196,6 +198,25 @@ pub(super) fn write(notice: &Notice) {
             info!(plugin.name = %name, plugin.version = %version, "plugin {name} {version} is gone");
         }
         Notice::Registered { contacts } => debug!(contacts, "a phone registered"),
+        Notice::Trunk {
+            tenant,
+            trunk,
+            state: TrunkState::Up,
+        } => info!(%tenant, trunk, "trunk {trunk} of {tenant} is up"),
+        Notice::Trunk {
+            tenant,
+            trunk,
+            state,
+        } => {
+            let state = state.name();
+            warn!(
+                %tenant, trunk, state,
+                "trunk {trunk} of {tenant} is {state}: calls go by other trunks while it is"
+            );
+        }
+        Notice::Failover { call, from } => {
+            info!(call.id = %call, trunk = from, "call {call} goes on to another trunk than {from}");
+        }
         Notice::Unregistered => debug!("a phone is no longer registered"),
         Notice::AuthFailed { source } => {
             let source = source.ip();

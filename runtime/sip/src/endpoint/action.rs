@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vocab::Now;
 
 use super::Endpoint;
-use crate::border::{Action, Event};
+use crate::border::{Action, Event, Times};
 use crate::dialog::Attempt;
 
 impl Endpoint {
@@ -73,7 +73,11 @@ impl Endpoint {
                 let full = self.requests.len() >= self.limits.requests;
                 if full || self.requests.contains_key(&id) || !is_plain(&method) {
                     self.tally.overloads += u64::from(full);
-                    return self.event(Event::Response { id, status: None });
+                    return self.event(Event::Response {
+                        id,
+                        status: None,
+                        times: Times::default(),
+                    });
                 }
                 let attempt = Attempt {
                     method,

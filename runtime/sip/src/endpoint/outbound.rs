@@ -1,6 +1,7 @@
 //! Calls and requests we make (RFC 3261 §8.1, §13.2, §9.1, §22.3).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use vocab::Now;
 
@@ -8,10 +9,10 @@ use super::table::{Due, Slot, Verdict};
 use super::wire::{self, Draft};
 use super::{Around, Endpoint, Purpose, around, route};
 use crate::auth::{self, Challenge};
-use crate::border::{Credentials, DialogId, End, Event, Hop, RequestId};
+use crate::border::{Credentials, DialogId, End, Event, Hop, RequestId, Times};
 use crate::dialog::{Attempt, Calling, Cancel, Dialog, Inbound, Login, State};
 use crate::limits::FORKS_MAX;
-use crate::message::{HeaderName, Headers, Method, Response, Via};
+use crate::message::{Contacts, HeaderName, Headers, Method, NameAddr, Response, Via};
 use crate::transaction::{Client, ClientInvite, Derived, Key, client_invite, derive};
 
 impl Endpoint {
@@ -141,7 +142,8 @@ impl Endpoint {
                         let reason = reason.clone();
                         self.cancel(now, id, reason.as_deref());
                     }
-                    Cancel::No | Cancel::Sent => {}
+                    Cancel::No => self.event(Event::Trying { dialog: id }),
+                    Cancel::Sent => {}
                 }
             }
             (200..300, Some(calling)) if calling.cancel == Cancel::No => {
@@ -297,7 +299,11 @@ impl Endpoint {
                 Purpose::Farewell => {}
                 Purpose::Request(id) => {
                     self.requests.remove(&id);
-                    self.event(Event::Response { id, status: None });
+                    self.event(Event::Response {
+                        id,
+                        status: None,
+                        times: Times::default(),
+                    });
                 }
             }
         }
@@ -345,6 +351,7 @@ impl Endpoint {
                         self.event(Event::Response {
                             id,
                             status: Some(response.status),
+                            times: times(&response.headers, &attempt),
                         });
                     }
                 }
@@ -516,5 +523,32 @@ fn sdp(response: &Response) -> Vec<u8> {
     match response.headers.content_type() {
         Ok(Some(own)) if own.essence == wire::SDP => response.body.to_vec(),
         Ok(_) | Err(_) => Vec::new(),
+    }
+}
+
+/// What an answer to a request of ours says about time. Of several contacts ours counts.
+fn times(headers: &Headers, attempt: &Attempt) -> Times {
+    let (_, ours) = attempt
+        .headers
+        .iter()
+        .find(|(name, _)| name == "Contact")
+        .map_or(("", ""), |(name, value)| (name.as_str(), value.as_str()));
+    let ours = NameAddr::parse(ours).ok();
+    let of_contact = match headers.contacts() {
+        Ok(Contacts::List(contacts)) => contacts
+            .iter()
+            .find(|theirs| {
+                ours.as_ref()
+                    .is_some_and(|ours| theirs.uri.matches(&ours.uri))
+            })
+            .and_then(NameAddr::expires)
+            .map(|seconds| Duration::from_secs(seconds.into())),
+        Ok(_) | Err(_) => None,
+    };
+    let retry_after = headers.retry_after().ok().flatten();
+    Times {
+        expires: of_contact.or_else(|| headers.expires().ok().flatten()),
+        min_expires: headers.min_expires().ok().flatten(),
+        retry_after: retry_after.map(|it| it.delay),
     }
 }

@@ -527,6 +527,7 @@ pub fn describe(event: &Event) -> String {
             ..
         } => format!("Failed {status}"),
         Event::Failed { status: None, .. } => "Failed".into(),
+        Event::Trying { .. } => "Trying".into(),
         Event::Confirmed { .. } => "Confirmed".into(),
         Event::Reoffer { body, .. } => format!("Reoffer, {} bytes", body.len()),
         Event::Info { content_type, .. } => format!("Info {content_type}"),

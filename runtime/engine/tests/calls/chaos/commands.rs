@@ -77,6 +77,7 @@ impl Chaos {
                         uri: Pii::new("sip:1@192.0.2.50".into()),
                         next_hop: address(CROWD),
                         tcp: false,
+                        carrier: None,
                     },
                 };
                 self.legs.push(leg);

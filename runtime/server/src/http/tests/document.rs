@@ -187,6 +187,7 @@ fn every_route_is_told() {
         include_str!("../calls.rs"),
         include_str!("../recordings.rs"),
         include_str!("../plugins.rs"),
+        include_str!("../trunks.rs"),
         include_str!("../status.rs"),
         include_str!("../openapi.rs"),
     ];

@@ -1,0 +1,347 @@
+use std::collections::BTreeMap;
+
+use expect_test::{Expect, expect};
+use vocab::{CallId, Wall};
+
+use super::*;
+use crate::config::{Catalogue, TrunkRegistration};
+use crate::number::NumberPlan;
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn trunk(id: &str, last: u8, set: impl FnOnce(&mut Trunk)) -> Arc<Trunk> {
+    let mut trunk = Trunk {
+        id: id.into(),
+        address: SocketAddr::from(([192, 0, 2, last], 5060)),
+        prefixes: vec!["+86".into()],
+        ..Trunk::default()
+    };
+    set(&mut trunk);
+    Arc::new(trunk)
+}
+
+fn tenant(trunks: Vec<Arc<Trunk>>) -> Arc<Tenant> {
+    Arc::new(Tenant {
+        id: "demo".parse().expect("an id"),
+        time_zone: "Asia/Shanghai".into(),
+        language: "zh-CN".into(),
+        phones: BTreeMap::new(),
+        routes: BTreeMap::new(),
+        trunks,
+        numbers: NumberPlan::default(),
+        catalogue: Catalogue::default(),
+    })
+}
+
+/// A table of trunks, and carriers that answer or not.
+struct World {
+    trunks: Trunks,
+    now: Mono,
+    tenant: Arc<Tenant>,
+    legs: u64,
+    /// By the last byte of the address: whether the carrier is there.
+    there: BTreeMap<u8, bool>,
+    said: String,
+}
+
+impl World {
+    fn new(trunks: Vec<Arc<Trunk>>) -> Self {
+        let contacts = Contacts {
+            udp: SocketAddr::from(([192, 0, 2, 1], 5060)),
+            tcp: SocketAddr::from(([192, 0, 2, 1], 5060)),
+        };
+        let mut world = Self {
+            trunks: Trunks::new(contacts, Rng::from_u64(7)),
+            now: Mono(0),
+            tenant: tenant(Vec::new()),
+            legs: 0,
+            there: BTreeMap::new(),
+            said: String::new(),
+        };
+        world.configure(trunks);
+        world
+    }
+
+    fn configure(&mut self, trunks: Vec<Arc<Trunk>>) {
+        self.tenant = tenant(trunks);
+        let now = Now::new(self.now, Wall(0));
+        self.trunks.configure(now, std::iter::once(&self.tenant));
+        self.drain();
+    }
+
+    /// Lets time pass; carriers that are there answer 200 at once, others after 32 s.
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(at) = self.trunks.deadline().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.trunks.timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.trunks.poll() {
+            let at = self.now.since(Mono(0)).as_secs();
+            match output {
+                Output::Changed { trunk, state, .. } => {
+                    self.said += &format!("{at:>4} {trunk} is {}\n", state.name());
+                }
+                Output::Request(sip::Action::Request {
+                    id,
+                    method,
+                    hop,
+                    headers,
+                    ..
+                }) => {
+                    let last = hop.remote.ip().to_string();
+                    let last: u8 = last
+                        .rsplit('.')
+                        .next()
+                        .expect("a byte")
+                        .parse()
+                        .expect("a byte");
+                    let there = self.there.get(&last).copied().unwrap_or(true);
+                    if method == "REGISTER" {
+                        let expires = &headers[1].1;
+                        self.said += &format!("{at:>4} REGISTER {expires} at {last}\n");
+                    }
+                    let answer = Answer {
+                        status: there.then_some(200),
+                        times: sip::Times::default(),
+                    };
+                    self.trunks.answered(self.now, id, &answer);
+                }
+                Output::Request(other) => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn leg(&mut self) -> LegId {
+        self.legs += 1;
+        LegId {
+            call: CallId(u128::from(self.legs)),
+            n: 2,
+        }
+    }
+
+    /// Names of the trunks that would be tried, in order.
+    fn order(&mut self, number: &str) -> Result<String, NoTrunk> {
+        let found = self.trunks.candidates(self.now, &self.tenant.id, number)?;
+        let names = found.iter().map(|id| self.trunks.ways[id].trunk.id.clone());
+        Ok(names.collect::<Vec<_>>().join(" "))
+    }
+
+    fn check(&mut self, expected: Expect) {
+        expected.assert_eq(&std::mem::take(&mut self.said));
+    }
+}
+
+#[test]
+fn the_longest_prefix_then_priority_then_what_is_up() {
+    let mut world = World::new(vec![
+        trunk("second", 2, |it| it.priority = 2),
+        trunk("first", 3, |it| it.priority = 1),
+        trunk("city", 4, |it| {
+            (it.priority, it.prefixes) = (9, vec!["+8621".into(), "+86".into()]);
+        }),
+        trunk("far", 5, |it| it.prefixes = vec!["+1".into()]),
+    ]);
+    assert_eq!(
+        world.order("+862155501234").as_deref(),
+        Ok("city first second")
+    );
+    assert_eq!(
+        world.order("+861055501234").as_deref(),
+        Ok("first second city")
+    );
+    assert_eq!(world.order("+13015550100").as_deref(), Ok("far"));
+    assert_eq!(world.order("+442079460018"), Err(NoTrunk::Forbidden));
+    // One that did not answer a call comes last, and is not left out.
+    let leg = world.leg();
+    let id = world
+        .trunks
+        .candidates(world.now, &world.tenant.id, "+862155501234");
+    let id = id.expect("three")[0];
+    assert!(world.trunks.take(world.now, id, leg).is_some());
+    world.trunks.leg_ended(world.now, leg, true);
+    assert_eq!(
+        world.order("+862155501234").as_deref(),
+        Ok("first second city")
+    );
+    world.run(s(10));
+    assert_eq!(
+        world.order("+862155501234").as_deref(),
+        Ok("city first second")
+    );
+    world.check(expect![[r#"
+          10 city is dead
+          10 city is up
+    "#]]);
+}
+
+#[test]
+fn equals_share_by_weight() {
+    let mut world = World::new(vec![
+        trunk("a", 2, |it| it.weight = 30),
+        trunk("b", 3, |it| it.weight = 10),
+        trunk("c", 4, |it| it.weight = 0),
+    ]);
+    let mut first: BTreeMap<String, u32> = BTreeMap::new();
+    for _ in 0..4_000 {
+        let order = world.order("+8610").expect("three");
+        assert_eq!(order.len(), "a b c".len());
+        *first.entry(order[..1].to_owned()).or_default() += 1;
+    }
+    let [a, b, c] = ["a", "b", "c"].map(|name| first.get(name).copied().unwrap_or(0));
+    assert!((2_750..3_150).contains(&a), "{first:?}");
+    assert!((850..1_150).contains(&b), "{first:?}");
+    assert!(c < 200, "{first:?}");
+}
+
+#[test]
+fn a_full_trunk_is_passed_over() {
+    let mut world = World::new(vec![
+        trunk("small", 2, |it| it.calls_max = Some(1)),
+        trunk("slow", 3, |it| {
+            (it.priority, it.calls_per_second) = (1, Some(1))
+        }),
+    ]);
+    let mut taken = Vec::new();
+    for _ in 0..2 {
+        let leg = world.leg();
+        let best = world
+            .trunks
+            .candidates(world.now, &world.tenant.id, "+8610");
+        let trunk = world.trunks.take(world.now, best.expect("one")[0], leg);
+        taken.push((leg, trunk.expect("a place").id.clone()));
+    }
+    assert_eq!(taken[0].1, "small");
+    assert_eq!(taken[1].1, "slow");
+    assert_eq!(world.order("+8610"), Err(NoTrunk::Full));
+    world.run(s(1));
+    assert_eq!(world.order("+8610").as_deref(), Ok("slow"));
+    world.trunks.leg_ended(world.now, taken[0].0, false);
+    assert_eq!(world.order("+8610").as_deref(), Ok("small slow"));
+    let calls: Vec<u32> = world.trunks.views().map(|view| view.calls).collect();
+    assert_eq!(calls, [0, 1]);
+}
+
+#[test]
+fn a_registration_is_kept_and_given_back() {
+    let registered = |it: &mut Trunk| {
+        it.registration = Some(TrunkRegistration {
+            user: "8621".into(),
+            expires: s(600),
+        });
+    };
+    let mut world = World::new(vec![trunk("a", 2, registered)]);
+    world.run(s(1_000));
+    world.there.insert(2, false);
+    world.run(s(2_000));
+    world.there.insert(2, true);
+    world.run(s(2_000));
+    // A trunk that stays keeps what it knows; one that goes says so.
+    world.configure(vec![
+        trunk("b", 3, |it| it.priority = 7),
+        trunk("a", 2, registered),
+    ]);
+    world.configure(vec![trunk("b", 3, |it| it.priority = 7)]);
+    assert_eq!(world.trunks.views().count(), 1);
+    world.check(expect![[r#"
+           0 REGISTER 600 at 2
+           0 a is up
+         432 REGISTER 600 at 2
+         918 REGISTER 600 at 2
+        1404 REGISTER 600 at 2
+        1428 REGISTER 600 at 2
+        1468 REGISTER 600 at 2
+        1518 a is unregistered
+        1533 REGISTER 600 at 2
+        1756 REGISTER 600 at 2
+        2083 REGISTER 600 at 2
+        3043 REGISTER 600 at 2
+        3043 a is up
+        3481 REGISTER 600 at 2
+        3937 REGISTER 600 at 2
+        4405 REGISTER 600 at 2
+        4849 REGISTER 600 at 2
+        5000 REGISTER 0 at 2
+    "#]]);
+}
+
+#[test]
+fn a_carrier_that_stops_loses_no_call_and_gets_none_twice() {
+    let mut world = World::new(vec![
+        trunk("a", 2, |it| it.health = s(30)),
+        trunk("b", 3, |it| (it.health, it.priority) = (s(30), 1)),
+    ]);
+    // 200 calls a second for a minute; the first carrier is silent from 20 s to 40 s. A silent
+    // attempt is given up after 4 s, as the node does.
+    let mut waiting: Vec<(Mono, LegId, Vec<TrunkId>, Vec<String>)> = Vec::new();
+    let mut tried: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+    let (mut connected, mut lost) = (0, 0);
+    for n in 0..12_000_u64 {
+        let at = Mono(0) + ms(5 * n);
+        world.run(at.since(world.now));
+        world.there.insert(2, !(4_000..8_000).contains(&n));
+        let best = world.trunks.candidates(at, &world.tenant.id, "+8610");
+        let mut best = best.expect("two");
+        best.reverse();
+        let leg = world.leg();
+        let mut attempts = vec![(at, leg, best, Vec::new())];
+        attempts.extend(waiting.extract_if(.., |it| it.0 + TRYING <= at).map(|it| {
+            world.trunks.leg_ended(at, it.1, true);
+            (
+                at,
+                LegId {
+                    n: it.1.n + 1,
+                    ..it.1
+                },
+                it.2,
+                it.3,
+            )
+        }));
+        world.drain();
+        for (at, leg, mut rest, mut names) in attempts {
+            let Some(id) = rest.pop() else {
+                lost += 1;
+                continue;
+            };
+            let trunk = world.trunks.take(at, id, leg).expect("room for all");
+            let (name, last) = (trunk.id.clone(), trunk.address.port());
+            assert_eq!(last, 5060);
+            assert!(!names.contains(&name), "no call goes to a carrier twice");
+            let there = name != "a" || world.there[&2];
+            let count = tried.entry(name.clone()).or_default();
+            names.push(name);
+            if there {
+                count.0 += 1;
+                connected += 1;
+                world.trunks.leg_spoke(at, leg);
+                world.trunks.leg_ended(at, leg, false);
+            } else {
+                count.1 += 1;
+                waiting.push((at, leg, rest, names));
+            }
+        }
+    }
+    assert_eq!((connected, lost, waiting.len()), (12_000, 0, 0));
+    expect![[r#"
+        {"a": (6400, 801), "b": (5600, 0)}
+    "#]]
+    .assert_eq(&format!("{tried:?}\n"));
+    world.check(expect![[r#"
+          24 a is dead
+          48 a is up
+    "#]]);
+}
+
+/// Longest wait for a carrier's first word.
+const TRYING: Duration = crate::limits::TRYING_WAIT;
