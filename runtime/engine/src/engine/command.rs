@@ -12,6 +12,9 @@ use crate::limits::{CLIPS_MAX, DIGITS_MAX, FORKS_MAX, LEGS_MAX, MESSAGES_MAX, PL
 use crate::outcome::{cause_of, status_of};
 use crate::timer::Timer;
 
+/// Name and value.
+type Header = (String, String);
+
 impl Engine {
     pub(super) fn command(&mut self, now: Now, command: Command) {
         match command {
@@ -347,7 +350,7 @@ impl Engine {
 
     fn dial(&mut self, leg: LegId, target: Target, caller: &Party) {
         assert!(!self.legs.contains_key(&leg), "a dialled leg is new");
-        let targets: Vec<(String, sip::Hop, Vec<(String, String)>)> = match &target {
+        let targets: Vec<(String, sip::Hop, Vec<Header>)> = match &target {
             Target::User(user) => {
                 let contacts = self.sip.contacts(user).take(FORKS_MAX);
                 contacts
