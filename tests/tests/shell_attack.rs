@@ -22,7 +22,7 @@ fn setup() -> Setup {
     let mut setup = Setup::demo("attack");
     // Nobody is trusted, not even this machine.
     setup.tenants.push_str(
-        "\n[sip.guard]\nallow = []\nrequests_per_s = 50\nregisters_per_s = 10\n\
+        "\n[sip.guard]\nallow = []\nrequests_per_s = 50\nregisters_per_s = 10\ninvites_per_s = 1\n\
          streams_per_source = 20\nmessage_s = 2\n",
     );
     setup

@@ -75,7 +75,7 @@ pub const USER_AGENT_BYTES_MAX: usize = 128;
 
 /// Sources and registered flows whose messages are counted.
 ///
-/// About 130 bytes each, so 8 MiB. When full, one that was quiet of late is forgotten and begins
+/// About 140 bytes each, so 9 MiB. When full, one that was quiet of late is forgotten and begins
 /// anew with full buckets: who can send from more addresses than this is not held by a limit for
 /// each anyway.
 pub const SOURCES_MAX: usize = 65_536;

@@ -39,6 +39,7 @@ fn small() -> Config {
     Config {
         requests: Rate::new(20, s(1), 20),
         registers: Rate::new(5, s(1), 5),
+        invites: Rate::new(5, s(1), 5),
         failures: Rate::per_minute(3),
         malformed: Rate::per_minute(3),
         excess: Rate::new(100, s(10), 100),
@@ -336,7 +337,8 @@ fn a_flood_from_one_source_is_cut_and_then_banned() {
         assert!(answered < 40, "{method}: {answered} were answered");
         assert_eq!(counts.guard.bans, [0, 0, 0, 1], "{method}");
         let guard = counts.guard;
-        let dropped = guard.dropped_banned + guard.dropped_requests + guard.dropped_registers;
+        let limited = guard.dropped_requests + guard.dropped_registers + guard.dropped_invites;
+        let dropped = guard.dropped_banned + limited;
         assert_eq!(
             dropped,
             10_000 - u64::from(answered),

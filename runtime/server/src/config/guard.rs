@@ -20,6 +20,7 @@ pub(super) fn read(mut table: Table<'_>) -> Config {
     let deny = prefixes(&mut table, "deny").unwrap_or_default();
     let requests = count(&mut table, "requests_per_s", 1..=1_000_000);
     let registers = count(&mut table, "registers_per_s", 1..=1_000_000);
+    let invites = count(&mut table, "invites_per_s", 1..=1_000_000);
     let failures = count(&mut table, "auth_failures_per_min", 1..=100_000);
     let malformed = count(&mut table, "malformed_per_min", 1..=1_000_000);
     let scanners = scanners(&mut table).unwrap_or(defaults.scanners);
@@ -41,6 +42,7 @@ pub(super) fn read(mut table: Table<'_>) -> Config {
         deny,
         requests: requests.map_or(defaults.requests, Rate::per_second),
         registers: registers.map_or(defaults.registers, Rate::per_second),
+        invites: invites.map_or(defaults.invites, Rate::per_second),
         failures: failures.map_or(defaults.failures, Rate::per_minute),
         malformed: malformed.map_or(defaults.malformed, Rate::per_minute),
         excess: defaults.excess,

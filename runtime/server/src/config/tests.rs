@@ -579,7 +579,7 @@ fn a_guard_that_makes_no_sense() {
             jackfield.toml:3: deny is a string, not a list of texts, as in ["a", "b"]
             jackfield.toml:4: scanners: "a" is too short and would ban honest phones; give 4 characters or more
             jackfield.toml:7: idle_s = 1 is not a whole number from 32 to 86400
-            jackfield.toml:8: unknown key "requests" in [sip.guard]; known here are enabled, allow, deny, requests_per_s, registers_per_s, auth_failures_per_min, malformed_per_min, scanners, ban_s, ban_max_s, streams_per_source, message_s, idle_s
+            jackfield.toml:8: unknown key "requests" in [sip.guard]; known here are enabled, allow, deny, requests_per_s, registers_per_s, invites_per_s, auth_failures_per_min, malformed_per_min, scanners, ban_s, ban_max_s, streams_per_source, message_s, idle_s
             jackfield.toml:9: registers_per_s = 0 is not a whole number from 1 to 1000000"#]],
     );
 }

@@ -45,7 +45,7 @@ const fn closed(reason: &'static str) -> Labelled {
 }
 
 /// In the order of [`values`].
-pub(super) const GUARD: [Labelled; 13] = [
+pub(super) const GUARD: [Labelled; 14] = [
     row(
         "jackfield_sip_guard_sources",
         Kind::Gauge,
@@ -62,6 +62,7 @@ pub(super) const GUARD: [Labelled; 13] = [
     dropped("banned"),
     dropped("requests"),
     dropped("registers"),
+    dropped("invites"),
     bans("scanner"),
     bans("credentials"),
     bans("malformed"),
@@ -80,6 +81,7 @@ pub(super) fn values(counts: &sip::guard::Counts) -> [u64; GUARD.len()] {
         dropped_banned,
         dropped_requests,
         dropped_registers,
+        dropped_invites,
         bans: [scanner, credentials, malformed, flood],
         streams_slow,
         streams_idle,
@@ -92,6 +94,7 @@ pub(super) fn values(counts: &sip::guard::Counts) -> [u64; GUARD.len()] {
         dropped_banned,
         dropped_requests,
         dropped_registers,
+        dropped_invites,
         scanner,
         credentials,
         malformed,

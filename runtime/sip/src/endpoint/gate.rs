@@ -9,6 +9,7 @@ use super::Endpoint;
 use super::receive::Arrival;
 use super::watch::{Late, Times};
 use crate::border::{ConnId, Event, Hop};
+use crate::guard::peek::Kind;
 use crate::guard::{Banned, Dropped, Payer, Source, peek};
 use crate::message::{HeaderName, Headers, Message, Method};
 
@@ -19,7 +20,7 @@ impl Endpoint {
             return true;
         }
         let payer = self.payer(seen);
-        let Err(why) = self.judge(now, payer, seen.remote, peek::is_register(bytes)) else {
+        let Err(why) = self.judge(now, payer, seen.remote, peek::kind(bytes)) else {
             return true;
         };
         let known = peek::dialog(bytes)
@@ -42,8 +43,14 @@ impl Endpoint {
             return true;
         };
         let payer = self.payer(seen);
-        let register = request.method == Method::Register;
-        let Err(why) = self.judge(now, payer, seen.remote, register) else {
+        let kind = if request.method == Method::Register {
+            Kind::Register
+        } else if request.method == Method::Invite {
+            Kind::Invite
+        } else {
+            Kind::Other
+        };
+        let Err(why) = self.judge(now, payer, seen.remote, kind) else {
             return true;
         };
         if self.dialog_of(&request.headers).is_some() {
@@ -51,12 +58,19 @@ impl Endpoint {
         }
         let banned = self.guard.note_dropped(now, payer, why);
         match (why, &banned) {
-            (Dropped::Requests | Dropped::Registers, None) => {
+            (Dropped::Requests | Dropped::Registers | Dropped::Invites, None) => {
                 if let Ok(arrival) = self.arrival(seen, request.clone()) {
                     self.overload(&arrival);
                 }
             }
-            (Dropped::Requests | Dropped::Registers | Dropped::Denied | Dropped::Banned, _) => {}
+            (
+                Dropped::Requests
+                | Dropped::Registers
+                | Dropped::Invites
+                | Dropped::Denied
+                | Dropped::Banned,
+                _,
+            ) => {}
         }
         self.shut_out(now, banned);
         false
@@ -67,13 +81,13 @@ impl Endpoint {
         now: Now,
         payer: Payer,
         remote: SocketAddr,
-        register: bool,
+        kind: Kind,
     ) -> Result<(), Dropped> {
         match payer {
             Payer::Source(_) => self.guard.hears(remote.ip())?,
             Payer::Flow(_) | Payer::Stream(_) => {}
         }
-        self.guard.meter(now.mono, payer, register)
+        self.guard.meter(now.mono, payer, kind)
     }
 
     /// Whose bucket a message draws from.

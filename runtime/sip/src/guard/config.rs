@@ -36,11 +36,13 @@ pub struct Config {
     pub requests: Rate,
     /// The same for REGISTER alone.
     pub registers: Rate,
+    /// The same for INVITE outside dialogs: each one takes a port for audio.
+    pub invites: Rate,
     /// Wrong credentials of one source before it is banned.
     pub failures: Rate,
     /// Messages of one source that are no SIP before it is banned.
     pub malformed: Rate,
-    /// Messages beyond `requests` and `registers` before their source is banned.
+    /// Messages beyond `requests`, `registers` and `invites` before their source is banned.
     pub excess: Rate,
     /// Words in the `User-Agent` that have a source banned at once.
     pub scanners: Vec<String>,
@@ -76,6 +78,7 @@ impl Default for Config {
             // An office of some hundred phones behind one address.
             requests: Rate::per_second(100),
             registers: Rate::per_second(20),
+            invites: Rate::per_second(10),
             // A person mistypes; a phone with an old password tries again once or twice a minute.
             failures: Rate::per_minute(10),
             malformed: Rate::per_minute(60),

@@ -23,6 +23,7 @@ pub(crate) enum Payer {
 pub(super) struct Meter {
     pub(super) requests: Bucket,
     pub(super) registers: Bucket,
+    pub(super) invites: Bucket,
     pub(super) failures: Bucket,
     pub(super) malformed: Bucket,
     pub(super) excess: Bucket,

@@ -39,6 +39,7 @@ use crate::limits::{BANS_MAX, SOURCES_MAX};
 use bans::Bans;
 use meters::Meters;
 pub(crate) use meters::Payer;
+use peek::Kind;
 use prefix::Ranges;
 
 /// Why something was not listened to.
@@ -52,6 +53,8 @@ pub enum Dropped {
     Requests,
     /// More REGISTERs than its limit.
     Registers,
+    /// More INVITEs than its limit.
+    Invites,
 }
 
 /// What a guard holds and has seen. The first two are what is there now, the others only grow.
@@ -69,6 +72,8 @@ pub struct Counts {
     pub dropped_requests: u64,
     /// REGISTERs beyond their source's limit.
     pub dropped_registers: u64,
+    /// INVITEs beyond their source's limit.
+    pub dropped_invites: u64,
     /// Bans by reason, in the order of [`BanReason::ALL`].
     pub bans: [u64; BanReason::ALL.len()],
     /// Streams closed because a message took too long to arrive.
@@ -162,15 +167,18 @@ impl Guard {
     ///
     /// # Errors
     /// Why it is not to be read.
-    pub(crate) fn meter(&mut self, now: Mono, payer: Payer, register: bool) -> Result<(), Dropped> {
+    pub(crate) fn meter(&mut self, now: Mono, payer: Payer, kind: Kind) -> Result<(), Dropped> {
         let meter = self.meters.of(payer);
         if !meter.requests.take(now, self.config.requests) {
             return Err(Dropped::Requests);
         }
-        if register && !meter.registers.take(now, self.config.registers) {
-            return Err(Dropped::Registers);
+        match kind {
+            Kind::Register if !meter.registers.take(now, self.config.registers) => {
+                Err(Dropped::Registers)
+            }
+            Kind::Invite if !meter.invites.take(now, self.config.invites) => Err(Dropped::Invites),
+            Kind::Register | Kind::Invite | Kind::Other => Ok(()),
         }
-        Ok(())
     }
 
     /// Counts what was not listened to; a source that goes on and on is banned.
@@ -180,9 +188,10 @@ impl Guard {
             Dropped::Banned => self.counts.dropped_banned += 1,
             Dropped::Requests => self.counts.dropped_requests += 1,
             Dropped::Registers => self.counts.dropped_registers += 1,
+            Dropped::Invites => self.counts.dropped_invites += 1,
         }
         match (why, payer) {
-            (Dropped::Requests | Dropped::Registers, Payer::Source(source)) => {
+            (Dropped::Requests | Dropped::Registers | Dropped::Invites, Payer::Source(source)) => {
                 let excess = self.config.excess;
                 let room = self.meters.of(payer).excess.take(now.mono, excess);
                 if room {
@@ -194,7 +203,11 @@ impl Guard {
             // A registered contact is cut to its limit and stays: who floods in its name is
             // perhaps not it.
             (
-                Dropped::Requests | Dropped::Registers | Dropped::Denied | Dropped::Banned,
+                Dropped::Requests
+                | Dropped::Registers
+                | Dropped::Invites
+                | Dropped::Denied
+                | Dropped::Banned,
                 Payer::Source(_) | Payer::Flow(_) | Payer::Stream(_),
             ) => None,
         }

@@ -5,9 +5,23 @@ use crate::endpoint::wire::tag_of;
 /// Bytes that are looked at: the headers of interest stand at the front of what phones send.
 const PEEK_BYTES_MAX: usize = 4_096;
 
-/// A request to register.
-pub(crate) fn is_register(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"REGISTER ")
+/// What a message costs its sender.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Register,
+    Invite,
+    Other,
+}
+
+/// The kind of a message.
+pub(crate) fn kind(bytes: &[u8]) -> Kind {
+    if bytes.starts_with(b"REGISTER ") {
+        Kind::Register
+    } else if bytes.starts_with(b"INVITE ") {
+        Kind::Invite
+    } else {
+        Kind::Other
+    }
 }
 
 /// The `Call-ID` and our tag of a message that claims to belong to a dialog of ours: in `To` of a

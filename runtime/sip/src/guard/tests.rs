@@ -14,6 +14,7 @@ fn guard(change: impl FnOnce(&mut Config)) -> Guard {
     let mut config = Config {
         requests: Rate::new(10, Duration::from_secs(1), 10),
         registers: Rate::new(2, Duration::from_secs(1), 2),
+        invites: Rate::new(1, Duration::from_secs(1), 1),
         failures: Rate::per_minute(3),
         malformed: Rate::per_minute(5),
         excess: Rate::new(20, Duration::from_secs(10), 20),
@@ -32,28 +33,46 @@ fn each_source_has_its_own_limits() {
     let mut guard = guard(|_| {});
     let now = Mono(0);
     for _ in 0..2 {
-        assert_eq!(guard.meter(now, source("192.0.2.1"), true), Ok(()));
+        assert_eq!(
+            guard.meter(now, source("192.0.2.1"), Kind::Register),
+            Ok(())
+        );
     }
     let registers = Err(Dropped::Registers);
-    assert_eq!(guard.meter(now, source("192.0.2.1"), true), registers);
+    assert_eq!(
+        guard.meter(now, source("192.0.2.1"), Kind::Register),
+        registers
+    );
     for _ in 0..7 {
-        assert_eq!(guard.meter(now, source("192.0.2.1"), false), Ok(()));
+        assert_eq!(guard.meter(now, source("192.0.2.1"), Kind::Other), Ok(()));
     }
     let requests = Err(Dropped::Requests);
-    assert_eq!(guard.meter(now, source("192.0.2.1"), false), requests);
-    assert_eq!(guard.meter(now, source("192.0.2.2"), true), Ok(()));
+    assert_eq!(guard.meter(now, source("192.0.2.1"), Kind::Other), requests);
+    assert_eq!(
+        guard.meter(now, source("192.0.2.2"), Kind::Register),
+        Ok(())
+    );
+    assert_eq!(guard.meter(now, source("192.0.2.3"), Kind::Invite), Ok(()));
+    let invites = Err(Dropped::Invites);
+    assert_eq!(guard.meter(now, source("192.0.2.3"), Kind::Invite), invites);
     // A registered phone behind the same address pays for itself.
     let flow = Payer::Flow("192.0.2.1:5060".parse().unwrap());
-    assert_eq!(guard.meter(now, flow, true), Ok(()));
-    assert_eq!(guard.meter(at(1).mono, source("192.0.2.1"), true), Ok(()));
+    assert_eq!(guard.meter(now, flow, Kind::Register), Ok(()));
+    assert_eq!(
+        guard.meter(at(1).mono, source("192.0.2.1"), Kind::Register),
+        Ok(())
+    );
     // One customer's IPv6 addresses are one.
     for host in 0..10 {
         let payer = source(&format!("2001:db8:0:1::{host}"));
-        assert_eq!(guard.meter(now, payer, false), Ok(()));
+        assert_eq!(guard.meter(now, payer, Kind::Other), Ok(()));
     }
     let payer = source("2001:db8:0:1:ffff::1");
-    assert_eq!(guard.meter(now, payer, false), requests);
-    assert_eq!(guard.meter(now, source("2001:db8:0:2::1"), false), Ok(()));
+    assert_eq!(guard.meter(now, payer, Kind::Other), requests);
+    assert_eq!(
+        guard.meter(now, source("2001:db8:0:2::1"), Kind::Other),
+        Ok(())
+    );
 }
 
 #[test]
@@ -155,13 +174,13 @@ fn allowed_addresses_and_trunks_are_never_banned() {
 fn scanners_are_known_by_name() {
     let mut guard = guard(|config| config.scanners.push("Evil Dialler".to_owned()));
     for (name, known) in [
-        ("friendly-scanner", true),
-        ("sipcli/v1.8", true),
-        ("VaxSIPUserAgent/3.5", true),
-        ("the evil dialler 2", true),
-        ("baresip v1.0.0 (x86_64/linux)", false),
-        ("Yealink SIP-T46S 66.84.0.15", false),
-        ("", false),
+        ("friendly-scanner", Kind::Register),
+        ("sipcli/v1.8", Kind::Register),
+        ("VaxSIPUserAgent/3.5", Kind::Register),
+        ("the evil dialler 2", Kind::Register),
+        ("baresip v1.0.0 (x86_64/linux)", Kind::Other),
+        ("Yealink SIP-T46S 66.84.0.15", Kind::Other),
+        ("", Kind::Other),
     ] {
         assert_eq!(guard.is_scanner(ip("192.0.2.1"), name), known, "{name}");
     }
@@ -187,7 +206,7 @@ fn a_hundred_thousand_sources_take_bounded_room() {
     for n in 0..100_000u32 {
         let address = IpAddr::from((0x0a00_0000 + n).to_be_bytes());
         guard
-            .meter(Mono(0), Payer::Source(Source::of(address)), true)
+            .meter(Mono(0), Payer::Source(Source::of(address)), Kind::Register)
             .unwrap();
         guard.note_scanner(at(0), address).unwrap();
     }
