@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
@@ -437,6 +437,22 @@ fn spawn(folder: &Folder, setup: &Setup) -> anyhow::Result<(Child, Receiver<Stri
         }
     });
     Ok((child, lines))
+}
+
+/// The one line with which a server that could not do what it was asked complains.
+///
+/// # Panics
+/// If it did not fail, or said more or less than a line.
+pub fn complaint(output: &Output) -> String {
+    assert!(!output.status.success(), "it must fail");
+    let text = String::from_utf8_lossy(&output.stderr);
+    // Warnings of the log may stand before it.
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains(" WARN "))
+        .collect();
+    assert_eq!(lines.len(), 1, "one line, not: {text}");
+    lines[0].to_owned()
 }
 
 /// One HTTP request: status and body.

@@ -3,7 +3,7 @@
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Output};
 
-use jackfield_tests::shell::{Folder, Server, Setup, binary, free_port};
+use jackfield_tests::shell::{Folder, Server, Setup, binary, complaint, free_port};
 
 /// Runs the binary to its end with this configuration.
 fn run(name: &str, toml: &str, command: &str) -> Output {
@@ -15,19 +15,6 @@ fn run(name: &str, toml: &str, command: &str) -> Output {
         .env_remove("JACKFIELD_TOKEN")
         .output()
         .expect("it runs")
-}
-
-/// Its one line of complaint.
-fn complaint(output: &Output) -> String {
-    assert!(!output.status.success(), "it must fail");
-    let text = String::from_utf8_lossy(&output.stderr);
-    // Warnings of the log may stand before it.
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.contains(" WARN "))
-        .collect();
-    assert_eq!(lines.len(), 1, "one line, not: {text}");
-    lines[0].to_owned()
 }
 
 #[test]

@@ -338,7 +338,16 @@ impl Trunks {
             (Wait::Register, Some(registration)) => {
                 registration.answered(now, answer, &mut self.rng);
             }
-            (Wait::Health, _) => way.health.answered(now, answer),
+            (Wait::Health, registration) => {
+                let before = way.health.is_alive();
+                way.health.answered(now, answer);
+                if let Some(registration) = registration
+                    && way.health.is_alive()
+                    && !before
+                {
+                    registration.hurry(now, &mut self.rng);
+                }
+            }
             (Wait::Register | Wait::Lapse, _) => {}
         }
         self.judge(now, id);

@@ -103,6 +103,17 @@ impl Registration {
         self.state = State::Waiting { until: now + wait };
     }
 
+    /// The carrier is back: there is no reason to be patient any more.
+    pub(super) fn hurry(&mut self, now: Mono, rng: &mut Rng) {
+        let soon = now + Duration::from_millis(rng.below(SPREAD_MS));
+        if self.is_good(now) {
+            return;
+        }
+        if let State::Waiting { until } = &mut self.state {
+            *until = (*until).min(soon);
+        }
+    }
+
     fn back_off(&mut self, answer: &Answer, rng: &mut Rng) -> Duration {
         let (first, most) = BACK_OFF;
         let longest = first.saturating_mul(1 << self.failures.min(16)).min(most);

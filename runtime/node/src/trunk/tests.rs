@@ -1,3 +1,5 @@
+//! A table of trunks and carriers in virtual time.
+
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
@@ -91,7 +93,7 @@ impl World {
             let at = self.now.since(Mono(0)).as_secs();
             match output {
                 Output::Changed { trunk, state, .. } => {
-                    self.said += &format!("{at:>4} {trunk} is {}\n", state.name());
+                    self.said += &format!("{at} s: {trunk} is {}\n", state.name());
                 }
                 Output::Request(sip::Action::Request {
                     id,
@@ -110,7 +112,7 @@ impl World {
                     let there = self.there.get(&last).copied().unwrap_or(true);
                     if method == "REGISTER" {
                         let expires = &headers[1].1;
-                        self.said += &format!("{at:>4} REGISTER {expires} at {last}\n");
+                        self.said += &format!("{at} s: REGISTER {expires} at {last}\n");
                     }
                     let answer = Answer {
                         status: there.then_some(200),
@@ -181,8 +183,8 @@ fn the_longest_prefix_then_priority_then_what_is_up() {
         Ok("city first second")
     );
     world.check(expect![[r#"
-          10 city is dead
-          10 city is up
+        10 s: city is dead
+        10 s: city is up
     "#]]);
 }
 
@@ -255,24 +257,46 @@ fn a_registration_is_kept_and_given_back() {
     world.configure(vec![trunk("b", 3, |it| it.priority = 7)]);
     assert_eq!(world.trunks.views().count(), 1);
     world.check(expect![[r#"
-           0 REGISTER 600 at 2
-           0 a is up
-         432 REGISTER 600 at 2
-         918 REGISTER 600 at 2
-        1404 REGISTER 600 at 2
-        1428 REGISTER 600 at 2
-        1468 REGISTER 600 at 2
-        1518 a is unregistered
-        1533 REGISTER 600 at 2
-        1756 REGISTER 600 at 2
-        2083 REGISTER 600 at 2
-        3043 REGISTER 600 at 2
-        3043 a is up
-        3481 REGISTER 600 at 2
-        3937 REGISTER 600 at 2
-        4405 REGISTER 600 at 2
-        4849 REGISTER 600 at 2
-        5000 REGISTER 0 at 2
+        0 s: REGISTER 600 at 2
+        0 s: a is up
+        432 s: REGISTER 600 at 2
+        918 s: REGISTER 600 at 2
+        1404 s: REGISTER 600 at 2
+        1428 s: REGISTER 600 at 2
+        1468 s: REGISTER 600 at 2
+        1518 s: a is unregistered
+        1533 s: REGISTER 600 at 2
+        1756 s: REGISTER 600 at 2
+        2083 s: REGISTER 600 at 2
+        3043 s: REGISTER 600 at 2
+        3043 s: a is up
+        3481 s: REGISTER 600 at 2
+        3937 s: REGISTER 600 at 2
+        4405 s: REGISTER 600 at 2
+        4849 s: REGISTER 600 at 2
+        5000 s: REGISTER 0 at 2
+    "#]]);
+}
+
+#[test]
+fn a_carrier_that_comes_back_is_registered_with_at_once() {
+    let mut world = World::new(vec![trunk("a", 2, |it| {
+        it.health = s(30);
+        it.registration = Some(TrunkRegistration {
+            user: "8621".into(),
+            expires: s(60),
+        });
+    })]);
+    world.there.insert(2, false);
+    world.run(s(3_600));
+    world.said.clear();
+    world.there.insert(2, true);
+    world.run(s(60));
+    world.check(expect![[r#"
+        3610 s: a is unregistered
+        3610 s: REGISTER 60 at 2
+        3610 s: a is up
+        3654 s: REGISTER 60 at 2
     "#]]);
 }
 
@@ -338,8 +362,8 @@ fn a_carrier_that_stops_loses_no_call_and_gets_none_twice() {
     "#]]
     .assert_eq(&format!("{tried:?}\n"));
     world.check(expect![[r#"
-          24 a is dead
-          48 a is up
+        24 s: a is dead
+        48 s: a is up
     "#]]);
 }
 
