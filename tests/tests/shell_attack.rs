@@ -145,7 +145,7 @@ fn an_honest_caller_hears_every_word_under_attack() {
         .collect();
     assert_eq!(banned, [NOISY, SCANNER, FLOODER], "{bans}");
     server.read_log();
-    for ip in banned.iter().copied() {
+    for ip in &banned {
         let told = |line: &String| line.contains(&format!("{ip} gets no answer for 60 s"));
         assert!(server.log.iter().any(told), "{ip} is not in the log");
     }

@@ -497,6 +497,7 @@ fn an_idle_stream_is_closed_unless_it_is_used() {
             120.000 ann → bob: INVITE (application/sdp)
             120.010 bob → ann: 100 Trying (INVITE)
             120.010   bob: Incoming
+            120.020   ann: Trying
             121.000 bob → ann: 200 OK (INVITE, application/sdp)
             121.010 ann → bob: ACK
             121.010   ann: Answered, 5 bytes

@@ -13,6 +13,19 @@ use crate::guard::peek::Kind;
 use crate::guard::{Banned, Dropped, Payer, Source, peek};
 use crate::message::{HeaderName, Headers, Message, Method};
 
+/// Where dialogs talk.
+#[derive(Default)]
+struct Talking {
+    streams: BTreeSet<ConnId>,
+    remotes: BTreeSet<SocketAddr>,
+}
+
+impl Talking {
+    fn over(&self, conn: ConnId, seen: Option<Hop>) -> bool {
+        self.streams.contains(&conn) || seen.is_some_and(|seen| self.remotes.contains(&seen.remote))
+    }
+}
+
 impl Endpoint {
     /// Whether a datagram is read.
     pub(super) fn lets_in(&mut self, now: Now, seen: Hop, bytes: &[u8]) -> bool {
@@ -163,16 +176,24 @@ impl Endpoint {
         let talking = self.talking();
         let streams: Vec<ConnId> = self.watch.of(banned.source).collect();
         for conn in streams {
-            if !talking.contains(&conn) && !self.registrar.is_stream(conn) {
+            let seen = self.watch.seen(conn);
+            if !talking.over(conn, seen) && !self.registrar.is_stream(conn) {
                 self.close_stream(now, conn);
             }
         }
     }
 
-    /// Streams that dialogs use.
-    fn talking(&self) -> BTreeSet<ConnId> {
-        let dialogs = self.dialogs.values();
-        dialogs.filter_map(|dialog| dialog.hop.conn).collect()
+    /// Streams that dialogs use. One of our own making may not know its stream's name, only where
+    /// it leads.
+    fn talking(&self) -> Talking {
+        let mut talking = Talking::default();
+        for hop in self.dialogs.values().map(|dialog| dialog.hop) {
+            match hop.conn {
+                Some(conn) => talking.streams.insert(conn),
+                None => talking.remotes.insert(hop.remote),
+            };
+        }
+        talking
     }
 
     /// Whether a new stream is taken.
@@ -207,16 +228,14 @@ impl Endpoint {
         let times = self.times();
         let mut talking = None;
         while let Some((conn, late)) = self.watch.due(now.mono, times) {
-            let trusted = self
-                .watch
-                .seen(conn)
-                .is_some_and(|seen| self.guard.trusts(seen.remote.ip()));
+            let seen = self.watch.seen(conn);
+            let trusted = seen.is_some_and(|seen| self.guard.trusts(seen.remote.ip()));
             let idle = late == Late::Idle;
             let in_use = idle
                 && (self.registrar.is_stream(conn)
                     || talking
                         .get_or_insert_with(|| self.talking())
-                        .contains(&conn));
+                        .over(conn, seen));
             if trusted || in_use {
                 self.watch.excuse(now.mono, conn, times);
                 continue;

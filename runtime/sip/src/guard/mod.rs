@@ -8,8 +8,8 @@
 //! against others:
 //! - what is configured as `allow`, and every trunk's address, is never limited nor banned;
 //! - a message of a dialog of ours passes, whatever its source has done: it names a tag that only
-//!   the far end knows ([`peek::dialog`]);
-//! - a registered contact has buckets of its own ([`Payer::Flow`]) and is not banned with its
+//!   the far end knows;
+//! - a registered contact has buckets of its own and is not banned with its
 //!   address;
 //! - wrong credentials count only with a nonce that was sent to the same source, which a forger
 //!   never saw ([`Verifier::verify_from`](crate::auth::Verifier::verify_from)).

@@ -174,13 +174,13 @@ fn allowed_addresses_and_trunks_are_never_banned() {
 fn scanners_are_known_by_name() {
     let mut guard = guard(|config| config.scanners.push("Evil Dialler".to_owned()));
     for (name, known) in [
-        ("friendly-scanner", Kind::Register),
-        ("sipcli/v1.8", Kind::Register),
-        ("VaxSIPUserAgent/3.5", Kind::Register),
-        ("the evil dialler 2", Kind::Register),
-        ("baresip v1.0.0 (x86_64/linux)", Kind::Other),
-        ("Yealink SIP-T46S 66.84.0.15", Kind::Other),
-        ("", Kind::Other),
+        ("friendly-scanner", true),
+        ("sipcli/v1.8", true),
+        ("VaxSIPUserAgent/3.5", true),
+        ("the evil dialler 2", true),
+        ("baresip v1.0.0 (x86_64/linux)", false),
+        ("Yealink SIP-T46S 66.84.0.15", false),
+        ("", false),
     ] {
         assert_eq!(guard.is_scanner(ip("192.0.2.1"), name), known, "{name}");
     }
