@@ -10,7 +10,8 @@ use vocab::{Pii, Wall};
 
 use crate::auth::Algorithm;
 use crate::guard::{self, BanReason};
-use crate::message::Request;
+use crate::limits::SESSION_INTERVAL;
+use crate::message::{Replaces, Request};
 
 /// One dialog, or one attempt at one. Given out by [`Endpoint::allocate`](crate::Endpoint::allocate)
 /// for calls we make, by the endpoint for calls that come in.
@@ -72,6 +73,13 @@ pub struct Config {
     pub expires: (Duration, Duration),
     /// Who is listened to. Default [`guard::Config::open`]: everybody.
     pub guard: guard::Config,
+    /// Session interval asked for, in calls both ways (RFC 4028); no shorter than 90 s. Far ends that
+    /// know nothing of it are asked at half of it whether they are there. `None`: only far ends that
+    /// ask for one and refresh it themselves have one. Default 1,800 s.
+    pub session_interval: Option<Duration>,
+    /// Provisional answers are sent reliably (RFC 3262) to callers who can take that, and not only to
+    /// those who insist. Default false.
+    pub reliable_provisional: bool,
 }
 
 impl Config {
@@ -88,6 +96,8 @@ impl Config {
             nonce_lifetime: Duration::from_secs(300),
             expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
             guard: guard::Config::open(),
+            session_interval: Some(SESSION_INTERVAL),
+            reliable_provisional: false,
         }
     }
 }
@@ -175,6 +185,11 @@ pub enum Action {
     },
     /// Answers an INVITE or re-INVITE: 1xx any number of times, then one final. Ignored if none
     /// waits. A final answer of 300 or more ends the dialog of an INVITE; no event follows.
+    ///
+    /// While a reliable 1xx waits for its PRACK the next answers are held back; without one within
+    /// 64·T1 the call is refused, and `Ended` with `NoAck` follows.
+    ///
+    /// A final answer goes to an UPDATE first if one was reported with `Reoffer` and waits.
     Respond {
         /// From `Incoming` or `Reoffer`.
         dialog: DialogId,
@@ -199,6 +214,62 @@ pub enum Action {
         dialog: DialogId,
         /// `Reason` value (RFC 3326) to send along, if any.
         reason: Option<String>,
+    },
+    /// Sends a re-INVITE in an established dialog (RFC 3261 §14.1): a new offer, such as hold. Ends
+    /// in one of `Reanswered`, `Refused`, unless the dialog ends first. One at a time.
+    Reinvite {
+        /// The dialog.
+        dialog: DialogId,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+        /// The offer (application/sdp).
+        body: Vec<u8>,
+    },
+    /// The same by UPDATE (RFC 3311), which a far end must have allowed: otherwise it is refused
+    /// with 405 and not sent. Without a body it changes headers alone.
+    Update {
+        /// The dialog.
+        dialog: DialogId,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+        /// The offer (application/sdp); empty for none.
+        body: Vec<u8>,
+    },
+    /// Sends a REFER in an established dialog (RFC 3515). Answered by `ReferAnswered`; once it is
+    /// accepted `ReferProgress` tells how far it is, the last time with `over`. One at a time.
+    Refer {
+        /// The dialog.
+        dialog: DialogId,
+        /// URI for `Refer-To`; see [`Endpoint::refer_to`](crate::Endpoint::refer_to) for the URI of
+        /// a dialog.
+        to: String,
+        /// Further headers, such as `Referred-By` (RFC 3892).
+        headers: Vec<(String, String)>,
+    },
+    /// Answers a `Refer`: 202, or 300 and more. Accepted, they are told `100 Trying` at once.
+    AnswerRefer {
+        /// The dialog.
+        dialog: DialogId,
+        /// 200 to 299 accept it.
+        status: u16,
+    },
+    /// Tells how far an accepted `Refer` is. A status of 200 or more ends it; so do three minutes,
+    /// and the dialog.
+    Notify {
+        /// The dialog.
+        dialog: DialogId,
+        /// The status that our INVITE got.
+        status: u16,
+    },
+    /// Sends an INFO in an established dialog (RFC 6086). No event follows, unless the far end does
+    /// not know the dialog any more.
+    Info {
+        /// The dialog.
+        dialog: DialogId,
+        /// `Content-Type` of the body.
+        content_type: String,
+        /// What to say.
+        body: Vec<u8>,
     },
     /// Sends a request outside dialogs. Answered by [`Event::Response`].
     Request {
@@ -262,6 +333,8 @@ pub enum Event {
         hop: Hop,
         /// The account whose credentials it carried and which were right.
         user: Option<String>,
+        /// The dialog it is to take the place of once it is answered (RFC 3891): hang that up then.
+        replaces: Option<DialogId>,
     },
     /// The caller cancelled before a final answer; 487 was sent. The dialog is over.
     Cancelled {
@@ -297,6 +370,10 @@ pub enum Event {
         dialog: DialogId,
         /// The final status; `None` when nothing answered or nothing could be sent.
         status: Option<u16>,
+        /// `Reason` value of the answer (RFC 3326, RFC 6432), such as `Q.850;cause=17`.
+        reason: Option<String>,
+        /// URIs of a 3xx, the preferred first (RFC 3261 §8.1.3.4); eight at most.
+        contacts: Vec<String>,
     },
     /// The caller acknowledged our 2xx, to its INVITE or to a re-INVITE.
     Confirmed {
@@ -305,12 +382,54 @@ pub enum Event {
         /// The ACK's body: the answer, if our 2xx carried the offer.
         body: Vec<u8>,
     },
-    /// A re-INVITE arrived; it must be answered with `Respond`.
+    /// A re-INVITE, or an UPDATE with an offer, arrived; it must be answered with `Respond`.
     Reoffer {
         /// The dialog.
         dialog: DialogId,
         /// The new offer; empty if the far end wants ours.
         body: Vec<u8>,
+    },
+    /// Our re-INVITE or UPDATE was accepted, or our refresh of the session by re-INVITE, which
+    /// nobody asked for.
+    Reanswered {
+        /// The dialog.
+        dialog: DialogId,
+        /// The answer; empty if the request had no offer.
+        body: Vec<u8>,
+    },
+    /// Our re-INVITE or UPDATE was refused: everything stays as it was.
+    Refused {
+        /// The dialog.
+        dialog: DialogId,
+        /// The final status; 491 if it crossed theirs again and again or one is under way.
+        status: u16,
+    },
+    /// A REFER arrived (RFC 3515); it must be answered with `AnswerRefer`.
+    Refer {
+        /// The dialog.
+        dialog: DialogId,
+        /// Whom to call, without the headers of the URI.
+        to: String,
+        /// The dialog to take over there (RFC 3891), for `Replaces` of our INVITE.
+        replaces: Option<Replaces>,
+        /// `Referred-By` (RFC 3892), for our INVITE.
+        referred_by: Option<String>,
+    },
+    /// Our REFER was answered.
+    ReferAnswered {
+        /// The dialog.
+        dialog: DialogId,
+        /// The final status; `None` when nothing answered.
+        status: Option<u16>,
+    },
+    /// They told how far our REFER is.
+    ReferProgress {
+        /// The dialog.
+        dialog: DialogId,
+        /// The status their INVITE got, if they said it.
+        status: Option<u16>,
+        /// Nothing follows.
+        over: bool,
     },
     /// An INFO arrived and was answered 200.
     Info {
@@ -391,7 +510,7 @@ pub enum End {
     Theirs,
     /// We sent BYE.
     Ours,
-    /// No ACK came within 64·T1 after our 2xx; BYE was sent.
+    /// No ACK came within 64·T1 after our 2xx, and BYE was sent; or no PRACK after a reliable 1xx.
     NoAck,
     /// The stream broke or our request in the dialog got 481, 408 or no answer.
     Lost,

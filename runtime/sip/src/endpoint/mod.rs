@@ -2,17 +2,24 @@
 //!
 //! A datagram or a piece of a stream comes in at `receive`; requests go to the transaction they
 //! belong to, or begin one in `inbound` (INVITE), `within` (in a dialog) or `register`; responses
-//! end in `outbound`. `table` holds the transactions, `wire` writes what leaves, `route` knows
-//! where to. `gate` asks the guard who is listened to, and `watch` keeps the time of streams.
+//! end in `outbound`. `leave` ends dialogs, `modify` sends our re-INVITE and UPDATE, `session` keeps
+//! the session timers, `prack` makes provisional responses reliable, and `refer` transfers. `table`
+//! holds the transactions, `wire` writes what leaves, `route` knows where to. `gate` asks the guard
+//! who is listened to, and `watch` keeps the time of streams.
 
 mod action;
 mod gate;
 mod inbound;
+mod leave;
+pub(crate) mod modify;
 mod outbound;
 mod outbox;
+pub(crate) mod prack;
 mod receive;
+pub(crate) mod refer;
 mod register;
 pub(crate) mod route;
+pub(crate) mod session;
 mod stateless;
 mod table;
 mod watch;
@@ -37,6 +44,7 @@ use crate::registrar::Registrar;
 use crate::transaction::{Client, ClientInvite, Hash, Key, Server, ServerInvite};
 
 use outbox::Outbox;
+use session::Sessions;
 use table::{Agenda, Around, Due, Table};
 use watch::Watch;
 
@@ -60,6 +68,8 @@ use watch::Watch;
 ///     nonce_lifetime: Duration::from_secs(300),
 ///     expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
 ///     guard: jackfield_sip::guard::Config::default(),
+///     session_interval: Some(Duration::from_secs(1_800)),
+///     reliable_provisional: false,
 /// };
 /// let mut endpoint = Endpoint::new(config, Rng::from_u64(1));
 /// let options = b"OPTIONS sip:192.0.2.1 SIP/2.0\r\n\
@@ -96,6 +106,7 @@ pub struct Endpoint {
     registrar: Registrar,
     guard: Guard,
     watch: Watch,
+    sessions: Sessions,
     tally: Tally,
     dialogs_made: u64,
 }
@@ -107,6 +118,14 @@ enum Purpose {
     Bye { dialog: DialogId, again: bool },
     /// CANCEL, or a BYE that nobody waits for.
     Farewell,
+    /// Our UPDATE, by its number.
+    Update { dialog: DialogId, cseq: u32 },
+    /// Our REFER, by its number.
+    Refer { dialog: DialogId, cseq: u32 },
+    /// NOTIFY of their REFER.
+    Notify(DialogId),
+    /// Nobody waits for its answer, but it may tell that the dialog is gone.
+    Within(DialogId),
     /// Asked for by the call control.
     Request(RequestId),
 }
@@ -197,6 +216,7 @@ impl Endpoint {
             registrar: Registrar::new(config.expires),
             guard: Guard::new(config.guard.clone()),
             watch: Watch::default(),
+            sessions: Sessions::new(config.session_interval),
             config,
             limits,
             rng,

@@ -332,12 +332,15 @@ impl Endpoint {
             .map(|own| own.essence);
         let own_type = own_type.as_deref().unwrap_or(wire::SDP);
         // The call control looks at the bodies of INFO, nobody at those of the others.
-        let sdp_only = matches!(request.method, Method::Invite | Method::Options);
+        let sdp_only = matches!(
+            request.method,
+            Method::Invite | Method::Options | Method::Update | Method::Prack
+        );
         let content_types = [if sdp_only { wire::SDP } else { own_type }];
         let extensions = if request.method == Method::Register {
             &register::EXTENSIONS[..]
         } else {
-            &[wire::SUPPORTED]
+            &wire::EXTENSIONS[..]
         };
         check_request(
             request,
@@ -500,7 +503,12 @@ impl Endpoint {
         Some(fed)
     }
 
-    fn feed_server(&mut self, now: Now, key: Key, input: server::Input) -> Option<Verdict> {
+    pub(super) fn feed_server(
+        &mut self,
+        now: Now,
+        key: Key,
+        input: server::Input,
+    ) -> Option<Verdict> {
         self.servers
             .feed(&mut around!(self, now), key, input)
             .map(|(verdict, ())| verdict)

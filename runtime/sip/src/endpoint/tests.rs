@@ -23,6 +23,8 @@ fn endpoint(limits: Limits) -> Endpoint {
         nonce_lifetime: Duration::from_secs(300),
         expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
         guard: guard::Config::open(),
+        session_interval: Some(Duration::from_secs(1_800)),
+        reliable_provisional: false,
     };
     Endpoint::with_limits(config, limits, Rng::from_u64(1))
 }
@@ -130,6 +132,13 @@ fn a_past_call_is_small() {
     assert!(due <= 32, "{due}");
     // With B-tree nodes half full in the worst case, and about 330 bytes of the 200 to the BYE.
     assert!(2 * (invite + bye + 2 * due + merge) + 330 <= 1_200);
+}
+
+/// What a call takes while it runs, besides its texts: what few calls need is kept apart.
+#[test]
+fn a_running_call_is_small() {
+    let dialog = size_of::<(DialogId, Dialog)>();
+    assert!(dialog <= 480, "{dialog}");
 }
 
 #[test]

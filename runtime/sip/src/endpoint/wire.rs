@@ -8,10 +8,14 @@ use crate::Transport;
 use crate::message::{HeaderName, Request, Via, reason_phrase};
 
 /// Methods we answer with something better than 405, for `Allow`.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER, UPDATE, PRACK, REFER, NOTIFY";
 
 /// Option tags we understand, for `Supported`.
-pub(crate) const SUPPORTED: &str = "timer";
+pub(crate) const SUPPORTED: &str = "timer, 100rel, replaces";
+
+/// The same one by one.
+pub(crate) const EXTENSIONS: [&str; 3] = ["timer", "100rel", "replaces"];
 
 /// The only body an INVITE may carry.
 pub(crate) const SDP: &str = "application/sdp";
@@ -98,7 +102,7 @@ impl<'a> Reply<'a> {
         for (name, value) in headers {
             push_header(&mut out, name, value);
         }
-        finish(out, body)
+        finish(out, SDP, body)
     }
 }
 
@@ -124,6 +128,16 @@ impl Draft<'_> {
     pub(crate) fn write<'h>(
         &self,
         headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+        body: &[u8],
+    ) -> Arc<[u8]> {
+        self.write_with(headers, SDP, body)
+    }
+
+    /// The request with further headers and, if `body` is not empty, a body of this type.
+    pub(crate) fn write_with<'h>(
+        &self,
+        headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+        content_type: &str,
         body: &[u8],
     ) -> Arc<[u8]> {
         let mut out = String::with_capacity(640 + body.len());
@@ -155,7 +169,7 @@ impl Draft<'_> {
         for (name, value) in headers {
             push_header(&mut out, name, value);
         }
-        finish(out, body)
+        finish(out, content_type, body)
     }
 }
 
@@ -168,9 +182,11 @@ pub(crate) fn tag_of(value: &str) -> Option<&str> {
     })
 }
 
-fn finish(mut out: String, body: &[u8]) -> Arc<[u8]> {
+fn finish(mut out: String, content_type: &str, body: &[u8]) -> Arc<[u8]> {
     if !body.is_empty() {
-        out.extend(["Content-Type: ", SDP, "\r\n"]);
+        out.push_str("Content-Type: ");
+        push_clean(&mut out, content_type);
+        out.push_str("\r\n");
     }
     let _ = write!(out, "Content-Length: {}\r\n\r\n", body.len());
     let mut out = out.into_bytes();
