@@ -465,7 +465,8 @@ impl Phone {
             | Event::Unbridged { .. }
             | Event::Registered { .. }
             | Event::Unregistered { .. }
-            | Event::AuthFailed { .. } => {}
+            | Event::AuthFailed { .. }
+            | Event::Banned { .. } => {}
         }
     }
 

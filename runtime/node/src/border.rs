@@ -1,6 +1,6 @@
 //! The border of the room: what a [`Node`](crate::Node) is fed and what it asks for.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +70,11 @@ pub enum Input<'a> {
     Hangup {
         /// Which.
         call: CallId,
+    },
+    /// An operator ends the ban of an address.
+    Unban {
+        /// Which; in IPv6 any of its /64.
+        address: IpAddr,
     },
     /// Take no more calls; the ones that are up go on.
     Drain,
@@ -297,6 +302,15 @@ pub enum Notice {
     AuthFailed {
         /// Where they came from.
         source: SocketAddr,
+    },
+    /// A source of signalling gets no answer for some time.
+    Banned {
+        /// The address; in IPv6 the first of its /64.
+        source: IpAddr,
+        /// Why: a stable lower-case name.
+        reason: &'static str,
+        /// For how long.
+        lasting: Duration,
     },
     /// Events of a call could not be written.
     NotWritten {

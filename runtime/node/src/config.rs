@@ -1,7 +1,7 @@
 //! What a node needs to know of its tenants. Checked and complete: the shell reads the files.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -230,6 +230,12 @@ impl Config {
         self.tenants
             .values()
             .find(|tenant| tenant.phones.contains_key(user))
+    }
+
+    /// Addresses of trunks, which signalling never limits nor bans.
+    pub fn trusted(&self) -> BTreeSet<IpAddr> {
+        let trunks = self.tenants.values().flat_map(|tenant| &tenant.trunks);
+        trunks.map(|trunk| trunk.address.ip()).collect()
     }
 
     /// All users for the registrar.

@@ -99,6 +99,7 @@ impl Node {
             Input::Configure(config) => self.configure(now, config),
             Input::Plugin(change) => self.plugin_change(now, change),
             Input::Hangup { call } => self.hang_up(call, Cause::Normal),
+            Input::Unban { address } => self.engine.unban(now, address),
             Input::Drain => self.draining = true,
             Input::Timeout => {
                 if self.engine.deadline().is_some_and(|at| at <= now.mono) {
@@ -158,6 +159,16 @@ impl Node {
     /// Whether it takes no more calls.
     pub fn is_draining(&self) -> bool {
         self.draining
+    }
+
+    /// Who is banned from signalling, by address.
+    pub fn bans(&self) -> impl Iterator<Item = sip::guard::Ban> {
+        self.engine.bans()
+    }
+
+    /// Users behind `after` in alphabetical order, each with its contacts.
+    pub fn registrations(&self, after: &str) -> impl Iterator<Item = (&str, Vec<sip::Contact>)> {
+        self.engine.registrations(after)
     }
 
     /// Calls that are up, oldest first.
@@ -296,6 +307,15 @@ impl Node {
             Event::Registered { contacts, .. } => self.notice(Notice::Registered { contacts }),
             Event::Unregistered { .. } => self.notice(Notice::Unregistered),
             Event::AuthFailed { source, .. } => self.notice(Notice::AuthFailed { source }),
+            Event::Banned {
+                source,
+                reason,
+                lasting,
+            } => self.notice(Notice::Banned {
+                source,
+                reason,
+                lasting,
+            }),
         }
     }
 
@@ -461,6 +481,9 @@ impl Node {
     fn configure(&mut self, now: Now, config: Arc<Config>) {
         if config.accounts() != self.config.accounts() {
             self.engine.set_accounts(now, config.accounts());
+        }
+        if config.trusted() != self.config.trusted() {
+            self.engine.set_trusted(now, config.trusted());
         }
         self.trunks.configure(now, config.tenants.values());
         self.config = config;

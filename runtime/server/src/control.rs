@@ -90,6 +90,8 @@ pub(crate) enum Message {
     Plugin(node::PluginChange),
     /// An operator ends a call.
     Hangup { call: CallId },
+    /// An operator ends the ban of an address.
+    Unban { address: std::net::IpAddr },
     /// Take no more calls.
     Drain,
     /// Look at the node.
@@ -469,6 +471,7 @@ impl Control {
             }
             Message::Plugin(change) => self.feed(node::Input::Plugin(change)),
             Message::Hangup { call } => self.feed(node::Input::Hangup { call }),
+            Message::Unban { address } => self.feed(node::Input::Unban { address }),
             Message::Drain => {
                 self.hands.status.draining.store(true, Ordering::Relaxed);
                 self.feed(node::Input::Drain);

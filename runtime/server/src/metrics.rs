@@ -10,6 +10,7 @@
 
 mod family;
 mod gauges;
+mod guard;
 mod histogram;
 mod process;
 
@@ -21,6 +22,7 @@ use vocab::flow::Level;
 
 use family::Family;
 use gauges::{Kind, MEDIA, NODE, Row};
+use guard::GUARD;
 use histogram::Histogram;
 
 /// Most sets of labels of one family: ten tenants with all causes, or a hundred plugins that fail
@@ -63,6 +65,7 @@ pub struct Metrics {
     node: [AtomicU64; NODE.len()],
     media: [Worker; WORKERS_MAX],
     shell: [AtomicU64; gauges::SHELL.len()],
+    guard: [AtomicU64; GUARD.len()],
 }
 
 /// The counts of one media worker.
@@ -170,6 +173,7 @@ impl Default for Metrics {
                 }
             }; WORKERS_MAX],
             shell: [const { AtomicU64::new(0) }; gauges::SHELL.len()],
+            guard: [const { AtomicU64::new(0) }; GUARD.len()],
         }
     }
 }
@@ -217,6 +221,7 @@ impl Metrics {
             Notice::AuthFailed { .. } => add(&self.auth_failures),
             Notice::NotWritten { .. } => add(&self.not_written),
             Notice::PluginFailing { .. }
+            | Notice::Banned { .. }
             | Notice::PluginDrained { .. }
             | Notice::PluginFreed { .. }
             | Notice::Unregistered => {}
@@ -234,6 +239,7 @@ impl Metrics {
     /// Sets the gauges of the node. Never waits.
     pub fn counts(&self, counts: &node::Counts) {
         set(&self.node, gauges::node_values(counts));
+        set(&self.guard, guard::values(&counts.sip.guard));
     }
 
     /// Sets the counts of a media worker. Never waits.
@@ -315,6 +321,7 @@ impl Metrics {
         let help = "Batches of call events that could not be written.";
         single(out, "jackfield_not_written_total", help, &self.not_written);
         rows(out, &NODE, &self.node);
+        guard::render(out, &self.guard);
         rows(out, &gauges::SHELL, &self.shell);
         self.render_media(out);
         text

@@ -433,6 +433,7 @@ fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
     }
     sip.realm.clone_from(&config.sip.realm);
     sip.algorithms.clone_from(&config.sip.digest);
+    sip.guard.clone_from(&config.sip.guard);
     engine::Config {
         sip,
         capabilities: Capabilities::default(),

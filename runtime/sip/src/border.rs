@@ -1,13 +1,15 @@
 //! The border of the room: what an [`Endpoint`](crate::Endpoint) is fed and what it asks for.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use vocab::Pii;
+use vocab::call::Unregistered;
+use vocab::{Pii, Wall};
 
 use crate::auth::Algorithm;
+use crate::guard::{self, BanReason};
 use crate::limits::SESSION_INTERVAL;
 use crate::message::{Replaces, Request};
 pub(crate) use crate::transport::Transport;
@@ -65,6 +67,8 @@ pub struct Config {
     pub nonce_lifetime: Duration,
     /// Shortest and longest registration. Default 60 s to 3,600 s (RFC 3261 §10.3).
     pub expires: (Duration, Duration),
+    /// Who is listened to. Default [`guard::Config::open`]: everybody.
+    pub guard: guard::Config,
     /// Session interval asked for, in calls both ways (RFC 4028); no shorter than 90 s. Far ends that
     /// know nothing of it are asked at half of it whether they are there. `None`: only far ends that
     /// ask for one and refresh it themselves have one. Default 1,800 s.
@@ -88,6 +92,7 @@ impl Config {
             nonce_key,
             nonce_lifetime: Duration::from_secs(300),
             expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+            guard: guard::Config::open(),
             session_interval: Some(SESSION_INTERVAL),
             reliable_provisional: false,
         }
@@ -141,7 +146,8 @@ pub enum Input<'a> {
         /// The whole datagram.
         bytes: &'a [u8],
     },
-    /// A stream is up whose transport is not TCP. One that was not announced is TCP.
+    /// A stream is up that the other side opened, or one of ours whose transport is not TCP. One that
+    /// is never announced is TCP and begins with its first bytes.
     StreamOpened {
         /// The stream.
         conn: ConnId,
@@ -307,6 +313,13 @@ pub enum Action {
     },
     /// Replaces the accounts; contacts of users that are gone are dropped.
     SetAccounts(BTreeMap<String, Account>),
+    /// Replaces the addresses that are never limited nor banned: those of trunks.
+    SetTrusted(BTreeSet<IpAddr>),
+    /// Ends the ban of an address, if there is one.
+    Unban {
+        /// The address; in IPv6 any of its /64.
+        address: IpAddr,
+    },
 }
 
 /// Something the endpoint asks for. Drained after each input.
@@ -472,11 +485,15 @@ pub enum Event {
         user: String,
         /// Contacts it now has.
         contacts: usize,
+        /// It had at least as many before: nothing new, only a refresh.
+        refreshed: bool,
     },
     /// A user's last contact expired or was removed.
     Unregistered {
         /// The user.
         user: String,
+        /// Why.
+        why: Unregistered,
     },
     /// Credentials were wrong.
     AuthFailed {
@@ -484,6 +501,15 @@ pub enum Event {
         source: SocketAddr,
         /// The user it claimed, cut to 64 characters.
         user: String,
+    },
+    /// A source gets no answer for some time.
+    Banned {
+        /// The address; in IPv6 the first of its /64.
+        source: IpAddr,
+        /// Why.
+        reason: BanReason,
+        /// For how long.
+        lasting: Duration,
     },
 }
 
@@ -516,6 +542,18 @@ pub enum End {
 pub struct Contact {
     /// The contact's URI, for the request line.
     pub uri: String,
-    /// Where requests for it go.
+    /// Where requests for it go. Of a phone on a stream that stream and no other.
     pub hop: Hop,
+    /// Values for `Route` in requests to it, in order (RFC 3327 §5.3).
+    pub path: Vec<String>,
+    /// How much it is preferred, 0 to 1,000 (RFC 3261 §20.10).
+    pub q_thousandths: u16,
+    /// The device, as in `urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6` (RFC 5626 §4.1).
+    pub instance: Option<String>,
+    /// Which of the device's flows this is (RFC 5626 §4.2).
+    pub reg_id: Option<u32>,
+    /// The phone's `User-Agent`, cut to 128 bytes.
+    pub user_agent: String,
+    /// When it is forgotten unless refreshed.
+    pub expires: Wall,
 }

@@ -9,9 +9,11 @@
 //! - [`transaction`] holds the four transaction machines.
 //! - [`Endpoint`] joins all of it, with dialogs and a registrar, into the one machine that others
 //!   use; [`Input`] and [`Output`] are its border.
+//! - [`guard`] decides who is listened to.
 //! - [`limits`] holds every bound with its reason.
 
 pub mod auth;
+pub mod guard;
 pub mod limits;
 pub mod message;
 pub mod transaction;

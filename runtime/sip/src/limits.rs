@@ -66,6 +66,34 @@ pub const CONTACTS_PER_USER_MAX: usize = 10;
 /// Longest contact URI kept by the registrar, in bytes.
 pub const CONTACT_BYTES_MAX: usize = 512;
 
+/// Most `Path` values kept with a contact (RFC 3327): each request to it repeats them, and edge
+/// proxies come one or two in a row.
+pub const PATHS_MAX: usize = 8;
+
+/// Bytes kept of a registered phone's `User-Agent`; the rest is cut off.
+pub const USER_AGENT_BYTES_MAX: usize = 128;
+
+/// Sources and registered flows whose messages are counted.
+///
+/// About 140 bytes each, so 9 MiB. When full, one that was quiet of late is forgotten and begins
+/// anew with full buckets: who can send from more addresses than this is not held by a limit for
+/// each anyway.
+pub const SOURCES_MAX: usize = 65_536;
+
+/// Bans that last or are remembered, 150 bytes each. When full the one that ends first goes.
+pub const BANS_MAX: usize = 16_384;
+
+/// Prefixes of one list and words for scanners of one configuration. A look-up is O(log n) in
+/// the prefixes and O(n) in the words, once a request.
+pub const PREFIXES_MAX: usize = 4_096;
+
+/// See [`PREFIXES_MAX`].
+pub const SCANNERS_MAX: usize = 64;
+
+/// `Flow-Timer` of registrations that use outbound (RFC 5626 §4.4.1, §10), in seconds. Phones on
+/// streams send keep-alives a little more often; home routers forget quiet streams after minutes.
+pub const FLOW_TIMER_S: u32 = 120;
+
 /// Most `Record-Route` values of a dialog. Each in-dialog request repeats them.
 pub const ROUTES_MAX: usize = 16;
 

@@ -1,20 +1,29 @@
-//! Who can be reached where: the bindings that REGISTER makes (RFC 3261 §10.3).
+//! Who can be reached where: the bindings that REGISTER makes (RFC 3261 §10.3), with paths
+//! (RFC 3327), flows (RFC 5626) and devices (RFC 5627).
+
+mod binding;
+mod flows;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::ops::Bound;
 use std::time::Duration;
 
+use vocab::call::Unregistered;
 use vocab::{Mono, Now};
 
-use crate::border::{Contact, Event, Hop};
+use crate::border::{ConnId, Contact, Event, Hop};
 use crate::limits::{CONTACT_BYTES_MAX, CONTACTS_PER_USER_MAX};
-use crate::message::{Contacts, NameAddr, Uri};
+use crate::message::{Contacts, NameAddr};
+use binding::Binding;
+pub(crate) use binding::{Registration, device_of};
+use flows::Flows;
 
 /// The location table of one realm. Authentication is over before it is asked.
 pub(crate) struct Registrar {
     users: BTreeMap<String, User>,
     /// One entry a user: when its first binding expires.
     agenda: BTreeSet<(Mono, String)>,
+    flows: Flows,
     contacts: usize,
     shortest: Duration,
     longest: Duration,
@@ -23,30 +32,9 @@ pub(crate) struct Registrar {
 
 #[derive(Default)]
 struct User {
+    /// The youngest last.
     bindings: Vec<Binding>,
     armed: Option<Mono>,
-}
-
-struct Binding {
-    uri: Uri,
-    hop: Hop,
-    expires_at: Mono,
-    call_id: Arc<str>,
-    cseq: u32,
-    q_thousandths: u16,
-}
-
-/// One REGISTER, as far as the registrar cares.
-#[derive(Clone, Debug)]
-pub(crate) struct Registration<'a> {
-    pub(crate) user: &'a str,
-    pub(crate) contacts: &'a Contacts,
-    /// The `Expires` header.
-    pub(crate) expires: Option<Duration>,
-    pub(crate) call_id: &'a str,
-    pub(crate) cseq: u32,
-    /// Where it came from: where requests for its contacts go.
-    pub(crate) hop: Hop,
 }
 
 /// Why a REGISTER changed nothing.
@@ -71,6 +59,7 @@ impl Registrar {
         Self {
             users: BTreeMap::new(),
             agenda: BTreeSet::new(),
+            flows: Flows::default(),
             contacts: 0,
             shortest,
             longest,
@@ -101,27 +90,28 @@ impl Registrar {
                 {
                     return Err(Refused::OutOfOrder);
                 }
-                self.change(registration.user, |bindings| bindings.clear());
+                self.change(registration.user, Unregistered::Asked, Vec::clear);
             }
             Contacts::List(list) => {
                 let mut wanted = Vec::with_capacity(list.len());
                 for contact in list {
                     wanted.push((contact, self.lifetime(registration, contact)?));
-                    let old = known
+                    let mut old = known
                         .iter()
-                        .find(|binding| binding.uri.matches(&contact.uri));
-                    if old.is_some_and(|binding| !registration.is_newer_than(binding)) {
+                        .filter(|binding| registration.replaces(contact, binding));
+                    if old.any(|binding| !registration.is_newer_than(binding)) {
                         return Err(Refused::OutOfOrder);
                     }
                 }
                 if wanted.is_empty() {
                     return Ok(()); // A question, not a change (§10.2.3).
                 }
-                self.change(registration.user, |bindings| {
+                self.flows.pardon(registration.hop);
+                self.change(registration.user, Unregistered::Asked, |bindings| {
                     for (contact, lifetime) in wanted {
-                        bindings.retain(|binding| !binding.uri.matches(&contact.uri));
+                        bindings.retain(|binding| !registration.replaces(contact, binding));
                         if !lifetime.is_zero() {
-                            bindings.push(registration.binding(contact, now.mono + lifetime));
+                            bindings.push(registration.binding(now, contact, lifetime));
                         }
                     }
                     // A phone that forgets its bindings when it restarts must not lock its user
@@ -144,7 +134,7 @@ impl Registrar {
             .cloned()
         {
             let before = self.agenda.len();
-            self.change_quietly(&user, |bindings| {
+            self.change_quietly(&user, Unregistered::Expired, |bindings| {
                 bindings.retain(|binding| binding.expires_at > now.mono);
             });
             assert!(
@@ -164,8 +154,34 @@ impl Registrar {
             .cloned()
             .collect();
         for user in gone {
-            self.change(&user, |bindings| bindings.clear());
+            self.change(&user, Unregistered::AccountGone, Vec::clear);
         }
+    }
+
+    /// Drops the contacts behind a stream that is closed: a phone behind address translation is
+    /// reached by no other (RFC 5626 §5.3).
+    pub(crate) fn drop_stream(&mut self, conn: ConnId) {
+        debug_assert!(self.out.is_empty());
+        for user in self.flows.users_of(conn) {
+            self.change_quietly(&user, Unregistered::FlowClosed, |bindings| {
+                bindings.retain(|binding| binding.hop.conn != Some(conn));
+            });
+        }
+    }
+
+    /// A registered contact is heard from here.
+    pub(crate) fn is_flow(&self, seen: Hop) -> bool {
+        self.flows.has(seen)
+    }
+
+    /// A registered contact is reached over this stream.
+    pub(crate) fn is_stream(&self, conn: ConnId) -> bool {
+        self.flows.has_stream(conn)
+    }
+
+    /// Takes from a flow what [`Self::is_flow`] gives it, until somebody registers over it again.
+    pub(crate) fn revoke(&mut self, seen: Hop) {
+        self.flows.revoke(seen);
     }
 
     /// What became of users' registrations: `Registered` and `Unregistered`.
@@ -183,19 +199,34 @@ impl Registrar {
         let known = self.users.get(user).map_or(&[][..], |user| &user.bindings);
         let mut order: Vec<&Binding> = known.iter().collect();
         order.sort_by_key(|binding| std::cmp::Reverse(binding.q_thousandths));
-        order.into_iter().map(|binding| Contact {
-            uri: binding.uri.to_string(),
-            hop: binding.hop,
-        })
+        order.into_iter().map(Binding::contact)
     }
 
-    /// Values for the `Contact`s of a 200, with the time each has left.
-    pub(crate) fn listing(&self, now: Now, user: &str) -> Vec<String> {
+    /// Contacts of one device of a user, the youngest first.
+    pub(crate) fn contacts_at(&self, user: &str, gr: &str) -> impl Iterator<Item = Contact> {
         let known = self.users.get(user).map_or(&[][..], |user| &user.bindings);
-        let left = |binding: &Binding| binding.expires_at.since(now.mono).as_secs();
+        let mut order: Vec<&Binding> = known
+            .iter()
+            .filter(|binding| binding.instance.as_deref() == Some(gr))
+            .collect();
+        order.sort_by_key(|binding| std::cmp::Reverse(binding.registered_at));
+        order.into_iter().map(Binding::contact)
+    }
+
+    /// Users behind `after`, each with its contacts.
+    pub(crate) fn users(&self, after: &str) -> impl Iterator<Item = (&str, Vec<Contact>)> {
+        let behind = (Bound::Excluded(after), Bound::Unbounded);
+        let users = self.users.range::<str, _>(behind);
+        users.map(|(user, _)| (user.as_str(), self.contacts(user).collect()))
+    }
+
+    /// Values for the `Contact`s of a 200, with the time each has left and, if `aor` is given, the
+    /// public GRUU of each device (RFC 5627 §5.3).
+    pub(crate) fn listing(&self, now: Now, user: &str, aor: Option<&str>) -> Vec<String> {
+        let known = self.users.get(user).map_or(&[][..], |user| &user.bindings);
         known
             .iter()
-            .map(|b| format!("<{}>;expires={}", b.uri, left(b)))
+            .map(|binding| binding.listed(now, aor))
             .collect()
     }
 
@@ -229,23 +260,33 @@ impl Registrar {
     }
 
     /// Changes a user's bindings and tells what came of it.
-    fn change(&mut self, user: &str, change: impl FnOnce(&mut Vec<Binding>)) {
-        let left = self.change_quietly(user, change);
+    fn change(&mut self, user: &str, why: Unregistered, change: impl FnOnce(&mut Vec<Binding>)) {
+        let (before, left) = self.change_quietly(user, why, change);
         if left > 0 {
             self.out.push_back(Event::Registered {
                 user: user.to_owned(),
                 contacts: left,
+                refreshed: left <= before,
             });
         }
     }
 
-    /// Changes a user's bindings and says how many there are now. Tells only of the last one's end.
-    fn change_quietly(&mut self, user: &str, change: impl FnOnce(&mut Vec<Binding>)) -> usize {
+    /// Changes a user's bindings and says how many there were and are. Tells only of the last
+    /// one's end.
+    fn change_quietly(
+        &mut self,
+        user: &str,
+        why: Unregistered,
+        change: impl FnOnce(&mut Vec<Binding>),
+    ) -> (usize, usize) {
         let entry = self.users.entry(user.to_owned()).or_default();
         let before = entry.bindings.len();
+        let old: Vec<Hop> = entry.bindings.iter().map(|binding| binding.hop).collect();
         change(&mut entry.bindings);
         let left = entry.bindings.len();
         assert!(left <= CONTACTS_PER_USER_MAX, "a change keeps to the limit");
+        self.flows
+            .change(user, &old, entry.bindings.iter().map(|binding| binding.hop));
         self.contacts = self.contacts + left - before;
         let next = entry
             .bindings
@@ -266,26 +307,10 @@ impl Registrar {
             if before > 0 {
                 self.out.push_back(Event::Unregistered {
                     user: user.to_owned(),
+                    why,
                 });
             }
         }
-        left
-    }
-}
-
-impl Registration<'_> {
-    fn is_newer_than(&self, binding: &Binding) -> bool {
-        *binding.call_id != *self.call_id || binding.cseq < self.cseq
-    }
-
-    fn binding(&self, contact: &NameAddr, expires_at: Mono) -> Binding {
-        Binding {
-            uri: contact.uri.clone(),
-            hop: self.hop,
-            expires_at,
-            call_id: self.call_id.into(),
-            cseq: self.cseq,
-            q_thousandths: contact.q_thousandths(),
-        }
+        (before, left)
     }
 }

@@ -141,7 +141,7 @@ fn a_phone_registers_is_seen_and_expires() {
             0.000     bob: Registered ann, 1 contacts
             0.000   192.0.2.9:40000 → bob: REGISTER
             0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
-            100.000   bob: Unregistered ann
+            100.000   bob: Unregistered ann: expired
         "#]],
     );
 }
@@ -167,6 +167,7 @@ fn the_answer_names_all_contacts_and_their_time_left() {
         Contact: <sip:ann@192.0.2.9:5080>;expires=3600
         Contact: <sip:ann@192.0.2.9:40000>;expires=3590
         Contact: <sip:ann@192.0.2.9:5070>;expires=60
+        Supported: path, outbound, gruu
         Server: Jackfield
         Content-Length: 0
 
@@ -205,12 +206,12 @@ fn contacts_are_removed_one_by_one_and_all_at_once() {
             0.000     bob: Registered ann, 2 contacts
             0.000   192.0.2.9:40000 → bob: REGISTER
             0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
-            0.000     bob: Registered ann, 1 contacts
+            0.000     bob: Registered ann again, 1 contacts
             0.000   192.0.2.9:40000 → bob: REGISTER
             0.000   bob → 192.0.2.9:40000: 400 * needs Expires: 0 (REGISTER)
             0.000   192.0.2.9:40000 → bob: REGISTER
             0.000   bob → 192.0.2.9:40000: 200 OK (REGISTER)
-            0.000     bob: Unregistered ann
+            0.000     bob: Unregistered ann: asked
         "#]],
     );
 }
@@ -356,7 +357,7 @@ fn contacts_of_a_user_who_is_gone_go_too() {
     check(
         &mut world,
         expect![[r#"
-            0.000     bob: Unregistered ann
+            0.000     bob: Unregistered ann: account_gone
         "#]],
     );
     assert_eq!(world.counts(BOB).contacts, 0);
@@ -444,8 +445,181 @@ fn an_endpoint_registers_at_another() {
     check(
         &mut world,
         expect![[r#"
+            3.000     bob: Unregistered ann: flow_closed
             3.000   bob → ann: BYE
             3.000     bob: Ended Ours
+        "#]],
+    );
+}
+
+/// A header value of the last answer, or of each of its fields.
+fn answered(world: &World, name: &HeaderName) -> Vec<String> {
+    let (_, bytes) = world.outside.last().unwrap();
+    let message = read(bytes);
+    message.headers().all(name).map(str::to_owned).collect()
+}
+
+const DEVICE: &str = "+sip.instance=\"<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>\"";
+const GR: &str = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+
+#[test]
+fn device_and_flow_make_the_binding() {
+    let mut world = World::new(1);
+    let mut phone = Phone::known(&mut world, "a");
+    let over = |port: u16, reg_id: u32| {
+        format!(
+            "Contact: <sip:ann@192.0.2.9:{port}>;{DEVICE};reg-id={reg_id}\nSupported: outbound, path\n"
+        )
+    };
+    assert_eq!(phone.register(&mut world, &over(5001, 1)), 200);
+    assert_eq!(answered(&world, &HeaderName::Require), ["outbound"]);
+    let timer = HeaderName::parse("Flow-Timer").unwrap();
+    assert_eq!(answered(&world, &timer), ["120"]);
+    assert_eq!(phone.register(&mut world, &over(5002, 2)), 200);
+    assert_eq!(world.counts(BOB).contacts, 2, "two flows of one device");
+    // The phone restarted: another port and another Call-ID, the same device and flow.
+    let mut again = Phone::known(&mut world, "b");
+    assert_eq!(again.register(&mut world, &over(5003, 1)), 200);
+    assert_eq!(world.counts(BOB).contacts, 2);
+    let mut uris = contacts(&world);
+    uris.sort();
+    assert_eq!(uris, ["sip:ann@192.0.2.9:5002", "sip:ann@192.0.2.9:5003"]);
+    // One REGISTER is for one flow, and a proxy must keep flows.
+    let two = "Contact: <sip:ann@192.0.2.9:1>;reg-id=1;+sip.instance=\"<urn:x:1>\"\n\
+               Contact: <sip:ann@192.0.2.9:2>\nSupported: outbound\n";
+    assert_eq!(phone.register(&mut world, two), 400);
+    let proxied = |path: &str| {
+        format!(
+            "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKp\n{path}{}",
+            over(5004, 3)
+        )
+    };
+    assert_eq!(phone.register(&mut world, &proxied("")), 439);
+    let path = "Path: <sip:p2.demo;lr>, <sip:flow@p1.demo;lr;ob>\n";
+    assert_eq!(phone.register(&mut world, &proxied(path)), 200);
+    // Without the extension the number of a flow means nothing.
+    let mut plain = Phone::known(&mut world, "c");
+    let lines = over(5005, 1).replace("outbound, ", "");
+    assert_eq!(plain.register(&mut world, &lines), 200);
+    assert_eq!(answered(&world, &timer), [""; 0]);
+    assert_eq!(world.counts(BOB).contacts, 4);
+}
+
+#[test]
+fn a_gruu_reaches_one_device() {
+    let mut world = World::new(1);
+    let mut phone = Phone::known(&mut world, "a");
+    assert_eq!(phone.register(&mut world, DESK), 200);
+    let soft = format!("Contact: <sip:ann@192.0.2.9:5070>;{DEVICE}\nSupported: gruu\n");
+    assert_eq!(phone.register(&mut world, &soft), 200);
+    let listed = answered(&world, &HeaderName::Contact);
+    assert_eq!(
+        listed[1],
+        format!("<sip:ann@192.0.2.9:5070>;expires=3600;{DEVICE};pub-gruu=\"sip:ann@demo;gr={GR}\"")
+    );
+    let endpoint = &world.peers[BOB].endpoint;
+    let reached: Vec<_> = endpoint.contacts_at("ann", GR).map(|c| c.uri).collect();
+    assert_eq!(reached, ["sip:ann@192.0.2.9:5070"]);
+    assert_eq!(endpoint.contacts_at("ann", "urn:uuid:x").count(), 0);
+    assert_eq!(endpoint.contacts_at("bob", GR).count(), 0);
+    // What could not stand in a URI makes no GRUU.
+    let odd = "Contact: <sip:ann@192.0.2.9:5071>;+sip.instance=\"<a b>\"\nSupported: gruu\n";
+    assert_eq!(phone.register(&mut world, odd), 200);
+    assert!(
+        !answered(&world, &HeaderName::Contact)
+            .join("")
+            .contains("gr=a")
+    );
+}
+
+#[test]
+fn the_path_is_kept_told_and_bounded() {
+    let mut world = World::new(1);
+    let mut phone = Phone::known(&mut world, "a");
+    let lines = format!(
+        "{DESK}Path: <sip:p2.demo;lr>,<sip:p1.demo;lr>\nSupported: path\nUser-Agent: Desk 1.0\n"
+    );
+    assert_eq!(phone.register(&mut world, &lines), 200);
+    let path = ["<sip:p2.demo;lr>", "<sip:p1.demo;lr>"];
+    assert_eq!(answered(&world, &HeaderName::Path), path);
+    let contact = world.peers[BOB].endpoint.contacts("ann").next().unwrap();
+    assert_eq!(
+        (contact.path, contact.user_agent.as_str()),
+        (path.map(str::to_owned).into(), "Desk 1.0")
+    );
+    assert_eq!(contact.expires, world.now.wall + s(3_600));
+    let long = format!("{DESK}{}", "Path: <sip:p.demo;lr>\n".repeat(9));
+    assert_eq!(phone.register(&mut world, &long), 400);
+    assert_eq!(
+        phone.register(
+            &mut world,
+            &format!("{DESK}Require: path, outbound, gruu\n")
+        ),
+        200
+    );
+    assert_eq!(
+        phone.register(&mut world, &format!("{DESK}Require: 100rel\n")),
+        420
+    );
+}
+
+#[test]
+fn users_are_listed_page_by_page() {
+    let mut world = World::new(1);
+    let mut phone = Phone::known(&mut world, "a");
+    let low = "Contact: <sip:ann@192.0.2.9:5070>;q=0.5, <sip:ann@192.0.2.9:5080>;q=0.7\n";
+    assert_eq!(phone.register(&mut world, low), 200);
+    let endpoint = &world.peers[BOB].endpoint;
+    let all: Vec<_> = endpoint.registrations("").collect();
+    assert_eq!(all.len(), 1);
+    let (user, contacts) = &all[0];
+    let order: Vec<_> = contacts
+        .iter()
+        .map(|contact| contact.q_thousandths)
+        .collect();
+    assert_eq!((*user, order), ("ann", vec![700, 500]));
+    assert_eq!(endpoint.registrations("ann").count(), 0);
+}
+
+#[test]
+fn a_nonce_is_renewed_and_no_answer_counts_twice() {
+    let mut world = World::new(1);
+    let mut phone = Phone::known(&mut world, "a");
+    for number in 1..=0x100 {
+        assert_eq!(phone.register(&mut world, DESK), 200, "use {number}");
+        if number == 0x0a {
+            assert!(phone.sent.as_deref().unwrap().contains("nc=0000000a"));
+        }
+    }
+    assert!(phone.sent.as_deref().unwrap().contains("nc=00000100"));
+    world.run(s(301));
+    world.take_ladder();
+    // The old nonce is stale, the new one counts from one, the copy of an answer is refused, and an
+    // answer is worth nothing at another address.
+    assert_eq!(phone.register(&mut world, DESK), 401);
+    assert!(Phone::stale(&world));
+    assert_eq!(phone.register(&mut world, DESK), 200);
+    assert!(phone.sent.as_deref().unwrap().contains("nc=00000001"));
+    phone.cseq += 1;
+    assert_eq!(phone.send(&mut world, DESK), 401);
+    assert!(!Phone::stale(&world));
+    phone.source = "192.0.2.10:40000";
+    phone.cseq += 1;
+    assert_eq!(phone.send(&mut world, DESK), 401);
+    assert!(Phone::stale(&world));
+    check(
+        &mut world,
+        expect![[r#"
+            301.000 192.0.2.9:40000 → bob: REGISTER
+            301.000 bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
+            301.000 192.0.2.9:40000 → bob: REGISTER
+            301.000 bob → 192.0.2.9:40000: 200 OK (REGISTER)
+            301.000   bob: Registered ann again, 1 contacts
+            301.000 192.0.2.9:40000 → bob: REGISTER
+            301.000   bob: AuthFailed ann
+            301.000 bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
+            301.000 192.0.2.10:40000 → bob: REGISTER
+            301.000 bob → 192.0.2.10:40000: 401 Unauthorized (REGISTER)
         "#]],
     );
 }

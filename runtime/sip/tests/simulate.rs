@@ -311,7 +311,8 @@ impl Crowd {
             | Event::Info { .. }
             | Event::Response { .. }
             | Event::Registered { .. }
-            | Event::Unregistered { .. } => panic!("nobody asked for {event:?}"),
+            | Event::Unregistered { .. }
+            | Event::Banned { .. } => panic!("nobody asked for {event:?}"),
         }
     }
 
@@ -386,7 +387,8 @@ fn kind(event: &Event) -> &'static str {
         | Event::Response { .. }
         | Event::Registered { .. }
         | Event::Unregistered { .. }
-        | Event::AuthFailed { .. } => "other",
+        | Event::AuthFailed { .. }
+        | Event::Banned { .. } => "other",
     }
 }
 

@@ -1,6 +1,6 @@
 //! The border of `engine`: what it is told to do and what it reports.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -389,11 +389,15 @@ pub enum Event {
         user: String,
         /// Contacts it now has.
         contacts: usize,
+        /// It had at least as many before: nothing new, only a refresh.
+        refreshed: bool,
     },
     /// A user's last contact expired or was removed.
     Unregistered {
         /// The user.
         user: String,
+        /// Why.
+        why: Unregistered,
     },
     /// A request failed authentication; reported so that it can be counted and seen.
     AuthFailed {
@@ -402,6 +406,40 @@ pub enum Event {
         /// The user it claimed to be, cut to 64 characters.
         user: String,
     },
+    /// A source of signalling gets no answer for some time.
+    Banned {
+        /// The address; in IPv6 the first of its /64.
+        source: IpAddr,
+        /// Why: a stable lower-case name.
+        reason: &'static str,
+        /// For how long.
+        lasting: Duration,
+    },
+}
+
+/// Why a user is no longer registered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Unregistered {
+    /// The phone said so.
+    Asked,
+    /// It did not refresh in time.
+    Expired,
+    /// The stream over which it was reached is closed (RFC 5626 §5.3).
+    FlowClosed,
+    /// The account is gone.
+    AccountGone,
+}
+
+impl Unregistered {
+    /// Stable lower-case name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Expired => "expired",
+            Self::FlowClosed => "flow_closed",
+            Self::AccountGone => "account_gone",
+        }
+    }
 }
 
 impl Event {
@@ -419,7 +457,10 @@ impl Event {
             | Self::Bridged { a: leg, .. }
             | Self::Unbridged { a: leg, .. }
             | Self::Ended { leg, .. } => Some(leg.call),
-            Self::Registered { .. } | Self::Unregistered { .. } | Self::AuthFailed { .. } => None,
+            Self::Registered { .. }
+            | Self::Unregistered { .. }
+            | Self::AuthFailed { .. }
+            | Self::Banned { .. } => None,
         }
     }
 }

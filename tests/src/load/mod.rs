@@ -287,7 +287,8 @@ impl Load {
             | Event::Response { .. }
             | Event::Registered { .. }
             | Event::Unregistered { .. }
-            | Event::AuthFailed { .. } => {}
+            | Event::AuthFailed { .. }
+            | Event::Banned { .. } => {}
         }
         None
     }

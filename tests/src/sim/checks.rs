@@ -263,7 +263,8 @@ impl Checks {
             | Notice::Trunk { .. }
             | Notice::Failover { .. }
             | Notice::Unregistered
-            | Notice::AuthFailed { .. } => {}
+            | Notice::AuthFailed { .. }
+            | Notice::Banned { .. } => {}
         }
     }
 

@@ -13,6 +13,9 @@ use crate::limits::{CLIPS_MAX, DIGITS_MAX, FORKS_MAX, LEGS_MAX, MESSAGES_MAX, PL
 use crate::outcome::{cause_of, status_of};
 use crate::timer::Timer;
 
+/// Name and value.
+type Header = (String, String);
+
 impl Engine {
     pub(super) fn command(&mut self, now: Now, command: Command) {
         match command {
@@ -348,10 +351,17 @@ impl Engine {
 
     fn dial(&mut self, leg: LegId, target: Target, caller: &Party) {
         assert!(!self.legs.contains_key(&leg), "a dialled leg is new");
-        let targets: Vec<(String, sip::Hop)> = match &target {
+        let targets: Vec<(String, sip::Hop, Vec<Header>)> = match &target {
             Target::User(user) => {
                 let contacts = self.sip.contacts(user).take(FORKS_MAX);
-                contacts.map(|contact| (contact.uri, contact.hop)).collect()
+                contacts
+                    .map(|contact| {
+                        // The way back through the proxies it registered by (RFC 3327 §5.3).
+                        let route = |value| ("Route".to_owned(), value);
+                        let routes = contact.path.into_iter().map(route).collect();
+                        (contact.uri, contact.hop, routes)
+                    })
+                    .collect()
             }
             Target::Uri {
                 uri, next_hop, tcp, ..
@@ -369,7 +379,7 @@ impl Engine {
                     remote: *next_hop,
                     conn: None,
                 };
-                vec![(uri.reveal().clone(), hop)]
+                vec![(uri.reveal().clone(), hop, Vec::new())]
             }
         };
         if targets.is_empty() {
@@ -410,7 +420,7 @@ impl Engine {
             });
         }
         let mut forks = Vec::with_capacity(targets.len());
-        for (uri, hop) in targets {
+        for (uri, hop, routes) in targets {
             let dialog = self.sip.allocate();
             self.dialogs.insert(dialog, leg);
             forks.push(dialog);
@@ -421,7 +431,7 @@ impl Engine {
                 uri,
                 hop,
                 from: from.clone(),
-                headers: headers.clone(),
+                headers: routes.into_iter().chain(headers.iter().cloned()).collect(),
                 body: offer.clone(),
                 credentials: credentials.clone(),
             });

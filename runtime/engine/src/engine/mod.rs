@@ -5,9 +5,9 @@ mod media_event;
 mod negotiation;
 mod sip_event;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -261,6 +261,28 @@ impl Engine {
         );
         self.actions.push_back(sip::Action::SetAccounts(accounts));
         self.settle(now);
+    }
+
+    /// Replaces the addresses that signalling never limits nor bans: those of trunks.
+    pub fn set_trusted(&mut self, now: Now, trusted: BTreeSet<IpAddr>) {
+        self.actions.push_back(sip::Action::SetTrusted(trusted));
+        self.settle(now);
+    }
+
+    /// Ends the ban of an address, if there is one.
+    pub fn unban(&mut self, now: Now, address: IpAddr) {
+        self.actions.push_back(sip::Action::Unban { address });
+        self.settle(now);
+    }
+
+    /// Who is banned from signalling, by address.
+    pub fn bans(&self) -> impl Iterator<Item = sip::guard::Ban> {
+        self.sip.bans()
+    }
+
+    /// Users behind `after` in alphabetical order, each with its contacts.
+    pub fn registrations(&self, after: &str) -> impl Iterator<Item = (&str, Vec<sip::Contact>)> {
+        self.sip.registrations(after)
     }
 
     /// Carries signalling's reports to their legs and the legs' wishes back, until all is quiet.
@@ -526,7 +548,8 @@ fn sip_dialog(event: &sip::Event) -> Option<DialogId> {
         sip::Event::Response { .. }
         | sip::Event::Registered { .. }
         | sip::Event::Unregistered { .. }
-        | sip::Event::AuthFailed { .. } => None,
+        | sip::Event::AuthFailed { .. }
+        | sip::Event::Banned { .. } => None,
     }
 }
 

@@ -36,10 +36,31 @@ impl Engine {
             } => {
                 return self.incoming(now, dialog, &request, hop, user);
             }
-            sip::Event::Registered { user, contacts } => {
-                return self.event(Event::Registered { user, contacts });
+            sip::Event::Registered {
+                user,
+                contacts,
+                refreshed,
+            } => {
+                return self.event(Event::Registered {
+                    user,
+                    contacts,
+                    refreshed,
+                });
             }
-            sip::Event::Unregistered { user } => return self.event(Event::Unregistered { user }),
+            sip::Event::Unregistered { user, why } => {
+                return self.event(Event::Unregistered { user, why });
+            }
+            sip::Event::Banned {
+                source,
+                reason,
+                lasting,
+            } => {
+                return self.event(Event::Banned {
+                    source,
+                    reason: reason.name(),
+                    lasting,
+                });
+            }
             sip::Event::AuthFailed { source, user } => {
                 return self.event(Event::AuthFailed { source, user });
             }
@@ -116,7 +137,8 @@ impl Engine {
             | sip::Event::Incoming { .. }
             | sip::Event::Registered { .. }
             | sip::Event::Unregistered { .. }
-            | sip::Event::AuthFailed { .. } => {}
+            | sip::Event::AuthFailed { .. }
+            | sip::Event::Banned { .. } => {}
         }
     }
 

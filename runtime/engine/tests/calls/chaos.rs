@@ -202,7 +202,10 @@ impl Chaos {
             Event::Recorded { .. } => "Recorded",
             Event::Bridged { .. } => "Bridged",
             Event::Unbridged { .. } => "Unbridged",
-            Event::Registered { .. } | Event::Unregistered { .. } | Event::AuthFailed { .. } => "",
+            Event::Registered { .. }
+            | Event::Unregistered { .. }
+            | Event::AuthFailed { .. }
+            | Event::Banned { .. } => "",
         };
         *self.seen.entry(name).or_default() += 1;
     }

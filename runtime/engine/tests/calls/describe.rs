@@ -134,9 +134,12 @@ pub(crate) fn describe_event(event: &Event, names: &mut Names) -> String {
                 cause.name()
             )
         }
-        Event::Registered { user, contacts } => format!("Registered {user}, {contacts} contacts"),
-        Event::Unregistered { user } => format!("Unregistered {user}"),
+        Event::Registered { user, contacts, .. } => {
+            format!("Registered {user}, {contacts} contacts")
+        }
+        Event::Unregistered { user, .. } => format!("Unregistered {user}"),
         Event::AuthFailed { user, .. } => format!("AuthFailed {user}"),
+        Event::Banned { source, reason, .. } => format!("Banned {source}: {reason}"),
     }
 }
 

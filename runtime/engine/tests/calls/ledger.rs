@@ -132,7 +132,10 @@ impl Ledger {
                 assert!(answered && leg.peer.is_none(), "{event:?} leaves {leg:?}");
                 leg.ended = true;
             }
-            Event::Registered { .. } | Event::Unregistered { .. } | Event::AuthFailed { .. } => {}
+            Event::Registered { .. }
+            | Event::Unregistered { .. }
+            | Event::AuthFailed { .. }
+            | Event::Banned { .. } => {}
         }
     }
 

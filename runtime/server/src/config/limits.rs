@@ -39,3 +39,6 @@ pub(super) const PLUGIN_THREADS_MAX: u64 = 256;
 
 /// Guests alive: each reserves 64 MiB of address space, of which there are 128 TiB.
 pub(super) const RUNS_MAX: u64 = 50_000;
+
+/// Characters of a word that marks scanners: shorter ones are in many honest names.
+pub(super) const SCANNER_CHARS_MIN: usize = 4;

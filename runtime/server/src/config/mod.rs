@@ -8,6 +8,7 @@
 //! secrets.
 
 mod catalogue;
+mod guard;
 mod limits;
 mod listeners;
 mod problem;
@@ -81,6 +82,8 @@ pub struct Sip {
     pub realm: String,
     /// Hashes that phones may answer a challenge with, strongest first.
     pub digest: Vec<sip::auth::Algorithm>,
+    /// `[sip.guard]`: who is listened to.
+    pub guard: sip::guard::Config,
 }
 
 /// Certificates.

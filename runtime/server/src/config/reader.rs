@@ -151,6 +151,12 @@ impl<'a> Table<'a> {
         number
     }
 
+    /// The file has this key, whatever its value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries
+            .is_some_and(|entries| entries.contains_key(key))
+    }
+
     /// A list of texts; empty if absent.
     pub(super) fn texts(&mut self, key: &'static str) -> Vec<At<&'a str>> {
         let wanted = "a list of texts, as in [\"a\", \"b\"]";
@@ -212,7 +218,10 @@ impl<'a> Table<'a> {
 
     /// A table within this one; an empty one if absent.
     pub(super) fn table(&mut self, key: &'static str) -> Table<'a> {
-        let name = format!("[{key}]");
+        let name = match self.name.trim_matches(['[', ']']) {
+            "" => format!("[{key}]"),
+            outer => format!("[{outer}.{key}]"),
+        };
         let value = self.value(key);
         let wanted = format!("a table: write {name} on its own line");
         let entries = value.and_then(|value| {
@@ -264,10 +273,7 @@ impl<'a> Table<'a> {
     /// Reports a key that must be there and is not. Nothing is said of one that is there: its own
     /// reading has.
     pub(super) fn demand(&self, key: &str, what: &str) {
-        let there = self
-            .entries
-            .is_some_and(|entries| entries.contains_key(key));
-        if !there {
+        if !self.has(key) {
             let name = &self.name;
             self.source
                 .error(self.at, format!("{name} has no {key}; {what}"));

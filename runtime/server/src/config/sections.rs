@@ -11,7 +11,7 @@ use vocab::Pii;
 
 use super::reader::{At, Source, Table};
 use super::secret::Environment;
-use super::{Config, Http, Log, Media, Plugins, Sip, Speech, limits, listeners, tenant};
+use super::{Config, Http, Log, Media, Plugins, Sip, Speech, guard, limits, listeners, tenant};
 
 /// The port of SIP (RFC 3261 §18.1.1), on this machine only until somebody decides otherwise.
 const SIP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
@@ -92,6 +92,7 @@ fn sip(mut table: Table<'_>) -> (Sip, listeners::Listeners) {
         fits
     });
     let digest = digest(&mut table);
+    let guard = guard::read(table.table("guard"));
     table.finish();
     let defaults = sip::Config::new(udp, tcp, [0; 32]);
     let sip = Sip {
@@ -103,6 +104,7 @@ fn sip(mut table: Table<'_>) -> (Sip, listeners::Listeners) {
         origins,
         realm: realm.map_or(defaults.realm, |realm| realm.value.to_owned()),
         digest: digest.unwrap_or(defaults.algorithms),
+        guard,
     };
     (sip, listeners)
 }

@@ -272,7 +272,7 @@ fn unknown_keys() {
             jackfield.toml:1: unknown key "data-dir" (did you mean "data_dir"?)
             jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, tls, media, http, plugins, speech, log, tenant
             jackfield.toml:4: unknown key "upd" in [sip] (did you mean "udp"?)
-            jackfield.toml:5: unknown key "password" in [sip]; known here are udp, tcp, tls, ws, wss, advertise, origins, realm, digest
+            jackfield.toml:5: unknown key "password" in [sip]; known here are udp, tcp, tls, ws, wss, advertise, origins, realm, digest, guard
             jackfield.toml:6: unknown key "htpp" (did you mean "http"?)"#]],
     );
 }
@@ -534,7 +534,7 @@ fn what_a_carrier_wants() {
              register = true\npriority = 5000\nnumbers = \"nation\"\ncodecs = [\"G729\"]\n"
         ),
         expect![[r#"
-            jackfield.toml:5: [numbers] has no country; say which, as in country = "86"
+            jackfield.toml:5: [tenant.numbers] has no country; say which, as in country = "86"
             jackfield.toml:6: area = "2a" is not up to six digits
             jackfield.toml:11: domain = "a b" is not a host name, as in "ims.example.com"
             jackfield.toml:12: a user without a password; add password_env = "CARRIER"
@@ -612,4 +612,37 @@ fn nothing_secret_is_shown() {
     assert!(!shown.contains("a-long-password") && !shown.contains("0123456789abcdef"));
     let folder: PathBuf = config.file;
     assert!(folder.ends_with("jackfield.toml"));
+}
+
+#[test]
+fn the_guard_is_on_and_spares_this_machine() {
+    let guard = Folder::new().read("").expect("good").sip.guard;
+    assert!(guard.enabled);
+    assert_eq!(guard.allow.len(), 2);
+    assert_eq!(guard.scanners, sip::guard::Config::default().scanners);
+    let text = "[sip.guard]\nenabled = false\nallow = []\ndeny = [\"192.0.2.0/24\", \"2001:db8::/32\"]\n\
+                requests_per_s = 7\nscanners = []\nban_s = 1\nban_max_s = 1\nidle_s = 32\n";
+    let guard = Folder::new().read(text).expect("good").sip.guard;
+    assert!(!guard.enabled && guard.allow.is_empty() && guard.scanners.is_empty());
+    assert_eq!(
+        (guard.deny.len(), guard.requests),
+        (2, sip::guard::Rate::per_second(7))
+    );
+}
+
+#[test]
+fn a_guard_that_makes_no_sense() {
+    check(
+        "[sip.guard]\nallow = [\"192.0.2.7/24\", \"home\"]\ndeny = \"192.0.2.1\"\nscanners = [\"a\"]\n\
+         ban_s = 100\nban_max_s = 10\nidle_s = 1\nrequests = 5\nregisters_per_s = 0\n",
+        expect![[r#"
+            jackfield.toml:1: ban_max_s is below ban_s; bans grow from the one to the other
+            jackfield.toml:2: allow: "192.0.2.7/24" is no address prefix: the address has bits behind its length; write it as in "192.0.2.0/24"
+            jackfield.toml:2: allow: "home" is no address prefix: not an IP address; write it as in "192.0.2.0/24"
+            jackfield.toml:3: deny is a string, not a list of texts, as in ["a", "b"]
+            jackfield.toml:4: scanners: "a" is too short and would ban honest phones; give 4 characters or more
+            jackfield.toml:7: idle_s = 1 is not a whole number from 32 to 86400
+            jackfield.toml:8: unknown key "requests" in [sip.guard]; known here are enabled, allow, deny, requests_per_s, registers_per_s, invites_per_s, auth_failures_per_min, malformed_per_min, scanners, ban_s, ban_max_s, streams_per_source, message_s, idle_s
+            jackfield.toml:9: registers_per_s = 0 is not a whole number from 1 to 1000000"#]],
+    );
 }

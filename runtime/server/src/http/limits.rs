@@ -22,3 +22,9 @@ pub(super) const CHUNK_BYTES: usize = 64 << 10;
 
 /// Records in a page if the request does not say.
 pub(super) const PAGE_RECORDS: u32 = 100;
+
+/// Users in a page of registrations: the control thread copies them between two packets.
+pub(super) const PAGE_USERS_MAX: usize = 1_000;
+
+/// Bans listed; an operator looks for one, and more than that is a forger's work.
+pub(super) const BANS_LISTED_MAX: usize = 1_000;

@@ -10,6 +10,7 @@
 //! one are without a bound ([`limits`]).
 
 mod auth;
+mod bans;
 mod bounds;
 mod calls;
 mod door;
@@ -22,6 +23,7 @@ mod plugins;
 mod probes;
 mod record;
 mod recordings;
+mod registrations;
 mod status;
 mod trunks;
 
@@ -71,6 +73,8 @@ pub(crate) fn router(app: App) -> Router {
         .merge(recordings::routes())
         .merge(plugins::routes())
         .merge(trunks::routes())
+        .merge(registrations::routes())
+        .merge(bans::routes())
         .merge(status::routes())
         .merge(openapi::routes())
         .fallback(error::no_route)

@@ -90,6 +90,11 @@ fn a_call_and_its_misfortunes_are_counted() {
         Notice::AuthFailed { source },
         Notice::NotWritten { call },
         Notice::Unregistered,
+        Notice::Banned {
+            source: source.ip(),
+            reason: "scanner",
+            lasting: Duration::from_secs(60),
+        },
     ];
     for notice in &notices {
         metrics.notice(notice);
@@ -101,6 +106,9 @@ fn a_call_and_its_misfortunes_are_counted() {
     counts.engine.ports_free = 94;
     counts.sip.client_invites = 1;
     counts.sip.servers = 2;
+    counts.sip.guard.banned = 1;
+    counts.sip.guard.dropped_banned = 70;
+    counts.sip.guard.bans = [1, 0, 0, 2];
     metrics.counts(&counts);
     metrics.shell(Shell {
         guests: 3,
@@ -158,6 +166,10 @@ fn a_call_and_its_misfortunes_are_counted() {
         jackfield_sip_client_invites 1
         jackfield_sip_server_transactions 2
         jackfield_sip_transactions 3
+        jackfield_sip_banned 1
+        jackfield_sip_dropped_total{reason="banned"} 70
+        jackfield_sip_bans_total{reason="scanner"} 1
+        jackfield_sip_bans_total{reason="flood"} 2
         jackfield_guests 3
         jackfield_store_waiting 5
         jackfield_disk_failing 1

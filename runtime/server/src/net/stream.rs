@@ -25,7 +25,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(120);
 /// Something a connection did.
 #[derive(Debug)]
 pub enum StreamEvent {
-    /// Its handshakes are over. Not said of plain TCP.
+    /// Its handshakes are over. Not said of plain TCP that we opened.
     Opened {
         /// Which connection.
         conn: ConnId,
@@ -166,7 +166,17 @@ impl Streams {
         match Layers::accept(transport, &self.tls, &self.origins) {
             Ok(layers) => {
                 let stream = Stream::new(socket, transport, remote, layers);
-                drop(self.add(now, stream));
+                let up = stream.is_up();
+                if let Ok(id) = self.add(now, stream)
+                    && up
+                {
+                    let conn = ConnId(id);
+                    out.push(StreamEvent::Opened {
+                        conn,
+                        transport,
+                        remote,
+                    });
+                }
             }
             Err(why) => out.push(StreamEvent::Trouble {
                 transport,

@@ -21,6 +21,8 @@ pub(crate) struct Lines {
     not_written: Flood,
     /// Whoever reaches a port can begin handshakes and break them.
     connections: Flood,
+    /// A forger can have many addresses banned.
+    banned: Flood,
 }
 
 impl Lines {
@@ -31,6 +33,7 @@ impl Lines {
             Notice::TurnedAway { .. } => &mut self.turned_away,
             Notice::Denied { .. } => &mut self.denied,
             Notice::NotWritten { .. } => &mut self.not_written,
+            Notice::Banned { .. } => &mut self.banned,
             Notice::Started { .. }
             | Notice::Answered { .. }
             | Notice::Ended { .. }
@@ -82,6 +85,9 @@ impl Lines {
         }
         if let Some(lines) = self.connections.left_out(now) {
             warn!(lines, "more connections failed: lines were left out");
+        }
+        if let Some(lines) = self.banned.left_out(now) {
+            warn!(lines, "more addresses were banned: lines were left out");
         }
         if let Some(lines) = self.not_written.left_out(now) {
             warn!(
@@ -237,6 +243,17 @@ pub(super) fn write(notice: &Notice) {
         Notice::AuthFailed { source } => {
             let source = source.ip();
             warn!(source.ip = %source, "wrong credentials from {source}");
+        }
+        Notice::Banned {
+            source,
+            reason,
+            lasting,
+        } => {
+            let seconds = lasting.as_secs();
+            warn!(
+                source.ip = %source, reason, ban_s = seconds,
+                "{source} gets no answer for {seconds} s: {reason}"
+            );
         }
         Notice::NotWritten { call } => {
             warn!(call.id = %call, "events of call {call} could not be written");

@@ -23,7 +23,7 @@ pub enum Verdict {
         /// The user.
         user: String,
     },
-    /// The password is right, but the nonce is too old, used up or from before a restart:
+    /// The nonce is too old or used up and the password right, or the nonce was never sent there:
     /// challenge with `stale`.
     Stale,
     /// Wrong password, unknown user or replay: count it and challenge again.
@@ -40,7 +40,9 @@ pub enum Verdict {
 /// A server's side: makes nonces, checks answers and remembers nonce counts.
 ///
 /// A nonce is 64 hexadecimal digits: 8 bytes of time, 8 random ones, and the first 16 of
-/// HMAC-SHA-256 over both and the realm (RFC 7616 §5.4 leaves its form to the server).
+/// HMAC-SHA-256 over both, the realm and the place it is sent to (RFC 7616 §5.4 leaves its form to
+/// the server and suggests the client's address). A nonce is good at its place only: who answers
+/// with it has received it there, and did not forge its address.
 pub struct Verifier {
     realm: String,
     key: [u8; 32],
@@ -79,10 +81,22 @@ impl Verifier {
 
     /// The values for `WWW-Authenticate` fields, one for each offer, in that order.
     pub fn challenges(&self, now: Mono, rng: &mut Rng, stale: bool) -> Vec<String> {
-        let nonce = self.nonce(NonceId {
+        self.challenges_to(now, rng, stale, b"")
+    }
+
+    /// The same for a client at a place, such as its address; only there the nonce is good.
+    pub fn challenges_to(
+        &self,
+        now: Mono,
+        rng: &mut Rng,
+        stale: bool,
+        place: &[u8],
+    ) -> Vec<String> {
+        let id = NonceId {
             issued: now,
             random: rng.u64(),
-        });
+        };
+        let nonce = self.nonce(id, place);
         let challenge = |&algorithm| {
             let challenge = Challenge {
                 realm: self.realm.clone(),
@@ -106,6 +120,18 @@ impl Verifier {
         &mut self,
         now: Mono,
         request: &Request,
+        password: impl FnOnce(&str) -> Option<&'a str>,
+    ) -> Verdict {
+        self.verify_from(now, request, b"", password)
+    }
+
+    /// The same for a client at a place. A nonce that was not sent there is stale, whatever is
+    /// made of it: nobody learns from the answer whether a password was right.
+    pub fn verify_from<'a>(
+        &mut self,
+        now: Mono,
+        request: &Request,
+        place: &[u8],
         password: impl FnOnce(&str) -> Option<&'a str>,
     ) -> Verdict {
         let params = match self.own_params(request) {
@@ -133,7 +159,9 @@ impl Verifier {
             why,
         };
         self.replays.expire(now, self.lifetime);
-        let nonce = self.read_nonce(answer.nonce);
+        let Some(nonce) = self.read_nonce(answer.nonce, place) else {
+            return Verdict::Stale;
+        };
 
         // An unknown user costs the same work, so that the time tells nothing.
         let known = password(user);
@@ -146,7 +174,7 @@ impl Verifier {
             )
         };
         let mut right = same_text(&expected(answer.cnonce), answer.response);
-        if !right && let Some(first) = nonce.and_then(|nonce| self.replays.session_cnonce(nonce)) {
+        if !right && let Some(first) = self.replays.session_cnonce(nonce) {
             right = same_text(&expected(first), answer.response);
         }
         if known.is_none() {
@@ -155,9 +183,9 @@ impl Verifier {
         if !right {
             return refused("wrong password");
         }
-        let Some(nonce) = nonce.filter(|nonce| nonce.issued + self.lifetime > now) else {
+        if nonce.issued + self.lifetime <= now {
             return Verdict::Stale;
-        };
+        }
         let session_cnonce = answer.algorithm.is_session().then_some(answer.cnonce);
         match self.replays.note(nonce, answer.count, session_cnonce) {
             Use::Fresh => Verdict::Accepted {
@@ -179,7 +207,7 @@ impl Verifier {
         Ok(None)
     }
 
-    fn nonce(&self, id: NonceId) -> String {
+    fn nonce(&self, id: NonceId, place: &[u8]) -> String {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&id.issued.0.to_be_bytes());
         bytes[8..16].copy_from_slice(&id.random.to_be_bytes());
@@ -187,18 +215,23 @@ impl Verifier {
             Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         mac.update(&bytes[..16]);
         mac.update(self.realm.as_bytes());
+        if !place.is_empty() {
+            // A realm holds no zero, so the two are told apart.
+            mac.update(b"\0");
+            mac.update(place);
+        }
         bytes[16..].copy_from_slice(&mac.finalize().into_bytes()[..16]);
         hex(&bytes)
     }
 
-    /// What a nonce of ours says; `None` for any other.
-    fn read_nonce(&self, text: &str) -> Option<NonceId> {
+    /// What a nonce that we sent to this place says; `None` for any other.
+    fn read_nonce(&self, text: &str, place: &[u8]) -> Option<NonceId> {
         let field = |range| u64::from_str_radix(text.get(range)?, 16).ok();
         let id = NonceId {
             issued: Mono(field(0..16)?),
             random: field(16..32)?,
         };
-        same_text(&self.nonce(id), text).then_some(id)
+        same_text(&self.nonce(id, place), text).then_some(id)
     }
 }
 

@@ -347,8 +347,37 @@ fn a_nonce_of_another_process_is_stale() {
     let mut bench = Bench::new();
     let mut client = bench.client(Algorithm::Sha256);
     bench.server = Verifier::new("demo", [8; 32], LIFETIME);
-    let answer = bench.answer(&mut client, "1001", "secret");
-    assert_eq!(bench.judge(&answer), Verdict::Stale);
+    for password in ["secret", "guess"] {
+        let answer = bench.answer(&mut client, "1001", password);
+        assert_eq!(bench.judge(&answer), Verdict::Stale, "and tells nothing");
+    }
+}
+
+#[test]
+fn a_nonce_is_good_where_it_was_sent() {
+    let mut bench = Bench::new();
+    let challenge = |bench: &mut Bench, place: &[u8]| {
+        let server = &bench.server;
+        let challenges = server.challenges_to(bench.now, &mut bench.rng, false, place);
+        Client::new(Challenge::parse(&challenges[0]).expect("our own challenge"))
+    };
+    let mut client = challenge(&mut bench, b"\xc0\0\x02\x07");
+    let mut judge = |password: &str, place: &[u8]| {
+        let answer = bench.answer(&mut client, "1001", password);
+        let mut request = Request::new(Method::Register, "sip:demo");
+        request.headers.push(HeaderName::Authorization, answer);
+        bench
+            .server
+            .verify_from(bench.now, &request, place, |user| {
+                (user == "1001").then_some("secret")
+            })
+    };
+    assert_eq!(judge("guess", b"\xc0\0\x02\x07"), refused("wrong password"));
+    assert_eq!(judge("secret", b"\xc0\0\x02\x07"), accepted());
+    for password in ["secret", "guess"] {
+        assert_eq!(judge(password, b"\xc0\0\x02\x08"), Verdict::Stale);
+        assert_eq!(judge(password, b""), Verdict::Stale);
+    }
 }
 
 #[test]
@@ -464,7 +493,8 @@ fn credentials_that_cannot_be_judged() {
             format!("Digest {}", base.replace("1001", &long)),
             malformed("username too short or too long"),
         ),
-        (format!("Digest {base}"), refused("wrong password")),
+        // The nonce is none of ours.
+        (format!("Digest {base}"), Verdict::Stale),
     ] {
         assert_eq!(Bench::new().judge(&value), expected, "{value}");
     }

@@ -127,6 +127,10 @@ impl Endpoint {
                 self.registrar.retain(|user| accounts.contains_key(user));
                 self.tell_registrations();
             }
+            Action::SetTrusted(trusted) => self.guard.set_trusted(trusted),
+            Action::Unban { address } => {
+                self.guard.unban(address);
+            }
         }
     }
 

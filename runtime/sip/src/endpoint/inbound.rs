@@ -12,6 +12,7 @@ use super::{Around, Endpoint, Inviter, around};
 use crate::auth::Verdict as Proof;
 use crate::border::{DialogId, End, Event, Hop};
 use crate::dialog::{Accepted, Chore, Dialog, Inbound, Pending, State};
+use crate::guard::Source;
 use crate::limits::PROVISIONAL_INTERVAL;
 use crate::message::{HeaderName, Headers};
 use crate::transaction::{Key, ServerInvite, server_invite};
@@ -256,11 +257,25 @@ impl Endpoint {
             self.dialogs.get(&id).map(|d| &d.state),
             Some(State::Ringing(_))
         ) {
-            let challenges = self.verifier.challenges(now.mono, &mut self.rng, false);
+            let Some(source) = self.asker(id) else {
+                return;
+            };
+            let challenges =
+                self.verifier
+                    .challenges_to(now.mono, &mut self.rng, false, &source.bytes());
             let named = |value| ("WWW-Authenticate".to_owned(), value);
             let headers: Vec<_> = challenges.into_iter().map(named).collect();
             self.respond_invite(now, id, 401, &headers, b"");
         }
+    }
+
+    /// Whose INVITE waits: its answers go to the address it came from (RFC 3581 §4).
+    fn asker(&self, id: DialogId) -> Option<Source> {
+        let State::Ringing(pending) = &self.dialogs.get(&id)?.state else {
+            return None;
+        };
+        let slot = self.server_invites.slot(pending.transaction)?;
+        Some(Source::of(slot.hop.remote.ip()))
     }
 
     /// Verifies the credentials of an INVITE, if it has any. Wrong ones are answered 401.
@@ -277,31 +292,40 @@ impl Endpoint {
 
     pub(super) fn prove(&mut self, now: Now, arrival: &Arrival) -> Proof {
         let accounts = &self.config.accounts;
-        self.verifier.verify(now.mono, &arrival.request, |user| {
-            accounts
-                .get(user)
-                .map(|account| account.password.reveal().as_str())
-        })
+        let source = Source::of(arrival.seen.remote.ip()).bytes();
+        self.verifier
+            .verify_from(now.mono, &arrival.request, &source, |user| {
+                accounts
+                    .get(user)
+                    .map(|account| account.password.reveal().as_str())
+            })
     }
 
     /// Answers a request whose credentials were absent or no good.
     pub(super) fn reject(&mut self, now: Now, arrival: &Arrival, proof: Proof) {
         let stale = match proof {
             Proof::Malformed(why) => {
-                self.tally.malformed += 1;
-                return self.refuse(arrival, 400, Some(why.0), &[]);
+                if self.note_malformed(now, arrival.seen) {
+                    self.refuse(arrival, 400, Some(why.0), &[]);
+                }
+                return;
             }
             Proof::Refused { user, .. } => {
-                self.tally.auth_failures += 1;
                 let source = arrival.seen.remote;
                 self.event(Event::AuthFailed { source, user });
+                if !self.note_failure(now, arrival.seen) {
+                    return;
+                }
                 false
             }
             Proof::Stale => true,
             Proof::Absent => false,
             Proof::Accepted { .. } => unreachable!("who is accepted is not rejected"),
         };
-        let challenges = self.verifier.challenges(now.mono, &mut self.rng, stale);
+        let source = Source::of(arrival.seen.remote.ip()).bytes();
+        let challenges = self
+            .verifier
+            .challenges_to(now.mono, &mut self.rng, stale, &source);
         let named = |value| ("WWW-Authenticate", String::as_str(value));
         let headers: Vec<_> = challenges.iter().map(named).collect();
         self.refuse(arrival, 401, None, &headers);

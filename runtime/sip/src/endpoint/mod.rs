@@ -2,11 +2,13 @@
 //!
 //! A datagram or a piece of a stream comes in at `receive`; requests go to the transaction they
 //! belong to, or begin one in `inbound` (INVITE), `within` (in a dialog) or `register`; responses
-//! end in `outbound`. `leave` ends dialogs, `modify` sends our re-INVITE and UPDATE, `session` keeps the session timers,
-//! `prack` makes provisional responses reliable, and `refer` transfers. `table` holds the transactions, `wire` writes what leaves, `route` knows
-//! where to.
+//! end in `outbound`. `leave` ends dialogs, `modify` sends our re-INVITE and UPDATE, `session` keeps
+//! the session timers, `prack` makes provisional responses reliable, and `refer` transfers. `table`
+//! holds the transactions, `wire` writes what leaves, `route` knows where to. `gate` asks the guard
+//! who is listened to, and `watch` keeps the time of streams.
 
 mod action;
+mod gate;
 mod inbound;
 mod leave;
 pub(crate) mod modify;
@@ -20,6 +22,7 @@ pub(crate) mod route;
 pub(crate) mod session;
 mod stateless;
 mod table;
+mod watch;
 pub(crate) mod wire;
 mod within;
 
@@ -36,6 +39,7 @@ use crate::border::{
     Config, ConnId, Contact, DialogId, Event, Hop, Input, Output, RequestId, Transport,
 };
 use crate::dialog::{Attempt, Dialog};
+use crate::guard::{self, Ban, Guard};
 use crate::limits::Limits;
 use crate::message::Framer;
 use crate::registrar::Registrar;
@@ -44,6 +48,7 @@ use crate::transaction::{Client, ClientInvite, Hash, Key, Server, ServerInvite};
 use outbox::Outbox;
 use session::Sessions;
 use table::{Agenda, Around, Due, Table};
+use watch::Watch;
 
 /// SIP as one machine: feed it with [`Endpoint::handle`], drain it with [`Endpoint::poll`].
 ///
@@ -65,6 +70,7 @@ use table::{Agenda, Around, Due, Table};
 ///     nonce_key: [0; 32],
 ///     nonce_lifetime: Duration::from_secs(300),
 ///     expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+///     guard: jackfield_sip::guard::Config::default(),
 ///     session_interval: Some(Duration::from_secs(1_800)),
 ///     reliable_provisional: false,
 /// };
@@ -101,6 +107,8 @@ pub struct Endpoint {
     requests: BTreeMap<RequestId, Attempt>,
     framers: BTreeMap<ConnId, Framer>,
     registrar: Registrar,
+    guard: Guard,
+    watch: Watch,
     sessions: Sessions,
     tally: Tally,
     dialogs_made: u64,
@@ -175,6 +183,8 @@ pub struct Counts {
     pub auth_failures: u64,
     /// Well-formed messages that belonged to nothing.
     pub strays: u64,
+    /// Who was not listened to.
+    pub guard: guard::Counts,
 }
 
 impl Counts {
@@ -207,6 +217,8 @@ impl Endpoint {
         Self {
             hash: Hash::new(&mut rng),
             registrar: Registrar::new(config.expires),
+            guard: Guard::new(config.guard.clone()),
+            watch: Watch::default(),
             sessions: Sessions::new(config.session_interval),
             config,
             limits,
@@ -238,7 +250,7 @@ impl Endpoint {
                 conn,
                 transport,
                 remote,
-            } => self.on_stream_opened(conn, transport, remote),
+            } => self.on_stream_opened(now, conn, transport, remote),
             Input::Stream {
                 conn,
                 remote,
@@ -259,7 +271,12 @@ impl Endpoint {
     /// When [`Input::Timeout`] is next due.
     pub fn deadline(&self) -> Option<Mono> {
         let agenda = self.agenda.first().map(|(at, _)| *at);
-        agenda.into_iter().chain(self.registrar.deadline()).min()
+        let others = [
+            self.registrar.deadline(),
+            self.guard.deadline(),
+            self.watch.deadline(),
+        ];
+        agenda.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// A name for a call that is about to be made with [`Action::Invite`](crate::Action::Invite).
@@ -280,6 +297,22 @@ impl Endpoint {
         self.registrar.contacts(user)
     }
 
+    /// The contacts of one device of a user, the youngest first: where requests to its public GRUU
+    /// go (RFC 5627 §3.4). `gr` is the parameter of the GRUU, the device's instance.
+    pub fn contacts_at(&self, user: &str, gr: &str) -> impl Iterator<Item = Contact> {
+        self.registrar.contacts_at(user, gr)
+    }
+
+    /// Users behind `after` in alphabetical order, each with its contacts.
+    pub fn registrations(&self, after: &str) -> impl Iterator<Item = (&str, Vec<Contact>)> {
+        self.registrar.users(after)
+    }
+
+    /// Who is banned, by address.
+    pub fn bans(&self) -> impl Iterator<Item = Ban> {
+        self.guard.bans()
+    }
+
     /// What is alive and what was seen.
     pub fn counts(&self) -> Counts {
         Counts {
@@ -296,6 +329,7 @@ impl Endpoint {
             overloads: self.tally.overloads,
             auth_failures: self.tally.auth_failures,
             strays: self.tally.strays,
+            guard: self.guard.counts(),
         }
     }
 
@@ -313,6 +347,8 @@ impl Endpoint {
                 "what was due is done, or the agenda would never move on"
             );
         }
+        self.guard.expire(now.mono);
+        self.tick_streams(now);
         self.registrar.expire(now);
         self.tell_registrations();
     }

@@ -39,6 +39,11 @@ impl Outbox {
         self.queue.push_back(Output::Event(event));
     }
 
+    /// The stream said something and was not closed.
+    pub(crate) fn is_open(&self, conn: ConnId) -> bool {
+        self.streams.contains_key(&conn)
+    }
+
     pub(crate) fn close(&mut self, conn: ConnId) {
         self.streams.remove(&conn);
         self.queue.push_back(Output::CloseStream { conn });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vocab::Now;
 
 use super::table::{Due, Verdict};
-use super::{Around, Endpoint, Inviter, Purpose, around, route, stateless, wire};
+use super::{Around, Endpoint, Inviter, Purpose, around, register, route, stateless, wire};
 use crate::border::{ConnId, DialogId, Hop, Transport};
 use crate::message::{
     self, CSeq, Frame, FrameError, Headers, Host, Message, Method, ParseError, Request, Response,
@@ -45,36 +45,59 @@ impl Endpoint {
             remote,
             conn: None,
         };
+        if !self.lets_in(now, seen, bytes) {
+            return;
+        }
         match message::parse(bytes) {
             Ok(message) => self.on_message(now, seen, message),
-            Err(error) => self.on_broken(seen, error),
+            Err(error) => self.on_broken(now, seen, error),
         }
+    }
+
+    /// Takes a stream in, or closes it.
+    fn open_stream(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        transport: Transport,
+        remote: SocketAddr,
+    ) -> bool {
+        debug_assert!(transport.is_reliable(), "UDP has no streams");
+        let seen = Hop {
+            transport,
+            remote,
+            conn: Some(conn),
+        };
+        if self.outbox.streams() >= self.limits.streams {
+            self.tally.overloads += 1;
+            self.outbox.close(conn);
+            return false;
+        }
+        if !self.takes_stream(now, conn, seen) {
+            self.outbox.close(conn);
+            return false;
+        }
+        self.outbox.stream_opened(conn, transport, remote);
+        true
     }
 
     pub(super) fn on_stream_opened(
         &mut self,
+        now: Now,
         conn: ConnId,
         transport: Transport,
         remote: SocketAddr,
     ) {
-        debug_assert!(transport.is_reliable(), "UDP has no streams");
-        if self.outbox.streams() >= self.limits.streams {
-            self.tally.overloads += 1;
-            return self.outbox.close(conn);
+        if !self.outbox.is_open(conn) {
+            self.open_stream(now, conn, transport, remote);
         }
-        self.outbox.stream_opened(conn, transport, remote);
     }
 
     pub(super) fn on_stream(&mut self, now: Now, conn: ConnId, remote: SocketAddr, bytes: &[u8]) {
         let transport = match self.outbox.stream(conn) {
             Some(transport) => transport,
-            None => {
-                self.on_stream_opened(conn, Transport::Tcp, remote);
-                if self.outbox.stream(conn).is_none() {
-                    return;
-                }
-                Transport::Tcp
-            }
+            None if self.open_stream(now, conn, Transport::Tcp, remote) => Transport::Tcp,
+            None => return,
         };
         let seen = Hop {
             transport,
@@ -82,48 +105,88 @@ impl Endpoint {
             conn: Some(conn),
         };
         if transport.is_websocket() {
-            return self.on_websocket(now, seen, bytes);
+            return self.on_websocket(now, seen, conn, bytes);
         }
         let mut framer = self.framers.remove(&conn).unwrap_or_default();
         framer.push(bytes);
+        let mut whole = false;
         loop {
+            // What a message brought to light may have closed its stream.
+            if !self.outbox.is_open(conn) {
+                return;
+            }
             match framer.next() {
-                Ok(Some(Frame::Message(message))) => self.on_message(now, seen, message),
-                Ok(Some(Frame::Bad(error))) => self.on_broken(seen, error),
+                Ok(Some(Frame::Message(message))) => {
+                    whole = true;
+                    if self.lets_through(now, seen, &message) {
+                        self.on_message(now, seen, message);
+                    }
+                }
+                Ok(Some(Frame::Bad(error))) => {
+                    whole = true;
+                    self.on_broken(now, seen, error);
+                }
                 // The answer to a ping is a single line end (RFC 5626 §4.4.1).
                 Ok(Some(Frame::Ping)) => self.transmit(seen, Arc::from(*b"\r\n")),
                 Ok(None) => break,
                 Err(error) => {
                     match error {
-                        FrameError::HeadTooLarge | FrameError::NotSip => self.tally.malformed += 1,
+                        FrameError::HeadTooLarge | FrameError::NotSip => {
+                            self.note_malformed(now, seen);
+                        }
                         FrameError::BodyTooLarge(error) | FrameError::NoLength(error) => {
-                            self.on_broken(seen, error);
+                            self.on_broken(now, seen, error);
                         }
                     }
-                    self.outbox.close(conn);
-                    return self.fail_way(now, transport, remote, Some(conn));
+                    return self.close_stream(now, conn);
                 }
             }
         }
+        let (begun, times) = (!framer.is_between(), self.times());
+        self.watch.heard(now.mono, conn, whole, begun, times);
         self.framers.insert(conn, framer);
     }
 
-    pub(super) fn on_stream_closed(&mut self, now: Now, conn: ConnId) {
-        self.framers.remove(&conn);
-        if let Some((transport, remote)) = self.outbox.stream_closed(conn) {
-            self.fail_way(now, transport, remote, Some(conn));
-        }
-    }
-
     /// One WebSocket message is one SIP message (RFC 7118 §5.1), or a keep-alive.
-    fn on_websocket(&mut self, now: Now, seen: Hop, bytes: &[u8]) {
+    fn on_websocket(&mut self, now: Now, seen: Hop, conn: ConnId, bytes: &[u8]) {
         if bytes == b"\r\n\r\n" {
             return self.transmit(seen, Arc::from(*b"\r\n"));
         }
         match message::parse(bytes) {
-            Ok(message) => self.on_message(now, seen, message),
-            Err(error) => self.on_broken(seen, error),
+            Ok(message) => {
+                if self.lets_through(now, seen, &message) {
+                    self.on_message(now, seen, message);
+                }
+            }
+            Err(error) => self.on_broken(now, seen, error),
         }
+        if self.outbox.is_open(conn) {
+            let times = self.times();
+            self.watch.heard(now.mono, conn, true, false, times);
+        }
+    }
+
+    pub(super) fn on_stream_closed(&mut self, now: Now, conn: ConnId) {
+        if let Some((transport, remote)) = self.outbox.stream_closed(conn) {
+            self.forget_stream(now, conn, transport, remote);
+        }
+    }
+
+    /// Closes a stream that is open.
+    pub(super) fn close_stream(&mut self, now: Now, conn: ConnId) {
+        if let Some((transport, remote)) = self.outbox.stream_closed(conn) {
+            self.outbox.close(conn);
+            self.forget_stream(now, conn, transport, remote);
+        }
+    }
+
+    fn forget_stream(&mut self, now: Now, conn: ConnId, transport: Transport, remote: SocketAddr) {
+        self.framers.remove(&conn);
+        self.watch.close(conn);
+        self.fail_way(now, transport, remote, Some(conn));
+        // Its contacts cannot be reached any more (RFC 5626 §5.3).
+        self.registrar.drop_stream(conn);
+        self.tell_registrations();
     }
 
     pub(super) fn on_send_failed(&mut self, now: Now, hop: Hop) {
@@ -181,21 +244,29 @@ impl Endpoint {
 
     fn on_message(&mut self, now: Now, seen: Hop, message: Message) {
         match message {
-            Message::Request(request) => self.on_request(now, seen, request),
+            Message::Request(request) => {
+                if !self.is_scanned(now, seen, &request.headers) {
+                    self.on_request(now, seen, request);
+                }
+            }
             Message::Response(response) => self.on_response(now, seen, &response),
         }
     }
 
-    fn on_broken(&mut self, seen: Hop, error: ParseError) {
+    fn on_broken(&mut self, now: Now, seen: Hop, error: ParseError) {
         match error {
             ParseError::KeepAlive => {}
-            ParseError::Drop(_) => self.tally.malformed += 1,
+            ParseError::Drop(_) => {
+                self.note_malformed(now, seen);
+            }
             ParseError::Reply {
                 request,
                 status,
                 why,
             } => {
-                self.tally.malformed += 1;
+                if self.is_scanned(now, seen, &request.headers) || !self.note_malformed(now, seen) {
+                    return;
+                }
                 match self.arrival(seen, *request) {
                     Ok(arrival) => self.refuse(&arrival, status, Some(why.0), &[]),
                     Err(request) => self.refuse_sender(seen, &request, status, why.0),
@@ -206,7 +277,7 @@ impl Endpoint {
 
     /// # Errors
     /// The request, if its top `Via` cannot be read.
-    fn arrival(&self, seen: Hop, request: Request) -> Result<Arrival, Request> {
+    pub(super) fn arrival(&self, seen: Hop, request: Request) -> Result<Arrival, Request> {
         let Ok(mut via) = request.headers.via() else {
             return Err(request);
         };
@@ -233,8 +304,10 @@ impl Endpoint {
         let arrival = match self.arrival(seen, request) {
             Ok(arrival) => arrival,
             Err(request) => {
-                self.tally.malformed += 1;
-                return self.refuse_sender(seen, &request, 400, "Bad Via");
+                if self.note_malformed(now, seen) {
+                    self.refuse_sender(seen, &request, 400, "Bad Via");
+                }
+                return;
             }
         };
         let method = &arrival.request.method;
@@ -256,8 +329,8 @@ impl Endpoint {
             return self.refuse(&arrival, status, None, &[("Allow", wire::ALLOW)]);
         }
         if let Err(refusal) = self.check(&arrival.request) {
-            if refusal.status == 400 {
-                self.tally.malformed += 1;
+            if refusal.status == 400 && !self.note_malformed(now, seen) {
+                return;
             }
             let headers: Vec<(&str, &str)> = refusal
                 .headers
@@ -274,6 +347,7 @@ impl Endpoint {
         match (&arrival.request.method, inside) {
             (Method::Cancel, _) => self.on_cancel(now, &arrival),
             (Method::Register, _) => self.on_register(now, &arrival),
+            (Method::Invite, false) if self.is_crowded_for(&arrival) => self.overload(&arrival),
             (Method::Invite, false) => self.on_invite(now, arrival),
             (Method::Options, false) => self.on_options(&arrival),
             (method, true) if stateless::unsupported(method).is_none() => {
@@ -298,10 +372,15 @@ impl Endpoint {
             Method::Invite | Method::Options | Method::Update | Method::Prack
         );
         let content_types = [if sdp_only { wire::SDP } else { own_type }];
+        let extensions = if request.method == Method::Register {
+            &register::EXTENSIONS[..]
+        } else {
+            &wire::EXTENSIONS[..]
+        };
         check_request(
             request,
             &Supports {
-                extensions: &wire::EXTENSIONS,
+                extensions,
                 content_types: &content_types,
             },
         )

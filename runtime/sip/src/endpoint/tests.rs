@@ -23,6 +23,7 @@ fn endpoint(limits: Limits) -> Endpoint {
         nonce_key: [7; 32],
         nonce_lifetime: Duration::from_secs(300),
         expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+        guard: guard::Config::open(),
         session_interval: Some(Duration::from_secs(1_800)),
         reliable_provisional: false,
     };

@@ -115,6 +115,11 @@ impl Framer {
         }
     }
 
+    /// No message has begun. To be asked when [`Framer::next`] has given `None`.
+    pub fn is_between(&self) -> bool {
+        matches!(self.state, State::Between)
+    }
+
     fn step(&mut self) -> Result<Option<Frame>, FrameError> {
         loop {
             let rest = &self.buffer[self.start..];

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_sip::auth::Algorithm;
+use jackfield_sip::guard;
 use jackfield_sip::limits::Limits;
 use jackfield_sip::message::{self, HeaderName, Message};
 use jackfield_sip::{
@@ -91,6 +92,7 @@ pub fn config(address: SocketAddr) -> Config {
         nonce_key: [7; 32],
         nonce_lifetime: Duration::from_secs(300),
         expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+        guard: guard::Config::open(),
         session_interval: Some(Duration::from_secs(1_800)),
         reliable_provisional: false,
     }
@@ -113,6 +115,11 @@ impl World {
 
     pub fn with_limits(seed: u64, limits: Limits) -> Self {
         Self::with_config(seed, limits, |_| {})
+    }
+
+    /// The same, and nobody trusts anybody.
+    pub fn guarded(seed: u64, limits: Limits, guard: &guard::Config) -> Self {
+        Self::with_config(seed, limits, |config| config.guard = guard.clone())
     }
 
     pub fn with_config(seed: u64, limits: Limits, change: impl Fn(&mut Config)) -> Self {
@@ -557,8 +564,24 @@ pub fn describe(event: &Event) -> String {
             ..
         } => format!("Response {status}"),
         Event::Response { status: None, .. } => "Response (none)".into(),
-        Event::Registered { user, contacts } => format!("Registered {user}, {contacts} contacts"),
-        Event::Unregistered { user } => format!("Unregistered {user}"),
+        Event::Registered {
+            user,
+            contacts,
+            refreshed,
+        } => {
+            let again = if *refreshed { " again" } else { "" };
+            format!("Registered {user}{again}, {contacts} contacts")
+        }
+        Event::Unregistered { user, why } => format!("Unregistered {user}: {}", why.name()),
         Event::AuthFailed { user, .. } => format!("AuthFailed {user}"),
+        Event::Banned {
+            source,
+            reason,
+            lasting,
+        } => format!(
+            "Banned {source} for {} s: {}",
+            lasting.as_secs(),
+            reason.name()
+        ),
     }
 }

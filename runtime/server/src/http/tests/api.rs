@@ -69,6 +69,24 @@ async fn what_is_not_there_is_a_problem() {
         ),
         ("DELETE", format!("/api/v1/calls/{over}"), 409, "call_over"),
         (
+            "DELETE",
+            "/api/v1/sip/bans/192.0.2.1".to_owned(),
+            404,
+            "ban_not_found",
+        ),
+        (
+            "DELETE",
+            "/api/v1/sip/bans/example.com".to_owned(),
+            404,
+            "not_found",
+        ),
+        (
+            "GET",
+            "/api/v1/registrations?limit=0".to_owned(),
+            400,
+            "bad_parameter",
+        ),
+        (
             "POST",
             "/api/v1/plugins/menu/rollback".to_owned(),
             404,

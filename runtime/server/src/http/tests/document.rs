@@ -2,10 +2,12 @@
 
 use plugin::{Listed, Standing};
 use serde_json::Value;
+use sip::guard::{Ban, BanReason};
+use vocab::Wall;
 use vocab::flow::PluginRef;
 
 use super::support::{Server, TOKEN, call, eventful};
-use crate::http::{openapi, plugins};
+use crate::http::{bans, openapi, plugins, registrations};
 
 fn document() -> Value {
     serde_json::from_str(openapi::DOCUMENT).unwrap()
@@ -141,6 +143,39 @@ async fn answers_have_the_shape_that_is_told() {
         "it is served as it is"
     );
 
+    let contact = sip::Contact {
+        uri: "sip:1001@192.0.2.9".to_owned(),
+        hop: sip::Hop {
+            transport: sip::Transport::Tcp,
+            remote: "192.0.2.9:40000".parse().unwrap(),
+            conn: Some(sip::ConnId(1)),
+        },
+        path: Vec::new(),
+        q_thousandths: 1_000,
+        instance: Some("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6".to_owned()),
+        reg_id: Some(1),
+        user_agent: "baresip".to_owned(),
+        expires: Wall(0),
+    };
+    let registration = registrations::Registration::from(("1001".to_owned(), vec![contact]));
+    let registration = serde_json::to_value(registration).unwrap();
+    check("/components/schemas/Registration", &registration);
+    let page = server.json("/api/v1/registrations").await;
+    check(&format!("/paths/~1registrations/get/{body}"), &page);
+    let banned = server.json("/api/v1/sip/bans").await;
+    check(&format!("/paths/~1sip~1bans/get/{body}"), &banned);
+    for reason in BanReason::ALL {
+        let ban = Ban {
+            address: "192.0.2.66".parse().unwrap(),
+            reason,
+            since: Wall(0),
+            until: Wall(60_000_000),
+            times: 1,
+        };
+        let ban = serde_json::to_value(bans::Banned::from(ban)).unwrap();
+        check("/components/schemas/Ban", &ban);
+    }
+
     let listed = Listed {
         plugin: PluginRef {
             name: "ivr-menu".into(),
@@ -164,7 +199,8 @@ async fn what_is_told_can_be_asked_and_nothing_else() {
     for (path, operations) in document["paths"].as_object().unwrap() {
         let path = path
             .replace("{id}", &call(0).to_string())
-            .replace("{name}", "menu");
+            .replace("{name}", "menu")
+            .replace("{address}", "192.0.2.1");
         let told: Vec<String> = operations
             .as_object()
             .unwrap()
@@ -187,6 +223,8 @@ fn every_route_is_told() {
         include_str!("../calls.rs"),
         include_str!("../recordings.rs"),
         include_str!("../plugins.rs"),
+        include_str!("../registrations.rs"),
+        include_str!("../bans.rs"),
         include_str!("../trunks.rs"),
         include_str!("../status.rs"),
         include_str!("../openapi.rs"),

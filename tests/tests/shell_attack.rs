@@ -1,0 +1,162 @@
+//! Goal: while strangers flood the signalling, look for systems to break into and sit on half
+//! messages, an honest caller hears every word, and the strangers are shut out and counted.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+
+use jackfield_tests::shell::{PATIENCE, Server, Setup, TOKEN, project, request};
+use media::compare;
+use socket2::{Domain, Socket, Type};
+
+/// Whose packets are noise, whose are scans, who floods, and who holds streams.
+const NOISY: &str = "127.0.0.2";
+const SCANNER: &str = "127.0.0.3";
+const FLOODER: &str = "127.0.0.4";
+const SLOW: &str = "127.0.0.5";
+
+/// Half-open streams, of which the server takes twenty.
+const STREAMS: usize = 30;
+const STREAMS_TAKEN: usize = 20;
+
+fn setup() -> Setup {
+    let mut setup = Setup::demo("attack");
+    // Nobody is trusted, not even this machine.
+    setup.tenants.push_str(
+        "\n[sip.guard]\nallow = []\nrequests_per_s = 50\nregisters_per_s = 10\ninvites_per_s = 1\n\
+         streams_per_source = 20\nmessage_s = 2\n",
+    );
+    setup
+}
+
+fn prompt(name: &str) -> Vec<i16> {
+    let path = project("examples/demo/prompts").join(format!("{name}.wav"));
+    media::wav::read(&std::fs::read(&path).expect("a prompt of the demo")).expect("a WAV file")
+}
+
+fn stranger(ip: &str, server: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind((ip, 0)).expect("loopback has many addresses");
+    socket.connect(server).expect("on this machine");
+    socket
+}
+
+fn message(method: &str, ip: &str, number: usize, agent: &str) -> String {
+    format!(
+        "{method} sip:1000@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {ip};branch=z9hG4bK{number};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:x@{ip}>;tag={number}\r\nTo: <sip:1000@127.0.0.1>\r\n\
+         Call-ID: {number}@{ip}\r\nCSeq: 1 {method}\r\nContact: <sip:x@{ip}>\r\n\
+         User-Agent: {agent}\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+/// A stream from the slow one with the first half of a message.
+fn half(server: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let from: SocketAddr = format!("{SLOW}:0").parse().expect("an address");
+    socket
+        .bind(&from.into())
+        .expect("loopback has many addresses");
+    socket.connect(&server.into()).expect("the server listens");
+    let mut stream = TcpStream::from(socket);
+    let text = message("OPTIONS", SLOW, 1, "half");
+    // One that is not taken may be closed already.
+    drop(stream.write_all(&text.as_bytes()[..100]));
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+    stream
+}
+
+/// Waits for a counter; gauges are refreshed twice a second, each try is an exchange.
+fn reaches(server: &Server, name: &str, least: f64) {
+    let mut last = 0.0;
+    for _ in 0..20_000 {
+        last = server.metric(name).expect("the metric");
+        if last >= least {
+            return;
+        }
+    }
+    panic!("{name} is {last}, not {least}");
+}
+
+#[test]
+fn an_honest_caller_hears_every_word_under_attack() {
+    let mut server = Server::start(setup()).expect("a server");
+    let wav = server.folder.path().join("honest.wav");
+    let file = wav.display().to_string();
+    let args = ["--wait", "9", "--hangup-after", "0", "--record", &file];
+    let mut honest = server.phone("1000", &args).expect("a phone");
+
+    let mut streams: Vec<TcpStream> = (0..STREAMS).map(|_| half(server.sip)).collect();
+    let noisy = stranger(NOISY, server.sip);
+    let scanner = stranger(SCANNER, server.sip);
+    let flooder = stranger(FLOODER, server.sip);
+    let mut sent = 0;
+    while honest.try_wait().expect("a child").is_none() {
+        for _ in 0..20 {
+            sent += 1;
+            let method = ["REGISTER", "INVITE"][sent % 2];
+            let flood = message(method, FLOODER, sent, "flood");
+            let scan = message("OPTIONS", SCANNER, sent, "friendly-scanner");
+            drop(flooder.send(flood.as_bytes()));
+            drop(scanner.send(scan.as_bytes()));
+            drop(noisy.send(b"GET / HTTP/1.1\r\n\r\n"));
+        }
+        // An exchange with the server sets the pace.
+        server.get("/metrics").expect("the metrics");
+    }
+    let output = honest.wait_with_output().expect("a phone ends");
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{report}");
+    let heard = media::wav::read(&std::fs::read(&wav).expect("a recording")).expect("WAV");
+    let share = compare::coverage(&prompt("common/welcome"), &heard, heard.len());
+    assert!(
+        share > 0.98,
+        "{:.0} % of the greeting was heard",
+        share * 100.0
+    );
+
+    // Every slow stream was closed by the server.
+    for stream in &mut streams {
+        let mut rest = Vec::new();
+        let closed = stream.read_to_end(&mut rest);
+        assert!(
+            closed.as_ref().map_or_else(
+                |error| error.kind() == std::io::ErrorKind::ConnectionReset,
+                |_| true
+            ),
+            "{closed:?}"
+        );
+    }
+    let by =
+        |name: &str, reason: &str| format!("jackfield_sip_{name}_total{{reason=\"{reason}\"}}");
+    reaches(&server, &by("streams_closed", "slow"), STREAMS_TAKEN as f64);
+    let refused = (STREAMS - STREAMS_TAKEN) as f64;
+    reaches(&server, &by("streams_closed", "too_many"), refused);
+    for reason in ["scanner", "malformed", "flood"] {
+        reaches(&server, &by("bans", reason), 1.0);
+    }
+    reaches(&server, &by("dropped", "banned"), sent as f64);
+
+    // They are listed, named in the log, and let in again when an operator says so.
+    let bans = server.json("/api/v1/sip/bans").expect("the bans");
+    let banned: Vec<&str> = bans["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|ban| ban["address"].as_str().expect("an address"))
+        .collect();
+    assert_eq!(banned, [NOISY, SCANNER, FLOODER], "{bans}");
+    server.read_log();
+    for ip in &banned {
+        let told = |line: &String| line.contains(&format!("{ip} gets no answer for 60 s"));
+        assert!(server.log.iter().any(told), "{ip} is not in the log");
+    }
+    let path = format!("/api/v1/sip/bans/{SCANNER}");
+    let (status, _) = request(server.http, "DELETE", &path, Some(TOKEN)).expect("an answer");
+    assert_eq!(status, 202);
+    scanner.set_read_timeout(Some(PATIENCE)).expect("a time");
+    scanner
+        .send(message("OPTIONS", SCANNER, 0, "reformed").as_bytes())
+        .expect("sent");
+    let mut answer = [0; 2_048];
+    let length = scanner.recv(&mut answer).expect("an answer");
+    assert!(answer[..length].starts_with(b"SIP/2.0 200 "));
+}
