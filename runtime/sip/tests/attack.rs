@@ -509,6 +509,8 @@ fn an_idle_stream_is_closed_unless_it_is_used() {
             121.010 ann → bob: ACK
             121.010   ann: Answered, 5 bytes
             121.020   bob: Confirmed
+            1021.010 ann → bob: UPDATE
+            1021.020 bob → ann: 200 OK (UPDATE)
             1121.000 ann → bob: BYE
             1121.000   ann: Ended Ours
             1121.010 bob → ann: 200 OK (BYE)
