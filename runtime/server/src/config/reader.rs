@@ -203,7 +203,12 @@ impl<'a> Table<'a> {
 
     /// A table within this one; an empty one if absent.
     pub(super) fn table(&mut self, key: &'static str) -> Table<'a> {
-        let name = format!("[{key}]");
+        self.within(key, &format!("[{key}]"))
+    }
+
+    /// The same for a table in a table; `name` is how it is written.
+    pub(super) fn within(&mut self, key: &'static str, name: &str) -> Table<'a> {
+        let name = name.to_owned();
         let value = self.value(key);
         let wanted = format!("a table: write {name} on its own line");
         let entries = value.and_then(|value| {

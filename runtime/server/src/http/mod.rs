@@ -22,6 +22,7 @@ mod probes;
 mod record;
 mod recordings;
 mod status;
+mod trace;
 mod trunks;
 
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ use vocab::Pii;
 use crate::control::{Handle, Status};
 use crate::disk::Disk;
 use crate::metrics::Metrics;
+use crate::trace::Traces;
 
 pub(crate) use door::Door;
 
@@ -50,6 +52,8 @@ pub(crate) struct App {
     pub(crate) token: Option<Pii<String>>,
     /// The folder of recordings.
     pub(crate) recordings: PathBuf,
+    /// The signalling of calls.
+    pub(crate) traces: Traces,
     /// Whether anything can be written.
     pub(crate) disk: Arc<Disk>,
     /// Whether calls are taken.
@@ -65,6 +69,7 @@ pub(crate) fn router(app: App) -> Router {
     let api = Router::new()
         .merge(calls::routes())
         .merge(recordings::routes())
+        .merge(trace::routes())
         .merge(plugins::routes())
         .merge(trunks::routes())
         .merge(status::routes())

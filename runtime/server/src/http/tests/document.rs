@@ -5,6 +5,7 @@ use serde_json::Value;
 use vocab::flow::PluginRef;
 
 use super::support::{Server, TOKEN, call, eventful};
+use super::trace;
 use crate::http::{openapi, plugins};
 
 fn document() -> Value {
@@ -141,6 +142,22 @@ async fn answers_have_the_shape_that_is_told() {
         "it is served as it is"
     );
 
+    let trace = trace::sample();
+    server
+        .store
+        .keep_traces(&[(call(0), trace.into())], trace::KEEP)
+        .await
+        .unwrap();
+    let told = server
+        .json(&format!("/api/v1/calls/{}/trace", call(0)))
+        .await;
+    assert_eq!(told["messages"].as_array().map(Vec::len), Some(2));
+    check(&format!("/paths/~1calls~1{{id}}~1trace/get/{body}"), &told);
+    server.traces.sample_stray();
+    let strays = server.json("/api/v1/sip/messages").await;
+    assert_eq!(strays["items"].as_array().map(Vec::len), Some(1));
+    check(&format!("/paths/~1sip~1messages/get/{body}"), &strays);
+
     let listed = Listed {
         plugin: PluginRef {
             name: "ivr-menu".into(),
@@ -186,6 +203,7 @@ fn every_route_is_told() {
     let sources = [
         include_str!("../calls.rs"),
         include_str!("../recordings.rs"),
+        include_str!("../trace.rs"),
         include_str!("../plugins.rs"),
         include_str!("../trunks.rs"),
         include_str!("../status.rs"),
