@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -137,6 +137,12 @@ pub struct Setup {
     pub rtp_ports: u16,
     /// Plugins copied into its folder, by package name.
     pub plugins: Vec<String>,
+    /// Where it signals and sends audio.
+    pub ip: IpAddr,
+    /// Further keys of `[sip]`.
+    pub sip: String,
+    /// The same for `[http]`.
+    pub http: String,
     /// TOML of the tenants, appended to the sockets' part. `@PROMPTS@` is the demo's prompts.
     pub tenants: String,
     /// Further files of the folder, by name.
@@ -162,6 +168,9 @@ impl Setup {
             name: name.to_owned(),
             rtp_ports: 80,
             plugins: vec!["ivr-menu".to_owned(), "hello-ivr".to_owned()],
+            ip: Ipv4Addr::LOCALHOST.into(),
+            sip: String::new(),
+            http: String::new(),
             tenants: demo[tenants..].to_owned(),
             files: BTreeMap::from([("menu.toml".to_owned(), menu)]),
             env: env
@@ -198,18 +207,20 @@ impl Server {
     /// What it said when it did not come up.
     pub fn start(setup: Setup) -> anyhow::Result<Self> {
         let folder = Folder::new(&setup.name);
-        let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let sip = SocketAddr::new(setup.ip, free_port());
         let http = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let (first, last) = free_range(setup.rtp_ports);
         let prompts = project("examples/demo/prompts");
         let head = format!(
             "data_dir = \"data\"\nprompts_dir = \"{}\"\n\
-             [sip]\nudp = \"{sip}\"\ntcp = \"{sip}\"\n\
+             [sip]\nudp = \"{sip}\"\ntcp = \"{sip}\"\n{}\n\
              [media]\nrtp_ports = \"{first}-{last}\"\n\
              [plugins]\ndir = \"plugins\"\n\
-             [http]\nbind = \"{http}\"\ntoken_env = \"JACKFIELD_TOKEN\"\n\
+             [http]\nbind = \"{http}\"\ntoken_env = \"JACKFIELD_TOKEN\"\n{}\n\
              [log]\njson = true\n\n",
-            prompts.display()
+            prompts.display(),
+            setup.sip,
+            setup.http
         );
         let plugins = folder.path().join("plugins");
         std::fs::create_dir_all(&plugins)?;
@@ -376,7 +387,15 @@ impl Server {
     /// # Errors
     /// If it could not be run or printed no JSON.
     pub fn call(&self, number: &str, args: &[&str]) -> anyhow::Result<serde_json::Value> {
-        let output = self.phone(number, args)?.wait_with_output()?;
+        self.call_to(&format!("sip:{number}@{}", self.sip), args)
+    }
+
+    /// The same, to any address.
+    ///
+    /// # Errors
+    /// If it could not be run or printed no JSON.
+    pub fn call_to(&self, uri: &str, args: &[&str]) -> anyhow::Result<serde_json::Value> {
+        let output = self.phone_to(uri, args)?.wait_with_output()?;
         serde_json::from_slice(&output.stdout).with_context(|| {
             format!(
                 "the phone said: {}",
@@ -390,9 +409,12 @@ impl Server {
     /// # Errors
     /// If it could not be run.
     pub fn phone(&self, number: &str, args: &[&str]) -> anyhow::Result<Child> {
-        let uri = format!("sip:{number}@{}", self.sip);
+        self.phone_to(&format!("sip:{number}@{}", self.sip), args)
+    }
+
+    fn phone_to(&self, uri: &str, args: &[&str]) -> anyhow::Result<Child> {
         Ok(Command::new(binary()?)
-            .args(["call", &uri, "--json"])
+            .args(["call", uri, "--json"])
             .args(args)
             .envs(&self.setup.env)
             .stdout(Stdio::piped())

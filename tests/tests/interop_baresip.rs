@@ -12,7 +12,7 @@ use jackfield_tests::peers::menu::{check_record, prompts};
 use jackfield_tests::peers::prompt::{Prompt, assert_one_in, voice};
 use jackfield_tests::peers::sipp::Calls;
 use jackfield_tests::peers::{record, until};
-use jackfield_tests::shell::{Server, Setup};
+use jackfield_tests::shell::{Server, Setup, free_port};
 use media::Codec;
 use sip::Transport;
 
@@ -65,6 +65,24 @@ fn walk(setup: baresip::Setup) -> Vec<i16> {
         .expect("the answer");
     phone.hang_up().expect("the end");
     phone.heard().expect("what was heard")
+}
+
+#[test]
+fn a_registered_phone_reaches_the_answer_over_tls() {
+    let tls = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut setup = Setup::demo("interop-baresip-tls");
+    setup.sip = format!("tls = \"{tls}\"");
+    setup.tenants = format!("[tls]\nself_signed = true\n\n{}", setup.tenants);
+    let server = Server::start(setup).expect("a server");
+    let setup = baresip::Setup {
+        transport: Transport::Tls,
+        ..phone(tls, "baresip-tls", "1001")
+    };
+    let heard = walk(setup);
+    for name in ["common/welcome", "zh-CN/main", "zh-CN/hours"] {
+        assert!(Prompt::of_demo(name).share_in(&heard) > 0.9, "{name}");
+    }
+    assert_eq!(server.calls().expect("calls").len(), 1);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use media::{RecordingOutput, Worker};
+use sip::message::Uri;
 use sip::{Hop, RequestId, Transport};
 use vocab::call::{Cause, Command, Event, Target};
 use vocab::{CallId, Clip, LegId, Mono, Now, Party, Pii, PlayId, RecordingId, Rng};
@@ -219,7 +220,7 @@ impl Phone {
         self.commands.push_back(Command::Dial {
             leg,
             target: Target::Uri {
-                uri: Pii::new(uri),
+                uri: Pii::new(self.named(uri)),
                 next_hop,
                 tcp: self.config.transport == Transport::Tcp,
                 carrier: None,
@@ -227,6 +228,25 @@ impl Phone {
             caller: Party::Sip(self.config.user.clone()),
             timeout,
         });
+    }
+
+    /// The URI with what it is carried by, where the leg's target alone does not say so.
+    fn named(&self, uri: String) -> String {
+        match self.config.transport {
+            Transport::Udp | Transport::Tcp => uri,
+            Transport::Tls | Transport::Ws | Transport::Wss => {
+                let asked = Uri::parse(&uri).ok();
+                let asked = asked
+                    .as_ref()
+                    .and_then(Uri::sip)
+                    .and_then(Transport::of_uri);
+                if asked.is_some_and(Transport::is_reliable) {
+                    return uri;
+                }
+                let name = self.config.transport.via_name().to_ascii_lowercase();
+                format!("{uri};transport={name}")
+            }
+        }
     }
 
     fn begin(&mut self, now: Now, leg: LegId) {
@@ -248,12 +268,13 @@ impl Phone {
             ..
         } = &self.config;
         let aor = format!("<sip:{user}@{domain}>");
-        let tcp = if *transport == Transport::Tcp {
-            ";transport=tcp"
-        } else {
-            ""
+        let contact = match transport {
+            Transport::Udp => format!("<sip:{user}@{sip}>"),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                let name = transport.uri_name();
+                format!("<sip:{user}@{sip};transport={name}>")
+            }
         };
-        let contact = format!("<sip:{user}@{sip}{tcp}>");
         let credentials = self
             .config
             .password

@@ -76,6 +76,8 @@ pub struct Trunk {
     pub address: SocketAddr,
     /// Over TCP instead of UDP.
     pub tcp: bool,
+    /// Over TLS; its certificate must name `domain`, or else the address.
+    pub tls: bool,
     /// What the carrier calls itself in URIs; `None` is its address.
     pub domain: Option<String>,
     /// Allowed destinations, such as `+8621`. Empty allows none.
@@ -113,6 +115,7 @@ impl Default for Trunk {
             id: String::new(),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             tcp: false,
+            tls: false,
             domain: None,
             prefixes: Vec::new(),
             priority: 0,

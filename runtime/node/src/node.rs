@@ -49,6 +49,11 @@ impl Node {
         let contacts = Contacts {
             udp: engine.sip.udp,
             tcp: engine.sip.tcp,
+            tls: engine.sip.own(sip::Hop {
+                transport: sip::Transport::Tls,
+                remote: engine.sip.tcp,
+                conn: None,
+            }),
         };
         Self {
             config: Arc::default(),

@@ -21,6 +21,7 @@ use vocab::{Pii, Rng};
 use crate::cli::{complain, say};
 use crate::clock::Clock;
 use crate::config;
+use crate::net::tls::{self, Tls};
 
 use actions::{Actions, Plan, Seconds};
 use line::Line;
@@ -58,6 +59,7 @@ Examples:
   jackfield call sip:1000@127.0.0.1:5070 --wait 1.5 --press 123# --json
   jackfield call sip:1000@127.0.0.1 --press 3 --say 'please call me back' --press '#'
   jackfield call sip:1000@127.0.0.1 --tcp --play question.wav --hangup-after 5
+  jackfield call sip:1000@127.0.0.1 --transport tls --ca data/tls-self-signed.pem
   PHONE_1001=secret jackfield call sip:1000@127.0.0.1 --from 1001 --password-env PHONE_1001 --register")]
 pub(crate) struct CallArgs {
     /// Whom to call: `sip:number@host`, with `:port` if it is not 5060.
@@ -88,8 +90,20 @@ pub(crate) struct CallArgs {
     register: bool,
 
     /// Signal over TCP instead of UDP.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "transport")]
     tcp: bool,
+
+    /// How to signal. Without it what the address asks for, or else UDP.
+    #[arg(long, value_name = "HOW")]
+    transport: Option<TransportName>,
+
+    /// Over TLS, believe certificates that one in this PEM file vouches for, not the system's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+
+    /// Over TLS, believe any certificate.
+    #[arg(long, conflicts_with = "ca")]
+    insecure: bool,
 
     /// The codec to offer. Without it both, µ-law first.
     #[arg(long, value_name = "CODEC")]
@@ -110,6 +124,32 @@ pub(crate) struct CallArgs {
     /// Print one JSON object instead of lines.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TransportName {
+    /// Datagrams.
+    Udp,
+    /// A connection.
+    Tcp,
+    /// A connection that others cannot read along.
+    Tls,
+    /// A WebSocket, as browsers use.
+    Ws,
+    /// A secure WebSocket.
+    Wss,
+}
+
+impl From<TransportName> for Transport {
+    fn from(name: TransportName) -> Self {
+        match name {
+            TransportName::Udp => Self::Udp,
+            TransportName::Tcp => Self::Tcp,
+            TransportName::Tls => Self::Tls,
+            TransportName::Ws => Self::Ws,
+            TransportName::Wss => Self::Wss,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -168,14 +208,22 @@ fn make(args: &CallArgs) -> anyhow::Result<Outcome> {
     };
     // A call is not worth making if what it is made for cannot be kept.
     keep(&[])?;
-    let transport = if args.tcp || args.uri.tcp {
-        Transport::Tcp
-    } else {
-        Transport::Udp
+    let transport = match args.transport {
+        Some(name) => name.into(),
+        None if args.tcp => Transport::Tcp,
+        None => args.uri.transport.unwrap_or(Transport::Udp),
     };
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| anyhow!("no entropy from the system: {error}"))?;
+    let mut rng = Rng::new(seed);
+    let tls = Tls::load(&tls::Setup {
+        ca: args.ca.clone(),
+        insecure: args.insecure,
+        ..tls::Setup::default()
+    })?;
     let clock = Clock::start();
-    let ports = line::Ports::open(&args.uri, transport)?;
-    let phone = phone(args, &plan, password, &ports, clock)?;
+    let ports = line::Ports::open(&args.uri, transport, &tls, &mut rng)?;
+    let phone = phone(args, &plan, password, &ports, (clock, rng));
     let mut line = Line::new(ports, phone, clock)?;
     if !args.json {
         let over = outcome::transport(transport);
@@ -198,10 +246,8 @@ fn phone(
     plan: &Plan,
     password: Option<Pii<String>>,
     ports: &line::Ports,
-    clock: Clock,
-) -> anyhow::Result<Phone> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| anyhow!("no entropy from the system: {error}"))?;
+    (clock, rng): (Clock, Rng),
+) -> Phone {
     let codecs = match args.codec {
         None => Capabilities::default().codecs,
         Some(CodecName::Pcmu) => vec![Codec::Pcmu],
@@ -224,7 +270,7 @@ fn phone(
         script: plan.steps(),
         vanish: false,
     };
-    Ok(Phone::new(clock.now(), config, Rng::new(seed)))
+    Phone::new(clock.now(), config, rng)
 }
 
 fn register(line: &mut Line, args: &CallArgs, expires: Duration) -> anyhow::Result<()> {

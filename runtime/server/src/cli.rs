@@ -131,6 +131,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 
 fn check_config(path: &Path) -> anyhow::Result<ExitCode> {
     let config = Config::load(path)?;
+    crate::net::tls::Tls::load(&config.tls.setup)?;
     let mut warnings = config.warnings.clone();
     warnings.extend(plugin_command::grants_missing(&config));
     for warning in &warnings {

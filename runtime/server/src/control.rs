@@ -16,14 +16,17 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use node::{Node, Output};
 use plugin::RunOutput;
 use sip::Transport;
-use vocab::{CallId, FlowId, Mono};
+use vocab::{CallId, FlowId, Mono, Rng};
 
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::mailbox::Mailbox;
 use crate::metrics::{Metrics, Shell};
 use crate::net::batch::{self, Receiver};
+use crate::net::bind;
 use crate::net::stream::{StreamEvent, Streams};
+use crate::net::tls::Tls;
+use crate::net::websocket::Origins;
 use crate::plugin_pool::PluginPool;
 use crate::recorder::Recorder;
 use crate::speech::Speaker;
@@ -47,9 +50,14 @@ const BATCHES_A_TURN: usize = 8;
 const GAUGES: Duration = Duration::from_millis(500);
 
 const WAKER: Token = Token(0);
-const UDP: Token = Token(1);
-const LISTENER: Token = Token(2);
-const STREAMS: usize = 16;
+/// Sockets for datagrams, one a family.
+const UDP: usize = 1;
+/// Listeners for streams.
+const LISTENERS: usize = 16;
+const STREAMS: usize = LISTENERS + LISTENERS_MAX;
+
+/// Most listeners for streams: each transport on each family, and some more.
+pub(crate) const LISTENERS_MAX: usize = 48;
 
 /// Something another thread tells the control thread.
 pub(crate) enum Message {
@@ -71,6 +79,14 @@ pub(crate) enum Message {
     },
     /// A new configuration.
     Configure(Arc<node::Config>),
+    /// What further connections are made with.
+    Tls(Tls),
+    /// A WebSocket that HTTP has let in, with what was read of it already.
+    WebSocket {
+        socket: std::net::TcpStream,
+        remote: SocketAddr,
+        read: Vec<u8>,
+    },
     /// A plugin was loaded or taken back.
     Plugin(node::PluginChange),
     /// An operator ends a call.
@@ -140,12 +156,53 @@ pub(crate) struct Hands {
     pub(crate) status: Arc<Status>,
 }
 
+/// Where signalling is received, and how its connections are made.
+#[derive(Debug)]
+pub(crate) struct Signalling {
+    /// Datagrams: one address a family.
+    pub(crate) udp: Vec<SocketAddr>,
+    /// Streams, and what they are.
+    pub(crate) streams: Vec<(Transport, SocketAddr)>,
+    pub(crate) tls: Tls,
+    pub(crate) origins: Origins,
+    pub(crate) rng: Rng,
+}
+
+#[cfg(test)]
+impl Signalling {
+    /// On ports of this machine that the system chooses.
+    pub(crate) fn anywhere() -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            udp: vec![any],
+            streams: vec![(Transport::Tcp, any)],
+            tls: Tls::load(&crate::net::tls::Setup::default()).expect("nothing to load"),
+            origins: Origins::default(),
+            rng: Rng::from_u64(1),
+        }
+    }
+}
+
 /// Sockets and mailbox, made before the threads that need them.
 pub(crate) struct Desk {
     poll: Poll,
     inbox: Mailbox<Message>,
-    udp: UdpSocket,
-    listener: TcpListener,
+    udp: Vec<Datagrams>,
+    listeners: Vec<(Transport, TcpListener)>,
+    tls: Tls,
+    origins: Origins,
+    rng: Rng,
+}
+
+/// A socket for datagrams.
+#[derive(Debug)]
+struct Datagrams {
+    socket: UdpSocket,
+    is_ipv4: bool,
+    /// Datagrams of this turn, sent together at its end.
+    out: Vec<(SocketAddr, Arc<[u8]>)>,
+    /// More were waiting when its turn was over.
+    more: bool,
 }
 
 impl Desk {
@@ -153,7 +210,7 @@ impl Desk {
     ///
     /// # Errors
     /// In one line, with the address and what to do.
-    pub(crate) fn bind(udp: SocketAddr, tcp: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) fn bind(signalling: Signalling) -> anyhow::Result<Self> {
         let taken = |what: &str, at: SocketAddr, error: &io::Error| {
             let hint = if error.kind() == io::ErrorKind::AddrInUse {
                 "another program uses this port: stop it, or set another address under [sip]"
@@ -162,30 +219,46 @@ impl Desk {
             };
             anyhow::anyhow!("cannot listen on {what} {at}: {error}; {hint}")
         };
-        let socket = UdpSocket::bind(udp).map_err(|error| taken("udp", udp, &error))?;
-        let mut listener = TcpListener::bind(tcp).map_err(|error| taken("tcp", tcp, &error))?;
-        socket.set_nonblocking(true)?;
-        // A burst of calls is some hundred datagrams of 1 KB between two turns of the loop.
-        let sock = socket2::SockRef::from(&socket);
-        drop(sock.set_recv_buffer_size(4 << 20));
-        drop(sock.set_send_buffer_size(4 << 20));
-        if sock.recv_buffer_size().unwrap_or(0) < 1 << 20 {
-            tracing::warn!(
-                "the kernel gives the SIP socket a small receive buffer: raise net.core.rmem_max \
-                 to 4194304, or bursts of calls lose packets"
-            );
-        }
         let poll = Poll::new()?;
         let registry = poll.registry();
-        registry.register(&mut SourceFd(&socket.as_raw_fd()), UDP, Interest::READABLE)?;
-        registry.register(&mut listener, LISTENER, Interest::READABLE)?;
+        let mut udp = Vec::new();
+        for (index, at) in signalling.udp.into_iter().enumerate() {
+            let socket = bind::udp(at).map_err(|error| taken("udp", at, &error))?;
+            let token = Token(UDP + index);
+            registry.register(
+                &mut SourceFd(&socket.as_raw_fd()),
+                token,
+                Interest::READABLE,
+            )?;
+            udp.push(Datagrams {
+                socket,
+                is_ipv4: at.is_ipv4(),
+                out: Vec::new(),
+                more: false,
+            });
+        }
+        let mut listeners = Vec::new();
+        for (index, (transport, at)) in signalling.streams.into_iter().enumerate() {
+            let what = transport.via_name().to_ascii_lowercase();
+            let mut listener = bind::tcp(at).map_err(|error| taken(&what, at, &error))?;
+            let token = Token(LISTENERS + index);
+            registry.register(&mut listener, token, Interest::READABLE)?;
+            listeners.push((transport, listener));
+        }
+        assert!(
+            udp.len() <= LISTENERS - UDP && listeners.len() <= LISTENERS_MAX,
+            "the configuration bounds the listeners"
+        );
         let waker = Waker::new(registry, WAKER)?;
         let inbox = Mailbox::new(INBOX_MAX, move || drop(waker.wake()));
         Ok(Self {
             poll,
             inbox,
-            udp: socket,
-            listener,
+            udp,
+            listeners,
+            tls: signalling.tls,
+            origins: signalling.origins,
+            rng: signalling.rng,
         })
     }
 
@@ -206,21 +279,21 @@ impl Desk {
         node: Node,
         hands: Hands,
     ) -> io::Result<std::thread::JoinHandle<()>> {
-        let streams = Streams::new(self.poll.registry().try_clone()?, STREAMS);
+        let registry = self.poll.registry().try_clone()?;
+        let streams = Streams::new(registry, STREAMS, self.tls, self.origins, self.rng);
         let control = Control {
             clock,
             node,
             hands,
             streams,
             udp: self.udp,
-            datagrams: Vec::new(),
             stream_events: Vec::new(),
             not_taken: Vec::new(),
             gauges_at: Mono(0),
             lines: telemetry::Lines::default(),
         };
-        let (poll, listener, inbox) = (self.poll, self.listener, self.inbox);
-        let run = move || control.run(poll, &listener, &inbox);
+        let (poll, listeners, inbox) = (self.poll, self.listeners, self.inbox);
+        let run = move || control.run(poll, &listeners, &inbox);
         std::thread::Builder::new()
             .name("control".to_owned())
             .spawn(run)
@@ -232,9 +305,7 @@ struct Control {
     node: Node,
     hands: Hands,
     streams: Streams,
-    udp: UdpSocket,
-    /// Datagrams of this turn, sent together at its end.
-    datagrams: Vec<(SocketAddr, Arc<[u8]>)>,
+    udp: Vec<Datagrams>,
     stream_events: Vec<StreamEvent>,
     /// Events the store did not take, to be told to the node.
     not_taken: Vec<u64>,
@@ -243,12 +314,16 @@ struct Control {
 }
 
 impl Control {
-    fn run(mut self, mut poll: Poll, listener: &TcpListener, inbox: &Mailbox<Message>) {
+    fn run(
+        mut self,
+        mut poll: Poll,
+        listeners: &[(Transport, TcpListener)],
+        inbox: &Mailbox<Message>,
+    ) {
         let mut events = Events::with_capacity(256);
         let mut receiver = Receiver::new(DATAGRAMS, DATAGRAM_BYTES);
-        let mut more_datagrams = false;
         loop {
-            let wait = if more_datagrams {
+            let wait = if self.udp.iter().any(|udp| udp.more) {
                 Duration::ZERO
             } else {
                 self.wait()
@@ -258,18 +333,14 @@ impl Control {
             {
                 tracing::error!(%error, "polling sockets failed");
             }
-            let mut udp_ready = more_datagrams;
             for event in &events {
-                match event.token() {
-                    WAKER => {}
-                    UDP => udp_ready = true,
-                    LISTENER => self.streams.accept(listener),
-                    _ => self.streams.ready(event, &mut self.stream_events),
-                }
+                self.ready(event, listeners);
             }
             self.stream_turn();
-            if udp_ready {
-                more_datagrams = self.datagram_turn(&mut receiver);
+            for index in 0..self.udp.len() {
+                if self.udp[index].more {
+                    self.udp[index].more = self.datagram_turn(index, &mut receiver);
+                }
             }
             for message in inbox.drain() {
                 if matches!(message, Message::Stop) {
@@ -282,9 +353,28 @@ impl Control {
             if self.node.deadline().is_some_and(|at| at <= now.mono) {
                 self.feed(node::Input::Timeout);
             }
+            self.gauges();
             self.stream_turn();
             self.flush();
-            self.gauges();
+        }
+    }
+
+    fn ready(&mut self, event: &mio::event::Event, listeners: &[(Transport, TcpListener)]) {
+        match event.token() {
+            WAKER => {}
+            Token(token) if token < LISTENERS => {
+                if let Some(udp) = self.udp.get_mut(token - UDP) {
+                    udp.more = true;
+                }
+            }
+            Token(token) if token < STREAMS => {
+                if let Some((transport, listener)) = listeners.get(token - LISTENERS) {
+                    let now = self.clock.now().mono;
+                    let events = &mut self.stream_events;
+                    self.streams.accept(now, listener, *transport, events);
+                }
+            }
+            Token(_) => self.streams.ready(event, &mut self.stream_events),
         }
     }
 
@@ -297,10 +387,10 @@ impl Control {
         }
     }
 
-    /// Takes datagrams; tells whether more are waiting.
-    fn datagram_turn(&mut self, receiver: &mut Receiver) -> bool {
+    /// Takes datagrams of a socket; tells whether more are waiting.
+    fn datagram_turn(&mut self, index: usize, receiver: &mut Receiver) -> bool {
         for _ in 0..BATCHES_A_TURN {
-            match receiver.receive(&self.udp) {
+            match receiver.receive(&self.udp[index].socket) {
                 Ok(0) => return false,
                 Ok(_) => {
                     for (remote, bytes) in receiver.iter() {
@@ -321,6 +411,24 @@ impl Control {
         while !self.stream_events.is_empty() {
             for event in std::mem::take(&mut self.stream_events) {
                 let input = match &event {
+                    StreamEvent::Opened {
+                        conn,
+                        transport,
+                        remote,
+                    } => sip::Input::StreamOpened {
+                        conn: *conn,
+                        transport: *transport,
+                        remote: *remote,
+                    },
+                    StreamEvent::Trouble {
+                        transport,
+                        remote,
+                        why,
+                    } => {
+                        let now = self.clock.now().mono;
+                        self.lines.connection(now, *transport, *remote, why);
+                        continue;
+                    }
                     StreamEvent::Bytes {
                         conn,
                         remote,
@@ -331,9 +439,9 @@ impl Control {
                         bytes,
                     },
                     StreamEvent::Closed { conn } => sip::Input::StreamClosed { conn: *conn },
-                    StreamEvent::Failed { remote } => sip::Input::SendFailed {
+                    StreamEvent::Failed { transport, remote } => sip::Input::SendFailed {
                         hop: sip::Hop {
-                            transport: Transport::Tcp,
+                            transport: *transport,
                             remote: *remote,
                             conn: None,
                         },
@@ -352,6 +460,16 @@ impl Control {
             Message::Refused { seq } => self.feed(node::Input::Refused { seq }),
             Message::Spoken { id, result } => self.feed(node::Input::Spoken { id, result }),
             Message::Configure(config) => self.feed(node::Input::Configure(config)),
+            Message::Tls(tls) => self.streams.set_tls(tls),
+            Message::WebSocket {
+                socket,
+                remote,
+                read,
+            } => {
+                let now = self.clock.now().mono;
+                let events = &mut self.stream_events;
+                self.streams.adopt(now, socket, remote, &read, events);
+            }
             Message::Plugin(change) => self.feed(node::Input::Plugin(change)),
             Message::Hangup { call } => self.feed(node::Input::Hangup { call }),
             Message::Drain => {
@@ -383,14 +501,7 @@ impl Control {
         match output {
             Output::Transmit { hop, bytes } => {
                 self.hands.tap.sent(&hop, &bytes);
-                match hop.transport {
-                    Transport::Udp => self.datagrams.push((hop.remote, bytes)),
-                    Transport::Tcp => {
-                        if let Some(event) = self.streams.send(hop.conn, hop.remote, bytes) {
-                            self.stream_events.push(event);
-                        }
-                    }
-                }
+                self.transmit(hop, bytes);
             }
             Output::CloseStream { conn } => {
                 let event = self.streams.close(conn);
@@ -435,11 +546,28 @@ impl Control {
         }
     }
 
+    fn transmit(&mut self, hop: sip::Hop, bytes: Arc<[u8]>) {
+        let (transport, remote) = (hop.transport, hop.remote);
+        if transport.is_reliable() {
+            let now = self.clock.now().mono;
+            return self.streams.send(now, hop, bytes, &mut self.stream_events);
+        }
+        let mut sockets = self.udp.iter_mut();
+        match sockets.find(|udp| udp.is_ipv4 == remote.is_ipv4()) {
+            Some(udp) => udp.out.push((remote, bytes)),
+            None => self
+                .stream_events
+                .push(StreamEvent::Failed { transport, remote }),
+        }
+    }
+
     fn flush(&mut self) {
         self.hands.tap.flush();
-        if !self.datagrams.is_empty() {
-            batch::send(&self.udp, &self.datagrams);
-            self.datagrams.clear();
+        for udp in &mut self.udp {
+            if !udp.out.is_empty() {
+                batch::send(&udp.socket, &udp.out);
+                udp.out.clear();
+            }
         }
     }
 
@@ -449,6 +577,7 @@ impl Control {
             return;
         }
         self.gauges_at = now.mono + GAUGES;
+        self.streams.expire(now.mono, &mut self.stream_events);
         let counts = self.node.counts();
         self.hands.metrics.counts(&counts);
         self.hands.metrics.shell(Shell {

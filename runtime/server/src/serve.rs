@@ -23,10 +23,12 @@ use vocab::Rng;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{Desk, Handle, Hands, Message, Status};
+use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
 use crate::disk::{self, Disk};
 use crate::media_thread::{self, Ports};
 use crate::metrics::Metrics;
+use crate::net::tls::{self, Tls};
+use crate::net::websocket::Origins;
 use crate::plugin_dir::{PluginDir, write_private};
 use crate::plugin_pool::PluginPool;
 use crate::recorder::{self, Recorder};
@@ -67,7 +69,14 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     disk::prepare(&config.data_dir)?;
 
-    let desk = Desk::bind(config.sip.udp, config.sip.tcp)?;
+    let origins = Origins::new(config.sip.origins.clone());
+    let desk = Desk::bind(Signalling {
+        udp: config.sip.datagrams(),
+        streams: config.sip.streams(),
+        tls: load_tls(&config)?,
+        origins: origins.clone(),
+        rng: rng.fork(),
+    })?;
     let listener = tokio::net::TcpListener::bind(config.http.bind)
         .await
         .with_context(|| {
@@ -209,10 +218,15 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         traces,
         disk,
         status: Arc::clone(&status),
+        websocket: config.http.websocket.then_some(origins),
     };
     let router = http::router(app);
     let web = tokio::spawn(async move { axum::serve(http::Door::new(listener), router).await });
     status.ready.store(true, Ordering::Release);
+    for (transport, at) in &config.sip.listeners {
+        let transport = transport.via_name();
+        tracing::debug!(transport, %at, "listening");
+    }
     tracing::info!(
         sip.udp = %config.sip.udp, sip.tcp = %config.sip.tcp, http = %config.http.bind,
         rtp_ports = ports_total, "serving"
@@ -295,21 +309,51 @@ async fn wait(config: Config, control: &Handle, status: &Status) -> anyhow::Resu
     }
 }
 
+/// The certificate and who is believed; makes the certificate if that is asked for.
+fn load_tls(config: &Config) -> anyhow::Result<Tls> {
+    let mut setup = config.tls.setup.clone();
+    if config.tls.self_signed {
+        let told = config.sip.addresses();
+        let mut names: Vec<_> = told.iter().map(|(_, at)| at.ip()).collect();
+        names.sort();
+        names.dedup();
+        setup.identity = Some(tls::self_signed(&config.data_dir, &names)?);
+    }
+    Tls::load(&setup)
+}
+
 /// Watches the folder of the configuration file: editors replace the file, they do not write it.
+/// The certificate's folder too: it is renewed every few weeks.
 fn watch(config: &Config, changes: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
     let folder = config
         .file
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).to_owned();
+    let identity = config.tls.setup.identity.clone();
+    let certificates: Vec<PathBuf> = identity.into_iter().flat_map(<[_; 2]>::from).collect();
+    let mut folders: Vec<PathBuf> = certificates
+        .iter()
+        .filter_map(|file| Some(file.parent()?.to_owned()))
+        .collect();
+    folders.push(folder);
+    folders.sort();
+    folders.dedup();
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let ours = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "toml");
+        let named = |path: &PathBuf| {
+            let mut names = certificates.iter().map(|file| file.file_name());
+            names.any(|name| name == path.file_name())
+        };
+        let ours =
+            |path: &PathBuf| path.extension().is_some_and(|ending| ending == "toml") || named(path);
         if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(ours)) {
             let _ = changes.try_send(());
         }
     });
     let watched = watcher.and_then(|mut watcher| {
-        watcher.watch(&folder, RecursiveMode::NonRecursive)?;
+        for folder in &folders {
+            watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        }
         Ok(watcher)
     });
     match watched {
@@ -340,9 +384,15 @@ async fn reload(old: Config, control: &Handle) -> Config {
                 tracing::warn!(sections = ?restart, "these changes take effect at the next start");
             }
             control.send(Message::Configure(Arc::clone(&new.node)));
+            // The files may be new even where their names are not.
+            match load_tls(&new) {
+                Ok(tls) => control.send(Message::Tls(tls)),
+                Err(error) => tracing::error!("{error:#}; the old certificate stays"),
+            }
             tracing::info!("configuration applied; live calls keep theirs");
             Config {
                 node: new.node,
+                tls: new.tls,
                 ..old
             }
         }
@@ -407,6 +457,17 @@ fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
         at(config.sip.tcp.port()),
         nonce_key,
     );
+    sip.addresses = config.sip.addresses();
+    if config.http.websocket {
+        let http = config.http.bind;
+        let ip = if http.ip().is_unspecified() {
+            config.sip.advertise
+        } else {
+            http.ip()
+        };
+        let http = std::net::SocketAddr::new(ip, http.port());
+        sip.addresses.push((sip::Transport::Ws, http));
+    }
     sip.realm.clone_from(&config.sip.realm);
     sip.algorithms.clone_from(&config.sip.digest);
     engine::Config {

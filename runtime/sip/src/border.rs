@@ -8,7 +8,9 @@ use std::time::Duration;
 use vocab::Pii;
 
 use crate::auth::Algorithm;
-use crate::message::Request;
+use crate::limits::SESSION_INTERVAL;
+use crate::message::{Replaces, Request};
+pub(crate) use crate::transport::Transport;
 
 /// One dialog, or one attempt at one. Given out by [`Endpoint::allocate`](crate::Endpoint::allocate)
 /// for calls we make, by the endpoint for calls that come in.
@@ -23,15 +25,6 @@ pub struct RequestId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnId(pub u64);
 
-/// What carries a message.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Transport {
-    /// Datagrams: one message each.
-    Udp,
-    /// A stream, framed by `Content-Length` (RFC 3261 §18.3).
-    Tcp,
-}
-
 /// Where a message came from or goes to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Hop {
@@ -39,7 +32,8 @@ pub struct Hop {
     pub transport: Transport,
     /// The other side.
     pub remote: SocketAddr,
-    /// The stream it came on. `None` over TCP: use any open stream to `remote`, or open one.
+    /// The stream it came on. `None` over a stream: use any open one to `remote`, or open one; a
+    /// WebSocket cannot be opened by us.
     pub conn: Option<ConnId>,
 }
 
@@ -50,6 +44,9 @@ pub struct Config {
     pub udp: SocketAddr,
     /// The same for TCP.
     pub tcp: SocketAddr,
+    /// Further addresses of ours, by what carries and by family (IPv4 or IPv6). They go before
+    /// `udp` and `tcp`; see [`Config::own`].
+    pub addresses: Vec<(Transport, SocketAddr)>,
     /// Digest realm; also the host of our own identity.
     pub realm: String,
     /// `Server` and `User-Agent` value.
@@ -68,6 +65,13 @@ pub struct Config {
     pub nonce_lifetime: Duration,
     /// Shortest and longest registration. Default 60 s to 3,600 s (RFC 3261 §10.3).
     pub expires: (Duration, Duration),
+    /// Session interval asked for, in calls both ways (RFC 4028); no shorter than 90 s. Far ends that
+    /// know nothing of it are asked at half of it whether they are there. `None`: only far ends that
+    /// ask for one and refresh it themselves have one. Default 1,800 s.
+    pub session_interval: Option<Duration>,
+    /// Provisional answers are sent reliably (RFC 3262) to callers who can take that, and not only to
+    /// those who insist. Default false.
+    pub reliable_provisional: bool,
 }
 
 impl Config {
@@ -76,6 +80,7 @@ impl Config {
         Self {
             udp,
             tcp,
+            addresses: Vec::new(),
             realm: "jackfield".to_owned(),
             product: concat!("Jackfield/", env!("CARGO_PKG_VERSION")).to_owned(),
             algorithms: vec![Algorithm::Md5],
@@ -83,7 +88,30 @@ impl Config {
             nonce_key,
             nonce_lifetime: Duration::from_secs(300),
             expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+            session_interval: Some(SESSION_INTERVAL),
+            reliable_provisional: false,
         }
+    }
+
+    /// What we write into `Via` and `Contact` on this way: our address for what carries it, of the
+    /// family of the other side if we have one.
+    pub fn own(&self, hop: Hop) -> SocketAddr {
+        let usual = match hop.transport {
+            Transport::Udp => self.udp,
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.tcp,
+        };
+        let given = || {
+            let given = self.addresses.iter();
+            given.filter(|(transport, _)| *transport == hop.transport)
+        };
+        let same_family = |own: &SocketAddr| own.is_ipv4() == hop.remote.is_ipv4();
+        let plain = matches!(hop.transport, Transport::Udp | Transport::Tcp);
+        let mut fitting = given().map(|(_, own)| *own).filter(same_family);
+        fitting
+            .next()
+            .or_else(|| Some(usual).filter(|usual| plain && same_family(usual)))
+            .or_else(|| given().next().map(|(_, own)| *own))
+            .unwrap_or(usual)
     }
 }
 
@@ -113,7 +141,17 @@ pub enum Input<'a> {
         /// The whole datagram.
         bytes: &'a [u8],
     },
-    /// Bytes arrived on a stream, in any pieces. The endpoint frames them.
+    /// A stream is up whose transport is not TCP. One that was not announced is TCP.
+    StreamOpened {
+        /// The stream.
+        conn: ConnId,
+        /// What it is.
+        transport: Transport,
+        /// Its other side.
+        remote: SocketAddr,
+    },
+    /// Bytes arrived on a stream, in any pieces. The endpoint frames them, but for those of a
+    /// WebSocket: there they are one whole message.
     Stream {
         /// The stream.
         conn: ConnId,
@@ -162,6 +200,11 @@ pub enum Action {
     },
     /// Answers an INVITE or re-INVITE: 1xx any number of times, then one final. Ignored if none
     /// waits. A final answer of 300 or more ends the dialog of an INVITE; no event follows.
+    ///
+    /// While a reliable 1xx waits for its PRACK the next answers are held back; without one within
+    /// 64·T1 the call is refused, and `Ended` with `NoAck` follows.
+    ///
+    /// A final answer goes to an UPDATE first if one was reported with `Reoffer` and waits.
     Respond {
         /// From `Incoming` or `Reoffer`.
         dialog: DialogId,
@@ -186,6 +229,62 @@ pub enum Action {
         dialog: DialogId,
         /// `Reason` value (RFC 3326) to send along, if any.
         reason: Option<String>,
+    },
+    /// Sends a re-INVITE in an established dialog (RFC 3261 §14.1): a new offer, such as hold. Ends
+    /// in one of `Reanswered`, `Refused`, unless the dialog ends first. One at a time.
+    Reinvite {
+        /// The dialog.
+        dialog: DialogId,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+        /// The offer (application/sdp).
+        body: Vec<u8>,
+    },
+    /// The same by UPDATE (RFC 3311), which a far end must have allowed: otherwise it is refused
+    /// with 405 and not sent. Without a body it changes headers alone.
+    Update {
+        /// The dialog.
+        dialog: DialogId,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+        /// The offer (application/sdp); empty for none.
+        body: Vec<u8>,
+    },
+    /// Sends a REFER in an established dialog (RFC 3515). Answered by `ReferAnswered`; once it is
+    /// accepted `ReferProgress` tells how far it is, the last time with `over`. One at a time.
+    Refer {
+        /// The dialog.
+        dialog: DialogId,
+        /// URI for `Refer-To`; see [`Endpoint::refer_to`](crate::Endpoint::refer_to) for the URI of
+        /// a dialog.
+        to: String,
+        /// Further headers, such as `Referred-By` (RFC 3892).
+        headers: Vec<(String, String)>,
+    },
+    /// Answers a `Refer`: 202, or 300 and more. Accepted, they are told `100 Trying` at once.
+    AnswerRefer {
+        /// The dialog.
+        dialog: DialogId,
+        /// 200 to 299 accept it.
+        status: u16,
+    },
+    /// Tells how far an accepted `Refer` is. A status of 200 or more ends it; so do three minutes,
+    /// and the dialog.
+    Notify {
+        /// The dialog.
+        dialog: DialogId,
+        /// The status that our INVITE got.
+        status: u16,
+    },
+    /// Sends an INFO in an established dialog (RFC 6086). No event follows, unless the far end does
+    /// not know the dialog any more.
+    Info {
+        /// The dialog.
+        dialog: DialogId,
+        /// `Content-Type` of the body.
+        content_type: String,
+        /// What to say.
+        body: Vec<u8>,
     },
     /// Sends a request outside dialogs. Answered by [`Event::Response`].
     Request {
@@ -242,6 +341,8 @@ pub enum Event {
         hop: Hop,
         /// The account whose credentials it carried and which were right.
         user: Option<String>,
+        /// The dialog it is to take the place of once it is answered (RFC 3891): hang that up then.
+        replaces: Option<DialogId>,
     },
     /// The caller cancelled before a final answer; 487 was sent. The dialog is over.
     Cancelled {
@@ -277,6 +378,10 @@ pub enum Event {
         dialog: DialogId,
         /// The final status; `None` when nothing answered or nothing could be sent.
         status: Option<u16>,
+        /// `Reason` value of the answer (RFC 3326, RFC 6432), such as `Q.850;cause=17`.
+        reason: Option<String>,
+        /// URIs of a 3xx, the preferred first (RFC 3261 §8.1.3.4); eight at most.
+        contacts: Vec<String>,
     },
     /// The caller acknowledged our 2xx, to its INVITE or to a re-INVITE.
     Confirmed {
@@ -285,12 +390,54 @@ pub enum Event {
         /// The ACK's body: the answer, if our 2xx carried the offer.
         body: Vec<u8>,
     },
-    /// A re-INVITE arrived; it must be answered with `Respond`.
+    /// A re-INVITE, or an UPDATE with an offer, arrived; it must be answered with `Respond`.
     Reoffer {
         /// The dialog.
         dialog: DialogId,
         /// The new offer; empty if the far end wants ours.
         body: Vec<u8>,
+    },
+    /// Our re-INVITE or UPDATE was accepted, or our refresh of the session by re-INVITE, which
+    /// nobody asked for.
+    Reanswered {
+        /// The dialog.
+        dialog: DialogId,
+        /// The answer; empty if the request had no offer.
+        body: Vec<u8>,
+    },
+    /// Our re-INVITE or UPDATE was refused: everything stays as it was.
+    Refused {
+        /// The dialog.
+        dialog: DialogId,
+        /// The final status; 491 if it crossed theirs again and again or one is under way.
+        status: u16,
+    },
+    /// A REFER arrived (RFC 3515); it must be answered with `AnswerRefer`.
+    Refer {
+        /// The dialog.
+        dialog: DialogId,
+        /// Whom to call, without the headers of the URI.
+        to: String,
+        /// The dialog to take over there (RFC 3891), for `Replaces` of our INVITE.
+        replaces: Option<Replaces>,
+        /// `Referred-By` (RFC 3892), for our INVITE.
+        referred_by: Option<String>,
+    },
+    /// Our REFER was answered.
+    ReferAnswered {
+        /// The dialog.
+        dialog: DialogId,
+        /// The final status; `None` when nothing answered.
+        status: Option<u16>,
+    },
+    /// They told how far our REFER is.
+    ReferProgress {
+        /// The dialog.
+        dialog: DialogId,
+        /// The status their INVITE got, if they said it.
+        status: Option<u16>,
+        /// Nothing follows.
+        over: bool,
     },
     /// An INFO arrived and was answered 200.
     Info {
@@ -358,7 +505,7 @@ pub enum End {
     Theirs,
     /// We sent BYE.
     Ours,
-    /// No ACK came within 64·T1 after our 2xx; BYE was sent.
+    /// No ACK came within 64·T1 after our 2xx, and BYE was sent; or no PRACK after a reliable 1xx.
     NoAck,
     /// The stream broke or our request in the dialog got 481, 408 or no answer.
     Lost,

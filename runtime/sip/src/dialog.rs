@@ -6,7 +6,11 @@ use std::time::Duration;
 use vocab::Mono;
 
 use crate::border::{Credentials, Hop};
+use crate::endpoint::modify::{Ours, Stage};
+use crate::endpoint::prack::{self, EarlyDialog, Reliable};
+use crate::endpoint::refer::{self, Referral, Transfer};
 use crate::endpoint::route;
+use crate::endpoint::session::{Agreed, Sdp, Session};
 use crate::endpoint::wire::{Draft, tag_of};
 use crate::limits::{PROVISIONAL_INTERVAL, ROUTES_MAX};
 use crate::message::{HeaderError, HeaderName, Headers, NameAddr, Request, SyntaxError};
@@ -28,6 +32,7 @@ use crate::transaction::timer::{GIVE_UP, T1, T2};
 /// | Up, Accepted | hang-up | Leaving, Accepted |
 /// | Up, Accepted | no ACK for 64·T1 | Ending |
 /// | Up | hang-up, session expired | Ending |
+/// | Up | 408, 481, nothing to a request of ours | Ending |
 /// | Leaving | ACK, no ACK for 64·T1 | Ending |
 /// | Up, Leaving, Ending | their BYE | (gone) |
 /// | Ending | answer to our BYE, or none | (gone) |
@@ -52,8 +57,24 @@ pub(crate) struct Dialog {
     remote_cseq: Option<u32>,
     /// What the far end asked us to prove, for ACK (§22.1) and BYE.
     pub(crate) login: Option<Box<Login>>,
-    /// When the session ends unless it is refreshed (RFC 4028 §10).
-    pub(crate) session: Option<Mono>,
+    /// How long the session lasts unless it is refreshed (RFC 4028).
+    pub(crate) session: Option<Session>,
+    /// The first INVITE was ours, and so is the `Call-ID` (§14.1).
+    pub(crate) owner: bool,
+    /// Their `Allow` names UPDATE.
+    pub(crate) updates: bool,
+    /// The last SDP of ours that went out in an offer or answer.
+    pub(crate) sdp: Option<Sdp>,
+    /// Our re-INVITE or UPDATE.
+    pub(crate) ours: Option<Box<Ours>>,
+    /// Their UPDATE with an offer.
+    pub(crate) update: Option<Box<Pending>>,
+    /// Their REFER.
+    pub(crate) referral: Option<Box<Referral>>,
+    /// There was one already.
+    pub(crate) referred: bool,
+    /// Our REFER.
+    pub(crate) transfer: Option<Transfer>,
     pub(crate) state: State,
     /// What is written in the agenda.
     pub(crate) armed: Option<Mono>,
@@ -90,8 +111,15 @@ pub(crate) struct Calling {
     /// What is needed to send it again with credentials.
     pub(crate) attempt: Attempt,
     pub(crate) cancel: Cancel,
-    /// Tags of early dialogs.
-    pub(crate) early: Vec<Box<str>>,
+    /// Dialogs that provisional responses made.
+    pub(crate) early: Vec<Early>,
+}
+
+/// A dialog before the final answer.
+pub(crate) struct Early {
+    pub(crate) tag: Box<str>,
+    /// More than the tag is kept if the far end wants PRACKs.
+    pub(crate) dialog: Option<Box<EarlyDialog>>,
 }
 
 /// A request of ours that may be sent a second time, with credentials.
@@ -112,6 +140,8 @@ pub(crate) struct Attempt {
     pub(crate) credentials: Option<Credentials>,
     /// Set once they were used.
     pub(crate) authorization: Option<(&'static str, String)>,
+    /// Their `Min-SE`, once our session interval was too short for them (RFC 4028 §7.3).
+    pub(crate) min_se_s: Option<u32>,
 }
 
 /// How far giving up our INVITE is.
@@ -141,10 +171,12 @@ pub(crate) struct Pending {
     /// What all its answers begin with.
     pub(crate) head: Box<str>,
     pub(crate) cseq: u32,
-    /// Session interval they asked for, if we keep it.
-    pub(crate) session: Option<Duration>,
+    /// Session interval that our 2xx settles.
+    pub(crate) session: Option<Agreed>,
     /// The last provisional answer above 100 and when it is repeated.
     pub(crate) reminder: Option<(Mono, u16, Arc<[u8]>)>,
+    /// Provisional answers want a PRACK each (RFC 3262).
+    pub(crate) reliable: Option<Box<Reliable>>,
 }
 
 /// A 2xx of ours without an ACK. It is the user's to repeat (§13.3.1.4).
@@ -167,8 +199,20 @@ pub(crate) enum Chore {
     Remind(Key, u16, Arc<[u8]>),
     /// No ACK came.
     NoAck,
+    /// Send a reliable provisional answer again.
+    Repeat(Key, u16, Arc<[u8]>),
+    /// No PRACK came.
+    NoPrack,
+    /// A transfer takes too long.
+    Refer(refer::Due),
     /// The session was not refreshed.
     Expired,
+    /// Refresh the session.
+    Refresh,
+    /// Try our re-INVITE or UPDATE now.
+    Modify,
+    /// Cancel our re-INVITE: it has waited too long.
+    Withdraw,
 }
 
 /// Their request cannot follow the last one.
@@ -228,6 +272,14 @@ impl Dialog {
             remote_cseq: Some(headers.cseq()?.number),
             login: None,
             session: None,
+            owner: false,
+            updates: headers.lists(&HeaderName::Allow, "UPDATE"),
+            sdp: None,
+            ours: None,
+            update: None,
+            referral: None,
+            referred: false,
+            transfer: None,
             state,
             armed: None,
         })
@@ -248,6 +300,14 @@ impl Dialog {
             remote_cseq: None,
             login: None,
             session: None,
+            owner: true,
+            updates: false,
+            sdp: None,
+            ours: None,
+            update: None,
+            referral: None,
+            referred: false,
+            transfer: None,
             state: State::Calling(Box::new(calling)),
             armed: None,
         }
@@ -283,13 +343,25 @@ impl Dialog {
             remote_cseq: None,
             login: None,
             session: None,
+            owner: true,
+            updates: headers.lists(&HeaderName::Allow, "UPDATE"),
+            sdp: None,
+            ours: None,
+            update: None,
+            referral: None,
+            referred: false,
+            transfer: None,
             state: State::Up(Inbound::Idle),
             armed: None,
         })
     }
 
-    /// Takes over the `Contact` of a re-INVITE (§12.2.2); routes stay.
+    /// Takes over the `Contact` of a re-INVITE, an UPDATE or a 2xx to one (§12.2.2, §12.2.1.2);
+    /// routes stay.
     pub(crate) fn refresh_target(&mut self, headers: &Headers, seen: Hop, natted: bool) {
+        if headers.has(&HeaderName::Allow) {
+            self.updates = headers.lists(&HeaderName::Allow, "UPDATE");
+        }
         if let Ok(contact) = headers.contact() {
             self.target = contact.uri.to_string().into();
             self.hop = if natted && self.routes.is_empty() {
@@ -337,6 +409,12 @@ impl Dialog {
         self.local_cseq
     }
 
+    /// Goes on with the numbers of the early dialog that became this one.
+    pub(crate) fn follow(&mut self, early: &Self) {
+        self.local_cseq = self.local_cseq.max(early.local_cseq);
+        self.remote_cseq = early.remote_cseq;
+    }
+
     /// The next number for a request of ours.
     pub(crate) fn next_cseq(&mut self) -> u32 {
         self.local_cseq += 1;
@@ -377,28 +455,49 @@ impl Dialog {
         let accepted = |accepted: &Accepted| accepted.resend_at.min(accepted.give_up_at);
         let own = match &self.state {
             State::Ringing(pending) | State::Up(Inbound::Pending(pending)) => {
-                pending.reminder.as_ref().map(|(at, ..)| *at)
+                let reminder = pending.reminder.as_ref().map(|(at, ..)| *at);
+                let reliable = pending.reliable.as_ref().and_then(|r| r.deadline());
+                reminder.into_iter().chain(reliable).min()
             }
             State::Up(Inbound::Accepted(waiting)) | State::Leaving(waiting, _) => {
                 Some(accepted(waiting))
             }
             State::Calling(_) | State::Up(Inbound::Idle) | State::Ending => None,
         };
-        let session = match &self.state {
-            State::Up(_) => self.session,
-            State::Calling(_) | State::Ringing(_) | State::Leaving(..) | State::Ending => None,
+        let (session, ours) = match &self.state {
+            State::Up(_) => (
+                self.session.map(|session| session.deadline()),
+                self.ours
+                    .as_ref()
+                    .and_then(|ours| ours.deadline())
+                    .into_iter()
+                    .chain(self.refer_deadline())
+                    .min(),
+            ),
+            State::Calling(_) | State::Ringing(_) | State::Leaving(..) | State::Ending => {
+                (None, None)
+            }
         };
-        own.into_iter().chain(session).min()
+        own.into_iter().chain(session).chain(ours).min()
     }
 
     /// The next thing that is due, if any.
     pub(crate) fn due(&mut self, now: Mono) -> Option<Chore> {
-        if matches!(self.state, State::Up(_)) && self.session.is_some_and(|at| at <= now) {
-            self.session = None;
-            return Some(Chore::Expired);
+        if matches!(self.state, State::Up(_))
+            && let Some(chore) = self.due_up(now)
+        {
+            return Some(chore);
         }
         match &mut self.state {
             State::Ringing(pending) | State::Up(Inbound::Pending(pending)) => {
+                let reliable = pending.reliable.as_mut().and_then(|r| r.due(now));
+                match reliable {
+                    Some(prack::Due::Resend(status, bytes)) => {
+                        return Some(Chore::Repeat(pending.transaction, status, bytes));
+                    }
+                    Some(prack::Due::GiveUp) => return Some(Chore::NoPrack),
+                    None => {}
+                }
                 let (at, status, bytes) =
                     pending.reminder.as_mut().filter(|(at, ..)| *at <= now)?;
                 *at = now + PROVISIONAL_INTERVAL;
@@ -416,6 +515,33 @@ impl Dialog {
                 Some(Chore::Resend(waiting.hop, waiting.ok.clone()))
             }
             State::Calling(_) | State::Up(Inbound::Idle) | State::Ending => None,
+        }
+    }
+
+    /// What an established dialog wants besides answering.
+    fn due_up(&mut self, now: Mono) -> Option<Chore> {
+        if let Some(session) = &mut self.session {
+            if session.end_at <= now {
+                if session.agreed.shared {
+                    self.session = None;
+                    return Some(Chore::Expired);
+                }
+                // Whoever refuses a refresh he knows nothing of is there all the same.
+                *session = Session::new(now, session.agreed);
+            }
+            if session.refresh_at.is_some_and(|at| at <= now) {
+                session.refresh_at = None;
+                return Some(Chore::Refresh);
+            }
+        }
+        if let Some(due) = self.refer_due(now) {
+            return Some(Chore::Refer(due));
+        }
+        match &mut self.ours.as_mut()?.stage {
+            Stage::Waiting(at) => (*at <= now).then_some(Chore::Modify),
+            Stage::Sent { cancel_at, .. } => {
+                cancel_at.take_if(|at| *at <= now).map(|_| Chore::Withdraw)
+            }
         }
     }
 }
@@ -471,6 +597,16 @@ impl DialogDraft<'_> {
         &self,
         headers: impl IntoIterator<Item = (&'h str, &'h str)>,
     ) -> Arc<[u8]> {
+        self.write_with(headers, crate::endpoint::wire::SDP, b"")
+    }
+
+    /// The bytes, with further headers and a body of some type.
+    pub(crate) fn write_with<'h>(
+        &self,
+        headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+        content_type: &str,
+        body: &[u8],
+    ) -> Arc<[u8]> {
         let dialog = self.dialog;
         let (own, branch) = self.via;
         Draft {
@@ -485,6 +621,6 @@ impl DialogDraft<'_> {
             call_id: &dialog.call_id,
             cseq: self.cseq,
         }
-        .write(headers, b"")
+        .write_with(headers, content_type, body)
     }
 }

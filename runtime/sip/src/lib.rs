@@ -20,6 +20,8 @@ mod border;
 mod dialog;
 mod endpoint;
 mod registrar;
+mod transport;
 
 pub use border::*;
-pub use endpoint::{Counts, Endpoint};
+pub use endpoint::{Counts, Endpoint, next_host};
+pub use transport::Transport;

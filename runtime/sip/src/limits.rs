@@ -76,6 +76,40 @@ pub const RETRY_AFTER_S: u32 = 10;
 /// Shortest session interval accepted, `Min-SE` (RFC 4028 §5: no less than 90 s).
 pub const SESSION_INTERVAL_MIN: Duration = Duration::from_secs(90);
 
+/// How often our re-INVITE or UPDATE is sent or put off before it counts as refused with 491.
+///
+/// Each time both sides wait for random times (RFC 3261 §14.1), so that it crosses theirs five times
+/// in a row has a chance below one in a thousand.
+pub const MODIFY_TRIES_MAX: u8 = 5;
+
+/// How long a re-INVITE of ours waits for its final answer before it is cancelled.
+///
+/// The far end answers by itself or asks its user; a minute is long for both. Without this bound a
+/// far end that only says 100 would block the dialog for ever (RFC 3261 has timer C for proxies
+/// alone).
+pub const MODIFY_WAIT: Duration = Duration::from_secs(60);
+
+/// Longest `Retry-After` of a 500 that is waited for before a re-INVITE or UPDATE is sent again
+/// (RFC 3261 §14.2: it is chosen between 0 and 10 s).
+pub const MODIFY_RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
+
+/// Shortest pause before a refused session refresh is tried again; with less time left the session
+/// is let go.
+pub const REFRESH_PAUSE_MIN: Duration = Duration::from_secs(5);
+
+/// The session interval asked for unless configured otherwise (RFC 4028 §4 recommends 1,800 s).
+pub const SESSION_INTERVAL: Duration = Duration::from_secs(1_800);
+
+/// Contacts of a 3xx that are passed on; a redirect to more is no help to anybody.
+pub const REDIRECTS_MAX: usize = 8;
+
+/// Answers held back while a reliable provisional response waits for its PRACK (RFC 3262 §3); a
+/// final one is always held.
+pub const PROVISIONALS_HELD_MAX: usize = 4;
+
+/// How long a transfer may take, and its NOTIFYs be waited for: as long as a phone is let ring.
+pub const REFER_WAIT: Duration = Duration::from_secs(180);
+
 /// How often a provisional response is repeated while a call rings.
 ///
 /// RFC 3261 §13.3.1.1 asks for one every minute, so that proxies do not give up.

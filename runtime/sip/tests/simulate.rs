@@ -8,10 +8,11 @@ mod world;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jackfield_sip::limits::Limits;
 use jackfield_sip::{Action, DialogId, End, Event};
 use vocab::{Mono, Rng};
 
-use world::{Weather, World, credentials};
+use world::{SDP, Weather, World, credentials};
 
 /// What one end has been told of a call.
 #[derive(Default, Debug)]
@@ -28,6 +29,10 @@ enum Plan {
     Respond(usize, DialogId, u16),
     Challenge(usize, DialogId),
     HangUp(usize, DialogId),
+    Reinvite(usize, DialogId),
+    Update(usize, DialogId),
+    Refer(usize, DialogId),
+    Notify(usize, DialogId, u16),
 }
 
 struct Crowd {
@@ -39,13 +44,28 @@ struct Crowd {
     callers: BTreeMap<(usize, DialogId), Told>,
     called: BTreeMap<(usize, DialogId), Told>,
     left: u32,
+    /// Calls are changed while they run.
+    lively: bool,
     /// How often each kind of thing was told.
     heard: BTreeMap<&'static str, u32>,
 }
 
 impl Crowd {
     fn new(seed: u64, calls: u32, weather: Weather) -> Self {
-        let mut world = World::new(seed);
+        Self::of(World::new(seed), calls, weather)
+    }
+
+    /// Calls that ring reliably and change while they run.
+    fn lively(seed: u64, calls: u32, weather: Weather) -> Self {
+        let world = World::with_config(seed, Limits::default(), |config| {
+            config.reliable_provisional = true;
+        });
+        let mut crowd = Self::of(world, calls, weather);
+        crowd.lively = true;
+        crowd
+    }
+
+    fn of(mut world: World, calls: u32, weather: Weather) -> Self {
         world.ladder = None;
         world.weather = weather;
         let rng = world.rng.fork();
@@ -57,6 +77,7 @@ impl Crowd {
             callers: BTreeMap::new(),
             called: BTreeMap::new(),
             left: calls,
+            lively: false,
             heard: BTreeMap::new(),
         };
         crowd.plan(0, Plan::Call);
@@ -127,6 +148,49 @@ impl Crowd {
             Plan::Respond(who, dialog, status) => self.world.respond(who, dialog, status),
             Plan::Challenge(who, dialog) => self.world.act(who, Action::Challenge { dialog }),
             Plan::HangUp(who, dialog) => self.world.hang_up(who, dialog),
+            Plan::Reinvite(who, dialog) => {
+                let (headers, body) = (Vec::new(), SDP.to_vec());
+                let action = Action::Reinvite {
+                    dialog,
+                    headers,
+                    body,
+                };
+                self.world.act(who, action);
+            }
+            Plan::Refer(who, dialog) => {
+                let action = Action::Refer {
+                    dialog,
+                    to: "sip:dan@demo".into(),
+                    headers: Vec::new(),
+                };
+                self.world.act(who, action);
+            }
+            Plan::Notify(who, dialog, status) => {
+                self.world.act(who, Action::Notify { dialog, status });
+            }
+            Plan::Update(who, dialog) => {
+                let (headers, body) = (Vec::new(), SDP.to_vec());
+                let action = Action::Update {
+                    dialog,
+                    headers,
+                    body,
+                };
+                self.world.act(who, action);
+            }
+        }
+    }
+
+    /// Changes a call some time, or twice, and perhaps just when the other side does.
+    fn stir(&mut self, who: usize, dialog: DialogId) {
+        if !self.lively {
+            return;
+        }
+        for _ in 0..self.rng.below(3) {
+            match self.rng.below(5) {
+                0 => self.plan(3_000, Plan::Refer(who, dialog)),
+                1 | 2 => self.plan(3_000, Plan::Update(who, dialog)),
+                _ => self.plan(3_000, Plan::Reinvite(who, dialog)),
+            }
         }
     }
 
@@ -172,6 +236,7 @@ impl Crowd {
                 assert_eq!((told.accepted, told.refused), (0, 0), "one final answer");
                 told.accepted += 1;
                 self.plan(10_000, Plan::HangUp(who, dialog));
+                self.stir(who, dialog);
             }
             Event::Failed { dialog, .. } => {
                 let told = self
@@ -188,7 +253,11 @@ impl Crowd {
                     None => self.called.get_mut(&(who, dialog)).expect("a call"),
                 };
                 assert_eq!(told.ended, 0, "a dialog ends once");
-                assert_ne!(why, End::Lost, "no session timer runs here");
+                // A request that finds the dialog gone before its BYE is heard.
+                assert!(
+                    why != End::Lost || self.lively,
+                    "no session timer runs here"
+                );
                 told.ended += 1;
             }
             Event::Cancelled { dialog, .. } => {
@@ -196,13 +265,49 @@ impl Crowd {
                 assert_eq!(told.ended, 0, "a dialog ends once");
                 told.ended += 1;
             }
+            // The ACK to the callee's re-INVITE.
+            Event::Confirmed { dialog, .. } if self.callers.contains_key(&(who, dialog)) => {
+                assert!(self.lively, "the caller confirms");
+            }
             Event::Confirmed { dialog, .. } => {
                 let told = self.called.get_mut(&(who, dialog)).expect("a call");
-                assert_eq!(told.accepted, 0, "an answer is confirmed once");
+                assert!(
+                    told.accepted == 0 || self.lively,
+                    "an answer is confirmed once"
+                );
                 told.accepted += 1;
+                if told.accepted == 1 {
+                    self.stir(who, dialog);
+                }
             }
+            Event::Reoffer { dialog, .. } if self.lively => {
+                let status = if self.rng.chance(0.2) { 488 } else { 200 };
+                // At once, or as somebody who has to ask first.
+                if self.rng.chance(0.5) {
+                    self.world.respond(who, dialog, status);
+                } else {
+                    self.plan(500, Plan::Respond(who, dialog, status));
+                }
+            }
+            Event::Refer { dialog, .. } if self.lively => {
+                let status = if self.rng.chance(0.2) { 603 } else { 202 };
+                self.world.act(who, Action::AnswerRefer { dialog, status });
+                for status in [180, 200] {
+                    self.plan(2_000, Plan::Notify(who, dialog, status));
+                }
+            }
+            Event::Reanswered { .. }
+            | Event::Refused { .. }
+            | Event::ReferAnswered { .. }
+            | Event::ReferProgress { .. }
+                if self.lively => {}
             Event::Trying { .. } | Event::Progress { .. } | Event::AuthFailed { .. } => {}
             Event::Reoffer { .. }
+            | Event::Reanswered { .. }
+            | Event::Refused { .. }
+            | Event::Refer { .. }
+            | Event::ReferAnswered { .. }
+            | Event::ReferProgress { .. }
             | Event::Info { .. }
             | Event::Response { .. }
             | Event::Registered { .. }
@@ -268,8 +373,16 @@ fn kind(event: &Event) -> &'static str {
             why: End::NoAck, ..
         } => "no ACK",
         Event::Ended { why: End::Lost, .. } => "lost",
-        Event::Reoffer { .. }
-        | Event::Info { .. }
+        Event::Reoffer { .. } => "offered anew",
+        Event::Reanswered { .. } => "answered anew",
+        Event::Refused { status: 488, .. } => "offer refused",
+        Event::Refused { status: 491, .. } => "offers crossed",
+        Event::Refused { .. } => "refused otherwise",
+        Event::Refer { .. } => "asked to call",
+        Event::ReferProgress { over: true, .. } => "transferred",
+        Event::Info { .. }
+        | Event::ReferAnswered { .. }
+        | Event::ReferProgress { .. }
         | Event::Response { .. }
         | Event::Registered { .. }
         | Event::Unregistered { .. }
@@ -347,6 +460,31 @@ fn many_seeds_of_very_bad_weather() {
         let mut crowd = Crowd::new(seed, 60, weather);
         crowd.live();
         crowd.assert_clean();
+    }
+}
+
+#[test]
+fn calls_that_change_while_they_run_are_settled() {
+    for seed in 200..210 {
+        let weather = Weather {
+            loss: 0.05 * (seed % 3) as f64,
+            repeat: 0.1,
+            jitter: Duration::from_millis(seed % 4 * 200),
+        };
+        let mut crowd = Crowd::lively(seed, 100, weather);
+        crowd.live();
+        crowd.assert_clean();
+        let kinds = [
+            "offered anew",
+            "answered anew",
+            "offer refused",
+            "asked to call",
+            "transferred",
+        ];
+        for kind in kinds {
+            let count = crowd.heard.get(kind).copied().unwrap_or(0);
+            assert!(count > 2, "{kind}: {count}");
+        }
     }
 }
 

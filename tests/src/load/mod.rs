@@ -263,7 +263,7 @@ impl Load {
     fn event(&mut self, now: Now, event: Event) -> Option<Action> {
         match event {
             Event::Answered { dialog, body } => return self.answered(now, dialog, &body),
-            Event::Failed { dialog, status } => {
+            Event::Failed { dialog, status, .. } => {
                 let why = match status {
                     Some(503) => "503",
                     Some(_) => "refused",
@@ -279,6 +279,11 @@ impl Load {
             | Event::Reoffer { .. }
             | Event::Info { .. }
             | Event::Trying { .. }
+            | Event::Reanswered { .. }
+            | Event::Refused { .. }
+            | Event::Refer { .. }
+            | Event::ReferProgress { .. }
+            | Event::ReferAnswered { .. }
             | Event::Response { .. }
             | Event::Registered { .. }
             | Event::Unregistered { .. }

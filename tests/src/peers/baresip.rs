@@ -295,6 +295,8 @@ impl Baresip {
         let transport = match transport {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+            Transport::Ws | Transport::Wss => unreachable!("baresip has no WebSockets"),
         };
         let codec = match codec {
             Codec::Pcmu => "PCMU",

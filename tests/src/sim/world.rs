@@ -911,7 +911,7 @@ impl World {
                     self.put(at, Event::ToPhone { phone, bytes });
                 }
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 let known = self.streams.of_node(hop.conn, hop.remote);
                 let conn = known.or_else(|| self.connect_to(hop.remote));
                 let Some(conn) = conn else {
@@ -1078,7 +1078,7 @@ impl World {
                     );
                 }
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 let conn = self.streams.of_phone(index).unwrap_or_else(|| {
                     let port = 50_000 + self.rng.below(10_000) as u16;
                     self.streams.open(index, self.phones[index].home.out(port))

@@ -1,6 +1,7 @@
 //! What each command does to its leg.
 
-use sip::message::{Host, SipUri};
+use sip::Transport;
+use sip::message::{Host, SipUri, Uri};
 use vocab::call::{Cause, Command, Event, GatherEnd, GatherSpec, RecordEnd, Side, Target};
 use vocab::{Clip, LegId, Now, Party, Pii, PlayId, RecordingId, SessionId};
 
@@ -355,11 +356,14 @@ impl Engine {
             Target::Uri {
                 uri, next_hop, tcp, ..
             } => {
-                let transport = if *tcp {
-                    sip::Transport::Tcp
-                } else {
-                    sip::Transport::Udp
-                };
+                // What the URI itself asks for goes first (RFC 3263 §4.1).
+                let asked = Uri::parse(uri.reveal()).ok();
+                let asked = asked
+                    .as_ref()
+                    .and_then(Uri::sip)
+                    .and_then(Transport::of_uri);
+                let otherwise = if *tcp { Transport::Tcp } else { Transport::Udp };
+                let transport = asked.unwrap_or(otherwise);
                 let hop = sip::Hop {
                     transport,
                     remote: *next_hop,

@@ -532,6 +532,11 @@ fn sip_dialog(event: &sip::Event) -> Option<DialogId> {
         | sip::Event::Failed { dialog, .. }
         | sip::Event::Confirmed { dialog, .. }
         | sip::Event::Reoffer { dialog, .. }
+        | sip::Event::Reanswered { dialog, .. }
+        | sip::Event::Refused { dialog, .. }
+        | sip::Event::Refer { dialog, .. }
+        | sip::Event::ReferAnswered { dialog, .. }
+        | sip::Event::ReferProgress { dialog, .. }
         | sip::Event::Info { dialog, .. }
         | sip::Event::Ended { dialog, .. } => Some(*dialog),
         sip::Event::Response { .. }

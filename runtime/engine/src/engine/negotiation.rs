@@ -140,10 +140,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Answers a re-INVITE: same ports, new agreement.
-    pub(super) fn reoffer(&mut self, leg: LegId, dialog: sip::DialogId, body: &[u8]) {
+    /// Answers a re-INVITE or UPDATE, or the INVITE that replaces the dialog: same ports, new
+    /// agreement. Says whether there is one.
+    pub(super) fn reoffer(&mut self, leg: LegId, dialog: sip::DialogId, body: &[u8]) -> bool {
         let Some(Leg::Up { session, .. }) = self.legs.get(&leg) else {
-            return self.actions.push_back(respond(dialog, 500));
+            self.actions.push_back(respond(dialog, 500));
+            return false;
         };
         let mut session = session.clone();
         let capabilities = &self.config.capabilities;
@@ -155,7 +157,8 @@ impl Engine {
             session.negotiation = Negotiation::Offering;
         } else {
             let Ok(theirs) = Description::parse(body) else {
-                return self.actions.push_back(respond(dialog, 400));
+                self.actions.push_back(respond(dialog, 400));
+                return false;
             };
             let local = session.local;
             match negotiate::answer(&theirs, capabilities, local, origin, session.version) {
@@ -169,7 +172,10 @@ impl Engine {
                     };
                     self.media(session.worker, command);
                 }
-                Err(error) => return self.actions.push_back(respond(dialog, error.status())),
+                Err(error) => {
+                    self.actions.push_back(respond(dialog, error.status()));
+                    return false;
+                }
             }
         }
         self.actions.push_back(sip::Action::Respond {
@@ -179,6 +185,22 @@ impl Engine {
             body: session.description.to_bytes(),
         });
         if let Some(Leg::Up { session: kept, .. }) = self.legs.get_mut(&leg) {
+            *kept = session;
+        }
+        true
+    }
+
+    /// Takes the answer to a re-INVITE that refreshed the session with what was agreed. One that
+    /// cannot be used changes nothing.
+    pub(super) fn reanswered(&mut self, leg: LegId, body: &[u8]) {
+        let Some(Leg::Up { session, .. }) = self.legs.get(&leg) else {
+            return;
+        };
+        let mut session = session.clone();
+        if !body.is_empty()
+            && self.settle_offer(&mut session, body).is_ok()
+            && let Some(Leg::Up { session: kept, .. }) = self.legs.get_mut(&leg)
+        {
             *kept = session;
         }
     }

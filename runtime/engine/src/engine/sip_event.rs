@@ -20,8 +20,19 @@ impl Engine {
             sip::Event::Incoming {
                 dialog,
                 request,
+                user,
+                replaces: Some(old),
+                ..
+            } => {
+                let known = user.is_some();
+                return self.take_over(dialog, old, known, &request.body);
+            }
+            sip::Event::Incoming {
+                dialog,
+                request,
                 hop,
                 user,
+                replaces: None,
             } => {
                 return self.incoming(now, dialog, &request, hop, user);
             }
@@ -43,6 +54,11 @@ impl Engine {
             | sip::Event::Failed { .. }
             | sip::Event::Confirmed { .. }
             | sip::Event::Reoffer { .. }
+            | sip::Event::Reanswered { .. }
+            | sip::Event::Refused { .. }
+            | sip::Event::Refer { .. }
+            | sip::Event::ReferAnswered { .. }
+            | sip::Event::ReferProgress { .. }
             | sip::Event::Info { .. }
             | sip::Event::Ended { .. } => {}
         }
@@ -64,9 +80,12 @@ impl Engine {
             sip::Event::Trying { .. } => self.trying(leg),
             sip::Event::Progress { status, .. } => self.progress(leg, status),
             sip::Event::Answered { dialog, body } => self.answered(now, leg, dialog, &body),
-            sip::Event::Failed { dialog, status } => self.failed(now, leg, dialog, status),
+            sip::Event::Failed { dialog, status, .. } => self.failed(now, leg, dialog, status),
             sip::Event::Confirmed { dialog, body } => self.confirmed(now, leg, dialog, &body),
-            sip::Event::Reoffer { dialog, body } => self.reoffer(leg, dialog, &body),
+            sip::Event::Reoffer { dialog, body } => {
+                self.reoffer(leg, dialog, &body);
+            }
+            sip::Event::Reanswered { body, .. } => self.reanswered(leg, &body),
             sip::Event::Ended { why, .. } => {
                 let (cause, by) = match why {
                     End::Theirs => (Cause::Normal, Side::Far),
@@ -83,12 +102,40 @@ impl Engine {
                     },
                 );
             }
-            sip::Event::Info { .. }
+            // Nobody can be asked yet whether the call may be transferred.
+            sip::Event::Refer { dialog, .. } => {
+                let status = 603;
+                let answer = sip::Action::AnswerRefer { dialog, status };
+                self.actions.push_back(answer);
+            }
+            sip::Event::Refused { .. }
+            | sip::Event::ReferAnswered { .. }
+            | sip::Event::ReferProgress { .. }
+            | sip::Event::Info { .. }
             | sip::Event::Response { .. }
             | sip::Event::Incoming { .. }
             | sip::Event::Registered { .. }
             | sip::Event::Unregistered { .. }
             | sip::Event::AuthFailed { .. } => {}
+        }
+    }
+
+    /// An INVITE that takes the place of a leg's dialog (RFC 3891 §3): the leg goes on with another
+    /// far end, as after a transfer. Whoever has seen the dialog's messages knows its names, so
+    /// the caller has to say who it is.
+    fn take_over(&mut self, dialog: DialogId, old: DialogId, known: bool, offer: &[u8]) {
+        let Some(&leg) = self.dialogs.get(&old) else {
+            return self.actions.push_back(respond(dialog, 481));
+        };
+        if !known {
+            return self.actions.push_back(sip::Action::Challenge { dialog });
+        }
+        if self.reoffer(leg, dialog, offer)
+            && let Some(Leg::Up { dialog: kept, .. }) = self.legs.get_mut(&leg)
+        {
+            *kept = dialog;
+            self.dialogs.insert(dialog, leg);
+            self.leave(old, ELSEWHERE);
         }
     }
 

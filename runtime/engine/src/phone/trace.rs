@@ -70,9 +70,10 @@ impl Trace {
                 self.closed(*conn);
                 Vec::new()
             }
-            sip::Input::SendFailed { .. } | sip::Input::Action(_) | sip::Input::Timeout => {
-                Vec::new()
-            }
+            sip::Input::StreamOpened { .. }
+            | sip::Input::SendFailed { .. }
+            | sip::Input::Action(_)
+            | sip::Input::Timeout => Vec::new(),
         }
     }
 

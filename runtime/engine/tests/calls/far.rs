@@ -10,8 +10,8 @@ use crate::world::World;
 pub(crate) struct Far {
     pub(crate) at: SocketAddr,
     pub(crate) cseq: u32,
-    call_id: String,
-    tag: String,
+    pub(crate) call_id: String,
+    pub(crate) tag: String,
     /// The engine's tag, once it is known.
     pub(crate) to_tag: Option<String>,
     branch: u32,

@@ -282,3 +282,100 @@ fn a_description_keeps_its_name_and_counts_up() {
     far.send(&mut world, "BYE", "");
     world.settle();
 }
+
+/// An INVITE of the second far end that replaces the dialog of the first.
+fn replacing(first: &Far, second: &mut Far, body: &str, headers: &str) -> String {
+    let replaces = format!(
+        "Replaces: {};to-tag={};from-tag={}\r\n",
+        first.call_id,
+        first.to_tag.as_deref().unwrap_or_default(),
+        first.tag
+    );
+    let text = second.request("INVITE", body);
+    text.replacen(
+        "Content-Type",
+        &format!("{replaces}{headers}Content-Type"),
+        1,
+    )
+}
+
+#[test]
+fn a_known_caller_takes_the_place_of_a_far_end() {
+    let (mut world, first, leg) = up();
+    let mut second = Far::at(&mut world, "second", "192.0.2.51:5060");
+    let body = sdp(1, "8", "sendrecv");
+    let text = replacing(&first, &mut second, &body, "");
+    world.send(second.at, &text);
+    world.run(ms(50));
+    // Nobody says who it is.
+    let challenge = std::iter::from_fn(|| world.received(second.at))
+        .find_map(|message| sip::auth::Challenge::choose(message.headers()))
+        .expect("a challenge");
+    let ack = second.request("ACK", "").replace("far-2", "far-1");
+    world.send(second.at, &ack);
+    second.next();
+    let credentials = sip::Credentials {
+        user: "ann".into(),
+        password: crate::world::secret("ann"),
+    };
+    let login = sip::auth::Client::new(challenge).answer(
+        &mut vocab::Rng::from_u64(1),
+        &sip::message::Method::Invite,
+        "sip:1000@192.0.2.1",
+        &credentials,
+    );
+    let login = format!("Authorization: {login}\r\n");
+    let text = replacing(&first, &mut second, &body, &login);
+    world.send(second.at, &text);
+    world.run(ms(50));
+    let (status, answer) = second.answer(&mut world);
+    assert_eq!(
+        (status, line(&answer, "m=audio ")),
+        (200, "10000 RTP/AVP 8")
+    );
+    second.send(&mut world, "ACK", "");
+    first.reply(&mut world, "BYE", "200 OK", "");
+    world.run(ms(50));
+    assert_eq!(world.engine.counts().legs, 1);
+    second.next();
+    second.send(&mut world, "BYE", "");
+    let ended = world.until("end", |event| matches!(event, Event::Ended { .. }));
+    assert!(matches!(ended, Event::Ended { leg: of, .. } if of == leg));
+    world.settle();
+    world.check(expect![[r#"
+        0.120   second → home: INVITE (application/sdp)
+        0.130   home → second: 100 Trying (INVITE)
+        0.130   home → second: 401 Unauthorized (INVITE)
+        0.170   second → home: ACK
+        0.170   second → home: INVITE (application/sdp)
+        0.180   home → second: 100 Trying (INVITE)
+        0.180       media 1 Configure Pcma both ways
+        0.180   home → second: 200 OK (INVITE, application/sdp)
+        0.180   home → far: BYE
+        0.220   second → home: ACK
+        0.220   far → home: 200 OK (BYE)
+        0.270   second → home: BYE
+        0.280   home → second: 200 OK (BYE)
+        0.280       media 1 Close
+        0.280     Ended A1 normal by Far
+    "#]]);
+}
+
+#[test]
+fn an_update_changes_the_codec() {
+    let (mut world, mut far, _) = up();
+    far.next();
+    far.send(&mut world, "UPDATE", &sdp(2, "8 0", "sendrecv"));
+    world.run(ms(50));
+    let (status, answer) = far.answer(&mut world);
+    assert_eq!(
+        (status, line(&answer, "m=audio ")),
+        (200, "10000 RTP/AVP 8")
+    );
+    world.check(expect![[r#"
+        0.120   far → home: UPDATE (application/sdp)
+        0.130       media 1 Configure Pcma both ways
+        0.130   home → far: 200 OK (UPDATE, application/sdp)
+    "#]]);
+    leave(world, far);
+}

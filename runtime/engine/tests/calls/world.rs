@@ -440,6 +440,6 @@ impl World {
     }
 }
 
-fn secret(user: &str) -> Pii<String> {
+pub(crate) fn secret(user: &str) -> Pii<String> {
     Pii::new(format!("secret of {user}"))
 }

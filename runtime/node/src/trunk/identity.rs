@@ -28,7 +28,9 @@ fn uri(user: &str, trunk: &Trunk) -> String {
 }
 
 fn hop(trunk: &Trunk) -> sip::Hop {
-    let transport = if trunk.tcp {
+    let transport = if trunk.tls {
+        sip::Transport::Tls
+    } else if trunk.tcp {
         sip::Transport::Tcp
     } else {
         sip::Transport::Udp
@@ -80,7 +82,9 @@ pub(super) fn register(
         .registration
         .as_ref()
         .map_or("", |it| it.user.as_str());
-    let (contact, parameter) = if trunk.tcp {
+    let (contact, parameter) = if trunk.tls {
+        (contacts.tls, ";transport=tls")
+    } else if trunk.tcp {
         (contacts.tcp, ";transport=tcp")
     } else {
         (contacts.udp, "")
@@ -121,7 +125,8 @@ pub(crate) fn call(
         Some(number) => plan.write(&number, trunk.sends),
         None => number.to_owned(),
     };
-    let target = Pii::new(uri(&written(number), trunk));
+    let parameter = if trunk.tls { ";transport=tls" } else { "" };
+    let target = Pii::new(uri(&written(number), trunk) + parameter);
     let own = match (&trunk.shows, caller) {
         (ShownNumber::Own(number), _) => Some(written(number)),
         (ShownNumber::Caller, Party::E164(number)) => Some(written(number)),

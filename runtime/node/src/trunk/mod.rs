@@ -127,6 +127,7 @@ pub(crate) struct Trunks {
 pub(crate) struct Contacts {
     pub(crate) udp: SocketAddr,
     pub(crate) tcp: SocketAddr,
+    pub(crate) tls: SocketAddr,
 }
 
 /// Why no trunk takes a call.

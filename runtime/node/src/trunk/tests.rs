@@ -57,6 +57,7 @@ impl World {
         let contacts = Contacts {
             udp: SocketAddr::from(([192, 0, 2, 1], 5060)),
             tcp: SocketAddr::from(([192, 0, 2, 1], 5060)),
+            tls: SocketAddr::from(([192, 0, 2, 1], 5061)),
         };
         let mut world = Self {
             trunks: Trunks::new(contacts, Rng::from_u64(7)),
@@ -369,3 +370,23 @@ fn a_carrier_that_stops_loses_no_call_and_gets_none_twice() {
 
 /// Longest wait for a carrier's first word.
 const TRYING: Duration = crate::limits::TRYING_WAIT;
+
+#[test]
+fn a_carrier_over_tls_is_asked_for_by_name() {
+    let trunk = Trunk {
+        address: SocketAddr::from(([192, 0, 2, 9], 5061)),
+        domain: Some("ims.example.com".to_owned()),
+        tls: true,
+        ..Trunk::default()
+    };
+    let asked = identity::options(sip::RequestId(1), &trunk);
+    let sip::Action::Request { hop, uri, .. } = asked else {
+        panic!("OPTIONS is a request");
+    };
+    assert_eq!(hop.transport, sip::Transport::Tls);
+    assert_eq!(uri, "sip:ims.example.com");
+    // The leg knows UDP and TCP; what the URI asks for goes first.
+    let tenant = tenant(Vec::new());
+    let (uri, _) = call(&tenant, &trunk, "+8621", &vocab::Party::Anonymous);
+    assert_eq!(uri.reveal(), "sip:+8621@ims.example.com;transport=tls");
+}

@@ -9,11 +9,14 @@ use engine::phone::{Input, News, Output, Phone};
 use media::Channel;
 use mio::net::{TcpStream, UdpSocket};
 use mio::{Events, Interest, Poll, Token};
+use sip::message::Host;
 use sip::{ConnId, Transport};
-use vocab::{Mono, Now};
+use vocab::{Mono, Now, Rng};
 
 use super::target::Target;
 use crate::clock::Clock;
+use crate::net::layers::{Layers, Received};
+use crate::net::tls::Tls;
 
 /// Largest datagram there is.
 const DATAGRAM_BYTES: usize = 65_535;
@@ -50,13 +53,30 @@ pub(super) struct Ports {
 #[derive(Debug)]
 enum Sip {
     Udp(UdpSocket),
-    Tcp { stream: TcpStream, pending: Vec<u8> },
+    Stream(Box<Stream>),
+}
+
+/// A connection with what lies between it and SIP.
+#[derive(Debug)]
+struct Stream {
+    transport: Transport,
+    socket: TcpStream,
+    layers: Layers,
+    /// Bytes that wait until the connection takes them.
+    pending: Vec<u8>,
+    /// Messages that came with the end of the handshake.
+    early: Vec<Received>,
 }
 
 impl Ports {
     /// Opens them towards a target, on ports that the system chooses.
-    pub(super) fn open(target: &Target, transport: Transport) -> anyhow::Result<Self> {
-        let next_hop = target.resolve()?;
+    pub(super) fn open(
+        target: &Target,
+        transport: Transport,
+        tls: &Tls,
+        rng: &mut Rng,
+    ) -> anyhow::Result<Self> {
+        let next_hop = target.resolve(transport)?;
         let ip = local_ip(next_hop).with_context(|| format!("no way to {}", next_hop.ip()))?;
         let refused = || anyhow!("nothing answers on {next_hop}; {}", target.advice());
         let (sip, local) = match transport {
@@ -68,8 +88,8 @@ impl Ports {
                 let local = socket.local_addr()?;
                 (Sip::Udp(socket), local)
             }
-            Transport::Tcp => {
-                let stream = std::net::TcpStream::connect_timeout(&next_hop, CONNECT_WAIT)
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                let mut stream = std::net::TcpStream::connect_timeout(&next_hop, CONNECT_WAIT)
                     .map_err(|error| {
                         if error.kind() == ErrorKind::ConnectionRefused {
                             refused()
@@ -78,16 +98,24 @@ impl Ports {
                             anyhow!("no connection to {next_hop}: {error}; {advice}")
                         }
                     })?;
-                stream.set_nonblocking(true)?;
                 stream.set_nodelay(true)?;
+                let host = Host::parse(&target.host).map_err(|error| anyhow!("{error}"))?;
+                let mut layers =
+                    Layers::connect(transport, tls, &host, rng).map_err(|why| anyhow!("{why}"))?;
+                let early = shake_hands(&mut stream, &mut layers).with_context(|| {
+                    let name = super::outcome::transport(transport);
+                    format!("no way to {next_hop} over {name}")
+                })?;
+                stream.set_nonblocking(true)?;
                 let local = stream.local_addr()?;
-                (
-                    Sip::Tcp {
-                        stream: TcpStream::from_std(stream),
-                        pending: Vec::new(),
-                    },
-                    local,
-                )
+                let stream = Stream {
+                    transport,
+                    socket: TcpStream::from_std(stream),
+                    layers,
+                    pending: Vec::new(),
+                    early,
+                };
+                (Sip::Stream(Box::new(stream)), local)
             }
         };
         let (rtp, rtcp) = media_ports(ip)?;
@@ -114,11 +142,41 @@ impl Ports {
 
     /// How we signal.
     pub(super) fn transport(&self) -> Transport {
-        match self.sip {
+        match &self.sip {
             Sip::Udp(_) => Transport::Udp,
-            Sip::Tcp { .. } => Transport::Tcp,
+            Sip::Stream(stream) => stream.transport,
         }
     }
+}
+
+/// Waits for the handshakes of TLS and of a WebSocket; gives what came right behind them.
+fn shake_hands(
+    stream: &mut std::net::TcpStream,
+    layers: &mut Layers,
+) -> anyhow::Result<Vec<Received>> {
+    stream.set_read_timeout(Some(CONNECT_WAIT))?;
+    let mut buffer = [0; 4_096];
+    let mut early = Vec::new();
+    while !layers.is_open() {
+        stream.write_all(&layers.take_out())?;
+        let length = match stream.read(&mut buffer) {
+            Ok(0) => bail!("the other side closed the connection during the handshake"),
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                bail!("no handshake within {} s", CONNECT_WAIT.as_secs())
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let result = layers.receive(&buffer[..length], &mut early);
+        if let Err(why) = result {
+            // Our alert, so that the other side can say in its log what was wrong.
+            let _ = stream.write_all(&layers.take_out());
+            bail!("{why}");
+        }
+    }
+    early.retain(|piece| *piece != Received::Opened);
+    Ok(early)
 }
 
 /// The address this machine has towards another.
@@ -188,19 +246,46 @@ impl Line {
         let registry = poll.registry();
         match &mut ports.sip {
             Sip::Udp(socket) => registry.register(socket, SIP, Interest::READABLE)?,
-            Sip::Tcp { stream, .. } => {
-                registry.register(stream, SIP, Interest::READABLE | Interest::WRITABLE)?;
+            Sip::Stream(stream) => {
+                let both = Interest::READABLE | Interest::WRITABLE;
+                registry.register(&mut stream.socket, SIP, both)?;
             }
         }
         registry.register(&mut ports.rtp, RTP, Interest::READABLE)?;
         registry.register(&mut ports.rtcp, RTCP, Interest::READABLE)?;
-        Ok(Self {
+        let mut line = Self {
             ports,
             phone,
             clock,
             poll,
             packets: 0,
-        })
+        };
+        line.announce();
+        Ok(line)
+    }
+
+    /// Tells the phone what its connection is, and what came on it already.
+    fn announce(&mut self) {
+        let (remote, now) = (self.ports.next_hop, self.clock.now());
+        let Sip::Stream(stream) = &mut self.ports.sip else {
+            return;
+        };
+        let opened = sip::Input::StreamOpened {
+            conn: CONN,
+            transport: stream.transport,
+            remote,
+        };
+        self.phone.handle(now, Input::Sip(opened));
+        for piece in std::mem::take(&mut stream.early) {
+            if let Received::Bytes(bytes) = piece {
+                let input = sip::Input::Stream {
+                    conn: CONN,
+                    remote,
+                    bytes: &bytes,
+                };
+                self.phone.handle(now, Input::Sip(input));
+            }
+        }
     }
 
     /// The moment.
@@ -316,25 +401,35 @@ impl Line {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => return over,
                     Err(_) => continue,
                 },
-                Sip::Tcp { stream, pending } => {
-                    flush(stream, pending);
-                    match stream.read(buffer) {
+                Sip::Stream(stream) => {
+                    stream.flush();
+                    let mut received = Vec::new();
+                    let good = match stream.socket.read(buffer) {
                         Ok(length) if length > 0 => {
-                            let bytes = &buffer[..length];
-                            let input = sip::Input::Stream {
-                                conn: CONN,
-                                remote,
-                                bytes,
-                            };
-                            self.phone.handle(now, Input::Sip(input));
+                            let result = stream.layers.receive(&buffer[..length], &mut received);
+                            stream.flush();
+                            result.is_ok()
                         }
                         Err(error) if error.kind() == ErrorKind::WouldBlock => return over,
                         Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                        Ok(_) | Err(_) => {
-                            let input = sip::Input::StreamClosed { conn: CONN };
+                        Ok(_) | Err(_) => false,
+                    };
+                    let closed = !good || received.contains(&Received::Closed);
+                    for piece in received {
+                        if let Received::Bytes(bytes) = piece {
+                            let input = sip::Input::Stream {
+                                conn: CONN,
+                                remote,
+                                bytes: &bytes,
+                            };
                             self.phone.handle(now, Input::Sip(input));
-                            return over | self.drain(done);
+                            over |= self.drain(done);
                         }
+                    }
+                    if closed {
+                        let input = sip::Input::StreamClosed { conn: CONN };
+                        self.phone.handle(now, Input::Sip(input));
+                        return over | self.drain(done);
                     }
                 }
             }
@@ -350,16 +445,16 @@ impl Line {
                 Output::Transmit { hop, bytes } => match &mut self.ports.sip {
                     // What is lost here is sent again, as on the network.
                     Sip::Udp(socket) => drop(socket.send_to(&bytes, hop.remote)),
-                    Sip::Tcp { stream, pending } => {
-                        if pending.len() + bytes.len() <= PENDING_BYTES_MAX {
-                            pending.extend_from_slice(&bytes);
+                    Sip::Stream(stream) => {
+                        if stream.pending.len() + bytes.len() <= PENDING_BYTES_MAX {
+                            stream.layers.send(&bytes);
                         }
-                        flush(stream, pending);
+                        stream.flush();
                     }
                 },
                 Output::CloseStream { .. } => {
-                    if let Sip::Tcp { stream, .. } = &self.ports.sip {
-                        let _ = stream.shutdown(std::net::Shutdown::Both);
+                    if let Sip::Stream(stream) = &self.ports.sip {
+                        let _ = stream.socket.shutdown(std::net::Shutdown::Both);
                     }
                 }
                 Output::Media {
@@ -380,15 +475,18 @@ impl Line {
     }
 }
 
-/// Writes what the connection takes. What it does not take waits until it is writable.
-fn flush(stream: &mut TcpStream, pending: &mut Vec<u8>) {
-    while !pending.is_empty() {
-        match stream.write(pending) {
-            Ok(0) => return,
-            Ok(length) => drop(pending.drain(..length)),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Either it is full, or it is broken and reading will say so.
-            Err(_) => return,
+impl Stream {
+    /// Writes what the connection takes. What it does not take waits until it is writable.
+    fn flush(&mut self) {
+        self.pending.append(&mut self.layers.take_out());
+        while !self.pending.is_empty() {
+            match self.socket.write(&self.pending) {
+                Ok(0) => return,
+                Ok(length) => drop(self.pending.drain(..length)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Either it is full, or it is broken and reading will say so.
+                Err(_) => return,
+            }
         }
     }
 }

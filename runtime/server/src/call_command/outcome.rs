@@ -251,6 +251,9 @@ pub(super) fn transport(transport: Transport) -> &'static str {
     match transport {
         Transport::Udp => "UDP",
         Transport::Tcp => "TCP",
+        Transport::Tls => "TLS",
+        Transport::Ws => "a WebSocket",
+        Transport::Wss => "a secure WebSocket",
     }
 }
 

@@ -4,10 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 
 use anyhow::{Context as _, anyhow};
+use sip::Transport;
 use sip::message::{Host, Uri};
-
-/// The port of SIP (RFC 3261 §18.1.1).
-const PORT: u16 = 5060;
 
 /// A `sip:` address.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,9 +14,9 @@ pub(super) struct Target {
     /// Its host, as written.
     pub(super) host: String,
     address: Option<IpAddr>,
-    port: u16,
-    /// It asks for TCP itself.
-    pub(super) tcp: bool,
+    port: Option<u16>,
+    /// What it asks for itself.
+    pub(super) transport: Option<Transport>,
 }
 
 /// Reads `sip:1000@127.0.0.1:5060`; the scheme may be left out.
@@ -41,9 +39,6 @@ pub(super) fn parse(text: &str) -> Result<Target, String> {
         Ok(Uri::Other(_)) => return Err(format!("not a SIP address, {example}")),
         Err(error) => return Err(format!("{error}; write it {example}")),
     };
-    if sip.secure {
-        return Err("sips: needs TLS, which is not there yet; use sip:".to_owned());
-    }
     if sip.user.is_none() {
         return Err(format!("no number before the host; write it {example}"));
     }
@@ -51,15 +46,12 @@ pub(super) fn parse(text: &str) -> Result<Target, String> {
         Host::Address(address) => Some(*address),
         Host::Name(_) => None,
     };
-    let tcp = sip
-        .params
-        .value("transport")
-        .is_some_and(|name| name.eq_ignore_ascii_case("tcp"));
+    let transport = Transport::of_uri(&sip);
     Ok(Target {
         host: sip.host.to_string(),
         address,
-        port: sip.port.unwrap_or(PORT),
-        tcp,
+        port: sip.port,
+        transport,
         uri,
     })
 }
@@ -80,11 +72,12 @@ impl Target {
     }
 
     /// Where requests are sent; of several addresses the first, IPv4 before IPv6.
-    pub(super) fn resolve(&self) -> anyhow::Result<SocketAddr> {
+    pub(super) fn resolve(&self, transport: Transport) -> anyhow::Result<SocketAddr> {
+        let port = self.port.unwrap_or(transport.default_port());
         if let Some(address) = self.address {
-            return Ok(SocketAddr::new(address, self.port));
+            return Ok(SocketAddr::new(address, port));
         }
-        let found = (self.host.as_str(), self.port).to_socket_addrs();
+        let found = (self.host.as_str(), port).to_socket_addrs();
         let found = found.with_context(|| format!("looking up {}", self.host))?;
         let first = found.min_by_key(|address| !address.is_ipv4());
         first.ok_or_else(|| anyhow!("{} has no address", self.host))
@@ -92,7 +85,9 @@ impl Target {
 
     /// What to do if nothing answers there.
     pub(super) fn advice(&self) -> String {
-        let Self { host, port, .. } = self;
+        let host = &self.host;
+        let transport = self.transport.unwrap_or(Transport::Udp);
+        let port = self.port.unwrap_or(transport.default_port());
         format!("start a server on {host}:{port} with `jackfield serve`, or check the address")
     }
 }
@@ -109,28 +104,25 @@ mod tests {
 
     #[test]
     fn addresses_good_and_bad() {
-        for (text, host, port, tcp) in [
-            ("sip:1000@127.0.0.1", "127.0.0.1", 5060, false),
-            ("1000@127.0.0.1:5070", "127.0.0.1", 5070, false),
-            (
-                "sip:1000@example.com;transport=TCP",
-                "example.com",
-                5060,
-                true,
-            ),
-            ("SIP:+861000@[::1]:5061", "[::1]", 5061, false),
+        let tcp = Some(Transport::Tcp);
+        let tls = Some(Transport::Tls);
+        for (text, host, port, transport) in [
+            ("sip:1000@127.0.0.1", "127.0.0.1", None, None),
+            ("1000@127.0.0.1:5070", "127.0.0.1", Some(5070), None),
+            ("sip:1@example.com;transport=TCP", "example.com", None, tcp),
+            ("sips:1@example.com", "example.com", None, tls),
+            ("SIP:+861000@[::1]:5061", "[::1]", Some(5061), None),
         ] {
             let target = parse(text).unwrap_or_else(|why| panic!("{text}: {why}"));
             assert_eq!(
-                (target.host.as_str(), target.port, target.tcp),
-                (host, port, tcp),
+                (target.host.as_str(), target.port, target.transport),
+                (host, port, transport),
                 "{text}"
             );
         }
         for bad in [
             "",
             "sip:127.0.0.1",
-            "sips:1@h",
             "tel:+86100",
             "sip:1@",
             "http://x",
@@ -143,6 +135,10 @@ mod tests {
     #[test]
     fn addresses_need_no_look_up() {
         let target = parse("sip:1@[::1]:5061").unwrap();
-        assert_eq!(target.resolve().unwrap(), "[::1]:5061".parse().unwrap());
+        let given = target.resolve(Transport::Udp).unwrap();
+        assert_eq!(given, "[::1]:5061".parse().unwrap());
+        let target = parse("sip:1@192.0.2.1").unwrap();
+        let default = target.resolve(Transport::Tls).unwrap();
+        assert_eq!(default, "192.0.2.1:5061".parse().unwrap());
     }
 }

@@ -25,6 +25,9 @@ pub(super) const TOKEN_CHARS_MIN: usize = 16;
 /// all day, and what they find they sell as minutes.
 pub(super) const PASSWORD_CHARS_MIN: usize = 8;
 
+/// Addresses of one transport: a machine has a few, and 0.0.0.0 stands for all.
+pub(super) const LISTENERS_MAX: usize = 8;
+
 /// RTP ports: a caller and the party it is connected to take two each.
 pub(super) const RTP_PORTS_MIN: usize = 4;
 

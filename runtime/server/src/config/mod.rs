@@ -9,6 +9,7 @@
 
 mod catalogue;
 mod limits;
+mod listeners;
 mod problem;
 mod reader;
 mod routes;
@@ -49,6 +50,8 @@ pub struct Config {
     pub sip: Sip,
     /// `[sip.trace]` and `[sip.hep]`.
     pub trace: Trace,
+    /// `[tls]`. Taken over without a restart.
+    pub tls: Tls,
     /// `[media]`.
     pub media: Media,
     /// `[http]`.
@@ -59,23 +62,38 @@ pub struct Config {
     pub speech: Speech,
     /// `[log]`.
     pub log: Log,
-    /// The tenants. The only part that a running server takes over without a restart.
+    /// The tenants. Taken over without a restart.
     pub node: Arc<node::Config>,
 }
 
 /// Signalling.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sip {
-    /// Where datagrams are received.
+    /// Where datagrams are received, first of all.
     pub udp: SocketAddr,
-    /// Where streams are accepted.
+    /// Where plain streams are accepted, first of all.
     pub tcp: SocketAddr,
-    /// The address peers are told to send to.
+    /// Everything that is listened on, those two included.
+    pub listeners: Vec<(sip::Transport, SocketAddr)>,
+    /// The address peers are told to send to, unless another is told for their family.
     pub advertise: IpAddr,
+    /// The addresses peers are told, one a family; where there is none, what is bound.
+    pub advertised: Vec<IpAddr>,
+    /// Pages that may connect over WebSockets.
+    pub origins: Vec<String>,
     /// Digest realm, and the host of our own identity.
     pub realm: String,
     /// Hashes that phones may answer a challenge with, strongest first.
     pub digest: Vec<sip::auth::Algorithm>,
+}
+
+/// Certificates.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tls {
+    /// The files, and who is believed.
+    pub setup: crate::net::tls::Setup,
+    /// Make a certificate that vouches for itself.
+    pub self_signed: bool,
 }
 
 /// Audio.
@@ -100,6 +118,8 @@ pub struct Http {
     pub bind: SocketAddr,
     /// What `/api` asks for. Without one it answers nobody.
     pub token: Option<Pii<String>>,
+    /// Phones in browsers connect to `/sip` here.
+    pub websocket: bool,
 }
 
 /// Guests.

@@ -165,6 +165,15 @@ impl<'a> Table<'a> {
         texts
     }
 
+    /// One text, or a list of them; empty if absent.
+    pub(super) fn text_or_texts(&mut self, key: &'static str) -> Vec<At<&'a str>> {
+        let entry = self.entries.and_then(|entries| entries.get(key));
+        match entry {
+            Some(value) if value.get_ref().as_array().is_some() => self.texts(key),
+            Some(_) | None => self.text(key).into_iter().collect(),
+        }
+    }
+
     /// A text that means something; `wanted` says what, with an example.
     pub(super) fn parsed<T: FromStr>(&mut self, key: &'static str, wanted: &str) -> Option<At<T>> {
         let text = self.text(key)?;

@@ -11,7 +11,7 @@ use vocab::Pii;
 
 use super::reader::{At, Source, Table};
 use super::secret::Environment;
-use super::{Config, Http, Log, Media, Plugins, Sip, Speech, limits, tenant, trace};
+use super::{Config, Http, Log, Media, Plugins, Sip, Speech, limits, listeners, tenant, trace};
 
 /// The port of SIP (RFC 3261 §18.1.1), on this machine only until somebody decides otherwise.
 const SIP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
@@ -23,7 +23,6 @@ const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// 32,768.
 const RTP_PORTS: RangeInclusive<u16> = 20_000..=21_999;
 
-const ADDRESS: &str = "an address with a port, as in \"127.0.0.1:5060\"";
 const HOST: &str = "an IP address, as in \"192.0.2.1\"";
 
 /// Reads the whole file. Where something is wrong the defaults stand in: the report decides in the
@@ -44,7 +43,8 @@ pub(super) fn read(
     let prompts_dir = folder(&mut root, "prompts_dir", "prompts");
     let mut sip_table = root.table("sip");
     let trace = trace::read(&mut sip_table, environment);
-    let sip = sip(sip_table);
+    let (sip, listeners) = sip(sip_table);
+    let tls = listeners::tls(root.table("tls"), &listeners);
     let media = media(root.table("media"), &sip);
     let http = http(root.table("http"), environment);
     let plugins = plugins(root.table("plugins"));
@@ -54,7 +54,7 @@ pub(super) fn read(
         environment,
         prompts_dir: &prompts_dir.value,
         plugins_dir: &plugins.dir,
-        open: !sip.udp.ip().is_loopback() || !sip.tcp.ip().is_loopback(),
+        open: sip.listeners.iter().any(|(_, at)| !at.ip().is_loopback()),
     };
     let node = tenant::read(root.tables("tenant", "[[tenant]]"), source, &surroundings);
     root.finish();
@@ -64,6 +64,7 @@ pub(super) fn read(
         data_dir,
         sip,
         trace,
+        tls,
         media,
         http,
         plugins,
@@ -73,11 +74,17 @@ pub(super) fn read(
     }
 }
 
-fn sip(mut table: Table<'_>) -> Sip {
-    let udp = table.parsed("udp", ADDRESS);
-    let tcp = table.parsed("tcp", ADDRESS);
-    let bound = udp.map_or(SIP, |udp| udp.value);
-    let advertise = advertise(&mut table, "udp", udp, bound.ip());
+fn sip(mut table: Table<'_>) -> (Sip, listeners::Listeners) {
+    let listeners = listeners::read(&mut table, SIP);
+    let first = |wanted| {
+        let mut all = listeners.all.iter();
+        let first = all.find(|(transport, _)| *transport == wanted);
+        first.map_or(SIP, |(_, at)| *at)
+    };
+    let (udp, tcp) = (first(sip::Transport::Udp), first(sip::Transport::Tcp));
+    let advertised = listeners::advertise(&mut table, &listeners);
+    let advertise = advertised.first().copied().unwrap_or(udp.ip());
+    let origins = listeners::origins(&mut table);
     let realm = table.text("realm").filter(|realm| {
         let good = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '<' | '>');
         let fits = (1..=255).contains(&realm.value.len()) && realm.value.chars().all(good);
@@ -89,14 +96,18 @@ fn sip(mut table: Table<'_>) -> Sip {
     });
     let digest = digest(&mut table);
     table.finish();
-    let defaults = sip::Config::new(bound, bound, [0; 32]);
-    Sip {
-        udp: bound,
-        tcp: tcp.map_or(bound, |tcp| tcp.value),
+    let defaults = sip::Config::new(udp, tcp, [0; 32]);
+    let sip = Sip {
+        udp,
+        tcp,
+        listeners: listeners.all.clone(),
         advertise,
+        advertised,
+        origins,
         realm: realm.map_or(defaults.realm, |realm| realm.value.to_owned()),
         digest: digest.unwrap_or(defaults.algorithms),
-    }
+    };
+    (sip, listeners)
 }
 
 /// The hashes of a challenge, strongest first; those for sessions are taken but never offered.
@@ -255,9 +266,11 @@ fn http(mut table: Table<'_>, environment: &Environment<'_>) -> Http {
         );
         table.source.error(bind.map(|bind| bind.at), what);
     }
+    let websocket = table.truth("websocket").unwrap_or(false);
     table.finish();
     Http {
         bind: bound,
+        websocket,
         token: token.filter(|token| !token.reveal().is_empty()),
     }
 }

@@ -168,6 +168,69 @@ fn the_reference_has_every_key_with_its_default() {
 }
 
 #[test]
+fn listeners_of_every_kind() {
+    let config = Folder::new().read(
+        "[sip]\nudp = [\"0.0.0.0:5060\", \"[::1]:5060\"]\ntcp = \"0.0.0.0:5062\"\n\
+         tls = \"0.0.0.0:5061\"\nws = [\"127.0.0.1:8090\", \"127.0.0.1:8091\"]\n\
+         advertise = \"192.0.2.1\"\norigins = [\"https://phone.example\"]\n\
+         [tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n",
+    );
+    let config = config.expect("good");
+    let told: Vec<String> = config
+        .sip
+        .addresses()
+        .iter()
+        .map(|(transport, at)| format!("{} {at}", transport.via_name()))
+        .collect();
+    // IPv6 has no advertised address, so it is told as it is bound.
+    assert_eq!(
+        told,
+        [
+            "UDP 192.0.2.1:5060",
+            "UDP [::1]:5060",
+            "TCP 192.0.2.1:5062",
+            "TLS 192.0.2.1:5061",
+            "WS 192.0.2.1:8090",
+            "WS 192.0.2.1:8091",
+        ]
+    );
+    assert_eq!(
+        (config.sip.datagrams().len(), config.sip.streams().len()),
+        (2, 4)
+    );
+    let (certificate, key) = config.tls.setup.identity.expect("given");
+    assert!(certificate.ends_with("c.pem") && key.ends_with("k.pem"));
+}
+
+#[test]
+fn listeners_that_cannot_be() {
+    check(
+        "[sip]\nudp = [\"127.0.0.1:5060\", \"127.0.0.2:5060\"]\n\
+         tcp = [\"[::]:5060\", \"x\"]\ntls = [\"127.0.0.1:5061\"]\n\
+         advertise = [\"192.0.2.1\", \"192.0.2.2\"]\norigins = [\"phone.example\"]\n",
+        expect![[r#"
+            jackfield.toml:2: udp takes one IPv4 and one IPv6 address; 0.0.0.0 and [::] stand for all
+            jackfield.toml:3: tcp = "x" is not an address with a port, as in "127.0.0.1:5060"
+            jackfield.toml:3: tcp listens on all addresses; add advertise with the one that phones reach
+            jackfield.toml:4: tls needs a certificate; add certificate and key under [tls], or self_signed = true to try it out
+            jackfield.toml:5: advertise takes one IPv4 and one IPv6 address
+            jackfield.toml:6: origins has "phone.example", which is not an origin as in "https://phone.example.com""#]],
+    );
+    check(
+        "[tls]\ncertificate = \"c.pem\"\nself_signed = true\ninsecure = true\n",
+        expect![
+            "jackfield.toml:2: certificate has no key; add key with the PEM file of its private key"
+        ],
+    );
+    check(
+        "[tls]\nself_signed = true\ninsecure = true\n",
+        expect![[r#"
+            warning: jackfield.toml: no [[tenant]]: every call will be told that the number is unknown
+            warning: jackfield.toml:1: insecure = true: connections to carriers can be read along and changed by others; use ca instead"#]],
+    );
+}
+
+#[test]
 fn the_demo_is_good() {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -208,9 +271,9 @@ fn unknown_keys() {
         "data-dir = \"x\"\nplugins_dir = \"p\"\n[sip]\nupd = \"127.0.0.1:1\"\npassword = \"x\"\n[htpp]\n",
         expect![[r#"
             jackfield.toml:1: unknown key "data-dir" (did you mean "data_dir"?)
-            jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, media, http, plugins, speech, log, tenant
+            jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, tls, media, http, plugins, speech, log, tenant
             jackfield.toml:4: unknown key "upd" in [sip] (did you mean "udp"?)
-            jackfield.toml:5: unknown key "password" in [sip]; known here are trace, hep, udp, tcp, advertise, realm, digest
+            jackfield.toml:5: unknown key "password" in [sip]; known here are trace, hep, udp, tcp, tls, ws, wss, advertise, origins, realm, digest
             jackfield.toml:6: unknown key "htpp" (did you mean "http"?)"#]],
     );
 }

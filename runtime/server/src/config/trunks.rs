@@ -88,6 +88,7 @@ fn trunk(
         "say where it is, as in address = \"192.0.2.1:5060\"",
     );
     let tcp = table.truth("tcp").unwrap_or(false);
+    let tls = table.truth("tls").unwrap_or(false);
     let domain = table.parsed::<Domain>("domain", "a host name, as in \"ims.example.com\"");
     let prefixes = prefixes(&mut table);
     let login = login(&mut table, surroundings);
@@ -112,6 +113,7 @@ fn trunk(
         id: id?.value.to_string(),
         address: address?.value,
         tcp,
+        tls,
         domain: domain.map(|domain| domain.value.0),
         prefixes,
         priority: small(priority),

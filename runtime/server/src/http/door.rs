@@ -86,6 +86,11 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
+    /// The connection alone, for whoever takes it over.
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     fn begin_anew(&mut self) {
         self.patience.as_mut().reset(Instant::now() + self.quiet);
     }

@@ -17,6 +17,7 @@ mod error;
 mod extract;
 mod limits;
 mod openapi;
+mod phones;
 mod plugins;
 mod probes;
 mod record;
@@ -35,6 +36,7 @@ use vocab::Pii;
 use crate::control::{Handle, Status};
 use crate::disk::Disk;
 use crate::metrics::Metrics;
+use crate::net::websocket::Origins;
 use crate::trace::Traces;
 
 pub(crate) use door::Door;
@@ -58,6 +60,8 @@ pub(crate) struct App {
     pub(crate) disk: Arc<Disk>,
     /// Whether calls are taken.
     pub(crate) status: Arc<Status>,
+    /// Phones in browsers may connect, from pages of these origins.
+    pub(crate) websocket: Option<Origins>,
 }
 
 /// What handlers are given.
@@ -80,6 +84,7 @@ pub(crate) fn router(app: App) -> Router {
     Router::new()
         .nest("/api/v1", api)
         .merge(probes::routes())
+        .merge(phones::routes())
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
         .layer(middleware::from_fn_with_state(

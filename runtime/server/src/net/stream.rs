@@ -1,27 +1,40 @@
-//! SIP over TCP: accepted and opened connections, polled by the control thread.
+//! SIP over connections: accepted and opened ones, with TLS and WebSockets, polled by the control
+//! thread.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
-use sip::ConnId;
+use sip::message::Host;
+use sip::{ConnId, Transport};
+use vocab::{Mono, Rng};
 
-/// Most connections at once; further ones are closed at once.
-const STREAMS_MAX: usize = 4_096;
+use super::layers::{Layers, Received};
+use super::limits::{HANDSHAKE_TIME, HANDSHAKES_MAX, READ_BYTES, STREAMS_MAX, WAITING_MAX};
+use super::tls::Tls;
+use super::websocket::Origins;
 
-/// Most bytes waiting for a slow reader; past this its connection is closed.
-const WAITING_MAX: usize = 256 << 10;
-
-/// Bytes read at a time from one connection, so that one talker does not starve the others.
-const READ_BYTES: usize = 16 << 10;
+/// A connection on which nothing was heard for this long is asked whether it is still there, so
+/// that phones that vanished do not fill the table.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
 /// Something a connection did.
 #[derive(Debug)]
 pub enum StreamEvent {
-    /// Bytes arrived.
+    /// Its handshakes are over. Not said of plain TCP.
+    Opened {
+        /// Which connection.
+        conn: ConnId,
+        /// What it is.
+        transport: Transport,
+        /// Its other side.
+        remote: SocketAddr,
+    },
+    /// Bytes arrived; of a WebSocket one whole message.
     Bytes {
         /// Which connection.
         conn: ConnId,
@@ -35,10 +48,21 @@ pub enum StreamEvent {
         /// Which connection.
         conn: ConnId,
     },
-    /// A connection could not be opened.
+    /// A connection could not be opened, or its handshake failed.
     Failed {
+        /// What it was to be.
+        transport: Transport,
         /// Where to.
         remote: SocketAddr,
+    },
+    /// For the log: why a connection is no more.
+    Trouble {
+        /// What it was.
+        transport: Transport,
+        /// Its other side.
+        remote: SocketAddr,
+        /// In one line.
+        why: String,
     },
 }
 
@@ -49,30 +73,50 @@ pub struct Streams {
     base: usize,
     last: u64,
     open: BTreeMap<u64, Stream>,
+    /// The newest to each place, for requests that have no connection yet.
+    places: BTreeMap<(Transport, SocketAddr), u64>,
+    /// Until when the handshakes of the young ones may take.
+    young: BTreeMap<u64, Mono>,
+    /// How many of the young came in.
+    young_in: usize,
+    tls: Tls,
+    origins: Origins,
+    rng: Rng,
     buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Stream {
     socket: TcpStream,
+    transport: Transport,
     remote: SocketAddr,
+    /// We opened it.
+    ours: bool,
     connected: bool,
+    layers: Layers,
+    /// Messages that the layers have not taken yet.
     waiting: VecDeque<Arc<[u8]>>,
     waiting_bytes: usize,
-    /// Bytes of the first waiting message that are already written.
+    /// Bytes for the socket, and how many of them are written.
+    out: Vec<u8>,
     written: usize,
 }
 
 impl Streams {
     /// No connections. Their poll tokens start at `base`.
-    pub fn new(registry: Registry, base: usize) -> Self {
-        let buffer = vec![0; READ_BYTES];
+    pub fn new(registry: Registry, base: usize, tls: Tls, origins: Origins, rng: Rng) -> Self {
         Self {
             registry,
             base,
             last: 0,
             open: BTreeMap::new(),
-            buffer,
+            places: BTreeMap::new(),
+            young: BTreeMap::new(),
+            young_in: 0,
+            tls,
+            origins,
+            rng,
+            buffer: vec![0; READ_BYTES],
         }
     }
 
@@ -86,76 +130,152 @@ impl Streams {
         self.open.is_empty()
     }
 
+    /// What further connections are made with.
+    pub fn set_tls(&mut self, tls: Tls) {
+        self.tls = tls;
+    }
+
     /// Takes all connections that wait at the listener.
-    pub fn accept(&mut self, listener: &TcpListener) {
+    pub fn accept(
+        &mut self,
+        now: Mono,
+        listener: &TcpListener,
+        transport: Transport,
+        out: &mut Vec<StreamEvent>,
+    ) {
         loop {
             match listener.accept() {
-                Ok((socket, remote)) if self.open.len() < STREAMS_MAX => {
-                    drop(self.add(socket, remote, true));
-                }
-                Ok(_) => {}
+                Ok((socket, remote)) => self.accepted(now, socket, remote, transport, out),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return,
             }
         }
     }
 
-    fn add(&mut self, socket: TcpStream, remote: SocketAddr, connected: bool) -> io::Result<u64> {
-        let mut socket = socket;
+    fn accepted(
+        &mut self,
+        now: Mono,
+        socket: TcpStream,
+        remote: SocketAddr,
+        transport: Transport,
+        out: &mut Vec<StreamEvent>,
+    ) {
+        if self.open.len() >= STREAMS_MAX || self.young_in >= HANDSHAKES_MAX {
+            return;
+        }
+        match Layers::accept(transport, &self.tls, &self.origins) {
+            Ok(layers) => {
+                let stream = Stream::new(socket, transport, remote, layers);
+                drop(self.add(now, stream));
+            }
+            Err(why) => out.push(StreamEvent::Trouble {
+                transport,
+                remote,
+                why,
+            }),
+        }
+    }
+
+    /// Takes over a WebSocket whose handshake was answered elsewhere, with what was read already.
+    pub fn adopt(
+        &mut self,
+        now: Mono,
+        socket: std::net::TcpStream,
+        remote: SocketAddr,
+        read: &[u8],
+        out: &mut Vec<StreamEvent>,
+    ) {
+        if self.open.len() >= STREAMS_MAX || socket.set_nonblocking(true).is_err() {
+            return;
+        }
+        let socket = TcpStream::from_std(socket);
+        let transport = Transport::Ws;
+        let stream = Stream::new(socket, transport, remote, Layers::upgraded());
+        let Ok(id) = self.add(now, stream) else {
+            return;
+        };
+        let conn = ConnId(id);
+        out.push(StreamEvent::Opened {
+            conn,
+            transport,
+            remote,
+        });
+        self.take(conn, read, out);
+        self.read(conn, out);
+    }
+
+    fn add(&mut self, now: Mono, mut stream: Stream) -> io::Result<u64> {
         self.last += 1;
         let id = self.last;
         let token = Token(self.base + usize::try_from(id).unwrap_or(usize::MAX - self.base));
-        self.registry
-            .register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
+        let both = Interest::READABLE | Interest::WRITABLE;
+        self.registry.register(&mut stream.socket, token, both)?;
         // One message is one answer: waiting to fill a segment only adds delay.
-        drop(socket.set_nodelay(true));
-        let (waiting, waiting_bytes, written) = (VecDeque::new(), 0, 0);
-        let stream = Stream {
-            socket,
-            remote,
-            connected,
-            waiting,
-            waiting_bytes,
-            written,
-        };
+        drop(stream.socket.set_nodelay(true));
+        let keep = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE);
+        drop(socket2::SockRef::from(&stream.socket).set_tcp_keepalive(&keep));
+        if !stream.is_up() {
+            self.young.insert(id, now + HANDSHAKE_TIME);
+            self.young_in += usize::from(!stream.ours);
+        }
+        self.places.insert((stream.transport, stream.remote), id);
         self.open.insert(id, stream);
         Ok(id)
     }
 
     /// Sends a message on a connection, or on any to `remote`, opening one if there is none.
-    pub fn send(
-        &mut self,
-        conn: Option<ConnId>,
-        remote: SocketAddr,
-        bytes: Arc<[u8]>,
-    ) -> Option<StreamEvent> {
-        let known = conn
-            .map(|conn| conn.0)
-            .filter(|id| self.open.contains_key(id));
-        let to_remote = || {
-            self.open
-                .iter()
-                .find(|(_, stream)| stream.remote == remote)
-                .map(|(&id, _)| id)
-        };
-        let id = match known.or_else(to_remote) {
+    pub fn send(&mut self, now: Mono, hop: sip::Hop, bytes: Arc<[u8]>, out: &mut Vec<StreamEvent>) {
+        let sip::Hop {
+            transport, remote, ..
+        } = hop;
+        let known = hop.conn.map(|conn| conn.0);
+        let known = known.filter(|id| self.open.contains_key(id));
+        let place = || self.places.get(&(transport, remote)).copied();
+        let id = match known.or_else(place) {
             Some(id) => id,
-            None => {
-                let room = self.open.len() < STREAMS_MAX;
-                let opened = room.then(|| TcpStream::connect(remote).ok()).flatten();
-                match opened.map(|socket| self.add(socket, remote, false)) {
-                    Some(Ok(id)) => id,
-                    Some(Err(_)) | None => return Some(StreamEvent::Failed { remote }),
+            None => match self.connect(now, transport, remote, &bytes) {
+                Ok(id) => id,
+                Err(why) => {
+                    out.push(StreamEvent::Trouble {
+                        transport,
+                        remote,
+                        why,
+                    });
+                    out.push(StreamEvent::Failed { transport, remote });
+                    return;
                 }
-            }
+            },
         };
-        let stream = self.open.get_mut(&id).expect("found or opened above");
+        let Some(stream) = self.open.get_mut(&id) else {
+            unreachable!("found or opened above");
+        };
         stream.waiting_bytes += bytes.len();
         stream.waiting.push_back(bytes);
         if stream.waiting_bytes > WAITING_MAX || (stream.connected && stream.write().is_err()) {
-            return Some(self.close(ConnId(id)));
+            out.push(self.close(ConnId(id)));
         }
-        None
+    }
+
+    fn connect(
+        &mut self,
+        now: Mono,
+        transport: Transport,
+        remote: SocketAddr,
+        message: &[u8],
+    ) -> Result<u64, String> {
+        if transport.is_websocket() {
+            // Browsers take no connections (RFC 7118 §5).
+            return Err("the WebSocket it was reached over is closed".to_owned());
+        }
+        if self.open.len() >= STREAMS_MAX {
+            return Err("too many connections are open".to_owned());
+        }
+        let host = sip::next_host(message).unwrap_or(Host::Address(remote.ip()));
+        let layers = Layers::connect(transport, &self.tls, &host, &mut self.rng)?;
+        let socket = TcpStream::connect(remote).map_err(|error| error.to_string())?;
+        let mut stream = Stream::new(socket, transport, remote, layers);
+        (stream.ours, stream.connected) = (true, false);
+        self.add(now, stream).map_err(|error| error.to_string())
     }
 
     /// Handles a poll event; tells what came of it.
@@ -168,19 +288,19 @@ impl Streams {
             && let Some(stream) = self.open.get_mut(&id)
         {
             if !stream.connected {
-                if stream.socket.take_error().ok().flatten().is_some()
-                    || stream.socket.peer_addr().is_err()
-                {
-                    let remote = stream.remote;
-                    self.close(conn);
-                    out.push(StreamEvent::Failed { remote });
-                    return;
+                let error = stream.socket.take_error().ok().flatten();
+                if error.is_some() || stream.socket.peer_addr().is_err() {
+                    let why = error.map_or("no connection".to_owned(), |error| error.to_string());
+                    return self.lose(conn, Some(why), out);
                 }
                 stream.connected = true;
+                if stream.is_up() {
+                    self.grown(id);
+                }
             }
+            let stream = self.open.get_mut(&id).expect("seen above");
             if stream.write().is_err() {
-                out.push(self.close(conn));
-                return;
+                return self.lose(conn, None, out);
             }
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -189,55 +309,168 @@ impl Streams {
     }
 
     fn read(&mut self, conn: ConnId, out: &mut Vec<StreamEvent>) {
-        loop {
-            let Some(stream) = self.open.get_mut(&conn.0) else {
-                return;
-            };
-            let remote = stream.remote;
-            match stream.socket.read(&mut self.buffer) {
-                Ok(0) => return out.push(self.close(conn)),
-                Ok(count) => {
-                    let bytes = self.buffer[..count].to_vec();
-                    out.push(StreamEvent::Bytes {
-                        conn,
-                        remote,
-                        bytes,
-                    });
-                }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        while let Some(stream) = self.open.get_mut(&conn.0) {
+            match stream.socket.read(&mut buffer) {
+                Ok(0) => self.lose(conn, None, out),
+                Ok(count) => self.take(conn, &buffer[..count], out),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => return out.push(self.close(conn)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => self.lose(conn, None, out),
             }
         }
+        self.buffer = buffer;
+    }
+
+    /// Passes bytes of the socket through the layers.
+    fn take(&mut self, conn: ConnId, bytes: &[u8], out: &mut Vec<StreamEvent>) {
+        let Some(stream) = self.open.get_mut(&conn.0) else {
+            return;
+        };
+        let (transport, remote) = (stream.transport, stream.remote);
+        let mut received = Vec::new();
+        let result = stream.layers.receive(bytes, &mut received);
+        let mut closed = false;
+        for piece in received {
+            match piece {
+                Received::Opened => {
+                    self.grown(conn.0);
+                    out.push(StreamEvent::Opened {
+                        conn,
+                        transport,
+                        remote,
+                    });
+                }
+                Received::Bytes(bytes) => out.push(StreamEvent::Bytes {
+                    conn,
+                    remote,
+                    bytes,
+                }),
+                Received::Closed => closed = true,
+            }
+        }
+        let written = match self.open.get_mut(&conn.0) {
+            // Our part of a handshake, an alert, a pong, or what waited for the handshake.
+            Some(stream) => stream.write(),
+            None => return,
+        };
+        match result {
+            Err(why) => self.lose(conn, Some(why), out),
+            Ok(()) if closed || written.is_err() => self.lose(conn, None, out),
+            Ok(()) => {}
+        }
+    }
+
+    /// Ends what took too long to begin. To be called about once a second.
+    pub fn expire(&mut self, now: Mono, out: &mut Vec<StreamEvent>) {
+        let late = self.young.iter().filter(|(_, at)| **at <= now);
+        let late: Vec<u64> = late.map(|(id, _)| *id).collect();
+        for id in late {
+            let why = format!("no handshake within {} s", HANDSHAKE_TIME.as_secs());
+            self.lose(ConnId(id), Some(why), out);
+        }
+    }
+
+    /// Its handshakes are over.
+    fn grown(&mut self, id: u64) {
+        let came_in = self.open.get(&id).is_some_and(|stream| !stream.ours);
+        if self.young.remove(&id).is_some() {
+            self.young_in -= usize::from(came_in);
+        }
+    }
+
+    /// Closes a connection that is of no more use, and says so.
+    fn lose(&mut self, conn: ConnId, why: Option<String>, out: &mut Vec<StreamEvent>) {
+        let Some(stream) = self.open.get(&conn.0) else {
+            return;
+        };
+        let (transport, remote) = (stream.transport, stream.remote);
+        let failed = stream.ours && !stream.is_up();
+        if let Some(why) = why.or_else(|| failed.then(|| "it was closed at once".to_owned())) {
+            out.push(StreamEvent::Trouble {
+                transport,
+                remote,
+                why,
+            });
+        }
+        let closed = self.close(conn);
+        out.push(if failed {
+            StreamEvent::Failed { transport, remote }
+        } else {
+            closed
+        });
     }
 
     /// Closes a connection.
     pub fn close(&mut self, conn: ConnId) -> StreamEvent {
+        self.grown(conn.0);
         if let Some(mut stream) = self.open.remove(&conn.0) {
+            stream.layers.close();
+            drop(stream.write());
             drop(self.registry.deregister(&mut stream.socket));
+            let place = (stream.transport, stream.remote);
+            if self.places.get(&place) == Some(&conn.0) {
+                self.places.remove(&place);
+            }
         }
         StreamEvent::Closed { conn }
     }
 }
 
 impl Stream {
+    /// One that came in.
+    fn new(socket: TcpStream, transport: Transport, remote: SocketAddr, layers: Layers) -> Self {
+        Self {
+            socket,
+            transport,
+            remote,
+            ours: false,
+            connected: true,
+            layers,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            out: Vec::new(),
+            written: 0,
+        }
+    }
+
+    /// Messages can be sent.
+    fn is_up(&self) -> bool {
+        self.connected && self.layers.is_open()
+    }
+
     /// Writes as much as the kernel takes.
     fn write(&mut self) -> io::Result<()> {
-        while let Some(message) = self.waiting.front() {
-            match self.socket.write(&message[self.written..]) {
-                Ok(count) => {
-                    self.written += count;
-                    self.waiting_bytes -= count;
-                    if self.written == message.len() {
-                        self.waiting.pop_front();
-                        self.written = 0;
-                    }
+        loop {
+            while self.written < self.out.len() {
+                match self.socket.write(&self.out[self.written..]) {
+                    Ok(count) => self.written += count,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                    Err(error) => return Err(error),
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
+            }
+            self.written = 0;
+            self.out = self.layers.take_out();
+            if self.out.is_empty() {
+                let Some(message) = self.next() else {
+                    return Ok(());
+                };
+                self.layers.send(&message);
+                self.out = self.layers.take_out();
             }
         }
-        Ok(())
+    }
+
+    fn next(&mut self) -> Option<Arc<[u8]>> {
+        if !self.layers.is_open() {
+            return None;
+        }
+        let message = self.waiting.pop_front()?;
+        self.waiting_bytes -= message.len();
+        Some(message)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! What the node reports, as log lines.
 
+use std::net::SocketAddr;
+
 use node::{Notice, Refusal, TrunkState};
+use sip::Transport;
 use tracing::{debug, error, info, warn};
 use vocab::Mono;
 use vocab::flow::{Level, PluginRef};
@@ -16,6 +19,8 @@ pub(crate) struct Lines {
     denied: Flood,
     /// A full disk refuses every new call.
     not_written: Flood,
+    /// Whoever reaches a port can begin handshakes and break them.
+    connections: Flood,
 }
 
 impl Lines {
@@ -48,6 +53,20 @@ impl Lines {
         }
     }
 
+    /// A line for a connection that could not be made, or broke its handshake.
+    pub(crate) fn connection(
+        &mut self,
+        now: Mono,
+        transport: Transport,
+        remote: SocketAddr,
+        why: &str,
+    ) {
+        if self.connections.admit(now) {
+            let (transport, why) = (transport.via_name(), plain(why));
+            warn!(transport, %remote, "connection with {remote} over {transport} failed: {why}");
+        }
+    }
+
     /// Says what was left out. To be called now and then, about once a second.
     pub(crate) fn turn(&mut self, now: Mono) {
         if let Some(lines) = self.auth_failed.left_out(now) {
@@ -61,6 +80,9 @@ impl Lines {
                 lines,
                 "plugins asked for more than they are granted: lines were left out"
             );
+        }
+        if let Some(lines) = self.connections.left_out(now) {
+            warn!(lines, "more connections failed: lines were left out");
         }
         if let Some(lines) = self.not_written.left_out(now) {
             warn!(

@@ -24,6 +24,12 @@ pub(crate) enum Carrier {
     Udp,
     /// A stream.
     Tcp,
+    /// A stream that is protected.
+    Tls,
+    /// A WebSocket.
+    Ws,
+    /// A WebSocket that is protected.
+    Wss,
 }
 
 impl Carrier {
@@ -32,6 +38,9 @@ impl Carrier {
         match transport {
             sip::Transport::Udp => Self::Udp,
             sip::Transport::Tcp => Self::Tcp,
+            sip::Transport::Tls => Self::Tls,
+            sip::Transport::Ws => Self::Ws,
+            sip::Transport::Wss => Self::Wss,
         }
     }
 
@@ -40,12 +49,15 @@ impl Carrier {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
         }
     }
 
     /// The carrier of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        let mut all = [Self::Udp, Self::Tcp].into_iter();
+        let mut all = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss].into_iter();
         all.find(|carrier| carrier.name() == name)
     }
 
@@ -53,7 +65,7 @@ impl Carrier {
     pub(crate) fn is_datagram(self) -> bool {
         match self {
             Self::Udp => true,
-            Self::Tcp => false,
+            Self::Tcp | Self::Tls | Self::Ws | Self::Wss => false,
         }
     }
 }

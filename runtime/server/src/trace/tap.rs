@@ -22,7 +22,7 @@ impl Locals {
     pub(super) fn of(self, carrier: Carrier) -> SocketAddr {
         match carrier {
             Carrier::Udp => self.udp,
-            Carrier::Tcp => self.tcp,
+            Carrier::Tcp | Carrier::Tls | Carrier::Ws | Carrier::Wss => self.tcp,
         }
     }
 }
@@ -38,6 +38,8 @@ pub(super) enum Entry {
         remote: SocketAddr,
         bytes: Arc<[u8]>,
     },
+    /// A stream is up that is not TCP.
+    Opened { conn: sip::ConnId, carrier: Carrier },
     /// A piece of a stream.
     Piece {
         at: Wall,
@@ -61,7 +63,10 @@ impl Entry {
     fn bytes(&self) -> usize {
         match self {
             Self::Message { bytes, .. } | Self::Piece { bytes, .. } => bytes.len(),
-            Self::Closed { .. } | Self::Dialog { .. } | Self::Ended { .. } => 0,
+            Self::Opened { .. }
+            | Self::Closed { .. }
+            | Self::Dialog { .. }
+            | Self::Ended { .. } => 0,
         }
     }
 }
@@ -191,6 +196,12 @@ impl Tap {
                 conn: *conn,
                 remote: *remote,
                 bytes: (*bytes).into(),
+            }),
+            sip::Input::StreamOpened {
+                conn, transport, ..
+            } => self.push(|| Entry::Opened {
+                conn: *conn,
+                carrier: Carrier::of(*transport),
             }),
             sip::Input::StreamClosed { conn } => self.push(|| Entry::Closed { conn: *conn }),
             sip::Input::SendFailed { .. } | sip::Input::Action(_) | sip::Input::Timeout => {}

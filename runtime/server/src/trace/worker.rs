@@ -74,7 +74,7 @@ struct Worker {
     setup: Setup,
     traces: Traces,
     exporter: Option<Exporter>,
-    streams: BTreeMap<ConnId, cut::Cutter>,
+    streams: BTreeMap<ConnId, (Carrier, cut::Cutter)>,
 }
 
 impl Worker {
@@ -113,9 +113,23 @@ impl Worker {
                         // The shell has no more open: these are of closes that were missed.
                         self.streams.clear();
                     }
-                    let ends = (self.setup.locals.of(Carrier::Tcp), remote);
-                    for bytes in self.streams.entry(conn).or_default().push(&bytes) {
-                        self.message(Message::new((at, Way::In, Carrier::Tcp), ends, bytes));
+                    let stream = self.streams.entry(conn);
+                    let (carrier, cutter) =
+                        stream.or_insert_with(|| (Carrier::Tcp, cut::Cutter::default()));
+                    let carrier = *carrier;
+                    // A WebSocket brings whole messages (RFC 7118 §5).
+                    let messages = match carrier {
+                        Carrier::Ws | Carrier::Wss => vec![bytes.to_vec()],
+                        Carrier::Udp | Carrier::Tcp | Carrier::Tls => cutter.push(&bytes),
+                    };
+                    let ends = (self.setup.locals.of(carrier), remote);
+                    for bytes in messages {
+                        self.message(Message::new((at, Way::In, carrier), ends, bytes));
+                    }
+                }
+                Entry::Opened { conn, carrier } => {
+                    if self.streams.len() < STREAMS_MAX {
+                        self.streams.insert(conn, (carrier, cut::Cutter::default()));
                     }
                 }
                 Entry::Closed { conn } => drop(self.streams.remove(&conn)),

@@ -32,6 +32,8 @@ impl Endpoint {
                     return self.event(Event::Failed {
                         dialog: id,
                         status: Some(503),
+                        reason: None,
+                        contacts: Vec::new(),
                     });
                 }
                 let attempt = Attempt {
@@ -47,6 +49,7 @@ impl Endpoint {
                     body,
                     credentials,
                     authorization: None,
+                    min_se_s: None,
                 };
                 self.invite(now, id, attempt);
             }
@@ -60,6 +63,28 @@ impl Endpoint {
             }
             Action::Challenge { dialog } => self.challenge(now, dialog),
             Action::Hangup { dialog, reason } => self.hang_up(now, dialog, reason),
+            Action::Reinvite {
+                dialog,
+                headers,
+                body,
+            } => self.modify(now, dialog, false, headers, body),
+            Action::Update {
+                dialog,
+                headers,
+                body,
+            } => self.modify(now, dialog, true, headers, body),
+            Action::Refer {
+                dialog,
+                to,
+                headers,
+            } => self.refer(now, dialog, &to, &headers),
+            Action::AnswerRefer { dialog, status } => self.answer_refer(now, dialog, status),
+            Action::Notify { dialog, status } => self.notify(now, dialog, status),
+            Action::Info {
+                dialog,
+                content_type,
+                body,
+            } => self.inform(now, dialog, &content_type, &body),
             Action::Request {
                 id,
                 method,
@@ -92,6 +117,7 @@ impl Endpoint {
                     body: Vec::new(),
                     credentials,
                     authorization: None,
+                    min_se_s: None,
                 };
                 self.request(now, id, attempt);
             }

@@ -1,20 +1,24 @@
 //! Calls that come in: INVITE, our answers, ACK and CANCEL (RFC 3261 §13.3, §9.2).
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use vocab::{Mono, Now};
+use vocab::Now;
 
 use super::receive::Arrival;
+use super::session::{Agreed, Sdp};
 use super::table::{Slot, Verdict};
 use super::wire::{self, Reply};
 use super::{Around, Endpoint, Inviter, around};
 use crate::auth::Verdict as Proof;
 use crate::border::{DialogId, End, Event, Hop};
 use crate::dialog::{Accepted, Chore, Dialog, Inbound, Pending, State};
-use crate::limits::{PROVISIONAL_INTERVAL, SESSION_INTERVAL_MIN};
+use crate::limits::PROVISIONAL_INTERVAL;
 use crate::message::{HeaderName, Headers};
 use crate::transaction::{Key, ServerInvite, server_invite};
+
+/// `Reason` of the BYE that ends a session nobody refreshed; 408 as RFC 4028 §10 has it for a
+/// refresh without an answer.
+const EXPIRED: &str = "SIP;cause=408;text=\"Session expired\"";
 
 /// The request was answered already.
 pub(super) struct Answered;
@@ -32,18 +36,23 @@ impl Endpoint {
         {
             return self.overload(&arrival);
         }
-        let Ok(session) = self.session_asked(&arrival) else {
+        let Ok(session) = self.session_asked(&arrival, None) else {
             return;
         };
         let Ok(user) = self.authenticate(now, &arrival) else {
             return;
         };
+        let replaces = match self.replaced(arrival.headers()) {
+            Ok(replaces) => replaces,
+            Err(status) => return self.refuse(&arrival, status, None, &[]),
+        };
         let tag = self.token();
         let head = wire::head(&arrival.request, &arrival.via, &tag);
         let trying = trying(&head, arrival.headers());
-        let Some(pending) = pending(&arrival, head, session) else {
+        let Some(mut pending) = pending(&arrival, head, session) else {
             return;
         };
+        pending.reliable = self.reliable(arrival.headers());
         let state = State::Ringing(pending);
         let (request, seen) = (&arrival.request, arrival.seen);
         let dialog = match Dialog::incoming(request, &tag, seen, arrival.natted, state) {
@@ -67,6 +76,7 @@ impl Endpoint {
             request,
             hop: seen,
             user,
+            replaces,
         });
     }
 
@@ -88,8 +98,24 @@ impl Endpoint {
             .insert(&mut around!(self, now), arrival.key, slot);
     }
 
-    /// Answers an INVITE or re-INVITE of theirs; nothing happens if none is pending.
+    /// What the call control answers: an UPDATE of theirs, or else their INVITE.
     pub(super) fn respond(
+        &mut self,
+        now: Now,
+        id: DialogId,
+        status: u16,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) {
+        if status >= 200 && self.update_waits(id) {
+            let status = if status < 700 { status } else { 500 };
+            return self.respond_update(now, id, status, headers, body);
+        }
+        self.respond_invite(now, id, status, headers, body);
+    }
+
+    /// Answers an INVITE or re-INVITE of theirs; nothing happens if none is pending.
+    pub(super) fn respond_invite(
         &mut self,
         now: Now,
         id: DialogId,
@@ -106,8 +132,23 @@ impl Endpoint {
         let Some(dialog) = self.dialogs.get_mut(&id) else {
             return;
         };
-        let (State::Ringing(pending) | State::Up(Inbound::Pending(pending))) = &dialog.state else {
+        let (State::Ringing(pending) | State::Up(Inbound::Pending(pending))) = &mut dialog.state
+        else {
             return;
+        };
+        let mut rseq = None;
+        if let (Some(reliable), ..300) = (&mut pending.reliable, status) {
+            if reliable.is_answered() {
+                return;
+            }
+            match reliable.next(status, headers, body) {
+                Some(next) if status < 200 => rseq = Some(next.to_string()),
+                Some(_) => {}
+                None => return self.rearm(id),
+            }
+        }
+        let (State::Ringing(pending) | State::Up(Inbound::Pending(pending))) = &dialog.state else {
+            unreachable!("just seen")
         };
         let key = pending.transaction;
         let slot = self
@@ -115,10 +156,7 @@ impl Endpoint {
             .slot(key)
             .expect("what is pending has a transaction");
         let hop = slot.hop;
-        let own = match hop.transport {
-            crate::Transport::Udp => self.config.udp,
-            crate::Transport::Tcp => self.config.tcp,
-        };
+        let own = self.config.own(hop);
         let contact = wire::contact(hop.transport, own);
         let mut all: Vec<(&str, &str)> = Vec::with_capacity(8 + headers.len());
         if status < 300 {
@@ -127,17 +165,25 @@ impl Endpoint {
             }
             all.push(("Contact", &contact));
         }
-        let interval;
+        let mut buffer = String::new();
         if (200..300).contains(&status) {
             all.push(("Allow", wire::ALLOW));
             all.push(("Supported", wire::SUPPORTED));
-            if let Some(session) = pending.session {
-                interval = format!("{};refresher=uac", session.as_secs());
-                all.extend([("Require", "timer"), ("Session-Expires", &interval)]);
+            if let Some(agreed) = pending.session {
+                let value = self.sessions.answered(agreed, &mut buffer);
+                all.extend((!agreed.ours).then_some(("Require", "timer")));
+                all.push(("Session-Expires", value));
             }
         }
         if status >= 200 {
             all.push(("Server", &self.config.product));
+        }
+        if let Some(rseq) = &rseq {
+            all.extend([
+                ("Require", "100rel"),
+                ("RSeq", rseq),
+                ("Allow", wire::ALLOW),
+            ]);
         }
         all.extend(
             headers
@@ -145,7 +191,12 @@ impl Endpoint {
                 .map(|(name, value)| (name.as_str(), value.as_str())),
         );
         let bytes = Reply::new(status, &pending.head).write(all, body);
-        self.settle_answer(now, id, key, hop, status, bytes);
+        // Only who refreshes by re-INVITE needs its SDP again.
+        if pending.session.is_some_and(|agreed| agreed.ours) && !dialog.updates {
+            dialog.sdp = Sdp::within(&bytes, body).or(dialog.sdp.take());
+        }
+        let sdp = !body.is_empty();
+        self.settle_answer(now, id, (key, hop), status, bytes, sdp);
     }
 
     /// Sends an answer through its transaction and moves the dialog on.
@@ -153,10 +204,10 @@ impl Endpoint {
         &mut self,
         now: Now,
         id: DialogId,
-        key: Key,
-        hop: Hop,
+        (key, hop): (Key, Hop),
         status: u16,
         bytes: Arc<[u8]>,
+        sdp: bool,
     ) {
         self.answer_invite(now, key, status, bytes.clone());
         let dialog = self
@@ -165,13 +216,15 @@ impl Endpoint {
             .expect("the caller has just seen it");
         match (&mut dialog.state, status) {
             (State::Ringing(pending) | State::Up(Inbound::Pending(pending)), ..200) => {
+                if let Some(reliable) = &mut pending.reliable {
+                    reliable.sent(now.mono, status, bytes.clone(), sdp);
+                }
                 pending.reminder = Some((now.mono + PROVISIONAL_INTERVAL, status, bytes));
             }
             (State::Ringing(pending) | State::Up(Inbound::Pending(pending)), 200..300) => {
-                dialog.session = pending
-                    .session
-                    .map(|interval| session_end(now.mono, interval));
+                let agreed = pending.session;
                 let accepted = Accepted::new(now.mono, hop, pending.cseq, bytes);
+                dialog.settle_session(now, agreed);
                 dialog.state = State::Up(Inbound::Accepted(accepted));
             }
             (State::Ringing(_), _) => {
@@ -206,7 +259,7 @@ impl Endpoint {
             let challenges = self.verifier.challenges(now.mono, &mut self.rng, false);
             let named = |value| ("WWW-Authenticate".to_owned(), value);
             let headers: Vec<_> = challenges.into_iter().map(named).collect();
-            self.respond(now, id, 401, &headers, b"");
+            self.respond_invite(now, id, 401, &headers, b"");
         }
     }
 
@@ -310,7 +363,7 @@ impl Endpoint {
             self.dialogs.get(&id).map(|d| &d.state),
             Some(State::Ringing(_))
         );
-        self.respond(now, id, 487, &[], b"");
+        self.respond_invite(now, id, 487, &[], b"");
         if first {
             let reason = reason_of(arrival.headers());
             self.event(Event::Cancelled { dialog: id, reason });
@@ -325,20 +378,42 @@ impl Endpoint {
                     self.tally.retransmits += 1;
                     self.transmit(hop, bytes);
                 }
-                Chore::Remind(key, status, bytes) => self.answer_invite(now, key, status, bytes),
-                Chore::NoAck => self.give_up(now, id, End::NoAck),
-                Chore::Expired => self.give_up(now, id, End::Lost),
+                Chore::Remind(key, status, bytes) => self.remind(now, id, key, status, bytes),
+                Chore::Repeat(key, status, bytes) => {
+                    self.tally.retransmits += 1;
+                    self.answer_invite(now, key, status, bytes);
+                }
+                Chore::Refer(due) => self.refer_over(now, id, &due),
+                Chore::NoPrack => self.unacknowledged(now, id),
+                Chore::NoAck => self.give_up(now, id, End::NoAck, None),
+                Chore::Expired => self.give_up(now, id, End::Lost, Some(EXPIRED)),
+                Chore::Refresh => self.refresh(now, id),
+                Chore::Modify => self.send_ours(now, id),
+                Chore::Withdraw => self.withdraw(now, id),
             }
         }
         self.rearm(id);
     }
 
+    /// Says again that it rings. A reliable answer is a new one each time (RFC 3262 §3).
+    fn remind(&mut self, now: Now, id: DialogId, key: Key, status: u16, bytes: Arc<[u8]>) {
+        let reliable = match &self.dialogs[&id].state {
+            State::Ringing(pending) => pending.reliable.is_some(),
+            State::Calling(_) | State::Up(_) | State::Leaving(..) | State::Ending => false,
+        };
+        if reliable {
+            self.respond_invite(now, id, status, &[], b"");
+        } else {
+            self.answer_invite(now, key, status, bytes);
+        }
+    }
+
     /// Leaves a dialog whose far end is silent.
-    fn give_up(&mut self, now: Now, id: DialogId, why: End) {
+    pub(super) fn give_up(&mut self, now: Now, id: DialogId, why: End, reason: Option<&str>) {
         let dialog = &self.dialogs[&id];
         let told = matches!(dialog.state, State::Leaving(..));
         self.refuse_pending(now, id);
-        self.bye(now, id, None);
+        self.bye(now, id, reason);
         if !told {
             self.event(Event::Ended {
                 dialog: id,
@@ -348,38 +423,14 @@ impl Endpoint {
         }
     }
 
-    /// Answers a re-INVITE that waits while its dialog ends (§15.1.2).
+    /// Answers a re-INVITE or UPDATE that waits while its dialog ends (§15.1.2).
     pub(super) fn refuse_pending(&mut self, now: Now, id: DialogId) {
         if matches!(self.dialogs[&id].state, State::Up(Inbound::Pending(_))) {
-            self.respond(now, id, 487, &[], b"");
+            self.respond_invite(now, id, 487, &[], b"");
         }
-    }
-
-    /// The session interval to keep for this INVITE (RFC 4028 §9): as the far end asks, if it
-    /// will do the refreshing. A too short one is answered 422.
-    pub(super) fn session_asked(
-        &mut self,
-        arrival: &Arrival,
-    ) -> Result<Option<Duration>, Answered> {
-        let headers = arrival.headers();
-        let Some(value) = headers.first(&HeaderName::SessionExpires) else {
-            return Ok(None);
-        };
-        let (seconds, params) = value.split_once(';').unwrap_or((value, ""));
-        let Ok(seconds) = seconds.trim().parse::<u32>() else {
-            return Ok(None);
-        };
-        let ours = params.to_ascii_lowercase().contains("refresher=uas");
-        if ours || !headers.lists(&HeaderName::Supported, "timer") {
-            return Ok(None);
+        if self.update_waits(id) {
+            self.respond_update(now, id, 487, &[], b"");
         }
-        let interval = Duration::from_secs(seconds.into());
-        if interval < SESSION_INTERVAL_MIN {
-            let shortest = SESSION_INTERVAL_MIN.as_secs().to_string();
-            self.refuse(arrival, 422, None, &[("Min-SE", &shortest)]);
-            return Err(Answered);
-        }
-        Ok(Some(interval))
     }
 
     /// Names a request whatever way it came (§8.2.2.2).
@@ -405,11 +456,7 @@ pub(super) fn trying(head: &str, headers: &Headers) -> Arc<[u8]> {
 
 /// What is remembered of an INVITE until its final answer. `None` if it has no `CSeq`, which was
 /// checked before.
-pub(super) fn pending(
-    arrival: &Arrival,
-    head: String,
-    session: Option<Duration>,
-) -> Option<Pending> {
+pub(super) fn pending(arrival: &Arrival, head: String, session: Option<Agreed>) -> Option<Pending> {
     let cseq = arrival.headers().cseq().ok()?.number;
     Some(Pending {
         transaction: arrival.key,
@@ -417,6 +464,7 @@ pub(super) fn pending(
         cseq,
         session,
         reminder: None,
+        reliable: None,
     })
 }
 
@@ -424,10 +472,4 @@ pub(super) fn pending(
 pub(super) fn reason_of(headers: &Headers) -> Option<String> {
     let reasons: Vec<&str> = headers.all(&HeaderName::Reason).collect();
     (!reasons.is_empty()).then(|| reasons.join(", "))
-}
-
-/// When a session that is refreshed by the far end is given up: a little before it expires
-/// (RFC 4028 §10).
-fn session_end(now: Mono, interval: Duration) -> Mono {
-    now + (interval - (interval / 3).min(Duration::from_secs(32)))
 }

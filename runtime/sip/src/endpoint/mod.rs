@@ -2,20 +2,28 @@
 //!
 //! A datagram or a piece of a stream comes in at `receive`; requests go to the transaction they
 //! belong to, or begin one in `inbound` (INVITE), `within` (in a dialog) or `register`; responses
-//! end in `outbound`. `table` holds the transactions, `wire` writes what leaves, `route` knows
+//! end in `outbound`. `leave` ends dialogs, `modify` sends our re-INVITE and UPDATE, `session` keeps the session timers,
+//! `prack` makes provisional responses reliable, and `refer` transfers. `table` holds the transactions, `wire` writes what leaves, `route` knows
 //! where to.
 
 mod action;
 mod inbound;
+mod leave;
+pub(crate) mod modify;
 mod outbound;
 mod outbox;
+pub(crate) mod prack;
 mod receive;
+pub(crate) mod refer;
 mod register;
 pub(crate) mod route;
+pub(crate) mod session;
 mod stateless;
 mod table;
 pub(crate) mod wire;
 mod within;
+
+pub use route::next_host;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -34,6 +42,7 @@ use crate::registrar::Registrar;
 use crate::transaction::{Client, ClientInvite, Hash, Key, Server, ServerInvite};
 
 use outbox::Outbox;
+use session::Sessions;
 use table::{Agenda, Around, Due, Table};
 
 /// SIP as one machine: feed it with [`Endpoint::handle`], drain it with [`Endpoint::poll`].
@@ -48,6 +57,7 @@ use table::{Agenda, Around, Due, Table};
 /// let config = Config {
 ///     udp: "192.0.2.1:5060".parse().unwrap(),
 ///     tcp: "192.0.2.1:5060".parse().unwrap(),
+///     addresses: Vec::new(),
 ///     realm: "demo".into(),
 ///     product: "Jackfield".into(),
 ///     algorithms: vec![Algorithm::Md5],
@@ -55,6 +65,8 @@ use table::{Agenda, Around, Due, Table};
 ///     nonce_key: [0; 32],
 ///     nonce_lifetime: Duration::from_secs(300),
 ///     expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+///     session_interval: Some(Duration::from_secs(1_800)),
+///     reliable_provisional: false,
 /// };
 /// let mut endpoint = Endpoint::new(config, Rng::from_u64(1));
 /// let options = b"OPTIONS sip:192.0.2.1 SIP/2.0\r\n\
@@ -89,6 +101,7 @@ pub struct Endpoint {
     requests: BTreeMap<RequestId, Attempt>,
     framers: BTreeMap<ConnId, Framer>,
     registrar: Registrar,
+    sessions: Sessions,
     tally: Tally,
     dialogs_made: u64,
 }
@@ -100,6 +113,14 @@ enum Purpose {
     Bye { dialog: DialogId, again: bool },
     /// CANCEL, or a BYE that nobody waits for.
     Farewell,
+    /// Our UPDATE, by its number.
+    Update { dialog: DialogId, cseq: u32 },
+    /// Our REFER, by its number.
+    Refer { dialog: DialogId, cseq: u32 },
+    /// NOTIFY of their REFER.
+    Notify(DialogId),
+    /// Nobody waits for its answer, but it may tell that the dialog is gone.
+    Within(DialogId),
     /// Asked for by the call control.
     Request(RequestId),
 }
@@ -140,7 +161,7 @@ pub struct Counts {
     pub servers: usize,
     /// Requests outside dialogs that wait for their answer.
     pub requests: usize,
-    /// Streams that said something and were not closed.
+    /// Streams that said something, or were announced, and were not closed.
     pub streams: usize,
     /// Registered contacts.
     pub contacts: usize,
@@ -186,6 +207,7 @@ impl Endpoint {
         Self {
             hash: Hash::new(&mut rng),
             registrar: Registrar::new(config.expires),
+            sessions: Sessions::new(config.session_interval),
             config,
             limits,
             rng,
@@ -212,6 +234,11 @@ impl Endpoint {
         debug_assert!(self.outbox.is_empty());
         match input {
             Input::Datagram { remote, bytes } => self.on_datagram(now, remote, bytes),
+            Input::StreamOpened {
+                conn,
+                transport,
+                remote,
+            } => self.on_stream_opened(conn, transport, remote),
             Input::Stream {
                 conn,
                 remote,
@@ -262,7 +289,7 @@ impl Endpoint {
             server_invites: self.server_invites.len(),
             servers: self.servers.len(),
             requests: self.requests.len(),
-            streams: self.framers.len(),
+            streams: self.outbox.streams(),
             contacts: self.registrar.len(),
             malformed: self.tally.malformed,
             retransmits: self.tally.retransmits,
@@ -293,14 +320,6 @@ impl Endpoint {
     fn tell_registrations(&mut self) {
         while let Some(event) = self.registrar.poll() {
             self.outbox.event(event);
-        }
-    }
-
-    /// Our address for a transport.
-    fn own(&self, transport: Transport) -> SocketAddr {
-        match transport {
-            Transport::Udp => self.config.udp,
-            Transport::Tcp => self.config.tcp,
         }
     }
 

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use vocab::Now;
 
+use super::inbound::reason_of;
+use super::session::Sdp;
 use super::table::{Due, Slot, Verdict};
 use super::wire::{self, Draft};
-use super::{Around, Endpoint, Purpose, around, route};
+use super::{Around, Endpoint, Purpose, around, route, session};
 use crate::auth::{self, Challenge};
-use crate::border::{Credentials, DialogId, End, Event, Hop, RequestId, Times};
-use crate::dialog::{Attempt, Calling, Cancel, Dialog, Inbound, Login, State};
-use crate::limits::FORKS_MAX;
+use crate::border::{Credentials, DialogId, Event, Hop, RequestId, Times};
+use crate::dialog::{Attempt, Calling, Cancel, Dialog, Early, Login, State};
+use crate::limits::{FORKS_MAX, REDIRECTS_MAX};
 use crate::message::{Contacts, HeaderName, Headers, Method, NameAddr, Response, Via};
-use crate::transaction::{Client, ClientInvite, Derived, Key, client_invite, derive};
+use crate::transaction::{Client, ClientInvite, Key, client_invite};
 
 impl Endpoint {
     /// Sends our INVITE, for the first time or again with credentials.
@@ -60,11 +62,25 @@ impl Endpoint {
 
     fn write(&self, attempt: &Attempt, branch: &str) -> Arc<[u8]> {
         let transport = attempt.hop.transport;
-        let own = self.own(transport);
+        let own = self.config.own(attempt.hop);
         let contact = wire::contact(transport, own);
-        let mut headers: Vec<(&str, &str)> = vec![("User-Agent", &self.config.product)];
+        let (mut buffer, min_se);
+        let mut headers: Vec<(&str, &str)> = Vec::with_capacity(8 + attempt.headers.len());
+        headers.push(("User-Agent", &self.config.product));
         if attempt.method == "INVITE" {
-            headers.extend([("Contact", &*contact), ("Allow", wire::ALLOW)]);
+            headers.extend([
+                ("Contact", &*contact),
+                ("Allow", wire::ALLOW),
+                ("Supported", wire::SUPPORTED),
+            ]);
+            buffer = String::new();
+            if let Some(interval) = self.sessions.asked(attempt.min_se_s, &mut buffer) {
+                headers.push(("Session-Expires", interval));
+            }
+            if let Some(seconds) = attempt.min_se_s {
+                min_se = seconds.to_string();
+                headers.push(("Min-SE", &min_se));
+            }
         }
         if let Some((name, value)) = &attempt.authorization {
             headers.push((name, value));
@@ -90,7 +106,14 @@ impl Endpoint {
         .write(headers, &attempt.body)
     }
 
-    fn add_client(&mut self, now: Now, key: Key, hop: Hop, bytes: Arc<[u8]>, purpose: Purpose) {
+    pub(super) fn add_client(
+        &mut self,
+        now: Now,
+        key: Key,
+        hop: Hop,
+        bytes: Arc<[u8]>,
+        purpose: Purpose,
+    ) {
         let hop = self.outbox.resolve(hop);
         self.ways
             .insert((hop.transport, hop.remote, Due::Client(key)));
@@ -112,6 +135,20 @@ impl Endpoint {
         seen: Hop,
         response: &Response,
     ) {
+        if self.is_ours(id, key) {
+            return self.on_modified(now, id, Some(key), seen, response);
+        }
+        if (200..300).contains(&response.status) && self.is_ending(id, response) {
+            // It crossed our BYE, which is all that its sender needs besides the ACK.
+            if let Ok(dialog) = Dialog::accepted(&response.headers, seen) {
+                self.acknowledge(now, key, &dialog, dialog.last_cseq(), None);
+            }
+            return;
+        }
+        if (101..200).contains(&response.status) && !self.acknowledge_early(now, id, seen, response)
+        {
+            return;
+        }
         let calling = match self.dialogs.get_mut(&id).map(|dialog| &mut dialog.state) {
             Some(State::Calling(calling)) if calling.transaction == key => Some(calling),
             Some(
@@ -156,10 +193,7 @@ impl Endpoint {
                 self.dismiss(now, key, seen, response);
                 if cancelled {
                     self.remove_dialog(id);
-                    self.event(Event::Failed {
-                        dialog: id,
-                        status: Some(487),
-                    });
+                    self.failed(id, Some(487), None);
                 }
             }
             (300.., Some(_)) => self.refused(now, id, response),
@@ -173,13 +207,18 @@ impl Endpoint {
             // Nothing can be sent into such a dialog. The 2xx comes again until its sender gives up.
             self.tally.malformed += 1;
             self.remove_dialog(id);
-            return self.event(Event::Failed {
-                dialog: id,
-                status: Some(response.status),
-            });
+            return self.failed(id, Some(response.status), None);
         };
         let old = self.remove_dialog(id).expect("the caller has just seen it");
+        let mut offer = Vec::new();
+        let invite_cseq = dialog.last_cseq();
         if let State::Calling(calling) = old.state {
+            let mut forks = calling.early.iter();
+            if let Some(early) = forks.find(|early| early.tag == dialog.remote_tag)
+                && let Some(early) = &early.dialog
+            {
+                dialog.follow(&early.dialog);
+            }
             // A registered phone answers with the contact it registered, and is reached where the
             // INVITE reached it, not there.
             let known = route::same_place(dialog.target(), &calling.attempt.uri);
@@ -193,8 +232,10 @@ impl Endpoint {
             let Attempt {
                 credentials,
                 authorization,
+                body,
                 ..
             } = calling.attempt;
+            offer = body;
             dialog.login = credentials.zip(authorization).map(|(credentials, header)| {
                 Box::new(Login {
                     credentials,
@@ -205,7 +246,14 @@ impl Endpoint {
         // The far end must not choose our half of the dialog's name.
         dialog.call_id = old.call_id;
         dialog.local_tag = old.local_tag;
-        self.acknowledge(now, key, &dialog);
+        let agreed = self.sessions.told(&response.headers, None);
+        dialog.settle_session(now, agreed);
+        if agreed.is_some_and(|agreed| agreed.ours) && !dialog.updates {
+            dialog.sdp = Sdp::alone(offer);
+        }
+        let login = dialog.login.as_ref().map(|login| login.header.clone());
+        let login = login.as_ref().map(|(name, value)| (*name, &**value));
+        self.acknowledge(now, key, &dialog, invite_cseq, login);
         self.add_dialog(id, dialog);
         self.event(Event::Answered {
             dialog: id,
@@ -214,14 +262,17 @@ impl Endpoint {
     }
 
     /// Acknowledges a 2xx, now and whenever it comes again (§13.2.2.4).
-    fn acknowledge(&mut self, now: Now, key: Key, dialog: &Dialog) {
+    pub(super) fn acknowledge(
+        &mut self,
+        now: Now,
+        key: Key,
+        dialog: &Dialog,
+        cseq: u32,
+        login: Option<(&str, &str)>,
+    ) {
         let branch = self.token();
-        let via = (self.own(dialog.hop.transport), branch.as_str());
-        let login = dialog
-            .login
-            .as_ref()
-            .map(|login| (login.header.0, login.header.1.as_str()));
-        let ack = dialog.draft("ACK", dialog.last_cseq(), via).write(login);
+        let via = (self.config.own(dialog.hop), branch.as_str());
+        let ack = dialog.draft("ACK", cseq, via).write(login);
         self.transmit(dialog.hop, ack.clone());
         let (tag, hop) = (&*dialog.remote_tag, dialog.hop);
         self.feed_client_invite(
@@ -237,10 +288,10 @@ impl Endpoint {
             self.tally.malformed += 1;
             return;
         };
-        self.acknowledge(now, key, &dialog);
+        self.acknowledge(now, key, &dialog, dialog.last_cseq(), None);
         let cseq = dialog.next_cseq();
         let branch = self.token();
-        let via = (self.own(dialog.hop.transport), branch.as_str());
+        let via = (self.config.own(dialog.hop), branch.as_str());
         let bytes = dialog.draft("BYE", cseq, via).write([]);
         let key = self.client_key(&cookie(&branch), "BYE");
         self.add_client(now, key, dialog.hop, bytes, Purpose::Farewell);
@@ -267,36 +318,78 @@ impl Endpoint {
             attempt.authorization = Some(header);
             return self.invite(now, id, attempt);
         }
+        if let State::Calling(calling) = &dialog.state
+            && (response.status, &calling.cancel) == (422, &Cancel::No)
+            && calling.attempt.min_se_s.is_none()
+            && let Some(least) = session::min_se(&response.headers)
+        {
+            let mut attempt = calling.attempt.clone();
+            attempt.cseq += 1;
+            attempt.min_se_s = Some(least);
+            return self.invite(now, id, attempt);
+        }
         self.remove_dialog(id);
+        self.failed(id, Some(response.status), Some(response));
+    }
+
+    /// Our INVITE is over, with what the final answer tells besides its status.
+    fn failed(&mut self, dialog: DialogId, status: Option<u16>, response: Option<&Response>) {
+        let reason = response.and_then(|response| reason_of(&response.headers));
+        let contacts = response.map(redirections).unwrap_or_default();
         self.event(Event::Failed {
-            dialog: id,
-            status: Some(response.status),
+            dialog,
+            status,
+            reason,
+            contacts,
         });
     }
 
+    /// A 2xx to a re-INVITE of ours belongs to a dialog that we are leaving.
+    fn is_ending(&self, id: DialogId, response: &Response) -> bool {
+        let to = response.headers.first(&HeaderName::To).unwrap_or_default();
+        let tag = wire::tag_of(to).unwrap_or_default();
+        self.dialogs.get(&id).is_some_and(|dialog| {
+            matches!(dialog.state, State::Ending | State::Leaving(..)) && *dialog.remote_tag == *tag
+        })
+    }
+
     /// What a client INVITE transaction says besides responses.
-    pub(super) fn after_client_invite(&mut self, _now: Now, verdict: Verdict, id: DialogId) {
+    pub(super) fn after_client_invite(&mut self, now: Now, verdict: Verdict, id: DialogId) {
         let calling = matches!(
             self.dialogs.get(&id).map(|d| &d.state),
             Some(State::Calling(_))
         );
         if (verdict.timed_out || verdict.broken) && calling {
             self.remove_dialog(id);
-            self.event(Event::Failed {
-                dialog: id,
-                status: None,
-            });
+            return self.failed(id, None, None);
+        }
+        let reinvite = self
+            .dialogs
+            .get(&id)
+            .and_then(|dialog| dialog.ours.as_ref())
+            .is_some_and(|ours| !ours.update);
+        if (verdict.timed_out || verdict.broken) && reinvite {
+            self.modify_failed(now, id, None);
         }
     }
 
     /// What another client transaction says besides responses.
-    pub(super) fn after_client(&mut self, _now: Now, verdict: Verdict, purpose: Purpose) {
+    pub(super) fn after_client(&mut self, now: Now, verdict: Verdict, purpose: Purpose) {
         if verdict.timed_out || verdict.broken {
             match purpose {
                 Purpose::Bye { dialog, .. } => {
                     self.remove_dialog(dialog);
                 }
                 Purpose::Farewell => {}
+                Purpose::Update { dialog, cseq } => {
+                    if self.is_our_update(dialog, cseq) {
+                        self.modify_failed(now, dialog, None);
+                    }
+                }
+                Purpose::Refer { dialog, cseq } => {
+                    self.on_refer_answered(now, dialog, cseq, None);
+                }
+                Purpose::Notify(dialog) | Purpose::Within(dialog) => self.lose(now, dialog),
                 Purpose::Request(id) => {
                     self.requests.remove(&id);
                     self.event(Event::Response {
@@ -313,6 +406,26 @@ impl Endpoint {
     pub(super) fn on_final(&mut self, now: Now, purpose: Purpose, response: &Response) {
         match purpose {
             Purpose::Farewell => {}
+            Purpose::Update { dialog, cseq } => {
+                if self.is_our_update(dialog, cseq) {
+                    let seen = self.dialogs[&dialog].hop;
+                    self.on_modified(now, dialog, None, seen, response);
+                }
+            }
+            Purpose::Refer { dialog, cseq } => {
+                self.on_refer_answered(now, dialog, cseq, Some(response));
+            }
+            // 481 may mean the subscription alone, so the dialog stays.
+            Purpose::Notify(dialog) => {
+                if response.status >= 300 {
+                    self.unheard(dialog);
+                }
+            }
+            Purpose::Within(dialog) => {
+                if matches!(response.status, 408 | 481) {
+                    self.lose(now, dialog);
+                }
+            }
             Purpose::Bye { dialog: id, again } => {
                 let Some(dialog) = self.dialogs.get(&id) else {
                     return;
@@ -358,110 +471,6 @@ impl Endpoint {
             }
         }
     }
-
-    /// Ends a dialog, whatever its state.
-    pub(super) fn hang_up(&mut self, now: Now, id: DialogId, reason: Option<String>) {
-        let Some(dialog) = self.dialogs.get_mut(&id) else {
-            return;
-        };
-        match &mut dialog.state {
-            State::Calling(calling) => {
-                let slot = self.client_invites.slot(calling.transaction);
-                let proceeding = slot.is_some_and(|slot| slot.machine.is_proceeding());
-                match calling.cancel {
-                    Cancel::No if proceeding => self.cancel(now, id, reason.as_deref()),
-                    Cancel::No => calling.cancel = Cancel::Wanted { reason },
-                    Cancel::Wanted { .. } | Cancel::Sent => {}
-                }
-            }
-            State::Ringing(_) => {
-                let headers: Vec<(String, String)> = reason
-                    .map(|reason| ("Reason".to_owned(), reason))
-                    .into_iter()
-                    .collect();
-                self.respond(now, id, 603, &headers, b"");
-                self.event(Event::Ended {
-                    dialog: id,
-                    why: End::Ours,
-                    reason: None,
-                });
-            }
-            State::Up(inbound) => {
-                match std::mem::replace(inbound, Inbound::Idle) {
-                    Inbound::Accepted(accepted) => {
-                        dialog.state = State::Leaving(accepted, reason);
-                        self.rearm(id);
-                    }
-                    other @ (Inbound::Idle | Inbound::Pending(_)) => {
-                        *inbound = other;
-                        self.refuse_pending(now, id);
-                        self.bye(now, id, reason.as_deref());
-                    }
-                }
-                self.event(Event::Ended {
-                    dialog: id,
-                    why: End::Ours,
-                    reason: None,
-                });
-            }
-            State::Leaving(..) | State::Ending => {}
-        }
-    }
-
-    /// Sends CANCEL after our INVITE (§9.1).
-    fn cancel(&mut self, now: Now, id: DialogId, reason: Option<&str>) {
-        let dialog = self
-            .dialogs
-            .get_mut(&id)
-            .expect("the caller has just seen it");
-        let State::Calling(calling) = &mut dialog.state else {
-            unreachable!("only a pending INVITE is cancelled")
-        };
-        calling.cancel = Cancel::Sent;
-        let (invite, branch) = (calling.transaction, cookie(&calling.branch));
-        let slot = self
-            .client_invites
-            .slot(invite)
-            .expect("a pending INVITE has a transaction");
-        let request = slot
-            .machine
-            .request()
-            .expect("a pending INVITE keeps its request");
-        let (hop, bytes) = (slot.hop, derive(request, Derived::Cancel { reason }));
-        let key = self.client_key(&branch, "CANCEL");
-        self.add_client(now, key, hop, bytes, Purpose::Farewell);
-        self.feed_client_invite(now, invite, client_invite::Input::Cancelled);
-    }
-
-    /// Sends BYE; the dialog ends with its answer.
-    pub(super) fn bye(&mut self, now: Now, id: DialogId, reason: Option<&str>) {
-        let headers: Vec<(&str, &str)> = reason
-            .map(|reason| ("Reason", reason))
-            .into_iter()
-            .collect();
-        self.send_bye(now, id, &headers, false);
-    }
-
-    fn send_bye(&mut self, now: Now, id: DialogId, headers: &[(&str, &str)], again: bool) {
-        let branch = self.token();
-        let dialog = self
-            .dialogs
-            .get_mut(&id)
-            .expect("the caller has just seen it");
-        dialog.state = State::Ending;
-        let cseq = dialog.next_cseq();
-        let own = match dialog.hop.transport {
-            crate::Transport::Udp => self.config.udp,
-            crate::Transport::Tcp => self.config.tcp,
-        };
-        let bytes = dialog
-            .draft("BYE", cseq, (own, &branch))
-            .write(headers.iter().copied());
-        let hop = dialog.hop;
-        self.rearm(id);
-        let key = self.client_key(&cookie(&branch), "BYE");
-        self.add_client(now, key, hop, bytes, Purpose::Bye { dialog: id, again });
-    }
 }
 
 impl Attempt {
@@ -474,7 +483,7 @@ impl Attempt {
 }
 
 /// The header that answers a challenge, if this is one and we have something to answer with.
-fn login(
+pub(super) fn login(
     rng: &mut vocab::Rng,
     response: &Response,
     method: &Method,
@@ -494,8 +503,25 @@ fn login(
     Some((name, value))
 }
 
+/// URIs of a 3xx, the preferred first (§8.1.3.4). Those that cannot be read are left out.
+fn redirections(response: &Response) -> Vec<String> {
+    if !(300..400).contains(&response.status) {
+        return Vec::new();
+    }
+    let contacts = response.headers.all(&HeaderName::Contact);
+    let mut contacts: Vec<NameAddr> = contacts
+        .filter_map(|value| NameAddr::parse(value).ok())
+        .take(REDIRECTS_MAX)
+        .collect();
+    contacts.sort_by_key(|contact| std::cmp::Reverse(contact.q_thousandths()));
+    contacts
+        .iter()
+        .map(|contact| contact.uri.to_string())
+        .collect()
+}
+
 /// A branch as it is on the wire.
-fn cookie(branch: &str) -> String {
+pub(super) fn cookie(branch: &str) -> String {
     format!("{}{branch}", Via::MAGIC)
 }
 
@@ -512,9 +538,12 @@ fn note_early(calling: &mut Calling, headers: &Headers) {
     let to = headers.first(&HeaderName::To).unwrap_or_default();
     if let Some(tag) = wire::tag_of(to)
         && calling.early.len() < FORKS_MAX
-        && calling.early.iter().all(|known| **known != *tag)
+        && calling.early.iter().all(|known| *known.tag != *tag)
     {
-        calling.early.push(tag.into());
+        calling.early.push(Early {
+            tag: tag.into(),
+            dialog: None,
+        });
     }
 }
 

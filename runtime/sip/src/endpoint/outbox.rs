@@ -12,7 +12,7 @@ use crate::{ConnId, Event, Hop, Output, Transport};
 #[derive(Default)]
 pub(crate) struct Outbox {
     queue: VecDeque<Output>,
-    streams: BTreeMap<ConnId, SocketAddr>,
+    streams: BTreeMap<ConnId, (Transport, SocketAddr)>,
 }
 
 impl Outbox {
@@ -27,9 +27,9 @@ impl Outbox {
     pub(crate) fn resolve(&self, hop: Hop) -> Hop {
         match (hop.transport, hop.conn) {
             (Transport::Udp, _) => Hop { conn: None, ..hop },
-            (Transport::Tcp, None) => hop,
-            (Transport::Tcp, Some(conn)) => match self.streams.get(&conn) {
-                Some(&remote) => Hop { remote, ..hop },
+            (_, None) => hop,
+            (_, Some(conn)) => match self.streams.get(&conn) {
+                Some(&(_, remote)) => Hop { remote, ..hop },
                 None => Hop { conn: None, ..hop },
             },
         }
@@ -44,12 +44,22 @@ impl Outbox {
         self.queue.push_back(Output::CloseStream { conn });
     }
 
-    pub(crate) fn stream_opened(&mut self, conn: ConnId, remote: SocketAddr) {
-        self.streams.insert(conn, remote);
+    pub(crate) fn stream_opened(&mut self, conn: ConnId, transport: Transport, remote: SocketAddr) {
+        self.streams.insert(conn, (transport, remote));
     }
 
-    /// Forgets a stream and says where its other side was.
-    pub(crate) fn stream_closed(&mut self, conn: ConnId) -> Option<SocketAddr> {
+    /// What an open stream is.
+    pub(crate) fn stream(&self, conn: ConnId) -> Option<Transport> {
+        self.streams.get(&conn).map(|(transport, _)| *transport)
+    }
+
+    /// Open streams.
+    pub(crate) fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Forgets a stream and says what it was and where its other side was.
+    pub(crate) fn stream_closed(&mut self, conn: ConnId) -> Option<(Transport, SocketAddr)> {
         self.streams.remove(&conn)
     }
 

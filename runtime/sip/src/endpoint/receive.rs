@@ -9,8 +9,8 @@ use super::table::{Due, Verdict};
 use super::{Around, Endpoint, Inviter, Purpose, around, route, stateless, wire};
 use crate::border::{ConnId, DialogId, Hop, Transport};
 use crate::message::{
-    self, CSeq, Frame, FrameError, Framer, Headers, Host, Message, Method, ParseError, Request,
-    Response, Supports, Via, check_request, check_response,
+    self, CSeq, Frame, FrameError, Headers, Host, Message, Method, ParseError, Request, Response,
+    Supports, Via, check_request, check_response,
 };
 use crate::transaction::{Key, client, client_invite, server, server_invite};
 
@@ -51,23 +51,40 @@ impl Endpoint {
         }
     }
 
+    pub(super) fn on_stream_opened(
+        &mut self,
+        conn: ConnId,
+        transport: Transport,
+        remote: SocketAddr,
+    ) {
+        debug_assert!(transport.is_reliable(), "UDP has no streams");
+        if self.outbox.streams() >= self.limits.streams {
+            self.tally.overloads += 1;
+            return self.outbox.close(conn);
+        }
+        self.outbox.stream_opened(conn, transport, remote);
+    }
+
     pub(super) fn on_stream(&mut self, now: Now, conn: ConnId, remote: SocketAddr, bytes: &[u8]) {
-        let mut framer = match self.framers.remove(&conn) {
-            Some(framer) => framer,
-            None if self.framers.len() >= self.limits.streams => {
-                self.tally.overloads += 1;
-                return self.outbox.close(conn);
-            }
+        let transport = match self.outbox.stream(conn) {
+            Some(transport) => transport,
             None => {
-                self.outbox.stream_opened(conn, remote);
-                Framer::new()
+                self.on_stream_opened(conn, Transport::Tcp, remote);
+                if self.outbox.stream(conn).is_none() {
+                    return;
+                }
+                Transport::Tcp
             }
         };
         let seen = Hop {
-            transport: Transport::Tcp,
+            transport,
             remote,
             conn: Some(conn),
         };
+        if transport.is_websocket() {
+            return self.on_websocket(now, seen, bytes);
+        }
+        let mut framer = self.framers.remove(&conn).unwrap_or_default();
         framer.push(bytes);
         loop {
             match framer.next() {
@@ -84,7 +101,7 @@ impl Endpoint {
                         }
                     }
                     self.outbox.close(conn);
-                    return self.fail_way(now, Transport::Tcp, remote, Some(conn));
+                    return self.fail_way(now, transport, remote, Some(conn));
                 }
             }
         }
@@ -93,8 +110,19 @@ impl Endpoint {
 
     pub(super) fn on_stream_closed(&mut self, now: Now, conn: ConnId) {
         self.framers.remove(&conn);
-        if let Some(remote) = self.outbox.stream_closed(conn) {
-            self.fail_way(now, Transport::Tcp, remote, Some(conn));
+        if let Some((transport, remote)) = self.outbox.stream_closed(conn) {
+            self.fail_way(now, transport, remote, Some(conn));
+        }
+    }
+
+    /// One WebSocket message is one SIP message (RFC 7118 §5.1), or a keep-alive.
+    fn on_websocket(&mut self, now: Now, seen: Hop, bytes: &[u8]) {
+        if bytes == b"\r\n\r\n" {
+            return self.transmit(seen, Arc::from(*b"\r\n"));
+        }
+        match message::parse(bytes) {
+            Ok(message) => self.on_message(now, seen, message),
+            Err(error) => self.on_broken(seen, error),
         }
     }
 
@@ -265,12 +293,15 @@ impl Endpoint {
             .map(|own| own.essence);
         let own_type = own_type.as_deref().unwrap_or(wire::SDP);
         // The call control looks at the bodies of INFO, nobody at those of the others.
-        let sdp_only = matches!(request.method, Method::Invite | Method::Options);
+        let sdp_only = matches!(
+            request.method,
+            Method::Invite | Method::Options | Method::Update | Method::Prack
+        );
         let content_types = [if sdp_only { wire::SDP } else { own_type }];
         check_request(
             request,
             &Supports {
-                extensions: &[wire::SUPPORTED],
+                extensions: &wire::EXTENSIONS,
                 content_types: &content_types,
             },
         )
@@ -428,7 +459,12 @@ impl Endpoint {
         Some(fed)
     }
 
-    fn feed_server(&mut self, now: Now, key: Key, input: server::Input) -> Option<Verdict> {
+    pub(super) fn feed_server(
+        &mut self,
+        now: Now,
+        key: Key,
+        input: server::Input,
+    ) -> Option<Verdict> {
         self.servers
             .feed(&mut around!(self, now), key, input)
             .map(|(verdict, ())| verdict)

@@ -91,19 +91,24 @@ fn read(headers: &Headers) -> Result<(Option<String>, Contacts, u32), HeaderErro
 }
 
 /// Where requests for the contact go: over UDP to where it was seen, since a phone's own idea of
-/// its address is wrong behind NAT; over TCP through its stream, and when that is gone to the
+/// its address is wrong behind NAT; over TCP and TLS through its stream, and when that is gone to the
 /// address it wrote.
 fn contact_hop(arrival: &Arrival, contacts: &Contacts) -> Hop {
     let seen = arrival.seen;
     match (seen.transport, contacts) {
-        (Transport::Tcp, Contacts::List(list)) if !arrival.natted && list.len() == 1 => {
+        (Transport::Tcp | Transport::Tls, Contacts::List(list))
+            if !arrival.natted && list.len() == 1 =>
+        {
             let hop = route::dialog_hop(&[], &list[0].uri.to_string(), seen);
-            if hop.transport == Transport::Tcp {
+            if hop.transport == seen.transport {
                 hop
             } else {
                 seen
             }
         }
-        (Transport::Udp | Transport::Tcp, _) => seen,
+        // A browser can be reached over its own connection only, whatever it wrote (RFC 7118 §5).
+        (Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, _) => {
+            seen
+        }
     }
 }

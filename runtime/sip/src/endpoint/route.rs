@@ -2,11 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::message::{NameAddr, SipUri, Uri, Via};
+use crate::message::{self, HeaderName, Host, Message, NameAddr, SipUri, Uri, Via};
 use crate::{Hop, Transport};
-
-/// Port of a `Via` or URI without one (RFC 3261 §18.2.2, §19.1.2).
-const DEFAULT_PORT: u16 = 5060;
 
 /// Where the answers to a request go (RFC 3261 §18.2.2, RFC 3581 §4).
 ///
@@ -15,7 +12,10 @@ const DEFAULT_PORT: u16 = 5060;
 pub(crate) fn reply_hop(via: &Via, seen: Hop) -> Hop {
     let remote = match seen.transport {
         Transport::Udp => via.reply_to().unwrap_or(seen.remote),
-        Transport::Tcp => SocketAddr::new(seen.remote.ip(), via.port.unwrap_or(DEFAULT_PORT)),
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+            let port = via.port.unwrap_or(seen.transport.default_port());
+            SocketAddr::new(seen.remote.ip(), port)
+        }
     };
     Hop {
         transport: seen.transport,
@@ -45,12 +45,27 @@ pub(crate) fn dialog_hop(routes: &[Box<str>], target: &str, seen: Hop) -> Hop {
     }
 }
 
+/// The host that a request of ours is meant for: that of its first `Route`, or else of its URI. It
+/// is what the certificate of the other side must name (RFC 5922 §7.1).
+pub fn next_host(message: &[u8]) -> Option<Host> {
+    let Ok(Message::Request(request)) = message::parse(message) else {
+        return None;
+    };
+    let uri = match request.headers.first(&HeaderName::Route) {
+        Some(route) => NameAddr::parse(route).ok()?.uri,
+        None => request.parse_uri().ok()?,
+    };
+    uri.sip().map(|uri| uri.host.clone())
+}
+
 /// Both URIs name the same host and port.
 pub(crate) fn same_place(a: &str, b: &str) -> bool {
     let place = |text| {
         let uri = Uri::parse(text).ok()?;
         let uri = uri.sip()?;
-        Some((uri.host.address()?, uri.port.unwrap_or(DEFAULT_PORT)))
+        let transport = Transport::of_uri(uri).unwrap_or(Transport::Udp);
+        let port = uri.port.unwrap_or(transport.default_port());
+        Some((uri.host.address()?, port))
     };
     place(a).is_some_and(|known| place(b) == Some(known))
 }
@@ -64,17 +79,19 @@ fn uri_hop(uri: &SipUri, seen: Hop) -> Option<Hop> {
     if ip.is_unspecified() || ip.is_ipv4() != seen.remote.is_ipv4() {
         return None;
     }
-    let remote = SocketAddr::new(ip, uri.port.unwrap_or(DEFAULT_PORT));
-    let transport = match uri.params.value("transport") {
-        Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-        Some(name) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
-        Some(_) | None => seen.transport,
+    let transport = match Transport::of_uri(uri) {
+        // `ws` stands for both kinds, and `sips` for both that are secure: then it is what it was.
+        Some(Transport::Ws) if seen.transport == Transport::Wss => seen.transport,
+        Some(Transport::Tls) if seen.transport == Transport::Wss && uri.secure => seen.transport,
+        Some(transport) => transport,
+        None => seen.transport,
     };
+    let remote = SocketAddr::new(ip, uri.port.unwrap_or(transport.default_port()));
     // The stream the far end opened is kept while it lasts: behind it may be a firewall that lets
     // no other through.
     let conn = seen
         .conn
-        .filter(|_| transport == Transport::Tcp && seen.transport == transport);
+        .filter(|_| transport.is_reliable() && seen.transport == transport);
     Some(Hop {
         transport,
         remote,

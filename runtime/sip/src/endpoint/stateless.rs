@@ -17,14 +17,12 @@ pub(super) fn unsupported(method: &Method) -> Option<u16> {
         | Method::Cancel
         | Method::Register
         | Method::Options
-        | Method::Info => None,
-        Method::Prack
+        | Method::Info
         | Method::Update
-        | Method::Subscribe
-        | Method::Notify
+        | Method::Prack
         | Method::Refer
-        | Method::Message
-        | Method::Publish => Some(405),
+        | Method::Notify => None,
+        Method::Subscribe | Method::Message | Method::Publish => Some(405),
         Method::Other(_) => Some(501),
     }
 }

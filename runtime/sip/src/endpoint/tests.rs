@@ -15,6 +15,7 @@ fn endpoint(limits: Limits) -> Endpoint {
     let config = Config {
         udp: address,
         tcp: address,
+        addresses: Vec::new(),
         realm: "demo".into(),
         product: "Jackfield".into(),
         algorithms: vec![Algorithm::Md5],
@@ -22,6 +23,8 @@ fn endpoint(limits: Limits) -> Endpoint {
         nonce_key: [7; 32],
         nonce_lifetime: Duration::from_secs(300),
         expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+        session_interval: Some(Duration::from_secs(1_800)),
+        reliable_provisional: false,
     };
     Endpoint::with_limits(config, limits, Rng::from_u64(1))
 }
@@ -129,6 +132,13 @@ fn a_past_call_is_small() {
     assert!(due <= 32, "{due}");
     // With B-tree nodes half full in the worst case, and about 330 bytes of the 200 to the BYE.
     assert!(2 * (invite + bye + 2 * due + merge) + 330 <= 1_200);
+}
+
+/// What a call takes while it runs, besides its texts: what few calls need is kept apart.
+#[test]
+fn a_running_call_is_small() {
+    let dialog = size_of::<(DialogId, Dialog)>();
+    assert!(dialog <= 480, "{dialog}");
 }
 
 #[test]
@@ -251,4 +261,189 @@ fn noise_is_counted_and_never_answered() {
         assert_eq!(endpoint.counts().malformed, malformed, "{bytes:?}");
     }
     assert_eq!(endpoint.counts().strays, 1);
+}
+
+/// Text of the only message that was sent, and how.
+fn only(outputs: &[Output]) -> (Hop, String) {
+    let [Output::Transmit { hop, bytes }] = outputs else {
+        panic!("not one message: {outputs:?}");
+    };
+    (*hop, String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+#[test]
+fn websocket_messages_are_whole_and_answered_on_their_connection() {
+    let mut endpoint = endpoint(Limits::default());
+    let remote: SocketAddr = "192.0.2.9:40000".parse().unwrap();
+    let conn = ConnId(7);
+    for (transport, name) in [(Transport::Ws, "WS"), (Transport::Wss, "WSS")] {
+        let opened = Input::StreamOpened {
+            conn,
+            transport,
+            remote,
+        };
+        endpoint.handle(after(0), opened);
+        assert_eq!(outputs(&mut endpoint), []);
+        // RFC 7118 §5: a browser knows no address of its own, and needs no length.
+        let options = request("OPTIONS", 1, "<sip:demo>")
+            .replace("/UDP 192.0.2.9", &format!("/{name} df7jal23ls0d.invalid"))
+            .replace("/UDP", &format!("/{name}"))
+            .replace("Content-Length: 0\r\n", "");
+        let bytes = options.as_bytes();
+        endpoint.handle(
+            after(0),
+            Input::Stream {
+                conn,
+                remote,
+                bytes,
+            },
+        );
+        let (hop, text) = only(&outputs(&mut endpoint));
+        assert_eq!((hop.transport, hop.conn), (transport, Some(conn)));
+        assert!(text.starts_with("SIP/2.0 200 OK\r\n"), "{text}");
+        // A keep-alive is a message of its own (RFC 5626 §4.4.1).
+        let bytes = b"\r\n\r\n";
+        endpoint.handle(
+            after(0),
+            Input::Stream {
+                conn,
+                remote,
+                bytes,
+            },
+        );
+        assert_eq!(only(&outputs(&mut endpoint)).1, "\r\n");
+        assert_eq!(endpoint.counts().streams, 1);
+        endpoint.handle(after(0), Input::StreamClosed { conn });
+        assert_eq!(
+            (outputs(&mut endpoint), endpoint.counts().streams),
+            (vec![], 0)
+        );
+    }
+    assert_eq!(endpoint.counts().malformed, 0);
+}
+
+#[test]
+fn requests_name_our_address_for_transport_and_family() {
+    let mut endpoint = endpoint(Limits::default());
+    endpoint.config.addresses = [
+        (Transport::Udp, "[2001:db8::2]:5060"),
+        (Transport::Tls, "192.0.2.2:5061"),
+        (Transport::Tls, "[2001:db8::2]:5061"),
+    ]
+    .map(|(transport, own)| (transport, own.parse().unwrap()))
+    .to_vec();
+    for (transport, remote, via) in [
+        (Transport::Udp, "192.0.2.9:5060", "UDP 192.0.2.2:5060"),
+        (
+            Transport::Udp,
+            "[2001:db8::9]:5060",
+            "UDP [2001:db8::2]:5060",
+        ),
+        (Transport::Tcp, "192.0.2.9:5060", "TCP 192.0.2.2:5060"),
+        (Transport::Tls, "192.0.2.9:5061", "TLS 192.0.2.2:5061"),
+        (
+            Transport::Tls,
+            "[2001:db8::9]:5061",
+            "TLS [2001:db8::2]:5061",
+        ),
+    ] {
+        let dialog = endpoint.allocate();
+        let invite = Action::Invite {
+            dialog,
+            uri: "sip:b@example.com".into(),
+            hop: Hop {
+                transport,
+                remote: remote.parse().unwrap(),
+                conn: None,
+            },
+            from: "<sip:a@example.com>".into(),
+            to: "<sip:b@example.com>".into(),
+            headers: Vec::new(),
+            body: b"v=0\r\n".to_vec(),
+            credentials: None,
+        };
+        endpoint.handle(after(0), Input::Action(invite));
+        let (hop, text) = only(&outputs(&mut endpoint));
+        assert_eq!(hop.transport, transport);
+        assert!(
+            text.contains(&format!("\r\nVia: SIP/2.0/{via};branch=")),
+            "{text}"
+        );
+        let (name, own) = via.split_once(' ').unwrap();
+        let name = name.to_lowercase();
+        let contact = if transport == Transport::Udp {
+            format!("\r\nContact: <sip:{own}>\r\n")
+        } else {
+            format!("\r\nContact: <sip:{own};transport={name}>\r\n")
+        };
+        assert!(text.contains(&contact), "{text}");
+    }
+}
+
+#[test]
+fn ipv6_as_it_is_written_in_the_wild() {
+    // The facts of RFC 5118: §4.1 brackets in the request URI, §4.5 `received` with and without
+    // brackets, §4.6 several parameters with addresses, §4.8 three colons are no address, and §4.10
+    // an IPv4 address that looks like IPv6.
+    let remote: SocketAddr = "[2001:db8::9]:5080".parse().unwrap();
+    for (uri, via, status, answered) in [
+        (
+            "sip:[2001:db8::10]",
+            "[2001:db8::9]",
+            200,
+            "[2001:db8::9]:5060",
+        ),
+        (
+            "sip:[2001:db8::10]:5070",
+            "[2001:db8::9]:5070",
+            200,
+            "[2001:db8::9]:5070",
+        ),
+        (
+            "sip:demo",
+            "[2001:db8::9]:5070;rport",
+            200,
+            "[2001:db8::9]:5080",
+        ),
+        (
+            "sip:demo",
+            "[2001:db8::77];received=[2001:db8::1]",
+            200,
+            "[2001:db8::9]:5060",
+        ),
+        (
+            "sip:demo",
+            "[::ffff:192.0.2.10];received=2001:db8::1",
+            200,
+            "[2001:db8::9]:5060",
+        ),
+        (
+            "sip:[2001:db8:::10]",
+            "[2001:db8::9]",
+            400,
+            "[2001:db8::9]:5060",
+        ),
+        (
+            "sip:2001:db8::10",
+            "[2001:db8::9]",
+            400,
+            "[2001:db8::9]:5060",
+        ),
+    ] {
+        let mut endpoint = endpoint(Limits::default());
+        let text = format!(
+            "OPTIONS {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {via};branch=z9hG4bKas3\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:a@example.com>;tag=81x2\r\n\
+             To: <sip:b@[2001:db8::10]>\r\nCall-ID: 1@[2001:db8::9]\r\n\
+             CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        );
+        let bytes = text.as_bytes();
+        endpoint.handle(after(0), Input::Datagram { remote, bytes });
+        let (hop, answer) = only(&outputs(&mut endpoint));
+        assert!(
+            answer.starts_with(&format!("SIP/2.0 {status} ")),
+            "{uri}: {answer}"
+        );
+        assert_eq!(hop.remote, answered.parse().unwrap(), "{via}");
+    }
 }

@@ -8,27 +8,25 @@ use crate::Transport;
 use crate::message::{HeaderName, Request, Via, reason_phrase};
 
 /// Methods we answer with something better than 405, for `Allow`.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER, UPDATE, PRACK, REFER, NOTIFY";
 
 /// Option tags we understand, for `Supported`.
-pub(crate) const SUPPORTED: &str = "timer";
+pub(crate) const SUPPORTED: &str = "timer, 100rel, replaces";
+
+/// The same one by one.
+pub(crate) const EXTENSIONS: [&str; 3] = ["timer", "100rel", "replaces"];
 
 /// The only body an INVITE may carry.
 pub(crate) const SDP: &str = "application/sdp";
-
-/// Our name for a transport in `Via`.
-pub(crate) fn via_name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "UDP",
-        Transport::Tcp => "TCP",
-    }
-}
 
 /// Our `Contact`.
 pub(crate) fn contact(transport: Transport, own: SocketAddr) -> String {
     match transport {
         Transport::Udp => format!("<sip:{own}>"),
-        Transport::Tcp => format!("<sip:{own};transport=tcp>"),
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+            format!("<sip:{own};transport={}>", transport.uri_name())
+        }
     }
 }
 
@@ -98,7 +96,7 @@ impl<'a> Reply<'a> {
         for (name, value) in headers {
             push_header(&mut out, name, value);
         }
-        finish(out, body)
+        finish(out, SDP, body)
     }
 }
 
@@ -126,6 +124,16 @@ impl Draft<'_> {
         headers: impl IntoIterator<Item = (&'h str, &'h str)>,
         body: &[u8],
     ) -> Arc<[u8]> {
+        self.write_with(headers, SDP, body)
+    }
+
+    /// The request with further headers and, if `body` is not empty, a body of this type.
+    pub(crate) fn write_with<'h>(
+        &self,
+        headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+        content_type: &str,
+        body: &[u8],
+    ) -> Arc<[u8]> {
         let mut out = String::with_capacity(640 + body.len());
         out.extend([self.method, " "]);
         for c in self.uri.chars() {
@@ -140,7 +148,7 @@ impl Draft<'_> {
         let _ = write!(
             out,
             "Via: SIP/2.0/{} {};branch={}{};rport\r\nMax-Forwards: 70\r\n",
-            via_name(self.transport),
+            self.transport.via_name(),
             self.own,
             Via::MAGIC,
             self.branch
@@ -155,7 +163,7 @@ impl Draft<'_> {
         for (name, value) in headers {
             push_header(&mut out, name, value);
         }
-        finish(out, body)
+        finish(out, content_type, body)
     }
 }
 
@@ -168,9 +176,11 @@ pub(crate) fn tag_of(value: &str) -> Option<&str> {
     })
 }
 
-fn finish(mut out: String, body: &[u8]) -> Arc<[u8]> {
+fn finish(mut out: String, content_type: &str, body: &[u8]) -> Arc<[u8]> {
     if !body.is_empty() {
-        out.extend(["Content-Type: ", SDP, "\r\n"]);
+        out.push_str("Content-Type: ");
+        push_clean(&mut out, content_type);
+        out.push_str("\r\n");
     }
     let _ = write!(out, "Content-Length: {}\r\n\r\n", body.len());
     let mut out = out.into_bytes();

@@ -4,13 +4,14 @@ use vocab::Now;
 
 use super::inbound::{pending, reason_of, trying};
 use super::receive::Arrival;
+use super::session::Sdp;
 use super::table::Slot;
 use super::wire::{self, Reply};
 use super::{Around, Endpoint, Inviter, around};
 use crate::border::{DialogId, End, Event};
 use crate::dialog::{Inbound, State};
 use crate::message::{HeaderName, Headers, Method};
-use crate::transaction::Server;
+use crate::transaction::{Server, server};
 
 impl Endpoint {
     pub(super) fn on_request_within(&mut self, now: Now, arrival: Arrival) {
@@ -37,15 +38,15 @@ impl Endpoint {
             Method::Invite => self.on_reinvite(now, id, arrival),
             Method::Bye => self.on_bye(now, id, &arrival),
             Method::Info => self.on_info(now, id, &arrival),
+            Method::Update => self.on_update(now, id, &arrival),
+            Method::Prack => self.on_prack(now, id, &arrival),
+            Method::Refer => self.on_refer(now, id, &arrival),
+            Method::Notify => self.on_notify(now, id, &arrival),
             Method::Options => self.on_options(&arrival),
             Method::Ack
             | Method::Cancel
             | Method::Register
-            | Method::Prack
-            | Method::Update
             | Method::Subscribe
-            | Method::Notify
-            | Method::Refer
             | Method::Message
             | Method::Publish
             | Method::Other(_) => unreachable!("these never get here"),
@@ -62,7 +63,7 @@ impl Endpoint {
             .get(&self.name(headers.first(&HeaderName::CallId)?, local))?;
         let dialog = self.dialogs.get(&id).expect("what has a name exists");
         let known = match &dialog.state {
-            State::Calling(calling) => calling.early.iter().any(|tag| **tag == *remote),
+            State::Calling(calling) => calling.early.iter().any(|early| *early.tag == *remote),
             State::Ringing(_) | State::Up(_) | State::Leaving(..) | State::Ending => {
                 *dialog.remote_tag == *remote
             }
@@ -71,17 +72,23 @@ impl Endpoint {
     }
 
     fn on_reinvite(&mut self, now: Now, id: DialogId, arrival: Arrival) {
+        if self.is_offering(id) {
+            // Ours is under way, and so are they (§14.2).
+            return self.refuse(&arrival, 491, None, &[]);
+        }
+        if self.update_waits(id) {
+            return self.not_yet(&arrival);
+        }
         match self.dialogs[&id].state {
             State::Up(Inbound::Idle) => {}
-            // Ours is under way, and so are they (§14.2).
             State::Calling(_) => return self.refuse(&arrival, 491, None, &[]),
             State::Ringing(_) | State::Up(Inbound::Pending(_) | Inbound::Accepted(_)) => {
-                let wait = self.rng.below(11).to_string();
-                return self.refuse(&arrival, 500, None, &[("Retry-After", &wait)]);
+                return self.not_yet(&arrival);
             }
             State::Leaving(..) | State::Ending => return self.refuse(&arrival, 481, None, &[]),
         }
-        let Ok(session) = self.session_asked(&arrival) else {
+        let before = self.dialogs[&id].agreed();
+        let Ok(session) = self.session_asked(&arrival, before) else {
             return;
         };
         let head = wire::head(&arrival.request, &arrival.via, "");
@@ -109,6 +116,146 @@ impl Endpoint {
         self.event(Event::Reoffer { dialog: id, body });
     }
 
+    /// UPDATE (RFC 3311 §5.2). One without an offer only refreshes target and session, and is
+    /// answered at once; the other is the call control's to answer.
+    fn on_update(&mut self, now: Now, id: DialogId, arrival: &Arrival) {
+        let offers = !arrival.request.body.is_empty();
+        if offers && self.is_offering(id) {
+            return self.refuse(arrival, 491, None, &[]);
+        }
+        if offers && self.update_waits(id) {
+            return self.not_yet(arrival);
+        }
+        match self.dialogs[&id].state {
+            State::Leaving(..) | State::Ending => return self.refuse(arrival, 481, None, &[]),
+            // An offer that was answered reliably does not cross this one.
+            State::Calling(_) | State::Ringing(_) if offers && self.answered_early(id, arrival) => {
+            }
+            // Our offer has no answer.
+            State::Calling(_) if offers => return self.refuse(arrival, 491, None, &[]),
+            // Their offer has no answer, or ours in the 2xx may have none.
+            State::Ringing(_) | State::Up(Inbound::Pending(_) | Inbound::Accepted(_)) if offers => {
+                return self.not_yet(arrival);
+            }
+            State::Calling(_) | State::Ringing(_) | State::Up(_) => {}
+        }
+        let before = self.dialogs[&id].agreed();
+        let Ok(session) = self.session_asked(arrival, before) else {
+            return;
+        };
+        let head = wire::head(&arrival.request, &arrival.via, "");
+        let Some(pending) = pending(arrival, head, session) else {
+            return;
+        };
+        let machine = Server::trying(now);
+        let slot = Slot {
+            machine,
+            hop: arrival.reply_hop(),
+            owner: (),
+        };
+        self.servers
+            .insert(&mut around!(self, now), arrival.key, slot);
+        let dialog = self
+            .dialogs
+            .get_mut(&id)
+            .expect("the caller has just seen it");
+        dialog.refresh_target(arrival.headers(), arrival.seen, arrival.natted);
+        dialog.update = Some(Box::new(pending));
+        if offers {
+            let body = arrival.request.body.to_vec();
+            self.event(Event::Reoffer { dialog: id, body });
+        } else {
+            self.respond_update(now, id, 200, &[], b"");
+        }
+    }
+
+    /// The first offer was answered in a provisional response that was acknowledged.
+    fn answered_early(&self, id: DialogId, arrival: &Arrival) -> bool {
+        let from = arrival.headers().first(&HeaderName::From);
+        let tag = from.and_then(wire::tag_of).unwrap_or_default();
+        match &self.dialogs[&id].state {
+            State::Calling(calling) => calling.early.iter().any(|early| {
+                *early.tag == *tag && early.dialog.as_ref().is_some_and(|d| d.answered)
+            }),
+            State::Ringing(pending) => pending.reliable.as_ref().is_some_and(|r| r.answered),
+            State::Up(_) | State::Leaving(..) | State::Ending => false,
+        }
+    }
+
+    /// Answers their UPDATE. It has no ACK, so nothing waits after it.
+    pub(super) fn respond_update(
+        &mut self,
+        now: Now,
+        id: DialogId,
+        status: u16,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) {
+        let Some(dialog) = self.dialogs.get_mut(&id) else {
+            return;
+        };
+        let Some(pending) = dialog.update.take() else {
+            return;
+        };
+        let Some(slot) = self.servers.slot(pending.transaction) else {
+            return;
+        };
+        let transport = slot.hop.transport;
+        let own = self.config.own(slot.hop);
+        let contact = wire::contact(transport, own);
+        let mut all: Vec<(&str, &str)> = vec![("Server", &self.config.product)];
+        let mut buffer = String::new();
+        if status < 300 {
+            all.extend([
+                ("Contact", &*contact),
+                ("Allow", wire::ALLOW),
+                ("Supported", wire::SUPPORTED),
+            ]);
+            if let Some(agreed) = pending.session {
+                let value = self.sessions.answered(agreed, &mut buffer);
+                all.push(("Session-Expires", value));
+                all.extend((!agreed.ours).then_some(("Require", "timer")));
+            }
+        }
+        all.extend(
+            headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        );
+        let bytes = Reply::new(status, &pending.head).write(all, body);
+        if status < 300 {
+            if matches!(dialog.state, State::Up(_)) {
+                dialog.settle_session(now, pending.session);
+            }
+            if let Some(sdp) = Sdp::within(&bytes, body) {
+                dialog.sdp = Some(sdp);
+            }
+        }
+        let input = server::Input::Respond { transport, bytes };
+        self.feed_server(now, pending.transaction, input);
+        self.rearm(id);
+    }
+
+    /// A re-INVITE or UPDATE of ours with an offer is under way.
+    fn is_offering(&self, id: DialogId) -> bool {
+        let ours = self.dialogs[&id].ours.as_ref();
+        ours.is_some_and(|ours| ours.is_offering())
+    }
+
+    /// Their UPDATE waits for the call control. Its transaction ends by itself, should that forget
+    /// to answer.
+    pub(super) fn update_waits(&self, id: DialogId) -> bool {
+        let update = self.dialogs.get(&id).and_then(|d| d.update.as_ref());
+        let slot = update.and_then(|update| self.servers.slot(update.transaction));
+        slot.is_some_and(|slot| slot.machine.is_trying())
+    }
+
+    /// Their last offer has no answer yet (§14.2, RFC 3311 §5.2).
+    pub(super) fn not_yet(&mut self, arrival: &Arrival) {
+        let wait = self.rng.below(11).to_string();
+        self.refuse(arrival, 500, None, &[("Retry-After", &wait)]);
+    }
+
     fn on_bye(&mut self, now: Now, id: DialogId, arrival: &Arrival) {
         let reason = reason_of(arrival.headers());
         match self.dialogs[&id].state {
@@ -116,12 +263,13 @@ impl Endpoint {
             State::Calling(_) => return self.refuse(arrival, 481, None, &[]),
             State::Ringing(_) => {
                 self.answer(now, arrival, 200);
-                self.respond(now, id, 487, &[], b"");
+                self.respond_invite(now, id, 487, &[], b"");
                 return self.event(Event::Cancelled { dialog: id, reason });
             }
             State::Up(_) => {
                 self.answer(now, arrival, 200);
                 self.refuse_pending(now, id);
+                self.abandon_ours(now, id);
                 self.event(Event::Ended {
                     dialog: id,
                     why: End::Theirs,
@@ -149,7 +297,7 @@ impl Endpoint {
     }
 
     /// Answers a request in a dialog through a transaction, since it must not count twice.
-    fn answer(&mut self, now: Now, arrival: &Arrival, status: u16) {
+    pub(super) fn answer(&mut self, now: Now, arrival: &Arrival, status: u16) {
         let head = wire::head(&arrival.request, &arrival.via, "");
         let bytes = Reply::new(status, &head).write([], b"");
         self.add_server(now, arrival, bytes);

@@ -369,7 +369,7 @@ fn same_escaped(a: Option<&str>, b: Option<&str>, ignore_case: bool) -> bool {
     }
 }
 
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     if !text.contains('%') {
         return text.to_owned();
     }

@@ -21,7 +21,8 @@ use crate::limits::FORKS_MAX;
 /// | Calling, Proceeding | 2xx | Accepted | `Deliver` |
 /// | Calling, Proceeding | 300-699 | Completed | `Transmit` (ACK), `Deliver` |
 /// | Calling, Proceeding | transport error | Terminated | `Broken` |
-/// | Proceeding | cancelled, then timer B | Terminated | `TimedOut` |
+/// | Calling, Proceeding | cancelled | Proceeding | |
+/// | Proceeding | timer B after that | Terminated | `TimedOut` |
 /// | Completed | 300-699 | Completed | `Transmit` (ACK) |
 /// | Completed | timer D, transport error | Terminated | |
 /// | Accepted | 2xx of a known tag | Accepted | `Acknowledge` |
@@ -75,7 +76,7 @@ pub enum Input<'a> {
         /// The whole ACK.
         ack: Arc<[u8]>,
     },
-    /// CANCEL was sent: a final response is waited for no longer than 64·T1 (§9.1).
+    /// CANCEL was sent, or the dialog is over: a final response is waited for no longer than 64·T1 (§9.1).
     Cancelled,
     /// The request could not be sent.
     TransportError,
@@ -162,7 +163,12 @@ impl ClientInvite {
                     bytes: ack,
                 });
             }
-            (State::Calling { .. } | State::Proceeding { .. }, Input::Cancelled) => {
+            (State::Calling { request } | State::Proceeding { request }, Input::Cancelled) => {
+                // A first 1xx would stop timer B, and the wait would have no end.
+                self.state = State::Proceeding {
+                    request: request.clone(),
+                };
+                self.timers.disarm(Timer::A);
                 self.timers.arm(Timer::B, now.mono + GIVE_UP);
             }
             (State::Calling { .. } | State::Proceeding { .. }, Input::TransportError) => {

@@ -61,10 +61,7 @@ impl Timer {
     /// How long the timer runs when armed for the first time, or `None` if it is never armed over
     /// this transport because the transport is reliable. `Some(ZERO)` means at once.
     pub fn first(self, transport: Transport) -> Option<Duration> {
-        let reliable = match transport {
-            Transport::Udp => false,
-            Transport::Tcp => true,
-        };
+        let reliable = transport.is_reliable();
         match self {
             Self::A | Self::E | Self::G if reliable => None,
             Self::D | Self::I | Self::J | Self::K if reliable => Some(Duration::ZERO),

@@ -80,6 +80,7 @@ pub fn config(address: SocketAddr) -> Config {
     Config {
         udp: address,
         tcp: address,
+        addresses: Vec::new(),
         realm: "demo".into(),
         product: "Jackfield".into(),
         algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
@@ -90,6 +91,8 @@ pub fn config(address: SocketAddr) -> Config {
         nonce_key: [7; 32],
         nonce_lifetime: Duration::from_secs(300),
         expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
+        session_interval: Some(Duration::from_secs(1_800)),
+        reliable_provisional: false,
     }
 }
 
@@ -109,15 +112,21 @@ impl World {
     }
 
     pub fn with_limits(seed: u64, limits: Limits) -> Self {
+        Self::with_config(seed, limits, |_| {})
+    }
+
+    pub fn with_config(seed: u64, limits: Limits, change: impl Fn(&mut Config)) -> Self {
         let mut rng = Rng::from_u64(seed);
         let peers = ["ann", "bob", "carol"]
             .into_iter()
             .zip(1..)
             .map(|(name, host)| {
                 let address: SocketAddr = format!("192.0.2.{host}:5060").parse().unwrap();
+                let mut config = config(address);
+                change(&mut config);
                 Peer {
                     name,
-                    endpoint: Endpoint::with_limits(config(address), limits, rng.fork()),
+                    endpoint: Endpoint::with_limits(config, limits, rng.fork()),
                     address,
                     events: VecDeque::new(),
                     streams: BTreeMap::new(),
@@ -379,7 +388,9 @@ impl World {
         match (hop.transport, to) {
             (_, None) => self.outside.push((hop, bytes)),
             (Transport::Udp, Some(_)) => self.mail_datagram(from, hop.remote, bytes),
-            (Transport::Tcp, Some(to)) => self.mail_stream(who, to, hop, &bytes),
+            (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, Some(to)) => {
+                self.mail_stream(who, to, hop, &bytes)
+            }
         }
     }
 
@@ -505,6 +516,10 @@ pub fn describe(event: &Event) -> String {
     };
     match event {
         Event::Incoming {
+            replaces: Some(DialogId(id)),
+            ..
+        } => format!("Incoming, replaces {id}"),
+        Event::Incoming {
             user: Some(user), ..
         } => format!("Incoming from {user}"),
         Event::Incoming { user: None, .. } => "Incoming".into(),
@@ -513,9 +528,25 @@ pub fn describe(event: &Event) -> String {
         Event::Answered { body, .. } => format!("Answered, {} bytes", body.len()),
         Event::Failed {
             status: Some(status),
+            reason,
+            contacts,
             ..
-        } => format!("Failed {status}"),
+        } => {
+            let to: String = contacts.iter().map(|to| format!(" → {to}")).collect();
+            format!("Failed {status}{}{to}", quoted(reason))
+        }
         Event::Failed { status: None, .. } => "Failed".into(),
+        Event::Reanswered { body, .. } => format!("Reanswered, {} bytes", body.len()),
+        Event::Refer { to, replaces, .. } => match replaces {
+            Some(replaces) => format!("Refer to {to} replacing {replaces}"),
+            None => format!("Refer to {to}"),
+        },
+        Event::ReferAnswered { status, .. } => format!("ReferAnswered {status:?}"),
+        Event::ReferProgress { status, over, .. } => {
+            let over = if *over { ", over" } else { "" };
+            format!("ReferProgress {status:?}{over}")
+        }
+        Event::Refused { status, .. } => format!("Refused {status}"),
         Event::Trying { .. } => "Trying".into(),
         Event::Confirmed { .. } => "Confirmed".into(),
         Event::Reoffer { body, .. } => format!("Reoffer, {} bytes", body.len()),

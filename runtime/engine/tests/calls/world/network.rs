@@ -277,7 +277,7 @@ impl World {
         }
         match hop.transport {
             Transport::Udp => self.mail_datagram(from, hop.remote, bytes.to_vec()),
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 let conn = hop.conn.filter(|conn| self.streams.contains_key(conn));
                 let conn = conn.or_else(|| self.connect(who, from, hop.remote));
                 let Some(stream) = conn.and_then(|conn| self.streams.get(&conn)) else {

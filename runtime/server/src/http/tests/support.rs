@@ -20,10 +20,11 @@ use vocab::record::{CallEvent, CallEventKind};
 use vocab::{CallId, Direction, Party, Pii, RecordingId, Rng, Wall};
 
 use crate::clock::Clock;
-use crate::control::{Desk, Handle, Hands, Message, Status};
+use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
 use crate::disk::Disk;
 use crate::http::{self, App, Door};
 use crate::metrics::Metrics;
+use crate::net::websocket::Origins;
 use crate::plugin_pool::PluginPool;
 use crate::recorder::{self, Recorder};
 use crate::speech::Speaker;
@@ -50,7 +51,7 @@ impl Server {
         let folder = TempDir::new().unwrap();
         let clock = Clock::start();
         let any = "127.0.0.1:0".parse().unwrap();
-        let desk = Desk::bind(any, any).unwrap();
+        let desk = Desk::bind(Signalling::anywhere()).unwrap();
         let control = desk.handle();
         let (store, _) = store_task::open(folder.path().join("test.db"), clock)
             .await
@@ -103,6 +104,7 @@ impl Server {
             traces: traces.clone(),
             disk: Arc::clone(&disk),
             status: Arc::clone(&status),
+            websocket: Some(Origins::default()),
         };
         Self {
             disk,

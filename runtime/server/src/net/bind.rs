@@ -1,0 +1,58 @@
+//! Binding the sockets of signalling.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use mio::net::TcpListener;
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1_024;
+
+/// Bytes the kernel should keep for us: a burst of calls is some hundred datagrams of 1 KB between
+/// two turns of the loop.
+const BUFFER_BYTES: usize = 4 << 20;
+
+/// A socket for datagrams that does not block.
+///
+/// # Errors
+/// What the kernel says.
+pub fn udp(at: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
+    one_family(&socket, at)?;
+    socket.bind(&at.into())?;
+    socket.set_nonblocking(true)?;
+    drop(socket.set_recv_buffer_size(BUFFER_BYTES));
+    drop(socket.set_send_buffer_size(BUFFER_BYTES));
+    if socket.recv_buffer_size().unwrap_or(0) < 1 << 20 {
+        tracing::warn!(
+            "the kernel gives the SIP socket a small receive buffer: raise net.core.rmem_max \
+             to 4194304, or bursts of calls lose packets"
+        );
+    }
+    Ok(socket.into())
+}
+
+/// A listener that does not block.
+///
+/// # Errors
+/// What the kernel says.
+pub fn tcp(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+    one_family(&socket, at)?;
+    // A restart is not to wait for the connections of the last run to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.bind(&at.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+/// `[::]` takes IPv6 alone: through it IPv4 would come with addresses that look like IPv6, and fit
+/// neither `Via` nor `Contact`. Both families are two listeners.
+fn one_family(socket: &Socket, at: SocketAddr) -> io::Result<()> {
+    if at.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(())
+}
