@@ -187,6 +187,16 @@ pub enum Notice {
         /// The dialled route.
         route: String,
     },
+    /// A SIP dialog belongs to a leg of a call. Comes before the messages of a dialog that the
+    /// node opens; may come again for one that is known.
+    Dialog {
+        /// Which call.
+        call: CallId,
+        /// The leg's number within the call.
+        leg: u16,
+        /// The dialog's `Call-ID`. Written by the far end, for a leg that came in.
+        sip_call_id: Arc<str>,
+    },
     /// A call was answered.
     Answered {
         /// Which.

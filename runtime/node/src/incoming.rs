@@ -25,7 +25,7 @@ pub(crate) struct Incoming {
 }
 
 impl Node {
-    pub(crate) fn incoming(&mut self, now: Now, incoming: Incoming, sip_call_id: &str) {
+    pub(crate) fn incoming(&mut self, now: Now, incoming: Incoming, sip_call_id: &Arc<str>) {
         let leg = incoming.leg;
         let (tenant, route) = match self.admit(&incoming) {
             Ok(found) => found,
@@ -76,13 +76,18 @@ impl Node {
             from,
             to,
             user,
-            sip_call_id: sip_call_id.to_owned(),
+            sip_call_id: sip_call_id.to_string(),
         };
         self.journal.note(&mut call, now.wall, started);
         self.notice(Notice::Started {
             tenant: route.tenant.clone(),
             call: leg.call,
             route: route.number.clone(),
+        });
+        self.notice(Notice::Dialog {
+            call: leg.call,
+            leg: leg.n,
+            sip_call_id: sip_call_id.clone(),
         });
         self.calls.insert(leg.call, call);
         self.deadlines

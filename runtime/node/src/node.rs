@@ -201,12 +201,43 @@ impl Node {
             if let Some(event) = reports.pop_front() {
                 self.event(now, event);
             } else if let Some(command) = self.commands.pop_front() {
+                let dialed = match &command {
+                    Command::Dial { leg, .. } => Some(*leg),
+                    Command::Challenge { .. }
+                    | Command::Ring { .. }
+                    | Command::Answer { .. }
+                    | Command::Reject { .. }
+                    | Command::Play { .. }
+                    | Command::Stop { .. }
+                    | Command::Gather { .. }
+                    | Command::Record { .. }
+                    | Command::RecordCall { .. }
+                    | Command::Bridge { .. }
+                    | Command::Unbridge { .. }
+                    | Command::SendDigits { .. }
+                    | Command::Hangup { .. } => None,
+                };
                 self.engine.handle(now, engine::Input::Command(command));
+                if let Some(leg) = dialed {
+                    self.tell_dialogs(leg);
+                }
             } else if let Some(output) = self.trunks.poll() {
                 self.trunk_output(now, output);
             } else {
                 return;
             }
+        }
+    }
+
+    /// Tells which dialogs a dialled leg has.
+    fn tell_dialogs(&mut self, leg: LegId) {
+        for sip_call_id in self.engine.sip_call_ids(leg) {
+            let (call, leg) = (leg.call, leg.n);
+            self.notice(Notice::Dialog {
+                call,
+                leg,
+                sip_call_id,
+            });
         }
     }
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Errors};
-use crate::{call_command, plugin_command, serve};
+use crate::{call_command, plugin_command, serve, trace_command};
 
 /// A programmable telephony server: SIP phones call in, WebAssembly plugins answer.
 #[derive(Parser, Debug)]
@@ -24,6 +24,7 @@ Examples:
   jackfield serve --config jackfield.toml
   jackfield check-config --config jackfield.toml
   jackfield call sip:1000@127.0.0.1 --press 1 --record heard.wav
+  jackfield trace --last
   jackfield plugin install ivr-menu.wasm --config jackfield.toml
 
 `jackfield COMMAND --help` has more of each."
@@ -59,6 +60,7 @@ Examples:
 
     // Its help is with its arguments.
     Call(call_command::CallArgs),
+    Trace(trace_command::TraceArgs),
 
     /// Check, install, list and roll back plugins.
     #[command(
@@ -103,6 +105,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(file) => serve::run(&file.config),
         Command::CheckConfig(file) => check_config(&file.config),
         Command::Call(args) => call_command::run(&args),
+        Command::Trace(args) => trace_command::run(&args),
         Command::Plugin { command } => plugin_command::run(&command),
         Command::Version => {
             say(&format!("jackfield {}", env!("CARGO_PKG_VERSION")));
@@ -205,6 +208,7 @@ mod tests {
             "serve",
             "check-config",
             "call",
+            "trace",
             "plugin",
             "check",
             "install",

@@ -32,6 +32,7 @@ use crate::recorder::Recorder;
 use crate::speech::Speaker;
 use crate::store_task::Writer;
 use crate::telemetry;
+use crate::trace::{Tap, Traces};
 
 /// Messages that may wait for the control thread. Each live call has a handful at most; full means
 /// that senders wait, which slows media and plugins down, never memory up.
@@ -150,6 +151,8 @@ pub(crate) struct Hands {
     pub(crate) writer: Writer,
     pub(crate) speaker: Speaker,
     pub(crate) recorder: Recorder,
+    pub(crate) tap: Tap,
+    pub(crate) traces: Traces,
     pub(crate) disk: Arc<Disk>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) status: Arc<Status>,
@@ -489,7 +492,9 @@ impl Control {
     }
 
     fn step(&mut self, input: node::Input<'_>) {
-        self.node.handle(self.clock.now(), input);
+        let now = self.clock.now();
+        self.hands.tap.given(now.wall, &input);
+        self.node.handle(now, input);
         while let Some(output) = self.node.poll() {
             self.output(output);
         }
@@ -497,7 +502,10 @@ impl Control {
 
     fn output(&mut self, output: Output) {
         match output {
-            Output::Transmit { hop, bytes } => self.transmit(hop, bytes),
+            Output::Transmit { hop, bytes } => {
+                self.hands.tap.sent(&hop, &bytes);
+                self.transmit(hop, bytes);
+            }
             Output::CloseStream { conn } => {
                 let event = self.streams.close(conn);
                 self.stream_events.push(event);
@@ -534,6 +542,7 @@ impl Control {
             }
             Output::Speak { id, text, voice } => self.hands.speaker.speak(id, text, voice),
             Output::Notice(notice) => {
+                self.hands.tap.notice(&notice);
                 self.hands.metrics.notice(&notice);
                 self.lines.notice(self.clock.now().mono, &notice);
             }
@@ -556,6 +565,7 @@ impl Control {
     }
 
     fn flush(&mut self) {
+        self.hands.tap.flush();
         for udp in &mut self.udp {
             if !udp.out.is_empty() {
                 batch::send(&udp.socket, &udp.out);
@@ -580,6 +590,7 @@ impl Control {
             recordings_cut: self.hands.recorder.cut(),
             disk_failing: self.hands.disk.is_failing(),
             disk_failures: self.hands.disk.failures(),
+            traces: self.hands.traces.counts(),
         });
         self.lines.turn(now.mono);
         self.hands

@@ -11,6 +11,7 @@
 //! | ticker | ends the slices of guests |
 //! | recorder | recording files ([`recorder`]) |
 //! | store | call events to the database ([`store_task`]) |
+//! | trace | the signalling of each call: masked, filed, packed ([`trace`]) |
 //! | tokio × 2 | HTTP, speech synthesis, signals |
 
 pub mod cli;
@@ -20,6 +21,7 @@ pub mod mailbox;
 pub mod metrics;
 pub mod net;
 
+mod ask;
 mod call_command;
 mod control;
 mod disk;
@@ -33,3 +35,5 @@ mod serve;
 mod speech;
 mod store_task;
 mod telemetry;
+mod trace;
+mod trace_command;

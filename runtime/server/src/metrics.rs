@@ -91,6 +91,8 @@ pub struct Shell {
     pub disk_failing: bool,
     /// Writes of call events and recordings that failed.
     pub disk_failures: u64,
+    /// What is kept of the signalling.
+    pub traces: crate::trace::Counts,
 }
 
 impl Default for Metrics {
@@ -220,7 +222,8 @@ impl Metrics {
             Notice::Registered { .. } => add(&self.registrations),
             Notice::AuthFailed { .. } => add(&self.auth_failures),
             Notice::NotWritten { .. } => add(&self.not_written),
-            Notice::PluginFailing { .. }
+            Notice::Dialog { .. }
+            | Notice::PluginFailing { .. }
             | Notice::Banned { .. }
             | Notice::PluginDrained { .. }
             | Notice::PluginFreed { .. }

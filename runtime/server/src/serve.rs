@@ -33,7 +33,8 @@ use crate::plugin_dir::{PluginDir, write_private};
 use crate::plugin_pool::PluginPool;
 use crate::recorder::{self, Recorder};
 use crate::speech::Speaker;
-use crate::{http, store_task, telemetry};
+use crate::store_task::Writer;
+use crate::{http, store_task, telemetry, trace};
 
 /// Longest drain: calls that go on after it are cut.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
@@ -108,10 +109,17 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         clock,
         control: control.clone(),
         disk: Arc::clone(&disk),
+        traces: store_task::Keeping {
+            age: config.trace.keep,
+            bytes_max: config.trace.keep_bytes,
+        },
     };
     let (writer, store_thread) = store_task::start(setup, stopped)?;
     let (recorder, recorder_thread) = Recorder::start(recordings.clone(), Arc::clone(&disk))
         .context("making the recordings' folder")?;
+    let (tap, traces, stop_trace, trace_thread) =
+        trace::start(trace_setup(&config, clock, writer.clone()))
+            .context("opening a socket for the HEP collector under [sip.hep]")?;
     let metrics = Arc::new(Metrics::default());
     let status = Arc::new(Status::default());
 
@@ -173,6 +181,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         writer,
         speaker,
         recorder: recorder.clone(),
+        tap,
+        traces: traces.clone(),
         disk: Arc::clone(&disk),
         metrics: Arc::clone(&metrics),
         status: Arc::clone(&status),
@@ -205,6 +215,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         control: control.clone(),
         token: config.http.token.clone(),
         recordings,
+        traces,
         disk,
         status: Arc::clone(&status),
         websocket: config.http.websocket.then_some(origins),
@@ -232,6 +243,9 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     }
     recorder.stop();
     join(recorder_thread).await;
+    // What the calls have said is packed, and then with the store, too.
+    stop_trace.stop();
+    join(trace_thread).await;
     // Everything the node has said is with the store now: let it finish writing.
     let _ = stop_store.send(());
     join(store_thread).await;
@@ -409,6 +423,29 @@ async fn open_store(
         }
     }
     Ok(Arc::new(store))
+}
+
+/// What the thread of the traces is given.
+fn trace_setup(config: &Config, clock: Clock, writer: Writer) -> trace::Setup {
+    let at = |port| std::net::SocketAddr::new(config.sip.advertise, port);
+    let hep = config.trace.hep.as_ref().map(|hep| trace::Hep {
+        to: hep.to,
+        marks: trace::Marks {
+            capture_id: hep.capture_id,
+            key: hep.key.clone(),
+        },
+    });
+    trace::Setup {
+        clock,
+        locals: trace::Locals {
+            udp: at(config.sip.udp.port()),
+            tcp: at(config.sip.tcp.port()),
+        },
+        writer,
+        on: config.trace.enabled,
+        keep: !config.trace.keep.is_zero(),
+        hep,
+    }
 }
 
 fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {

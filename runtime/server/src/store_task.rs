@@ -4,6 +4,7 @@
 // A thread of its own, with its own waits, is what this file is for.
 #![allow(clippy::disallowed_methods)]
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,9 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use store::{GroupCommit, Input, Output, Pace, Store};
+use store::limits::TRACES_MAX;
+use store::{GroupCommit, Input, Output, Pace, Retention, Store};
 use tokio::sync::{Notify, oneshot};
 use vocab::record::CallEvent;
+use vocab::{CallId, Mono, Wall};
 
 use crate::clock::Clock;
 use crate::control::{Handle, Message};
@@ -29,6 +32,21 @@ struct Append {
     urgent: bool,
 }
 
+/// Bytes of traces that may wait: some thousand calls. What comes then is not kept.
+const TRACE_BYTES_MAX: usize = 16 << 20;
+
+/// How often old traces are forgotten when no new ones come.
+const FORGET: Duration = Duration::from_secs(3_600);
+
+/// The signalling of a call that is over.
+pub(crate) struct Trace {
+    pub(crate) call: CallId,
+    /// Packed.
+    pub(crate) blob: Arc<[u8]>,
+    /// Told whether it is in the database, once that is known.
+    pub(crate) settled: Box<dyn FnOnce(bool) + Send>,
+}
+
 /// What waits for the thread.
 #[derive(Default)]
 struct Waiting {
@@ -39,6 +57,8 @@ struct Waiting {
 #[derive(Default)]
 struct Appends {
     queue: Vec<Append>,
+    traces: VecDeque<Trace>,
+    trace_bytes: usize,
     /// The thread sleeps and has nothing in hand for which it would wake by itself.
     idle: bool,
     /// The thread has ended: nothing is taken any more.
@@ -67,11 +87,37 @@ impl Waiting {
         Ok(())
     }
 
+    /// Puts a trace in line behind all events, unless too much is there.
+    fn put_trace(&self, trace: Trace) -> Result<(), Trace> {
+        let mut appends = self.lock();
+        let bytes = appends.trace_bytes + trace.blob.len();
+        if appends.closed || bytes > TRACE_BYTES_MAX || appends.traces.len() >= WAITING_MAX {
+            return Err(trace);
+        }
+        appends.trace_bytes = bytes;
+        appends.traces.push_back(trace);
+        let wake = appends.idle;
+        drop(appends);
+        if wake {
+            self.news.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Takes a batch of traces.
+    fn take_traces(&self) -> Vec<Trace> {
+        let mut appends = self.lock();
+        let count = appends.traces.len().min(TRACES_MAX);
+        let traces: Vec<_> = appends.traces.drain(..count).collect();
+        appends.trace_bytes -= traces.iter().map(|trace| trace.blob.len()).sum::<usize>();
+        traces
+    }
+
     /// Takes what waits. If nothing does, remembers whether the thread is about to sleep without a
     /// deadline.
     fn take(&self, deadline: bool) -> Vec<Append> {
         let mut appends = self.lock();
-        appends.idle = appends.queue.is_empty() && !deadline;
+        appends.idle = appends.queue.is_empty() && appends.traces.is_empty() && !deadline;
         std::mem::take(&mut appends.queue)
     }
 }
@@ -123,6 +169,23 @@ impl Writer {
         !(urgent && self.disk.is_failing()) && self.waiting.put(append).is_ok()
     }
 
+    /// Hands a trace over, to be written when no event is. Given back if too many wait.
+    pub(crate) fn keep_trace(&self, trace: Trace) -> Result<(), Trace> {
+        self.waiting.put_trace(trace)
+    }
+
+    /// One that takes nothing.
+    #[cfg(test)]
+    pub(crate) fn closed() -> Self {
+        let waiting = Waiting::default();
+        waiting.lock().closed = true;
+        Self {
+            waiting: Arc::new(waiting),
+            disk: Arc::new(Disk::new(PathBuf::from("data"))),
+            depth: Arc::default(),
+        }
+    }
+
     /// Events that wait or are being written.
     pub(crate) fn depth(&self) -> usize {
         self.depth.load(Ordering::Relaxed)
@@ -133,10 +196,7 @@ impl Writer {
 ///
 /// # Errors
 /// In one line, with what to do.
-pub(crate) async fn open(
-    path: PathBuf,
-    clock: Clock,
-) -> anyhow::Result<(Store, Vec<vocab::CallId>)> {
+pub(crate) async fn open(path: PathBuf, clock: Clock) -> anyhow::Result<(Store, Vec<CallId>)> {
     let store = Store::open(&path, store::Options::default()).await?;
     let closed = store.close_interrupted(clock.now().wall).await?;
     if !closed.is_empty() {
@@ -154,6 +214,27 @@ pub(crate) struct Setup {
     pub(crate) clock: Clock,
     pub(crate) control: Handle,
     pub(crate) disk: Arc<Disk>,
+    /// How long past calls' traces are kept.
+    pub(crate) traces: Keeping,
+}
+
+/// How long traces of past calls are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Keeping {
+    /// Zero: not at all.
+    pub(crate) age: Duration,
+    /// Bytes of all of them.
+    pub(crate) bytes_max: u64,
+}
+
+impl Keeping {
+    fn retention(self, now: Wall) -> Retention {
+        let age = i64::try_from(self.age.as_micros()).unwrap_or(i64::MAX);
+        Retention {
+            since: Wall(now.0.saturating_sub(age)),
+            bytes_max: self.bytes_max,
+        }
+    }
 }
 
 /// Starts the thread. It ends, with everything written, when `stop` is told or dropped.
@@ -183,6 +264,8 @@ pub(crate) fn start(
         setup,
         depth,
         group: GroupCommit::new(Pace::default()),
+        forget_at: Mono(0),
+        traces_failing: false,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -197,6 +280,8 @@ struct Task {
     setup: Setup,
     depth: Arc<AtomicUsize>,
     group: GroupCommit,
+    forget_at: Mono,
+    traces_failing: bool,
 }
 
 impl Task {
@@ -217,7 +302,8 @@ impl Task {
                 worked = true;
             }
             self.depth.store(self.group.depth(), Ordering::Relaxed);
-            if worked {
+            // Events go first: nobody waits for a trace.
+            if worked || self.keep_traces(waiting).await {
                 continue;
             }
             if stopping {
@@ -228,7 +314,7 @@ impl Task {
             }
             let wait = match self.group.deadline() {
                 Some(at) => self.setup.clock.until(at),
-                None => Duration::from_secs(3_600),
+                None => FORGET,
             };
             tokio::select! {
                 biased;
@@ -237,6 +323,34 @@ impl Task {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+    }
+
+    /// Writes a batch of traces, and now and then forgets old ones. Tells whether there was any.
+    /// One that cannot be written is given up: it is no truth, and the next call has another.
+    async fn keep_traces(&mut self, waiting: &Waiting) -> bool {
+        let traces = waiting.take_traces();
+        let now = self.setup.clock.now();
+        if traces.is_empty() && now.mono < self.forget_at {
+            return false;
+        }
+        self.forget_at = now.mono + FORGET;
+        let rows: Vec<_> = traces
+            .iter()
+            .map(|trace| (trace.call, Arc::clone(&trace.blob)))
+            .collect();
+        let retention = self.setup.traces.retention(now.wall);
+        let kept = self.setup.store.keep_traces(&rows, retention).await;
+        if let Err(error) = &kept
+            && !self.traces_failing
+        {
+            tracing::warn!(%error, "signalling of past calls is not kept until this is mended");
+        }
+        self.traces_failing = kept.is_err();
+        let worked = !traces.is_empty();
+        for trace in traces {
+            (trace.settled)(kept.is_ok());
+        }
+        worked
     }
 
     async fn append(&mut self, append: Append) {

@@ -30,6 +30,7 @@ mod project;
 mod read;
 mod rows;
 mod store;
+mod traces;
 mod transaction;
 mod writer;
 
@@ -40,4 +41,5 @@ pub use open::{Durability, Options};
 pub use project::{Projected, project};
 pub use read::Listing;
 pub use store::Store;
+pub use traces::Retention;
 pub use writer::Appended;

@@ -71,3 +71,13 @@ pub const WAL_PAGES: u32 = 2_048;
 
 /// Longest wait for another program that holds the database, such as a backup or a shell.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Most traces in one transaction.
+///
+/// Some 20 µs each with 3 KB: a call's first event, which may wait for one such batch, is still
+/// committed within 20 ms.
+pub const TRACES_MAX: usize = 32;
+
+/// Most traces forgotten in one transaction, for the same reason. Twice [`TRACES_MAX`] and more,
+/// so that forgetting keeps up with keeping.
+pub const FORGOTTEN_MAX: u32 = 128;

@@ -24,7 +24,7 @@ const APPLICATION: i64 = 0x4a46_4c44;
 
 /// What a commit survives.
 ///
-/// Measured with `examples/rate.rs` on a busy 2-core virtual machine, for 12 events of 12 calls in
+/// Measured on a busy 2-core virtual machine, for 12 events of 12 calls in
 /// a transaction: 15 µs of CPU an event and a median of 0.2 ms a commit with [`ProcessCrash`]
 /// against 27 µs and 4 ms (99th percentile 13 ms) with [`PowerLoss`], where each commit waits for
 /// the disk. A first event is to be committed within 20 ms and a call is to cost 0.25 to 0.4 ms

@@ -56,7 +56,7 @@ impl Listing {
 }
 
 /// The lowest id a call can have that reached the node at this time.
-fn first_id(at: Wall) -> CallId {
+pub(crate) fn first_id(at: Wall) -> CallId {
     // Rounded up: an id holds milliseconds, rounded down.
     let millis = at.0.max(0).unsigned_abs().div_ceil(1_000);
     CallId(u128::from(millis.min(0xffff_ffff_ffff)) << 80)

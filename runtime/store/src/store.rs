@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sqlx::SqlitePool;
 use tokio::sync::Mutex;
@@ -11,10 +12,11 @@ use vocab::{CallId, Wall};
 
 use crate::check::{self, Finding};
 use crate::error::Error;
-use crate::limits::BATCH_EVENTS_MAX;
+use crate::limits::{BATCH_EVENTS_MAX, TRACES_MAX};
 use crate::open::{self, Opened, Options};
 use crate::project::{PROJECTION, project};
 use crate::read::{self, Listing};
+use crate::traces::{self, Retention};
 use crate::writer::{Appended, Writer};
 
 /// The event log and the call records, in one SQLite file.
@@ -141,6 +143,38 @@ impl Store {
     /// If the database cannot be read.
     pub async fn events(&self, call: CallId) -> Result<Vec<CallEvent>, Error> {
         read::events(&self.path, &self.readers, call).await
+    }
+
+    /// Keeps the signalling of calls that are over, packed by the caller, and forgets what is
+    /// older or more than `retention` allows, both in one transaction. A call's is kept once.
+    ///
+    /// Traces are no truth: losing one costs nothing but a look back. They share the writing
+    /// connection, so a batch should be small.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is kept or forgotten.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than [`TRACES_MAX`](crate::limits::TRACES_MAX).
+    pub async fn keep_traces(
+        &self,
+        traces: &[(CallId, Arc<[u8]>)],
+        retention: Retention,
+    ) -> Result<(), Error> {
+        assert!(traces.len() <= TRACES_MAX, "a batch is bounded");
+        let mut writer = self.writer.lock().await;
+        writer.keep_traces(&self.path, traces, retention).await
+    }
+
+    /// What was kept of a call's signalling.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub async fn trace(&self, call: CallId) -> Result<Option<Vec<u8>>, Error> {
+        traces::read(&self.path, &self.readers, call).await
     }
 
     /// Checks the file and compares every record with its events. Reads everything: for tests and

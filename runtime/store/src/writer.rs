@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use sqlx::SqliteConnection;
 use vocab::CallId;
@@ -11,6 +12,7 @@ use crate::error::{Error, Misplaced};
 use crate::limits::{BATCH_EVENTS_MAX, LIVE_RECORDS_MAX};
 use crate::project::{Projected, project};
 use crate::rows::{EventRow, record_from, select_records};
+use crate::traces::{self, Retention};
 use crate::transaction::{Texts, Transaction};
 
 /// What became of a batch.
@@ -150,6 +152,23 @@ impl Writer {
             Err(_) => self.roll_back().await,
         }
         written
+    }
+
+    /// See [`crate::Store::keep_traces`].
+    pub(crate) async fn keep_traces(
+        &mut self,
+        path: &Path,
+        kept: &[(CallId, Arc<[u8]>)],
+        retention: Retention,
+    ) -> Result<(), Error> {
+        self.roll_back().await;
+        self.dangling = true;
+        let written = traces::keep(&mut self.conn, kept, retention).await;
+        match &written {
+            Ok(()) => self.dangling = false,
+            Err(_) => self.roll_back().await,
+        }
+        written.map_err(|error| Error::sort(path, error))
     }
 
     /// Undoes an unfinished transaction, if there is one.

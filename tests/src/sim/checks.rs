@@ -260,6 +260,7 @@ impl Checks {
             | Notice::PluginDrained { .. }
             | Notice::PluginFreed { .. }
             | Notice::Registered { .. }
+            | Notice::Dialog { .. }
             | Notice::Trunk { .. }
             | Notice::Failover { .. }
             | Notice::Unregistered

@@ -243,6 +243,22 @@ impl Engine {
         self.sip.sip_call_id(dialog)
     }
 
+    /// The SIP `Call-ID`s of a leg's dialogs: a dialled leg has one for each phone that it rings.
+    pub fn sip_call_ids(&self, leg: LegId) -> Vec<Arc<str>> {
+        let forks = match self.legs.get(&leg) {
+            Some(Leg::Dialing { forks, .. }) => forks.as_slice(),
+            Some(
+                Leg::Offered { dialog, .. }
+                | Leg::Accepting { dialog, .. }
+                | Leg::Up { dialog, .. },
+            ) => std::slice::from_ref(dialog),
+            Some(Leg::Ending { .. }) | None => &[],
+        };
+        let ids = forks.iter();
+        ids.filter_map(|dialog| self.sip.sip_call_id(*dialog))
+            .collect()
+    }
+
     /// How much is alive in the signalling below.
     pub fn sip_counts(&self) -> sip::Counts {
         self.sip.counts()

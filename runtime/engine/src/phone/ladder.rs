@@ -47,7 +47,7 @@ impl LadderLine {
 
     /// A line from a datagram; `None` for keep-alives and what is no message at all. A broken
     /// message has one too, as far as its first line can be read.
-    pub(super) fn new(arrow: Arrow, at: Duration, bytes: &[u8]) -> Option<Self> {
+    pub fn new(arrow: Arrow, at: Duration, bytes: &[u8]) -> Option<Self> {
         let head = std::str::from_utf8(bytes.split(|&b| b == b'\r' || b == b'\n').next()?).ok()?;
         let cseq = || {
             let text = String::from_utf8_lossy(bytes);

@@ -18,6 +18,7 @@ mod secret;
 mod sections;
 mod spelling;
 mod tenant;
+mod trace;
 mod trunks;
 
 use std::net::{IpAddr, SocketAddr};
@@ -29,8 +30,9 @@ use std::time::Duration;
 use vocab::Pii;
 
 pub use problem::{Errors, Problem};
-pub(crate) use secret::secret;
+pub(crate) use secret::{no_colour, secret};
 pub(crate) use spelling::did_you_mean;
+pub use trace::{Hep, Trace};
 
 use problem::Report;
 use reader::Source;
@@ -47,6 +49,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `[sip]`.
     pub sip: Sip,
+    /// `[sip.trace]` and `[sip.hep]`.
+    pub trace: Trace,
     /// `[tls]`. Taken over without a restart.
     pub tls: Tls,
     /// `[media]`.
@@ -173,7 +177,7 @@ impl Config {
     pub fn restart_needed(&self, new: &Self) -> Vec<&'static str> {
         let sections = [
             ("data_dir", self.data_dir != new.data_dir),
-            ("[sip]", self.sip != new.sip),
+            ("[sip]", self.sip != new.sip || self.trace != new.trace),
             ("[media]", self.media != new.media),
             ("[http]", self.http != new.http),
             ("[plugins]", self.plugins != new.plugins),

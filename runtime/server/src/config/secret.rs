@@ -70,6 +70,11 @@ impl<'a> Environment<'a> {
     }
 }
 
+/// Whether the user wants no colours (<https://no-color.org>).
+pub(crate) fn no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
 /// A secret of a command line tool, from the variable of this name.
 ///
 /// # Errors

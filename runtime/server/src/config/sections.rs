@@ -11,7 +11,9 @@ use vocab::Pii;
 
 use super::reader::{At, Source, Table};
 use super::secret::Environment;
-use super::{Config, Http, Log, Media, Plugins, Sip, Speech, guard, limits, listeners, tenant};
+use super::{
+    Config, Http, Log, Media, Plugins, Sip, Speech, guard, limits, listeners, tenant, trace,
+};
 
 /// The port of SIP (RFC 3261 §18.1.1), on this machine only until somebody decides otherwise.
 const SIP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
@@ -41,7 +43,9 @@ pub(super) fn read(
     };
     let data_dir = folder(&mut root, "data_dir", "data").value;
     let prompts_dir = folder(&mut root, "prompts_dir", "prompts");
-    let (sip, listeners) = sip(root.table("sip"));
+    let mut sip_table = root.table("sip");
+    let trace = trace::read(&mut sip_table, environment);
+    let (sip, listeners) = sip(sip_table);
     let tls = listeners::tls(root.table("tls"), &listeners);
     let media = media(root.table("media"), &sip);
     let http = http(root.table("http"), environment);
@@ -61,6 +65,7 @@ pub(super) fn read(
         warnings: Vec::new(),
         data_dir,
         sip,
+        trace,
         tls,
         media,
         http,

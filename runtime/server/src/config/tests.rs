@@ -66,6 +66,7 @@ fn lookup(name: &str) -> Option<String> {
     let value = match name {
         "PHONE_1001" | "PHONE_1002" | "CARRIER" => "a-long-password",
         "JACKFIELD_TOKEN" => "0123456789abcdef0123456789abcdef",
+        "HEP_KEY" => "a-key",
         "SHORT" => "1234",
         "EMPTY" => "",
         "SPACES" => "two words and more than sixteen",
@@ -272,7 +273,7 @@ fn unknown_keys() {
             jackfield.toml:1: unknown key "data-dir" (did you mean "data_dir"?)
             jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, tls, media, http, plugins, speech, log, tenant
             jackfield.toml:4: unknown key "upd" in [sip] (did you mean "udp"?)
-            jackfield.toml:5: unknown key "password" in [sip]; known here are udp, tcp, tls, ws, wss, advertise, origins, realm, digest, guard
+            jackfield.toml:5: unknown key "password" in [sip]; known here are trace, hep, udp, tcp, tls, ws, wss, advertise, origins, realm, digest, guard
             jackfield.toml:6: unknown key "htpp" (did you mean "http"?)"#]],
     );
 }

@@ -25,6 +25,7 @@ mod record;
 mod recordings;
 mod registrations;
 mod status;
+mod trace;
 mod trunks;
 
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ use crate::control::{Handle, Status};
 use crate::disk::Disk;
 use crate::metrics::Metrics;
 use crate::net::websocket::Origins;
+use crate::trace::Traces;
 
 pub(crate) use door::Door;
 
@@ -54,6 +56,8 @@ pub(crate) struct App {
     pub(crate) token: Option<Pii<String>>,
     /// The folder of recordings.
     pub(crate) recordings: PathBuf,
+    /// The signalling of calls.
+    pub(crate) traces: Traces,
     /// Whether anything can be written.
     pub(crate) disk: Arc<Disk>,
     /// Whether calls are taken.
@@ -71,6 +75,7 @@ pub(crate) fn router(app: App) -> Router {
     let api = Router::new()
         .merge(calls::routes())
         .merge(recordings::routes())
+        .merge(trace::routes())
         .merge(plugins::routes())
         .merge(trunks::routes())
         .merge(registrations::routes())

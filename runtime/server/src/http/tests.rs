@@ -6,3 +6,4 @@ mod document;
 mod probes;
 mod recordings;
 mod support;
+mod trace;

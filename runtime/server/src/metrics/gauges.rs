@@ -214,7 +214,7 @@ pub(super) fn media_values(counts: &media::Counts) -> [u64; MEDIA.len()] {
 }
 
 /// Of the shell; in the order of [`shell_values`].
-pub(super) const SHELL: [Row; 6] = [
+pub(super) const SHELL: [Row; 10] = [
     gauge("jackfield_guests", "Guests in the pool."),
     gauge(
         "jackfield_store_waiting",
@@ -236,6 +236,22 @@ pub(super) const SHELL: [Row; 6] = [
         "jackfield_disk_failures_total",
         "Writes of call events and recordings that failed.",
     ),
+    gauge(
+        "jackfield_trace_bytes",
+        "Memory of the signalling kept of live calls.",
+    ),
+    counter(
+        "jackfield_trace_messages_left_out_total",
+        "SIP messages that no trace has, because there were too many.",
+    ),
+    counter(
+        "jackfield_traces_not_kept_total",
+        "Calls whose signalling was not written when they were over.",
+    ),
+    counter(
+        "jackfield_hep_not_sent_total",
+        "SIP messages that the HEP collector was not sent.",
+    ),
 ];
 
 /// In the order of [`SHELL`].
@@ -247,5 +263,9 @@ pub(super) fn shell_values(shell: Shell) -> [u64; SHELL.len()] {
         shell.recordings_cut,
         u64::from(shell.disk_failing),
         shell.disk_failures,
+        shell.traces.bytes,
+        shell.traces.left_out,
+        shell.traces.not_kept,
+        shell.traces.not_exported,
     ]
 }

@@ -34,6 +34,7 @@ impl Lines {
             Notice::Denied { .. } => &mut self.denied,
             Notice::NotWritten { .. } => &mut self.not_written,
             Notice::Banned { .. } => &mut self.banned,
+            Notice::Dialog { .. } => return,
             Notice::Started { .. }
             | Notice::Answered { .. }
             | Notice::Ended { .. }
@@ -109,6 +110,8 @@ pub(super) fn write(notice: &Notice) {
         } => {
             info!(%tenant, call.id = %call, "call {call} started");
         }
+        // The store has the first dialog, the trace all of them.
+        Notice::Dialog { .. } => {}
         Notice::Answered { call, after } => {
             let ms = millis(*after);
             info!(call.id = %call, duration_ms = ms, "call {call} answered after {ms} ms");

@@ -7,6 +7,7 @@ use vocab::Wall;
 use vocab::flow::PluginRef;
 
 use super::support::{Server, TOKEN, call, eventful};
+use super::trace;
 use crate::http::{bans, openapi, plugins, registrations};
 
 fn document() -> Value {
@@ -175,6 +176,21 @@ async fn answers_have_the_shape_that_is_told() {
         let ban = serde_json::to_value(bans::Banned::from(ban)).unwrap();
         check("/components/schemas/Ban", &ban);
     }
+    let trace = trace::sample();
+    server
+        .store
+        .keep_traces(&[(call(0), trace.into())], trace::KEEP)
+        .await
+        .unwrap();
+    let told = server
+        .json(&format!("/api/v1/calls/{}/trace", call(0)))
+        .await;
+    assert_eq!(told["messages"].as_array().map(Vec::len), Some(2));
+    check(&format!("/paths/~1calls~1{{id}}~1trace/get/{body}"), &told);
+    server.traces.sample_stray();
+    let strays = server.json("/api/v1/sip/messages").await;
+    assert_eq!(strays["items"].as_array().map(Vec::len), Some(1));
+    check(&format!("/paths/~1sip~1messages/get/{body}"), &strays);
 
     let listed = Listed {
         plugin: PluginRef {
@@ -222,6 +238,7 @@ fn every_route_is_told() {
     let sources = [
         include_str!("../calls.rs"),
         include_str!("../recordings.rs"),
+        include_str!("../trace.rs"),
         include_str!("../plugins.rs"),
         include_str!("../registrations.rs"),
         include_str!("../bans.rs"),

@@ -29,6 +29,7 @@ use crate::plugin_pool::PluginPool;
 use crate::recorder::{self, Recorder};
 use crate::speech::Speaker;
 use crate::store_task;
+use crate::trace::{Tap, Traces};
 
 pub(super) const TOKEN: &str = "a-token-for-tests";
 
@@ -39,6 +40,7 @@ pub(super) struct Server {
     pub(super) status: Arc<Status>,
     pub(super) recordings: PathBuf,
     pub(super) disk: Arc<Disk>,
+    pub(super) traces: Traces,
     control: Handle,
     _folder: TempDir,
     _stop_store: tokio::sync::oneshot::Sender<()>,
@@ -62,6 +64,10 @@ impl Server {
             clock,
             control: control.clone(),
             disk: Arc::clone(&disk),
+            traces: store_task::Keeping {
+                age: Duration::from_secs(1 << 40),
+                bytes_max: u64::MAX,
+            },
         };
         let (writer, _) = store_task::start(setup, stopped).expect("a thread for the store");
         let metrics = Arc::new(Metrics::default());
@@ -74,6 +80,8 @@ impl Server {
             writer,
             speaker: Speaker::new(None, control.clone(), tokio::runtime::Handle::current()),
             recorder,
+            tap: Tap::closed(),
+            traces: Traces::default(),
             disk: Arc::clone(&disk),
             metrics: Arc::clone(&metrics),
             status: Arc::clone(&status),
@@ -86,18 +94,21 @@ impl Server {
         let node = Node::new(config, Registry::new(), Rng::from_u64(7));
         desk.start(clock, node, hands).unwrap();
         status.ready.store(true, Ordering::Release);
+        let traces = Traces::default();
         let app = App {
             store: Arc::clone(&store),
             metrics,
             control: control.clone(),
             token: token.map(|token| Pii::new(token.to_owned())),
             recordings: recordings.clone(),
+            traces: traces.clone(),
             disk: Arc::clone(&disk),
             status: Arc::clone(&status),
             websocket: Some(Origins::default()),
         };
         Self {
             disk,
+            traces,
             address: serve(http::router(app)).await,
             store,
             status,

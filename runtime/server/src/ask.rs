@@ -1,0 +1,172 @@
+//! Asks a running server over its API: one request, one answer.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use vocab::Pii;
+
+/// Longest wait for a server, which is near or not there. An answer may take 10 s.
+const WAIT: Duration = Duration::from_secs(12);
+
+/// Longest answer that is read: a trace of 512 KB of messages, told as JSON.
+const ANSWER_BYTES_MAX: u64 = 8 << 20;
+
+/// A server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// As a person would write it.
+    host: String,
+    address: SocketAddr,
+    token: Pii<String>,
+}
+
+/// What it said.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Server {
+    /// A server by its URL, as in `http://127.0.0.1:8080`.
+    ///
+    /// # Errors
+    /// In one line, with what to do.
+    pub(crate) fn at(url: &str, token: Pii<String>) -> anyhow::Result<Self> {
+        let host = url.strip_prefix("http://").ok_or_else(|| {
+            anyhow!(
+                "{url} does not begin with http://; a server behind TLS is asked where it listens"
+            )
+        })?;
+        let host = host.trim_end_matches('/');
+        ensure!(
+            !host.contains('/'),
+            "{url} has a path; give the server alone"
+        );
+        let numbered = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        let place = if numbered {
+            host.to_owned()
+        } else {
+            format!("{host}:80")
+        };
+        let address = place
+            .to_socket_addrs()
+            .with_context(|| format!("cannot find {host}"))?
+            .next();
+        Ok(Self {
+            address: address.ok_or_else(|| anyhow!("{host} has no address"))?,
+            host: host.to_owned(),
+            token,
+        })
+    }
+
+    /// Asks for a path.
+    ///
+    /// # Errors
+    /// In one line, if there is no answer.
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        let head = format!(
+            "GET {path} HTTP/1.0\r\nHost: {}\r\nAccept: */*\r\nAuthorization: Bearer {}\r\n\r\n",
+            self.host,
+            self.token.reveal()
+        );
+        let exchange = || -> std::io::Result<Vec<u8>> {
+            let mut stream = TcpStream::connect_timeout(&self.address, WAIT)?;
+            stream.set_read_timeout(Some(WAIT))?;
+            stream.set_write_timeout(Some(WAIT))?;
+            stream.write_all(head.as_bytes())?;
+            let mut answer = Vec::new();
+            stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+            Ok(answer)
+        };
+        let answer = exchange().map_err(|error| {
+            anyhow!(
+                "no server answers on {} ({error}): start it, or say where by --url",
+                self.host
+            )
+        })?;
+        let answer =
+            read(&answer).with_context(|| format!("{} is no server of ours", self.host))?;
+        match answer.status {
+            401 => bail!("{} does not take this token: see --token-env", self.host),
+            403 => bail!(
+                "the API of {} is closed: give it a token_env under [http]",
+                self.host
+            ),
+            _ => Ok(answer),
+        }
+    }
+}
+
+impl Answer {
+    /// The `code` of a problem.
+    pub(crate) fn problem(&self) -> (String, String) {
+        let problem: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
+        (text("code"), text("detail"))
+    }
+}
+
+fn read(answer: &[u8]) -> anyhow::Result<Answer> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let end = end.context("the answer is not HTTP")?;
+    let head = String::from_utf8_lossy(&answer[..end]);
+    let mut words = head.split(' ');
+    let version = words.next().unwrap_or_default();
+    let status = words.next().and_then(|status| status.parse().ok());
+    let status = status.filter(|_| version.starts_with("HTTP/1."));
+    Ok(Answer {
+        status: status.context("the answer is not HTTP")?,
+        body: answer[end + 4..].to_vec(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_named_by_url() {
+        let at = |url| Server::at(url, Pii::new(String::new()));
+        let good = at("http://127.0.0.1:8080/").unwrap();
+        assert_eq!(
+            (good.host.as_str(), good.address),
+            ("127.0.0.1:8080", "127.0.0.1:8080".parse().unwrap())
+        );
+        assert_eq!(
+            at("http://[::1]:80").unwrap().address,
+            "[::1]:80".parse().unwrap()
+        );
+        assert_eq!(at("http://127.0.0.1").unwrap().address.port(), 80);
+        for bad in [
+            "127.0.0.1:8080",
+            "https://127.0.0.1",
+            "http://127.0.0.1/api",
+            "http://",
+        ] {
+            assert!(at(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn answers_are_read() {
+        let good = read(b"HTTP/1.0 404 Not Found\r\nX: y\r\n\r\n{\"code\":\"a\",\"detail\":\"b\"}")
+            .unwrap();
+        assert_eq!(
+            (good.status, good.problem()),
+            (404, ("a".into(), "b".into()))
+        );
+        for bad in [
+            &b""[..],
+            b"HTTP/1.0 200 OK",
+            b"SSH-2.0 200\r\n\r\n",
+            b"HTTP/1.1 x\r\n\r\n",
+        ] {
+            assert!(read(bad).is_err());
+        }
+    }
+}
