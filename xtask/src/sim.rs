@@ -12,7 +12,9 @@ A failure prints the seed that shows it again and the last lines of the ladder.
 Examples:
   cargo xtask sim                  200 seeds
   cargo xtask sim --seeds 1000     more of them
-  SEED=42 cargo xtask sim          one seed, again
+  SEED=42 cargo xtask sim          200 seeds from 42 on
+  SEED=42 cargo xtask sim --seeds 1
+                                   one seed, again, and what was in it
 ";
 
 /// Builds the plugins and the simulator, and hands the rest to it.

@@ -14,7 +14,7 @@ Usage: [SEED=n] sim [--seeds K] [--from N] [--once] [--keep-going] [-v]
 Runs each seed twice and compares the two runs to the byte.
 
   --seeds K      how many; 200 if not said
-  --from N       the first; 1 if not said
+  --from N       the first; 1 if not said, or what SEED says
   --once         once each, without the comparison
   --keep-going   try the other seeds after a failure, and name the failed ones at the end
   -v             a line for each seed, and at the end what was in the mix
@@ -186,7 +186,7 @@ fn options() -> Result<Options, String> {
         options.from = seed
             .parse()
             .map_err(|_| format!("SEED={seed}: not a number"))?;
-        (options.seeds, options.verbose) = (1, true);
     }
+    options.verbose |= options.seeds == 1;
     Ok(options)
 }

@@ -46,7 +46,10 @@ pub fn run(seed: u64, scenario: Scenario, guests: &Arc<Guests>) -> (World, Repor
     let mut world = World::new(seed, scenario, guests);
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| world.run())) {
         let lines: Vec<&str> = world.trace().last().collect();
-        eprintln!("{}\nSEED={seed} cargo xtask sim", lines.join("\n"));
+        eprintln!(
+            "{}\nSEED={seed} cargo xtask sim --seeds 1",
+            lines.join("\n")
+        );
         resume_unwind(panic);
     }
     let (mut calls, mut sights) = (BTreeMap::new(), world.sights().clone());
