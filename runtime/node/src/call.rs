@@ -168,8 +168,6 @@ pub(crate) struct Outside {
     pub(crate) rest: Vec<TrunkId>,
     /// Give up then.
     pub(crate) until: Mono,
-    /// The far end has said something.
-    pub(crate) heard: bool,
     /// It rings: no other trunk is tried, or two would.
     pub(crate) rings: bool,
 }

@@ -72,7 +72,6 @@ impl Node {
                     trunk: String::new(),
                     rest: best,
                     until: now.mono + timeout,
-                    heard: false,
                     rings: false,
                 }));
                 if let Err(_none) = self.try_trunks(now, id, dial) {
@@ -113,7 +112,6 @@ impl Node {
                 carrier: Some(Box::new(carrier)),
             };
             outside.trunk.clone_from(&trunk.id);
-            outside.heard = false;
             let (caller, timeout) = (outside.caller.clone(), outside.until.since(now.mono));
             let leg = self.new_leg(now, id, party(&outside.number));
             dial.leg = leg;
@@ -195,7 +193,6 @@ impl Node {
             && dial.leg == leg
             && let Some(outside) = &mut dial.outside
         {
-            outside.heard = true;
             outside.rings |= ringing;
             self.deadlines.clear(leg.call, Wait::Trying);
         }

@@ -1,6 +1,6 @@
 //! Asks a running server over its API: one request, one answer.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
@@ -69,21 +69,9 @@ impl Server {
     /// # Errors
     /// In one line, if there is no answer.
     pub(crate) fn get(&self, path: &str) -> anyhow::Result<Answer> {
-        let head = format!(
-            "GET {path} HTTP/1.0\r\nHost: {}\r\nAccept: */*\r\nAuthorization: Bearer {}\r\n\r\n",
-            self.host,
-            self.token.reveal()
-        );
-        let exchange = || -> std::io::Result<Vec<u8>> {
-            let mut stream = TcpStream::connect_timeout(&self.address, WAIT)?;
-            stream.set_read_timeout(Some(WAIT))?;
-            stream.set_write_timeout(Some(WAIT))?;
-            stream.write_all(head.as_bytes())?;
-            let mut answer = Vec::new();
-            stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-            Ok(answer)
-        };
-        let answer = exchange().map_err(|error| {
+        let bounds = (WAIT, ANSWER_BYTES_MAX);
+        let answer = exchange(self.address, &self.host, path, &self.token, bounds);
+        let answer = answer.map_err(|error| {
             anyhow!(
                 "no server answers on {} ({error}): start it, or say where by --url",
                 self.host
@@ -100,6 +88,28 @@ impl Server {
             _ => Ok(answer),
         }
     }
+}
+
+/// Asks for a path over a connection of its own; gives the answer as it came. Each step waits for
+/// so long at most, and so many bytes are read.
+pub(crate) fn exchange(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    token: &Pii<String>,
+    (wait, bytes_max): (Duration, u64),
+) -> io::Result<Vec<u8>> {
+    let head = format!(
+        "GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: */*\r\nAuthorization: Bearer {}\r\n\r\n",
+        token.reveal()
+    );
+    let mut stream = TcpStream::connect_timeout(&address, wait)?;
+    stream.set_read_timeout(Some(wait))?;
+    stream.set_write_timeout(Some(wait))?;
+    stream.write_all(head.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.take(bytes_max).read_to_end(&mut answer)?;
+    Ok(answer)
 }
 
 impl Answer {

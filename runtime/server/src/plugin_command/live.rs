@@ -1,12 +1,12 @@
 //! What a running server says about its plugins.
 
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::Deserialize;
 use vocab::flow::PluginRef;
 
+use crate::ask::exchange;
 use crate::config::Http;
 
 /// Longest wait for the server, which is near or not there.
@@ -42,20 +42,9 @@ pub(super) fn ask(http: &Http) -> Result<Vec<Live>, String> {
         );
     };
     let address = reachable(http.bind);
-    let head = format!(
-        "GET {PATH} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\r\n",
-        token.reveal()
-    );
-    let exchange = || -> std::io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect_timeout(&address, WAIT)?;
-        stream.set_read_timeout(Some(WAIT))?;
-        stream.set_write_timeout(Some(WAIT))?;
-        stream.write_all(head.as_bytes())?;
-        let mut answer = Vec::new();
-        stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = exchange().map_err(|error| format!("no server answers on {address} ({error})"))?;
+    let bounds = (WAIT, ANSWER_BYTES_MAX);
+    let answer = exchange(address, &address.to_string(), PATH, token, bounds);
+    let answer = answer.map_err(|error| format!("no server answers on {address} ({error})"))?;
     read(&answer)
 }
 
