@@ -38,6 +38,7 @@ pub(crate) fn telling(a: Option<u16>, b: Option<u16>) -> Option<u16> {
             | Cause::Lost
             | Cause::Overload
             | Cause::Failed
+            | Cause::Transferred
             | Cause::Interrupted,
         ) => 0,
     };
@@ -57,7 +58,11 @@ pub(crate) fn status_of(cause: Cause) -> u16 {
         Cause::NotAcceptable => 488,
         Cause::Overload | Cause::Interrupted => 503,
         Cause::Failed => 500,
-        Cause::Normal | Cause::Rejected | Cause::Cancelled | Cause::Challenged => 603,
+        Cause::Normal
+        | Cause::Transferred
+        | Cause::Rejected
+        | Cause::Cancelled
+        | Cause::Challenged => 603,
     }
 }
 
@@ -69,6 +74,7 @@ pub(crate) const ELSEWHERE: &str = "SIP;cause=200;text=\"call completed elsewher
 pub(crate) fn reason_of(cause: Cause) -> &'static str {
     match cause {
         Cause::Normal => "Q.850;cause=16;text=\"normal clearing\"",
+        Cause::Transferred => "Q.850;cause=16;text=\"transferred\"",
         Cause::Busy => "Q.850;cause=17;text=\"user busy\"",
         Cause::NoAnswer => "Q.850;cause=19;text=\"no answer\"",
         Cause::Rejected | Cause::Challenged => "Q.850;cause=21;text=\"call rejected\"",

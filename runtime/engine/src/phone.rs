@@ -325,7 +325,11 @@ impl Phone {
             self.ring_until = None;
             self.commands.push_back(match self.config.answer_after {
                 Some(_) => Command::Answer { leg },
-                None => Command::Reject { leg, status: 480 },
+                None => Command::Reject {
+                    leg,
+                    status: 480,
+                    q850: None,
+                },
             });
         }
     }
@@ -449,6 +453,7 @@ impl Phone {
                 cause,
                 by,
                 status,
+                ..
             } => {
                 if self.line.as_ref().is_some_and(|line| line.leg == leg) {
                     self.line = None;
@@ -463,6 +468,15 @@ impl Phone {
             | Event::Recorded { .. }
             | Event::Bridged { .. }
             | Event::Unbridged { .. }
+            | Event::EarlyMedia { .. }
+            | Event::Joined { .. }
+            | Event::Left { .. }
+            | Event::Held { .. }
+            | Event::Retrieved { .. }
+            | Event::Reoffered { .. }
+            | Event::ReferAsked { .. }
+            | Event::Referred { .. }
+            | Event::Moved { .. }
             | Event::Registered { .. }
             | Event::Unregistered { .. }
             | Event::AuthFailed { .. }
@@ -472,9 +486,11 @@ impl Phone {
 
     fn rung(&mut self, now: Now, leg: LegId) {
         if self.line.is_some() {
-            return self
-                .commands
-                .push_back(Command::Reject { leg, status: 486 });
+            return self.commands.push_back(Command::Reject {
+                leg,
+                status: 486,
+                q850: None,
+            });
         }
         self.begin(now, leg);
         self.commands.push_back(Command::Ring { leg });

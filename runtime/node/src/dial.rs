@@ -485,6 +485,7 @@ fn result_of(cause: Cause) -> DialResult {
         | Cause::Lost
         | Cause::Overload
         | Cause::Failed
+        | Cause::Transferred
         | Cause::Interrupted => DialResult::Unreachable,
     }
 }

@@ -32,9 +32,17 @@ impl Node {
             Err(refusal) => {
                 let source = incoming.source;
                 self.commands.push_back(match refusal {
-                    Refusal::UnknownNumber => Command::Reject { leg, status: 404 },
+                    Refusal::UnknownNumber => Command::Reject {
+                        leg,
+                        status: 404,
+                        q850: None,
+                    },
                     Refusal::Credentials => Command::Challenge { leg },
-                    Refusal::Draining | Refusal::Overload => Command::Reject { leg, status: 503 },
+                    Refusal::Draining | Refusal::Overload => Command::Reject {
+                        leg,
+                        status: 503,
+                        q850: None,
+                    },
                 });
                 return self.notice(Notice::TurnedAway { source, refusal });
             }
@@ -185,8 +193,11 @@ impl Node {
     pub(crate) fn turn_away(&mut self, id: CallId) {
         let leg = self.calls[&id].leg;
         self.deadlines.clear(id, Wait::Commit);
-        self.commands
-            .push_back(Command::Reject { leg, status: 503 });
+        self.commands.push_back(Command::Reject {
+            leg,
+            status: 503,
+            q850: None,
+        });
     }
 
     pub(crate) fn answered(&mut self, now: Now, id: CallId) {

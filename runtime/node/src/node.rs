@@ -214,6 +214,14 @@ impl Node {
                     | Command::RecordCall { .. }
                     | Command::Bridge { .. }
                     | Command::Unbridge { .. }
+                    | Command::Join { .. }
+                    | Command::Redirect { .. }
+                    | Command::Progress { .. }
+                    | Command::Reoffer { .. }
+                    | Command::Refer { .. }
+                    | Command::AnswerRefer { .. }
+                    | Command::TellRefer { .. }
+                    | Command::Move { .. }
                     | Command::SendDigits { .. }
                     | Command::Hangup { .. } => None,
                 };
@@ -335,6 +343,15 @@ impl Node {
                 self.dialed_ended(now, leg, cause, status);
             }
             Event::Ended { leg, cause, by, .. } => self.caller_gone(now, leg.call, cause, by),
+            Event::EarlyMedia { .. }
+            | Event::Joined { .. }
+            | Event::Left { .. }
+            | Event::Held { .. }
+            | Event::Retrieved { .. }
+            | Event::Reoffered { .. }
+            | Event::ReferAsked { .. }
+            | Event::Referred { .. }
+            | Event::Moved { .. } => {}
             Event::Registered { contacts, .. } => self.notice(Notice::Registered { contacts }),
             Event::Unregistered { .. } => self.notice(Notice::Unregistered),
             Event::AuthFailed { source, .. } => self.notice(Notice::AuthFailed { source }),

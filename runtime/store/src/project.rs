@@ -160,7 +160,9 @@ fn disposition(answered: bool, cause: Cause) -> Disposition {
     let unanswered = match cause {
         Cause::Interrupted => return Disposition::Interrupted,
         Cause::Busy => Disposition::Busy,
-        Cause::Normal | Cause::NoAnswer | Cause::Cancelled => Disposition::NoAnswer,
+        Cause::Normal | Cause::NoAnswer | Cause::Cancelled | Cause::Transferred => {
+            Disposition::NoAnswer
+        }
         Cause::Rejected
         | Cause::NotFound
         | Cause::Unreachable

@@ -32,6 +32,21 @@ pub enum Command {
         leg: LegId,
         /// A SIP status from 300 to 699.
         status: u16,
+        /// What the far end that we tried said, as a Q.850 cause (RFC 3326), if anything.
+        q850: Option<u8>,
+    },
+    /// Sends an unanswered caller elsewhere: 302 with a contact (RFC 3261 §21.3.3).
+    Redirect {
+        /// The inbound leg.
+        leg: LegId,
+        /// A SIP URI.
+        to: Pii<String>,
+    },
+    /// Lets an unanswered caller hear us: 183 with an answer to its offer (RFC 3261 §21.1.5). From
+    /// then on clips may be played to it and it may be bridged. Without an offer it is a 180.
+    Progress {
+        /// The inbound leg.
+        leg: LegId,
     },
     /// Plays clips one after the other, after what is already playing on the leg was stopped.
     /// Answered by [`Event::Played`].
@@ -95,17 +110,66 @@ pub enum Command {
         /// Give up after this long without an answer.
         timeout: Duration,
     },
-    /// Connects two answered legs of one call until one ends or `Unbridge`.
+    /// Connects two legs of one call until one ends or `Unbridge`. Each is answered, or it is dialled
+    /// and has reported [`Event::EarlyMedia`], or it is a caller that was told [`Command::Progress`].
     Bridge {
         /// One leg.
         a: LegId,
         /// The other.
         b: LegId,
     },
-    /// Takes a bridge apart; both legs stay.
+    /// Takes a bridge apart, or takes a leg out of its call's conference; all legs stay.
     Unbridge {
         /// Either leg.
         leg: LegId,
+    },
+    /// Lets an answered leg talk with all others of its call that have joined, until it ends or
+    /// `Unbridge`. A bridge that it is in is taken apart first. Answered by [`Event::Joined`].
+    Join {
+        /// The leg.
+        leg: LegId,
+    },
+    /// Gives the far end of an answered leg a new offer by re-INVITE (RFC 3261 §14). Answered by
+    /// [`Event::Reoffered`].
+    Reoffer {
+        /// The leg.
+        leg: LegId,
+        /// Codec names in the order of preference; empty is the node's.
+        codecs: Vec<String>,
+        /// Nothing that it sends is heard: `sendonly` instead of `sendrecv` (RFC 3264 §8.4).
+        hold: bool,
+    },
+    /// Asks the far end of an answered leg to call somebody else in our place (RFC 3515). Answered
+    /// by [`Event::Referred`].
+    Refer {
+        /// The leg.
+        leg: LegId,
+        /// A SIP URI.
+        to: Pii<String>,
+    },
+    /// Answers [`Event::ReferAsked`]: 202 accepts, 300 and more refuses.
+    AnswerRefer {
+        /// The leg that asked.
+        leg: LegId,
+        /// The answer.
+        status: u16,
+    },
+    /// Tells a leg whose REFER was accepted how far it is (RFC 3515 §2.4.5). A status of 200 or more
+    /// is the last.
+    TellRefer {
+        /// The leg that asked.
+        leg: LegId,
+        /// What the new leg got: 100 to 699.
+        status: u16,
+    },
+    /// Gives an answered leg another name, if need be in another call: its far end and its media go
+    /// on as `to`. If there is a leg `to`, its far end is hung up and it goes on with this one, in
+    /// the bridge it is in. `from` ends with [`Cause::Transferred`]. Answered by [`Event::Moved`].
+    Move {
+        /// The leg that moves.
+        from: LegId,
+        /// Its new name.
+        to: LegId,
     },
     /// Sends digits to the far end as RFC 4733 events.
     SendDigits {
@@ -128,6 +192,9 @@ pub enum Command {
 pub enum Target {
     /// Every contact registered for this user.
     User(String),
+    /// The contacts of several users, group by group: all of a group ring at the same time, and the
+    /// next group when nobody has answered for its time or all have refused.
+    Users(Vec<RingGroup>),
     /// A SIP URI sent to a known next hop.
     Uri {
         /// The request URI, as in `sip:1000@192.0.2.1`.
@@ -139,6 +206,15 @@ pub enum Target {
         /// What the next hop wants to see, if it is a carrier.
         carrier: Option<Box<Carrier>>,
     },
+}
+
+/// Users who are rung at the same time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RingGroup {
+    /// The users.
+    pub users: Vec<String>,
+    /// Then it is the next group's turn; the last one rings until the dial gives up.
+    pub lasting: Duration,
 }
 
 /// What a carrier wants to see of a call.
@@ -234,6 +310,8 @@ pub enum Cause {
     Overload,
     /// The flow or an internal step failed.
     Failed,
+    /// The far end goes on in another call, or was sent elsewhere.
+    Transferred,
     /// The process stopped while the call was up; written at the next start.
     Interrupted,
 }
@@ -254,6 +332,7 @@ impl Cause {
             Self::Lost => "lost",
             Self::Overload => "overload",
             Self::Failed => "failed",
+            Self::Transferred => "transferred",
             Self::Interrupted => "interrupted",
         }
     }
@@ -273,6 +352,7 @@ impl Cause {
             Self::Lost,
             Self::Overload,
             Self::Failed,
+            Self::Transferred,
             Self::Interrupted,
         ]
         .into_iter()
@@ -314,6 +394,11 @@ pub enum Event {
     },
     /// The far end of a dialled leg is ringing.
     Ringing {
+        /// The outbound leg.
+        leg: LegId,
+    },
+    /// A dialled leg can be heard before it answers (183 or 180 with SDP), once.
+    EarlyMedia {
         /// The outbound leg.
         leg: LegId,
     },
@@ -372,6 +457,61 @@ pub enum Event {
         /// The other.
         b: LegId,
     },
+    /// A leg talks with all others of its call that have joined.
+    Joined {
+        /// The leg.
+        leg: LegId,
+    },
+    /// A leg is no longer in its call's conference.
+    Left {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The far end has put us on hold: it wants to hear nothing (RFC 3264 §8.4). A bridge stays.
+    Held {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The far end wants to hear us again.
+    Retrieved {
+        /// The leg.
+        leg: LegId,
+    },
+    /// A new offer of ours was answered.
+    Reoffered {
+        /// The leg.
+        leg: LegId,
+        /// What stands in the way: a final SIP status. Everything stays as it was.
+        refused: Option<u16>,
+    },
+    /// The far end wants somebody else called in its place (RFC 3515). Nothing but
+    /// [`Command::AnswerRefer`] was decided yet.
+    ReferAsked {
+        /// The leg that asks.
+        leg: LegId,
+        /// Whom to call: a SIP URI without headers.
+        to: Pii<String>,
+        /// The leg whose place is to be taken (RFC 3891), if it is one of ours.
+        replaces: Option<LegId>,
+        /// It names a dialog to take the place of, and that is none of ours.
+        elsewhere: bool,
+    },
+    /// How far a REFER of ours is.
+    Referred {
+        /// The leg that was asked.
+        leg: LegId,
+        /// The status of the answer to the REFER, or of the call it made; `None` if it is not known.
+        status: Option<u16>,
+        /// Nothing follows.
+        over: bool,
+    },
+    /// A leg goes on under another name.
+    Moved {
+        /// Its name before.
+        from: LegId,
+        /// Its name now.
+        to: LegId,
+    },
     /// A leg is over; nothing more is reported of it.
     Ended {
         /// The leg.
@@ -382,6 +522,10 @@ pub enum Event {
         by: Side,
         /// The final SIP status, for a leg that was never answered.
         status: Option<u16>,
+        /// The Q.850 cause that the far end gave (RFC 3326), if it did.
+        q850: Option<u8>,
+        /// Where a 3xx sends us, the best first.
+        contacts: Vec<Pii<String>>,
     },
     /// A phone registered, or refreshed its registration.
     Registered {
@@ -449,6 +593,7 @@ impl Event {
             Self::Incoming { leg, .. }
             | Self::Trying { leg }
             | Self::Ringing { leg }
+            | Self::EarlyMedia { leg }
             | Self::Answered { leg }
             | Self::Played { leg, .. }
             | Self::Digit { leg, .. }
@@ -456,6 +601,14 @@ impl Event {
             | Self::Recorded { leg, .. }
             | Self::Bridged { a: leg, .. }
             | Self::Unbridged { a: leg, .. }
+            | Self::Joined { leg }
+            | Self::Left { leg }
+            | Self::Held { leg }
+            | Self::Retrieved { leg }
+            | Self::Reoffered { leg, .. }
+            | Self::ReferAsked { leg, .. }
+            | Self::Referred { leg, .. }
+            | Self::Moved { from: leg, .. }
             | Self::Ended { leg, .. } => Some(leg.call),
             Self::Registered { .. }
             | Self::Unregistered { .. }

@@ -26,7 +26,7 @@ impl Engine {
                 }
             }
             Command::Answer { leg } => self.answer(now, leg),
-            Command::Reject { leg, status } => self.reject(now, leg, status),
+            Command::Reject { leg, status, .. } => self.reject(now, leg, status),
             Command::Play {
                 leg,
                 play,
@@ -83,6 +83,14 @@ impl Engine {
             }
             Command::Bridge { a, b } => self.bridge(a, b),
             Command::Unbridge { leg } => self.unbridge(leg),
+            Command::Join { .. }
+            | Command::Redirect { .. }
+            | Command::Progress { .. }
+            | Command::Reoffer { .. }
+            | Command::Refer { .. }
+            | Command::AnswerRefer { .. }
+            | Command::TellRefer { .. }
+            | Command::Move { .. } => {}
             Command::SendDigits { leg, digits } => self.send_digits(leg, digits),
             Command::Hangup { leg, cause } => self.hang_up(now, leg, cause),
         }
@@ -363,6 +371,18 @@ impl Engine {
                     })
                     .collect()
             }
+            Target::Users(groups) => {
+                let users = groups.iter().flat_map(|group| &group.users);
+                let contacts = users.flat_map(|user| self.sip.contacts(user));
+                contacts
+                    .take(FORKS_MAX)
+                    .map(|contact| {
+                        let route = |value| ("Route".to_owned(), value);
+                        let routes = contact.path.into_iter().map(route).collect();
+                        (contact.uri, contact.hop, routes)
+                    })
+                    .collect()
+            }
             Target::Uri {
                 uri, next_hop, tcp, ..
             } => {
@@ -389,12 +409,14 @@ impl Engine {
                 cause,
                 by,
                 status: Some(404),
+                q850: None,
+                contacts: Vec::new(),
             });
         }
         let room = self.legs.len() < LEGS_MAX;
         let carrier = match target {
             Target::Uri { carrier, .. } => carrier,
-            Target::User(_) => None,
+            Target::User(_) | Target::Users(_) => None,
         };
         let codecs = carrier.as_ref().map_or(&[][..], |it| &it.codecs);
         let Some(session) = room.then(|| self.open_outbound(leg, codecs)).flatten() else {
@@ -404,6 +426,8 @@ impl Engine {
                 cause,
                 by,
                 status: Some(503),
+                q850: None,
+                contacts: Vec::new(),
             });
         };
         let offer = session.description.to_bytes();

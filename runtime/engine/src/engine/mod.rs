@@ -481,6 +481,8 @@ impl Engine {
             cause,
             by,
             status,
+            q850: None,
+            contacts: Vec::new(),
         });
     }
 
@@ -529,6 +531,14 @@ fn command_leg(command: &Command) -> LegId {
         | Command::Dial { leg, .. }
         | Command::Bridge { a: leg, .. }
         | Command::Unbridge { leg }
+        | Command::Join { leg }
+        | Command::Redirect { leg, .. }
+        | Command::Progress { leg }
+        | Command::Reoffer { leg, .. }
+        | Command::Refer { leg, .. }
+        | Command::AnswerRefer { leg, .. }
+        | Command::TellRefer { leg, .. }
+        | Command::Move { from: leg, .. }
         | Command::SendDigits { leg, .. }
         | Command::Hangup { leg, .. } => *leg,
     }

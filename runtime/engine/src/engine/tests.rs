@@ -97,6 +97,8 @@ fn a_bridge_with_one_end_drops_that_leg_alone() {
         cause,
         by,
         status: None,
+        q850: None,
+        contacts: Vec::new(),
     };
     assert_eq!(engine.poll(), Some(Output::Event(ended)));
     assert_eq!(engine.poll(), None);

@@ -202,6 +202,15 @@ impl Chaos {
             Event::Recorded { .. } => "Recorded",
             Event::Bridged { .. } => "Bridged",
             Event::Unbridged { .. } => "Unbridged",
+            Event::EarlyMedia { .. } => "EarlyMedia",
+            Event::Joined { .. } => "Joined",
+            Event::Left { .. } => "Left",
+            Event::Held { .. } => "Held",
+            Event::Retrieved { .. } => "Retrieved",
+            Event::Reoffered { .. } => "Reoffered",
+            Event::ReferAsked { .. } => "ReferAsked",
+            Event::Referred { .. } => "Referred",
+            Event::Moved { .. } => "Moved",
             Event::Registered { .. }
             | Event::Unregistered { .. }
             | Event::AuthFailed { .. }

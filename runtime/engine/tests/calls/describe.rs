@@ -42,7 +42,7 @@ pub(crate) fn describe_command(command: &Command, names: &mut Names) -> String {
         Command::Challenge { leg } => format!("Challenge {}", names.leg(*leg)),
         Command::Ring { leg } => format!("Ring {}", names.leg(*leg)),
         Command::Answer { leg } => format!("Answer {}", names.leg(*leg)),
-        Command::Reject { leg, status } => format!("Reject {} {status}", names.leg(*leg)),
+        Command::Reject { leg, status, .. } => format!("Reject {} {status}", names.leg(*leg)),
         Command::Play { leg, play, .. } => format!("Play {} {play}", names.leg(*leg)),
         Command::Stop { leg, play } => format!("Stop {} {play}", names.leg(*leg)),
         Command::Gather { leg, .. } => format!("Gather {}", names.leg(*leg)),
@@ -53,12 +53,29 @@ pub(crate) fn describe_command(command: &Command, names: &mut Names) -> String {
         Command::Dial { leg, target, .. } => {
             let to = match target {
                 Target::User(user) => user.clone(),
+                Target::Users(groups) => groups
+                    .iter()
+                    .map(|group| group.users.join("+"))
+                    .collect::<Vec<_>>()
+                    .join(", then "),
                 Target::Uri { uri, .. } => uri.reveal().clone(),
             };
             format!("Dial {} {to}", names.leg(*leg))
         }
         Command::Bridge { a, b } => format!("Bridge {} {}", names.leg(*a), names.leg(*b)),
         Command::Unbridge { leg } => format!("Unbridge {}", names.leg(*leg)),
+        Command::Join { leg } => format!("Join {}", names.leg(*leg)),
+        Command::Redirect { leg, to } => format!("Redirect {} {}", names.leg(*leg), to.reveal()),
+        Command::Progress { leg } => format!("Progress {}", names.leg(*leg)),
+        Command::Reoffer { leg, codecs, hold } => {
+            format!("Reoffer {} {codecs:?} hold {hold}", names.leg(*leg))
+        }
+        Command::Refer { leg, to } => format!("Refer {} {}", names.leg(*leg), to.reveal()),
+        Command::AnswerRefer { leg, status } => {
+            format!("AnswerRefer {} {status}", names.leg(*leg))
+        }
+        Command::TellRefer { leg, status } => format!("TellRefer {} {status}", names.leg(*leg)),
+        Command::Move { from, to } => format!("Move {} to {}", names.leg(*from), names.leg(*to)),
         Command::SendDigits { leg, digits } => {
             format!("SendDigits {} {}", names.leg(*leg), digits.reveal())
         }
@@ -119,17 +136,56 @@ pub(crate) fn describe_event(event: &Event, names: &mut Names) -> String {
         }
         Event::Bridged { a, b } => format!("Bridged {} {}", names.leg(*a), names.leg(*b)),
         Event::Unbridged { a, b } => format!("Unbridged {} {}", names.leg(*a), names.leg(*b)),
+        Event::EarlyMedia { leg } => format!("EarlyMedia {}", names.leg(*leg)),
+        Event::Joined { leg } => format!("Joined {}", names.leg(*leg)),
+        Event::Left { leg } => format!("Left {}", names.leg(*leg)),
+        Event::Held { leg } => format!("Held {}", names.leg(*leg)),
+        Event::Retrieved { leg } => format!("Retrieved {}", names.leg(*leg)),
+        Event::Reoffered { leg, refused } => {
+            let how = refused.map_or("accepted".to_owned(), |status| status.to_string());
+            format!("Reoffered {} {how}", names.leg(*leg))
+        }
+        Event::ReferAsked {
+            leg,
+            to,
+            replaces,
+            elsewhere,
+        } => {
+            let replaces = replaces
+                .map(|leg| format!(" in place of {}", names.leg(leg)))
+                .unwrap_or_default();
+            let elsewhere = if *elsewhere { " elsewhere" } else { "" };
+            let to = to.reveal();
+            format!("ReferAsked {} {to}{replaces}{elsewhere}", names.leg(*leg))
+        }
+        Event::Referred { leg, status, over } => {
+            let status = status.map_or("silence".to_owned(), |status| status.to_string());
+            let over = if *over { ", over" } else { "" };
+            format!("Referred {} {status}{over}", names.leg(*leg))
+        }
+        Event::Moved { from, to } => {
+            format!("Moved {} to {}", names.leg(*from), names.leg(*to))
+        }
         Event::Ended {
             leg,
             cause,
             by,
             status,
+            q850,
+            contacts,
         } => {
             let status = status
                 .map(|status| format!(" {status}"))
                 .unwrap_or_default();
+            let q850 = q850
+                .map(|cause| format!(" Q.850 {cause}"))
+                .unwrap_or_default();
+            let contacts: String = contacts
+                .iter()
+                .map(|contact| format!(" to {}", contact.reveal()))
+                .collect();
             format!(
-                "Ended {} {} by {by:?}{status}",
+                "Ended {} {} by {by:?}{status}{q850}{contacts}",
                 names.leg(*leg),
                 cause.name()
             )

@@ -304,7 +304,9 @@ fn what_a_next_hop_answers() {
                 leg: alone(),
                 cause,
                 by: Side::Far,
-                status
+                status,
+                q850: None,
+                contacts: Vec::new(),
             }
         );
         world.settle();
@@ -337,7 +339,9 @@ fn a_next_hop_that_says_nothing_is_unreachable() {
             leg,
             cause,
             by,
-            status: None
+            status: None,
+            q850: None,
+            contacts: Vec::new(),
         }
     );
     world.settle();
@@ -359,7 +363,9 @@ fn an_answer_that_does_not_fit_our_offer_ends_the_call() {
                 leg: alone(),
                 cause,
                 by,
-                status
+                status,
+                q850: None,
+                contacts: Vec::new(),
             }
         );
         assert!(!world.events.contains(&Event::Answered { leg: alone() }));

@@ -64,7 +64,11 @@ fn rejected() {
     let ann = world.phone("ann", |_| {});
     world.dial(ann, "1000");
     let leg = world.incoming();
-    world.command(Command::Reject { leg, status: 404 });
+    world.command(Command::Reject {
+        leg,
+        status: 404,
+        q850: None,
+    });
     world.settle();
     world.check(expect![[r#"
         0.000   ann → home: INVITE (application/sdp)
@@ -351,7 +355,11 @@ fn commands_before_the_answer_are_answered_all_the_same() {
     let leg = world.incoming();
     world.skip_ladder();
     crate::gather::everything(&mut world, leg);
-    world.command(Command::Reject { leg, status: 480 });
+    world.command(Command::Reject {
+        leg,
+        status: 480,
+        q850: None,
+    });
     world.settle();
     world.check(expect![[r#"
         0.010   > Play A1 1

@@ -62,6 +62,14 @@ impl Ledger {
             | Command::RecordCall { .. }
             | Command::Bridge { .. }
             | Command::Unbridge { .. }
+            | Command::Join { .. }
+            | Command::Redirect { .. }
+            | Command::Progress { .. }
+            | Command::Reoffer { .. }
+            | Command::Refer { .. }
+            | Command::AnswerRefer { .. }
+            | Command::TellRefer { .. }
+            | Command::Move { .. }
             | Command::SendDigits { .. }
             | Command::Hangup { .. } => {}
         }
@@ -115,6 +123,17 @@ impl Ledger {
                     assert!(leg.answered && leg.peer.is_none_or(|peer| peer == *other));
                     leg.peer = Some(*other);
                 }
+            }
+            Event::EarlyMedia { leg }
+            | Event::Joined { leg }
+            | Event::Left { leg }
+            | Event::Held { leg }
+            | Event::Retrieved { leg }
+            | Event::Reoffered { leg, .. }
+            | Event::ReferAsked { leg, .. }
+            | Event::Referred { leg, .. }
+            | Event::Moved { from: leg, .. } => {
+                self.of(*leg, event);
             }
             Event::Unbridged { a, b } => {
                 let were = self.of(*a, event).peer == Some(*b);

@@ -49,7 +49,11 @@ fn a_bug_before_the_answer_refuses_the_call() {
     let leg = world.incoming();
     world.skip_ladder();
     // 200 is no refusal.
-    world.engine_only(Command::Reject { leg, status: 200 });
+    world.engine_only(Command::Reject {
+        leg,
+        status: 200,
+        q850: None,
+    });
     world.run(ms(100));
     world.command(record(leg, 1, &[]));
     world.settle();

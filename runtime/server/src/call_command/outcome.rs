@@ -336,6 +336,7 @@ fn unanswered(ended: Ended, password: bool, target: &Target) -> String {
             | Cause::Lost
             | Cause::Overload
             | Cause::Failed
+            | Cause::Transferred
             | Cause::Interrupted => format!("no answer; {}", target.advice()),
         };
     };

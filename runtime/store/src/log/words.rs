@@ -84,6 +84,7 @@ words! {
         Lost = "lost",
         Overload = "overload",
         Failed = "failed",
+        Transferred = "transferred",
         Interrupted = "interrupted",
     }
     Disposition {

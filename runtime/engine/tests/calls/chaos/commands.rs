@@ -21,6 +21,7 @@ impl Chaos {
             3 => Command::Reject {
                 leg,
                 status: 300 + self.rng.below(400) as u16,
+                q850: None,
             },
             4..7 => Command::Play {
                 leg,
