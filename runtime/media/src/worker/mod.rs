@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use vocab::{Mono, Now, RecordingId, Rng, SessionId};
 
-use crate::jitter::{FRAME, Heard};
-use crate::limits::CATCH_UP_TICKS_MAX;
-use crate::session::{Session, Step, TICK};
+use crate::session::{Session, Step};
 use crate::{Channel, Command, Event, Stats};
 
+mod link;
 mod packet;
 mod sessions;
+mod tick;
 
 pub use packet::Packet;
 use sessions::Sessions;
@@ -321,45 +321,6 @@ impl Worker {
         done
     }
 
-    fn bridge(&mut self, now: Now, a: SessionId, b: SessionId) {
-        let both = self.sessions.place(a).and(self.sessions.place(b));
-        if a == b || both.is_none() {
-            self.counts.refused += 1;
-            return;
-        }
-        self.unbridge(a);
-        self.unbridge(b);
-        let joined = self.step(now, a, |it, step| it.join(step, b)).is_some()
-            && self.step(now, b, |it, step| it.join(step, a)).is_some();
-        if joined {
-            self.refresh_through(a, b);
-        }
-    }
-
-    fn unbridge(&mut self, session: SessionId) {
-        let Some(place) = self.sessions.place(session) else {
-            self.counts.refused += 1;
-            return;
-        };
-        let other = self.sessions.at(place).bridge();
-        self.sessions.at_mut(place).part();
-        if let Some(other) = other.and_then(|other| self.sessions.place(other)) {
-            self.sessions.at_mut(other).part();
-        }
-    }
-
-    /// Decides anew whether packets go through between two sides.
-    fn refresh_through(&mut self, a: SessionId, b: SessionId) -> bool {
-        let (Some(a), Some(b)) = (self.sessions.place(a), self.sessions.place(b)) else {
-            return false;
-        };
-        let through = Session::can_go_through(self.sessions.at(a), self.sessions.at(b));
-        for side in self.sessions.pair_mut(a, b) {
-            side.set_through(through);
-        }
-        through
-    }
-
     fn close(&mut self, now: Now, id: SessionId) {
         if self.step(now, id, |it, step| it.close(step)).is_some() {
             self.remove(id);
@@ -431,114 +392,6 @@ impl Worker {
             .and_then(|place| self.sessions.at(place).bridge());
         if let Some(other) = other {
             self.step(now, other, |it, step| it.relay(step, received));
-        }
-    }
-
-    fn ticks(&mut self, now: Now) {
-        let Some(mut due) = self.next_tick else {
-            return;
-        };
-        if due > now.mono {
-            return;
-        }
-        let behind = now.mono.since(due).as_nanos() as u64 / TICK_NS + 1;
-        if behind > CATCH_UP_TICKS_MAX {
-            let skipped = behind - CATCH_UP_TICKS_MAX;
-            self.counts.skipped_ticks += skipped;
-            for place in 0..self.sessions.len() {
-                // The RTP clock wraps every 27 million ticks, so the count may too.
-                self.sessions.at_mut(place).skip(skipped as u32);
-            }
-            due = Mono(due.0 + skipped * TICK_NS);
-        }
-        while due <= now.mono {
-            self.counts.late_ticks += u64::from(now.mono.since(due) > TICK);
-            self.tick(now, due);
-            due = due + TICK;
-        }
-        self.next_tick = Some(due);
-    }
-
-    fn tick(&mut self, now: Now, due: Mono) {
-        let mut failed = Vec::new();
-        for place in 0..self.sessions.len() {
-            match self.sessions.at(place).bridge() {
-                None => self.tick_one(now, due, place, &mut failed),
-                Some(other) if other > self.sessions.id(place) => {
-                    self.tick_pair(now, due, place, other, &mut failed);
-                }
-                // Its turn came with the other side.
-                Some(_) => {}
-            }
-        }
-        for id in failed {
-            self.fail(now, id);
-        }
-    }
-
-    fn tick_one(&mut self, now: Now, due: Mono, place: usize, failed: &mut Vec<SessionId>) {
-        let id = self.sessions.id(place);
-        let session = self.sessions.at_mut(place);
-        let mut step = Step {
-            now,
-            due,
-            id,
-            out: &mut self.out,
-            counts: &mut self.counts,
-        };
-        let done = guarded(|| {
-            let mut heard = [0; FRAME];
-            session.hear(&mut step, &mut heard);
-            session.speak(&mut step, &heard, None, false);
-        });
-        if done.is_none() {
-            failed.push(id);
-        }
-    }
-
-    fn tick_pair(
-        &mut self,
-        now: Now,
-        due: Mono,
-        place: usize,
-        other: SessionId,
-        failed: &mut Vec<SessionId>,
-    ) {
-        let ids = [self.sessions.id(place), other];
-        let through = self.refresh_through(ids[0], ids[1]);
-        let other_place = self.sessions.place(other).expect("a bridge has two sides");
-        let pair = self.sessions.pair_mut(place, other_place);
-        let relayed = [1, 0].map(|far| through && pair[far].speaks(now.mono));
-        let mut frames = [[0; FRAME]; 2];
-        let mut heard = [Heard::Silence; 2];
-        for side in 0..2 {
-            let id = ids[side];
-            let mut step = Step {
-                now,
-                due,
-                id,
-                out: &mut self.out,
-                counts: &mut self.counts,
-            };
-            match guarded(|| pair[side].hear(&mut step, &mut frames[side])) {
-                Some(what) => heard[side] = what,
-                None => failed.push(id),
-            }
-        }
-        for side in 0..2 {
-            let id = ids[side];
-            let mut step = Step {
-                now,
-                due,
-                id,
-                out: &mut self.out,
-                counts: &mut self.counts,
-            };
-            let far = (heard[1 - side] != Heard::Silence).then_some(&frames[1 - side]);
-            let done = guarded(|| pair[side].speak(&mut step, &frames[side], far, relayed[side]));
-            if done.is_none() && !failed.contains(&id) {
-                failed.push(id);
-            }
         }
     }
 }
