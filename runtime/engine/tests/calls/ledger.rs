@@ -178,6 +178,7 @@ impl Ledger {
             | C::SendDigits { session, .. }
             | C::RecordMessage { session, .. }
             | C::StopRecording { session, .. }
+            | C::Join { session, .. }
             | C::Unbridge { session } => self.phase(*session, command, &[Phase::Configured]),
             C::Bridge { a, b } => {
                 self.phase(*a, command, &[Phase::Configured]);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vocab::{Mono, SessionId};
+use vocab::{ConferenceId, Mono, SessionId};
 
 use crate::rtp::Header;
 use crate::session::inbound::{Kind, Received};
@@ -11,18 +11,38 @@ use crate::session::{Session, Step};
 /// A relayed stream that pauses for this long is filled up with silence until it goes on.
 const RELAY_PAUSE: Duration = Duration::from_millis(200);
 
+/// Whom a session talks with. The worker keeps both ends of it alike.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Link {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// The other side of a bridge.
+    Bridge(SessionId),
+    /// All other members of a conference.
+    Conference(ConferenceId),
+}
+
 impl Session {
-    /// The other side of a bridge is this; what plays stops.
-    pub(crate) fn join(&mut self, step: &mut Step<'_>, other: SessionId) {
-        assert!(other != step.id, "the worker bridges two sessions");
-        self.bridge = Some(other);
+    /// Whom it talks with.
+    pub(crate) fn link(&self) -> Link {
+        self.link
+    }
+
+    /// It talks with others from now on; what plays stops.
+    pub(crate) fn link_to(&mut self, step: &mut Step<'_>, link: Link) {
+        assert!(
+            link != Link::Bridge(step.id),
+            "the worker bridges two sessions"
+        );
+        self.link = link;
         let stopped = self.player.stop_all();
         self.stopped(step, stopped);
     }
 
-    /// The bridge is gone.
+    /// It talks with nobody any more.
     pub(crate) fn part(&mut self) {
-        self.bridge = None;
+        self.link = Link::Nobody;
         self.set_through(false);
     }
 

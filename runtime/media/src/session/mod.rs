@@ -27,6 +27,7 @@ mod reports;
 use dialing::{Dialed, Dialing};
 use inbound::Inbound;
 pub(crate) use inbound::Received;
+pub(crate) use link::Link;
 use outbound::Outbound;
 use reports::Reports;
 
@@ -94,7 +95,7 @@ pub(crate) struct Session {
     dialing: Dialing,
     call: Option<CallRecorder>,
     message: Option<MessageRecorder>,
-    bridge: Option<SessionId>,
+    link: Link,
     /// Packets go through to the other side of the bridge as they come.
     through: bool,
     /// A test has planted a bug here.
@@ -150,7 +151,7 @@ impl Session {
             dialing: Dialing::default(),
             call: None,
             message: None,
-            bridge: None,
+            link: Link::Nobody,
             through: false,
             #[cfg(test)]
             fault: false,
@@ -160,11 +161,6 @@ impl Session {
     /// Its RTP port.
     pub(crate) fn local(&self) -> SocketAddr {
         self.local
-    }
-
-    /// The session it is bridged to.
-    pub(crate) fn bridge(&self) -> Option<SessionId> {
-        self.bridge
     }
 
     /// What went over it.
@@ -316,7 +312,7 @@ impl Session {
         step.recording(recording, RecordingOutput::End);
     }
 
-    /// Ends everything and says goodbye. The worker takes a bridge apart.
+    /// Ends everything and says goodbye. The worker unlinks it.
     pub(crate) fn close(&mut self, step: &mut Step<'_>) {
         if let Some(stream) = &mut self.stream
             && stream.outbound.packets() > 0
@@ -380,13 +376,12 @@ impl Session {
             frame.fill(0);
             return Heard::Silence;
         }
-        stream
-            .inbound
-            .pull(step, &stream.params, self.bridge.is_none(), frame)
+        let listen = !matches!(self.link, Link::Bridge(_));
+        stream.inbound.pull(step, &stream.params, listen, frame)
     }
 
     /// Second half of a tick: what the session says, and the recordings of both. `other` is what
-    /// the other side of a bridge hears; `relayed` tells that its packets went through.
+    /// those it talks with hear; `relayed` tells that its packets went through.
     pub(crate) fn speak(
         &mut self,
         step: &mut Step<'_>,

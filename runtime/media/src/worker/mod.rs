@@ -1,20 +1,22 @@
 //! The machine that owns many sessions: one runs on each media thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use vocab::{Mono, Now, RecordingId, Rng, SessionId};
+use vocab::{ConferenceId, Mono, Now, RecordingId, Rng, SessionId};
 
-use crate::session::{Session, Step};
+use crate::session::{Link, Session, Step};
 use crate::{Channel, Command, Event, Stats};
 
+mod conference;
 mod link;
 mod packet;
 mod sessions;
 mod tick;
 
+use conference::Conference;
 pub use packet::Packet;
 use sessions::Sessions;
 
@@ -137,6 +139,9 @@ pub struct Counts {
 /// - The audio of bridged sessions is mixed with what is played to them. If both sides have the
 ///   same formats and nothing is played, recorded or dialed, packets go through as they come, with
 ///   only the header rewritten; their keys are still reported, but tones are not listened for.
+/// - Members of a conference hear the sum of all others, cut off where it is too loud, mixed with
+///   what is played to them. Two of them hear what they would hear on a bridge. Keys are reported,
+///   as events or as tones, and not sent on.
 /// - A step of a session that panics closes that session alone: [`Event::Closed`] without a
 ///   command, counted in [`Counts::failed`].
 /// - Media is sent to where valid media comes from. The first source is kept; another one is let
@@ -153,6 +158,8 @@ pub struct Worker {
     config: Config,
     rng: Rng,
     sessions: Sessions,
+    /// Those with at least one member.
+    conferences: BTreeMap<ConferenceId, Conference>,
     next_tick: Option<Mono>,
     counts: Counts,
     out: VecDeque<Output>,
@@ -165,6 +172,7 @@ impl Worker {
             config,
             rng,
             sessions: Sessions::default(),
+            conferences: BTreeMap::new(),
             next_tick: None,
             counts: Counts::default(),
             out: VecDeque::new(),
@@ -269,6 +277,10 @@ impl Worker {
                 });
             }
             Command::Bridge { a, b } => self.bridge(now, a, b),
+            Command::Join {
+                session,
+                conference,
+            } => self.join(now, session, conference),
             Command::Unbridge { session } => self.unbridge(session),
             Command::Close { session } => self.close(now, session),
         }
@@ -351,18 +363,8 @@ impl Worker {
         let Some(place) = self.sessions.place(id) else {
             return;
         };
+        self.unlink(id, self.sessions.at(place).link());
         let session = self.sessions.remove(place);
-        if let Some(other) = session
-            .bridge()
-            .and_then(|other| self.sessions.place(other))
-        {
-            assert_eq!(
-                self.sessions.at(other).bridge(),
-                Some(id),
-                "a bridge has two sides"
-            );
-            self.sessions.at_mut(other).part();
-        }
         let (local, stats) = (session.local(), session.stats());
         self.out.push_back(Output::Event(Event::Closed {
             session: id,
@@ -386,11 +388,8 @@ impl Worker {
         let Some(Some(received)) = received else {
             return;
         };
-        let other = self
-            .sessions
-            .place(id)
-            .and_then(|place| self.sessions.at(place).bridge());
-        if let Some(other) = other {
+        let place = self.sessions.place(id);
+        if let Some(Link::Bridge(other)) = place.map(|place| self.sessions.at(place).link()) {
             self.step(now, other, |it, step| it.relay(step, received));
         }
     }

@@ -4,7 +4,7 @@ use vocab::{Mono, Now, SessionId};
 
 use crate::jitter::{FRAME, Heard};
 use crate::limits::CATCH_UP_TICKS_MAX;
-use crate::session::{Step, TICK};
+use crate::session::{Link, Step, TICK};
 use crate::worker::{TICK_NS, Worker, guarded};
 
 impl Worker {
@@ -36,15 +36,16 @@ impl Worker {
     fn tick(&mut self, now: Now, due: Mono) {
         let mut failed = Vec::new();
         for place in 0..self.sessions.len() {
-            match self.sessions.at(place).bridge() {
-                None => self.tick_one(now, due, place, &mut failed),
-                Some(other) if other > self.sessions.id(place) => {
+            match self.sessions.at(place).link() {
+                Link::Nobody => self.tick_one(now, due, place, &mut failed),
+                Link::Bridge(other) if other > self.sessions.id(place) => {
                     self.tick_pair(now, due, place, other, &mut failed);
                 }
-                // Its turn came with the other side.
-                Some(_) => {}
+                // Its turn came with the other side, or comes with the other members.
+                Link::Bridge(_) | Link::Conference(_) => {}
             }
         }
+        self.tick_conferences(now, due, &mut failed);
         for id in failed {
             self.fail(now, id);
         }
@@ -113,6 +114,46 @@ impl Worker {
             if done.is_none() && !failed.contains(&id) {
                 failed.push(id);
             }
+        }
+    }
+    /// All members say their part before anybody hears the others.
+    fn tick_conferences(&mut self, now: Now, due: Mono, failed: &mut Vec<SessionId>) {
+        for conference in self.conferences.values_mut() {
+            conference.each(|member, mix| {
+                let (id, session) = (member.session, self.sessions.member_mut(member.session));
+                let mut step = Step {
+                    now,
+                    due,
+                    id,
+                    out: &mut self.out,
+                    counts: &mut self.counts,
+                };
+                let heard = guarded(|| session.hear(&mut step, &mut member.heard));
+                if heard.is_none() {
+                    failed.push(id);
+                }
+                mix.add(member, heard.unwrap_or(Heard::Silence));
+            });
+            conference.each(|member, mix| {
+                let (id, session) = (member.session, self.sessions.member_mut(member.session));
+                if failed.contains(&id) {
+                    return;
+                }
+                let mut step = Step {
+                    now,
+                    due,
+                    id,
+                    out: &mut self.out,
+                    counts: &mut self.counts,
+                };
+                let mut frame = [0; FRAME];
+                let others = mix.without(member, &mut frame).then_some(&frame);
+                let done = guarded(|| session.speak(&mut step, &member.heard, others, false));
+                if done.is_none() {
+                    failed.push(id);
+                }
+            });
+            conference.end_tick();
         }
     }
 }
