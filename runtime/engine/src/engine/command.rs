@@ -425,7 +425,9 @@ impl Engine {
             Target::User(_) | Target::Users(_) => None,
         };
         let codecs = carrier.as_ref().map_or(&[][..], |it| &it.codecs);
-        let Some(session) = room.then(|| self.open_outbound(leg, codecs)).flatten() else {
+        let family = self.family_to(targets.iter().map(|(_, hop, _)| hop.remote.ip()));
+        let session = room.then(|| self.open_outbound(leg, codecs, family));
+        let Some(session) = session.flatten() else {
             let (cause, by) = (Cause::Overload, Side::Near);
             return self.event(Event::Ended {
                 leg,

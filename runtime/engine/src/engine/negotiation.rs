@@ -1,6 +1,6 @@
 //! Offers and answers of a leg, and the sessions they open.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use media::NegotiateError;
 use media::negotiate::{self, Capabilities};
@@ -12,6 +12,7 @@ use super::Engine;
 use super::command::respond;
 use crate::WorkerId;
 use crate::leg::{Asked, Ending, Leg, Negotiation, Session};
+use crate::ports::Family;
 
 impl Engine {
     /// Accepts an inbound call: opens media, negotiates, and sends 200.
@@ -20,23 +21,25 @@ impl Engine {
             return;
         };
         let (dialog, offer) = (*dialog, offer.clone());
-        let Some((worker, local)) = self.port_for(leg.call) else {
+        let theirs = (!offer.is_empty()).then(|| Description::parse(&offer));
+        let Ok(theirs) = theirs.transpose() else {
+            return self.refused(now, leg, 400, Cause::NotAcceptable);
+        };
+        let family = self.family_of(dialog, theirs.as_ref());
+        let Some((worker, local)) = self.port_for(leg.call, family) else {
             return self.reject(now, leg, 503);
         };
         let version = u64::from(self.rng.u32());
-        let negotiated = if offer.is_empty() {
+        let capabilities = &self.config.capabilities;
+        let negotiated = match &theirs {
             // RFC 3261 §13.2.1: an INVITE without offer gets ours in the 200.
-            let ours = negotiate::offer(&self.config.capabilities, local, version, version);
-            Ok((ours, Negotiation::Offering))
-        } else {
-            Description::parse(&offer)
-                .map_err(|_| 400)
-                .and_then(|theirs| {
-                    let capabilities = &self.config.capabilities;
-                    negotiate::answer(&theirs, capabilities, local, version, version)
-                        .map(|(ours, params)| (ours, Negotiation::Settled(params)))
-                        .map_err(NegotiateError::status)
-                })
+            None => {
+                let ours = negotiate::offer(capabilities, local, version, version);
+                Ok((ours, Negotiation::Offering))
+            }
+            Some(theirs) => negotiate::answer(theirs, capabilities, local, version, version)
+                .map(|(ours, params)| (ours, Negotiation::Settled(params)))
+                .map_err(NegotiateError::status),
         };
         let (description, negotiation) = match negotiated {
             Ok(ours) => ours,
@@ -75,19 +78,43 @@ impl Engine {
         self.legs.insert(leg, Leg::Accepting { dialog, session });
     }
 
+    /// The IP version for a caller's media: the first in its offer that we have, or without an offer
+    /// that of its signalling.
+    fn family_of(&self, dialog: sip::DialogId, offer: Option<&Description>) -> Family {
+        let signalling = || self.sip.hop(dialog).map(|hop| hop.remote.ip());
+        let offered: Vec<IpAddr> = match offer {
+            Some(offer) => negotiate::addresses(offer).collect(),
+            None => signalling().into_iter().collect(),
+        };
+        self.ports.family(offered.into_iter().map(Family::of))
+    }
+
+    /// The IP version for media to phones that are reached at these addresses. They get one offer,
+    /// and one that is reached over IPv4 may know nothing else.
+    pub(super) fn family_to(&self, mut hops: impl Iterator<Item = IpAddr>) -> Family {
+        let all = hops.all(|ip| Family::of(ip) == Family::V6);
+        self.ports
+            .family([if all { Family::V6 } else { Family::V4 }])
+    }
+
     /// A port for a new leg. All legs of a call are on one worker, or they could not be bridged.
-    fn port_for(&mut self, call: CallId) -> Option<(WorkerId, SocketAddr)> {
+    fn port_for(&mut self, call: CallId, family: Family) -> Option<(WorkerId, SocketAddr)> {
         let legs = LegId { call, n: 0 }..=LegId { call, n: u16::MAX };
         let session = self.legs.range(legs).find_map(|(_, leg)| leg.session());
         match session.map(|session| session.worker) {
-            Some(worker) => Some((worker, self.ports.take_on(worker)?)),
-            None => self.ports.take(),
+            Some(worker) => Some((worker, self.ports.take_on(worker, family)?)),
+            None => self.ports.take(family),
         }
     }
 
     /// Opens the session of a leg we dial, with our offer.
-    pub(super) fn open_outbound(&mut self, leg: LegId, codecs: &[String]) -> Option<Session> {
-        let (worker, local) = self.port_for(leg.call)?;
+    pub(super) fn open_outbound(
+        &mut self,
+        leg: LegId,
+        codecs: &[String],
+        family: Family,
+    ) -> Option<Session> {
+        let (worker, local) = self.port_for(leg.call, family)?;
         let version = u64::from(self.rng.u32());
         let capabilities = self.preferring(codecs);
         let description = negotiate::offer(&capabilities, local, version, version);
