@@ -76,8 +76,8 @@ impl Engine {
             }
             Command::Bridge { a, b } => self.bridge(a, b),
             Command::Unbridge { leg } => self.unbridge(leg),
-            Command::Join { .. }
-            | Command::Reoffer { .. }
+            Command::Join { leg } => self.join(leg),
+            Command::Reoffer { .. }
             | Command::Refer { .. }
             | Command::AnswerRefer { .. }
             | Command::TellRefer { .. }
@@ -310,7 +310,13 @@ impl Engine {
     }
 
     /// Stops what a leg does because something else begins.
-    fn cut_short(&mut self, leg: LegId, session: SessionId, worker: WorkerId, activity: Activity) {
+    pub(super) fn cut_short(
+        &mut self,
+        leg: LegId,
+        session: SessionId,
+        worker: WorkerId,
+        activity: Activity,
+    ) {
         let playing = match &activity {
             Activity::Idle => None,
             Activity::Gathering(gather) => gather.prompt(),
@@ -372,6 +378,8 @@ impl Engine {
             }
             (Some(_) | None, Some(_) | None) => return self.event(Event::Unbridged { a, b }),
         };
+        self.leave_conference(a);
+        self.leave_conference(b);
         for (leg, id, other) in [(a, a_session, b), (b, b_session, a)] {
             if let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) {
                 session.peer = Some(other);
@@ -390,7 +398,8 @@ impl Engine {
         self.event(Event::Bridged { a, b });
     }
 
-    fn unbridge(&mut self, leg: LegId) {
+    /// Takes a leg out of its bridge or conference.
+    pub(super) fn unbridge(&mut self, leg: LegId) {
         let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) else {
             return;
         };
@@ -398,6 +407,7 @@ impl Engine {
         if let Some(other) = session.peer.take() {
             self.part(leg, other, place);
         }
+        self.leave_conference(leg);
     }
 
     /// Takes a bridge apart, seen from `leg`, whose own `peer` is already taken out.

@@ -1,6 +1,7 @@
 //! The machine: what goes in, what comes out, and who handles it.
 
 mod command;
+mod conference;
 mod dial;
 mod end;
 mod media_event;
@@ -16,8 +17,9 @@ use std::sync::Arc;
 use media::negotiate::Capabilities;
 use sip::{ConnId, DialogId, Hop};
 use vocab::call::{Command, Event};
-use vocab::{Deadlines, LegId, Mono, Now, Rng, SessionId};
+use vocab::{CallId, Deadlines, LegId, Mono, Now, Rng, SessionId};
 
+use self::conference::Conference;
 use crate::leg::{Activity, Leg, Track};
 use crate::ports::Ports;
 use crate::timer::Timer;
@@ -109,6 +111,8 @@ pub struct Counts {
     pub dialogs: usize,
     /// Media sessions not yet closed.
     pub sessions: usize,
+    /// Conferences: calls of which a leg has joined.
+    pub conferences: usize,
     /// Timers of legs.
     pub timers: usize,
     /// Free media ports.
@@ -127,11 +131,13 @@ pub struct Engine {
     legs: BTreeMap<LegId, Leg>,
     dialogs: BTreeMap<DialogId, LegId>,
     sessions: BTreeMap<SessionId, Track>,
+    conferences: BTreeMap<CallId, Conference>,
     ports: Ports,
     timers: Deadlines<LegId, Timer>,
     /// Sessions that were told to close.
     closing: Deadlines<SessionId, ()>,
     session_last: u64,
+    conference_last: u64,
     play_last: u64,
     panics: u64,
     /// The answer to a call for which no port is left.
@@ -151,10 +157,12 @@ impl Engine {
             legs: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            conferences: BTreeMap::new(),
             ports: Ports::default(),
             timers: Deadlines::default(),
             closing: Deadlines::default(),
             session_last: 0,
+            conference_last: 0,
             play_last: 0,
             panics: 0,
             full: 503,
@@ -232,6 +240,7 @@ impl Engine {
             legs: self.legs.len(),
             dialogs: self.dialogs.len(),
             sessions: self.sessions.len(),
+            conferences: self.conferences.len(),
             timers: self.timers.len() + self.closing.len(),
             ports_free: self.ports.free(),
             ports_total: self.ports.total(),

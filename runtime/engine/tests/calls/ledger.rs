@@ -26,6 +26,8 @@ struct Leg {
     gathers: usize,
     recordings: Vec<RecordingId>,
     peer: Option<LegId>,
+    joins: usize,
+    joined: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,6 +65,11 @@ impl Ledger {
                     leg.early = true;
                 }
             }
+            Command::Join { leg } => {
+                if let Some(leg) = self.live(*leg) {
+                    leg.joins += 1;
+                }
+            }
             Command::Challenge { .. }
             | Command::Ring { .. }
             | Command::Reject { .. }
@@ -70,7 +77,6 @@ impl Ledger {
             | Command::RecordCall { .. }
             | Command::Bridge { .. }
             | Command::Unbridge { .. }
-            | Command::Join { .. }
             | Command::Redirect { .. }
             | Command::Reoffer { .. }
             | Command::Refer { .. }
@@ -129,6 +135,7 @@ impl Ledger {
                     let leg = self.of(*leg, event);
                     assert!(leg.answered || leg.early, "{event:?} too early");
                     assert!(leg.peer.is_none_or(|peer| peer == *other));
+                    assert!(!leg.joined, "{event:?} of a member");
                     leg.peer = Some(*other);
                 }
             }
@@ -147,9 +154,20 @@ impl Ledger {
                     "{event:?} twice"
                 );
             }
-            Event::Joined { leg }
-            | Event::Left { leg }
-            | Event::Reoffered { leg, .. }
+            Event::Joined { leg } => {
+                let leg = self.of(*leg, event);
+                assert!(leg.answered && leg.peer.is_none() && leg.joins > 0);
+                leg.joins -= 1;
+                leg.joined = true;
+            }
+            Event::Left { leg } => {
+                let leg = self.of(*leg, event);
+                if !std::mem::take(&mut leg.joined) {
+                    assert!(leg.joins > 0, "{event:?} of nobody");
+                    leg.joins -= 1;
+                }
+            }
+            Event::Reoffered { leg, .. }
             | Event::ReferAsked { leg, .. }
             | Event::Referred { leg, .. }
             | Event::Moved { from: leg, .. } => {
@@ -168,7 +186,8 @@ impl Ledger {
                 let leg = self.of(*leg, event);
                 let answered =
                     leg.plays.is_empty() && leg.gathers == 0 && leg.recordings.is_empty();
-                assert!(answered && leg.peer.is_none(), "{event:?} leaves {leg:?}");
+                let alone = leg.peer.is_none() && leg.joins == 0 && !leg.joined;
+                assert!(answered && alone, "{event:?} leaves {leg:?}");
                 leg.ended = true;
             }
             Event::Registered { .. }
@@ -198,6 +217,7 @@ impl Ledger {
             | C::SendDigits { session, .. }
             | C::RecordMessage { session, .. }
             | C::StopRecording { session, .. }
+            | C::Join { session, .. }
             | C::Unbridge { session } => self.phase(*session, command, &[Phase::Configured]),
             C::Bridge { a, b } => {
                 self.phase(*a, command, &[Phase::Configured]);
