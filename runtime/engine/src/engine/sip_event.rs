@@ -84,7 +84,13 @@ impl Engine {
             | sip::Event::Ended { .. } => {}
         }
         // Reports of dialogs that were given up cross our hang-up on the wire: nothing to do.
-        let Some(leg) = leg else { return };
+        if let Some(leg) = leg {
+            self.leg_event(now, leg, event);
+        }
+    }
+
+    /// What a report of one of its dialogs means for a leg.
+    fn leg_event(&mut self, now: Now, leg: LegId, event: sip::Event) {
         match event {
             sip::Event::Cancelled { reason, .. } => {
                 let q850 = Reason::parse(reason.as_deref()).q850;
