@@ -16,6 +16,7 @@
 mod border;
 mod call;
 mod config;
+mod control;
 mod counts;
 mod dial;
 mod flow;
@@ -27,12 +28,16 @@ mod number;
 mod op;
 mod prompt;
 mod speak;
+mod talk;
 mod tones;
 mod trunk;
 mod wait;
 
 pub use border::{Input, Notice, Output, PluginChange, Refusal, SpeechId};
 pub use config::{Catalogue, Config, Phone, Route, ShownNumber, Tenant, Trunk, TrunkRegistration};
+pub use control::{
+    Actor, Control, ControlError, ControlId, Controlled, Destination, PartyState, PartyView,
+};
 pub use counts::Counts;
 pub use limits::{COMMIT_WAIT, FLOW_WAIT};
 pub use node::Node;

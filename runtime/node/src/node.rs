@@ -99,6 +99,7 @@ impl Node {
             Input::Configure(config) => self.configure(now, config),
             Input::Plugin(change) => self.plugin_change(now, change),
             Input::Hangup { call } => self.hang_up(call, Cause::Normal),
+            Input::Control { id, request } => self.control(now, id, request),
             Input::Unban { address } => self.engine.unban(now, address),
             Input::Drain => self.draining = true,
             Input::Timeout => {
