@@ -69,8 +69,40 @@ impl Server {
     /// # Errors
     /// In one line, if there is no answer.
     pub(crate) fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        self.ask(Wish {
+            method: "GET",
+            path,
+            body: "",
+        })
+    }
+
+    /// Wants something done, with a JSON object that says what.
+    ///
+    /// # Errors
+    /// In one line, if there is no answer.
+    pub(crate) fn post(&self, path: &str, body: &str) -> anyhow::Result<Answer> {
+        self.ask(Wish {
+            method: "POST",
+            path,
+            body,
+        })
+    }
+
+    /// Wants something ended.
+    ///
+    /// # Errors
+    /// In one line, if there is no answer.
+    pub(crate) fn delete(&self, path: &str) -> anyhow::Result<Answer> {
+        self.ask(Wish {
+            method: "DELETE",
+            path,
+            body: "",
+        })
+    }
+
+    fn ask(&self, wish: Wish<'_>) -> anyhow::Result<Answer> {
         let bounds = (WAIT, ANSWER_BYTES_MAX);
-        let answer = exchange(self.address, &self.host, path, &self.token, bounds);
+        let answer = send(self.address, &self.host, wish, &self.token, bounds);
         let answer = answer.map_err(|error| {
             anyhow!(
                 "no server answers on {} ({error}): start it, or say where by --url",
@@ -97,10 +129,42 @@ pub(crate) fn exchange(
     host: &str,
     path: &str,
     token: &Pii<String>,
+    bounds: (Duration, u64),
+) -> io::Result<Vec<u8>> {
+    let wish = Wish {
+        method: "GET",
+        path,
+        body: "",
+    };
+    send(address, host, wish, token, bounds)
+}
+
+/// One request.
+struct Wish<'a> {
+    method: &'static str,
+    path: &'a str,
+    /// JSON; empty for none.
+    body: &'a str,
+}
+
+fn send(
+    address: SocketAddr,
+    host: &str,
+    Wish { method, path, body }: Wish<'_>,
+    token: &Pii<String>,
     (wait, bytes_max): (Duration, u64),
 ) -> io::Result<Vec<u8>> {
+    let about = if body.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "Content-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        )
+    };
     let head = format!(
-        "GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: */*\r\nAuthorization: Bearer {}\r\n\r\n",
+        "{method} {path} HTTP/1.0\r\nHost: {host}\r\nAccept: */*\r\n\
+         Authorization: Bearer {}\r\n{about}\r\n{body}",
         token.reveal()
     );
     let mut stream = TcpStream::connect_timeout(&address, wait)?;

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Errors};
-use crate::{call_command, plugin_command, serve, trace_command};
+use crate::{call_command, calls_command, plugin_command, serve, trace_command};
 
 /// A programmable telephony server: SIP phones call in, WebAssembly plugins answer.
 #[derive(Parser, Debug)]
@@ -25,6 +25,7 @@ Examples:
   jackfield check-config --config jackfield.toml
   jackfield call sip:1000@127.0.0.1 --press 1 --record heard.wav
   jackfield trace --last
+  jackfield calls list
   jackfield plugin install ivr-menu.wasm --config jackfield.toml
 
 `jackfield COMMAND --help` has more of each."
@@ -61,6 +62,22 @@ Examples:
     // Its help is with its arguments.
     Call(call_command::CallArgs),
     Trace(trace_command::TraceArgs),
+
+    /// See the calls that are up, and do what an agent does: hold, transfer, park and the like.
+    ///
+    /// Asks a running server over its API. A call is named by its id, or by a user whose phone is in
+    /// it.
+    #[command(
+        arg_required_else_help = true,
+        after_help = "\
+Examples:
+  jackfield calls list
+  jackfield calls dial 1001 1002
+  jackfield calls hold --by 1001
+  jackfield calls transfer --by 1001 --to 1002
+  jackfield calls hangup 01kaj8q2zk5v7n3r9t4w6y8b0c"
+    )]
+    Calls(calls_command::CallsArgs),
 
     /// Check, install, list and roll back plugins.
     #[command(
@@ -106,6 +123,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::CheckConfig(file) => check_config(&file.config),
         Command::Call(args) => call_command::run(&args),
         Command::Trace(args) => trace_command::run(&args),
+        Command::Calls(args) => calls_command::run(&args),
         Command::Plugin { command } => plugin_command::run(&command),
         Command::Version => {
             say(&format!("jackfield {}", env!("CARGO_PKG_VERSION")));
@@ -209,6 +227,24 @@ mod tests {
             "check-config",
             "call",
             "trace",
+            "calls",
+            "list",
+            "dial",
+            "redial",
+            "hold",
+            "retrieve",
+            "transfer",
+            "consult",
+            "swap",
+            "merge",
+            "complete",
+            "cancel",
+            "park",
+            "pickup",
+            "redirect",
+            "flow",
+            "digits",
+            "hangup",
             "plugin",
             "check",
             "install",

@@ -3,6 +3,7 @@
 // A thread of its own is what this file is for.
 #![allow(clippy::disallowed_methods)]
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -59,6 +60,10 @@ const STREAMS: usize = LISTENERS + LISTENERS_MAX;
 /// Most listeners for streams: each transport on each family, and some more.
 pub(crate) const LISTENERS_MAX: usize = 48;
 
+/// Most requests of operators that wait for an answer. All but those for a flow's result are
+/// answered at once, and HTTP lets in a quarter of it at a time.
+const ASKERS_MAX: usize = 1_024;
+
 /// Something another thread tells the control thread.
 pub(crate) enum Message {
     /// From a media thread.
@@ -91,6 +96,11 @@ pub(crate) enum Message {
     Plugin(node::PluginChange),
     /// An operator ends a call.
     Hangup { call: CallId },
+    /// An operator wants something of a call.
+    Control {
+        request: node::Control,
+        answer: Asker,
+    },
     /// An operator ends the ban of an address.
     Unban { address: std::net::IpAddr },
     /// Take no more calls.
@@ -100,6 +110,9 @@ pub(crate) enum Message {
     /// End the thread.
     Stop,
 }
+
+/// Who waits for what becomes of a request.
+pub(crate) type Asker = tokio::sync::oneshot::Sender<Result<node::Controlled, node::ControlError>>;
 
 /// How others reach the control thread.
 #[derive(Clone, Debug)]
@@ -126,6 +139,20 @@ impl Handle {
         let (answer, answered) = tokio::sync::oneshot::channel();
         let query = Box::new(move |node: &Node| drop(answer.send(look(node))));
         self.try_send(Message::Query(query)).ok()?;
+        tokio::time::timeout(Duration::from_secs(2), answered)
+            .await
+            .ok()?
+            .ok()
+    }
+
+    /// Asks something of a call; `None` if there was no answer within two seconds, which for
+    /// [`node::Control::ToFlow`] is usual: what comes of it is in the call's events.
+    pub(crate) async fn control(
+        &self,
+        request: node::Control,
+    ) -> Option<Result<node::Controlled, node::ControlError>> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.try_send(Message::Control { request, answer }).ok()?;
         tokio::time::timeout(Duration::from_secs(2), answered)
             .await
             .ok()?
@@ -293,6 +320,8 @@ impl Desk {
             not_taken: Vec::new(),
             gauges_at: Mono(0),
             lines: telemetry::Lines::default(),
+            askers: BTreeMap::new(),
+            asker_last: 0,
         };
         let (poll, listeners, inbox) = (self.poll, self.listeners, self.inbox);
         let run = move || control.run(poll, &listeners, &inbox);
@@ -313,6 +342,9 @@ struct Control {
     not_taken: Vec<u64>,
     gauges_at: Mono,
     lines: telemetry::Lines,
+    /// Who waits for what becomes of a request; see [`ASKERS_MAX`].
+    askers: BTreeMap<node::ControlId, Asker>,
+    asker_last: u64,
 }
 
 impl Control {
@@ -474,6 +506,7 @@ impl Control {
             }
             Message::Plugin(change) => self.feed(node::Input::Plugin(change)),
             Message::Hangup { call } => self.feed(node::Input::Hangup { call }),
+            Message::Control { request, answer } => self.control(request, answer),
             Message::Unban { address } => self.feed(node::Input::Unban { address }),
             Message::Drain => {
                 self.hands.status.draining.store(true, Ordering::Relaxed);
@@ -482,6 +515,21 @@ impl Control {
             Message::Query(look) => look(&self.node),
             Message::Stop => {}
         }
+    }
+
+    fn control(&mut self, request: node::Control, answer: Asker) {
+        if self.askers.len() >= ASKERS_MAX {
+            self.askers.retain(|_, asker| !asker.is_closed());
+        }
+        if self.askers.len() >= ASKERS_MAX {
+            let limit = node::ControlError::Limit("too many requests wait; try again");
+            let _ = answer.send(Err(limit));
+            return;
+        }
+        self.asker_last += 1;
+        let id = node::ControlId(self.asker_last);
+        self.askers.insert(id, answer);
+        self.feed(node::Input::Control { id, request });
     }
 
     fn feed(&mut self, input: node::Input<'_>) {
@@ -541,8 +589,12 @@ impl Control {
                 }
             }
             Output::Speak { id, text, voice } => self.hands.speaker.speak(id, text, voice),
-            // Nobody asks yet.
-            Output::Controlled { .. } => {}
+            Output::Controlled { id, result } => {
+                if let Some(asker) = self.askers.remove(&id) {
+                    // Whoever asked may have given up.
+                    let _ = asker.send(result);
+                }
+            }
             Output::Notice(notice) => {
                 self.hands.tap.notice(&notice);
                 self.hands.metrics.notice(&notice);

@@ -23,6 +23,7 @@ pub mod net;
 
 mod ask;
 mod call_command;
+mod calls_command;
 mod control;
 mod disk;
 mod http;

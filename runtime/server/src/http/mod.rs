@@ -6,9 +6,10 @@
 //!
 //! **Invariant:** nothing under `/api` answers without the token.
 //!
-//! **Invariant:** no request body is read, and neither connections nor requests nor the time of
-//! one are without a bound ([`limits`]).
+//! **Invariant:** neither connections nor requests nor the body of one nor its time are without a
+//! bound ([`limits`]).
 
+mod actions;
 mod auth;
 mod bans;
 mod bounds;
@@ -18,6 +19,7 @@ mod error;
 mod extract;
 mod limits;
 mod openapi;
+mod parties;
 mod phones;
 mod plugins;
 mod probes;
@@ -74,6 +76,8 @@ pub(crate) fn router(app: App) -> Router {
     let token = auth::Token::new(app.token.as_ref());
     let api = Router::new()
         .merge(calls::routes())
+        .merge(actions::routes())
+        .merge(parties::routes())
         .merge(recordings::routes())
         .merge(trace::routes())
         .merge(plugins::routes())

@@ -167,7 +167,7 @@ fn fields(kind: &CallEventKind) -> Value {
 }
 
 /// A party: `tel:` and a number, `sip:` and an address, or `anonymous`.
-fn party(party: &Party) -> String {
+pub(super) fn party(party: &Party) -> String {
     match party {
         Party::E164(number) => format!("tel:{number}"),
         Party::Sip(address) => format!("sip:{address}"),

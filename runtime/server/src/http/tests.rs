@@ -1,5 +1,6 @@
 //! The routes, over loopback sockets, with a real database and a real control thread.
 
+mod actions;
 mod api;
 mod bounds;
 mod document;

@@ -52,7 +52,7 @@ async fn what_is_not_there_is_a_problem() {
     for (method, path, status, code) in [
         ("GET", "/nothing".to_owned(), 404, "no_such_path"),
         ("GET", "/api/v1/nothing".to_owned(), 404, "no_such_path"),
-        ("POST", "/api/v1/calls".to_owned(), 405, "no_such_method"),
+        ("PUT", "/api/v1/calls".to_owned(), 405, "no_such_method"),
         (
             "GET",
             format!("/api/v1/calls/{unknown}"),

@@ -137,6 +137,22 @@ impl Server {
         ask(self.address, method, path, &all).await
     }
 
+    /// Sends JSON with the token.
+    pub(super) async fn post(&self, path: &str, body: &str) -> Answer {
+        self.post_as(path, "application/json", body).await
+    }
+
+    /// Sends a body that says of itself what it is.
+    pub(super) async fn post_as(&self, path: &str, kind: &str, body: &str) -> Answer {
+        let (bearer, length) = (format!("Bearer {TOKEN}"), body.len().to_string());
+        let headers = [
+            ("Authorization", bearer.as_str()),
+            ("Content-Type", kind),
+            ("Content-Length", length.as_str()),
+        ];
+        send(self.address, "POST", path, &headers, body).await
+    }
+
     /// The JSON of a page that is there.
     pub(super) async fn json(&self, path: &str) -> Value {
         let answer = self.ask("GET", path).await;
@@ -218,13 +234,23 @@ pub(super) async fn ask(
     path: &str,
     headers: &[(&str, &str)],
 ) -> Answer {
+    send(address, method, path, headers, "").await
+}
+
+async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
     }
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream
-        .write_all(format!("{request}\r\n").as_bytes())
+        .write_all(format!("{request}\r\n{body}").as_bytes())
         .await
         .unwrap();
     let mut bytes = Vec::new();
