@@ -7,7 +7,7 @@ use std::time::Duration;
 use engine::WorkerId;
 use plugin::{Plugin, RunOutput};
 use sip::{ConnId, Hop};
-use vocab::call::Cause;
+use vocab::call::{Cause, Unregistered};
 use vocab::flow::{CallInfo, Fault, FlowError, Level, PluginRef, Reply};
 use vocab::record::CallEvent;
 use vocab::{CallId, Clip, FlowId, Pii, TenantId};
@@ -318,11 +318,24 @@ pub enum Notice {
     },
     /// A phone registered or refreshed.
     Registered {
+        /// Whose phone.
+        tenant: Option<TenantId>,
+        /// The user.
+        user: String,
         /// Contacts it now has.
         contacts: usize,
+        /// It had at least as many before: nothing new, only a refresh.
+        refreshed: bool,
     },
-    /// A phone is no longer registered.
-    Unregistered,
+    /// A user has no phone any more.
+    Unregistered {
+        /// Whose phone.
+        tenant: Option<TenantId>,
+        /// The user.
+        user: String,
+        /// Why.
+        why: Unregistered,
+    },
     /// Wrong credentials.
     AuthFailed {
         /// Where they came from.

@@ -353,8 +353,23 @@ impl Node {
             | Event::ReferAsked { .. }
             | Event::Referred { .. }
             | Event::Moved { .. } => {}
-            Event::Registered { contacts, .. } => self.notice(Notice::Registered { contacts }),
-            Event::Unregistered { .. } => self.notice(Notice::Unregistered),
+            Event::Registered {
+                user,
+                contacts,
+                refreshed,
+            } => {
+                let tenant = self.config.tenant_of(&user).map(|tenant| tenant.id.clone());
+                self.notice(Notice::Registered {
+                    tenant,
+                    user,
+                    contacts,
+                    refreshed,
+                });
+            }
+            Event::Unregistered { user, why } => {
+                let tenant = self.config.tenant_of(&user).map(|tenant| tenant.id.clone());
+                self.notice(Notice::Unregistered { tenant, user, why });
+            }
             Event::AuthFailed { source, .. } => self.notice(Notice::AuthFailed { source }),
             Event::Banned {
                 source,

@@ -58,6 +58,24 @@ Examples:
         state: Option<String>,
     },
 
+    /// Watch what happens, a line for each event, until Ctrl-C.
+    #[command(after_help = "\
+Examples:
+  jackfield calls watch
+  jackfield calls watch --kind phone.
+  jackfield calls watch --call 01kaj8q2zk5v7n3r9t4w6y8b0c --json")]
+    Watch {
+        /// Only this call's.
+        #[arg(long)]
+        call: Option<CallId>,
+        /// Only this tenant's.
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Only this kind, as call.ended, or all that begin with it, as leg. with its dot.
+        #[arg(long)]
+        kind: Option<String>,
+    },
+
     /// Ring a user's phone and, once it answers, whom it calls.
     #[command(after_help = "\
 Examples:
@@ -239,6 +257,22 @@ pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
     let token: Pii<String> =
         config::secret(&args.token_env).map_err(|why| anyhow!("the API's token: {why}"))?;
     let server = Server::at(&args.url, token)?;
+    if let CallsCommand::Watch { call, tenant, kind } = &args.command {
+        let call = call.map(|call| call.to_string());
+        let wanted = [("call", &call), ("tenant", tenant), ("kind", kind)];
+        let path = with_query("/api/v1/events", &wanted);
+        server.listen(&path, |line| {
+            if let Some(data) = line.strip_prefix("data: ") {
+                say(&if args.json {
+                    data.to_owned()
+                } else {
+                    event(data)
+                });
+            }
+            true
+        })?;
+        bail!("the server has ended the stream: it stops");
+    }
     let answer = ask(&server, &args.command)?;
     if args.json {
         say(String::from_utf8_lossy(&answer.body).trim_end());
@@ -267,17 +301,10 @@ fn ask(server: &Server, command: &CallsCommand) -> anyhow::Result<Answer> {
     };
     match command {
         CallsCommand::List { user, state } => {
-            let mut path = "/api/v1/parties".to_owned();
-            let wanted = [("user", user), ("state", state)];
-            let wanted = wanted
-                .iter()
-                .filter_map(|(name, value)| Some((name, value.as_ref()?)));
-            for (n, (name, value)) in wanted.enumerate() {
-                let sign = if n == 0 { '?' } else { '&' };
-                path += &format!("{sign}{name}={}", escaped(value));
-            }
+            let path = with_query("/api/v1/parties", &[("user", user), ("state", state)]);
             fine(server.get(&path)?)
         }
+        CallsCommand::Watch { .. } => bail!("a stream has no answer"),
         CallsCommand::Dial { user, to } => make(server, &json!({ "user": user, "to": to })),
         CallsCommand::Redial { user } => make(server, &json!({ "user": user, "redial": true })),
         CallsCommand::Hold(who) => by(who, json!({ "action": "hold" })),
@@ -358,6 +385,40 @@ fn fine(answer: Answer) -> anyhow::Result<Answer> {
         bail!("the server answers with status {}", answer.status);
     }
     bail!("{detail}")
+}
+
+/// A path with the parameters that are there.
+fn with_query(path: &str, wanted: &[(&str, &Option<String>)]) -> String {
+    let given = wanted
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))));
+    let query: Vec<_> = given.collect();
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", query.join("&"))
+    }
+}
+
+/// An event in one line: when, of which call, what, and its fields.
+fn event(data: &str) -> String {
+    let event: Value = serde_json::from_str(data).unwrap_or_default();
+    let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let fields = event
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, value)| {
+            !["at", "kind", "call", "tenant", "n"].contains(&name.as_str()) && !value.is_null()
+        });
+    let mut line = format!("{}  {:26}  {}", text("at"), text("call"), text("kind"));
+    for (name, value) in fields {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        line += &format!(" {name}={value}");
+    }
+    line
 }
 
 /// An answer in words.
@@ -471,6 +532,21 @@ mod tests {
             01kaj8q2zk5v7n3r9t4w6y8b0c  2    talking with 1  sip:1001            1001
             01kaj8q2zk5v7n3r9t4w6y8b0d  1    parked in 7     sip:1003            1003"#]]
         .assert_eq(&said.join("\n"));
+    }
+
+    #[test]
+    fn events_are_told() {
+        let data = r#"{"at":"2026-01-01T00:00:00Z","call":"01kaj8q2zk5v7n3r9t4w6y8b0c","kind":"leg.dialed","leg":2,"n":4,"tenant":"demo","to":"sip:1002","trunk":null}"#;
+        expect!["2026-01-01T00:00:00Z  01kaj8q2zk5v7n3r9t4w6y8b0c  leg.dialed leg=2 to=sip:1002"]
+            .assert_eq(&event(data));
+        let none = [("call", &None)];
+        assert_eq!(with_query("/a", &none), "/a");
+        let some = [
+            ("call", &None),
+            ("b", &Some("1 2".to_owned())),
+            ("c", &Some("3".to_owned())),
+        ];
+        assert_eq!(with_query("/a", &some), "/a?b=1%202&c=3");
     }
 
     #[test]

@@ -229,6 +229,7 @@ mod tests {
             "trace",
             "calls",
             "list",
+            "watch",
             "dial",
             "redial",
             "hold",

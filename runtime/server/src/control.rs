@@ -21,6 +21,7 @@ use vocab::{CallId, FlowId, Mono, Rng};
 
 use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::feed::{Feed, News, Other};
 use crate::mailbox::Mailbox;
 use crate::metrics::{Metrics, Shell};
 use crate::net::batch::{self, Receiver};
@@ -183,6 +184,7 @@ pub(crate) struct Hands {
     pub(crate) disk: Arc<Disk>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) status: Arc<Status>,
+    pub(crate) feed: Arc<Feed>,
 }
 
 /// Where signalling is received, and how its connections are made.
@@ -598,6 +600,8 @@ impl Control {
             Output::Notice(notice) => {
                 self.hands.tap.notice(&notice);
                 self.hands.metrics.notice(&notice);
+                let other = Other::of(self.clock.now().wall, &notice);
+                self.hands.feed.tell(other.map(News::Other));
                 self.lines.notice(self.clock.now().mono, &notice);
             }
         }

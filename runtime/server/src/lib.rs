@@ -26,6 +26,7 @@ mod call_command;
 mod calls_command;
 mod control;
 mod disk;
+mod feed;
 mod http;
 mod media_thread;
 mod plugin_command;

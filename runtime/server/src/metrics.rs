@@ -227,7 +227,7 @@ impl Metrics {
             | Notice::Banned { .. }
             | Notice::PluginDrained { .. }
             | Notice::PluginFreed { .. }
-            | Notice::Unregistered => {}
+            | Notice::Unregistered { .. } => {}
             Notice::Trunk {
                 tenant,
                 trunk,

@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
 use crate::disk::{self, Disk};
+use crate::feed::Feed;
 use crate::media_thread::{self, Ports};
 use crate::metrics::Metrics;
 use crate::net::tls::{self, Tls};
@@ -104,11 +105,13 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let store = open_store(&config, clock, &recordings).await?;
     let (stop_store, stopped) = tokio::sync::oneshot::channel();
     let disk = Arc::new(Disk::new(config.data_dir.clone()));
+    let feed = Arc::new(Feed::new(clock.now().wall));
     let setup = store_task::Setup {
         store: Arc::clone(&store),
         clock,
         control: control.clone(),
         disk: Arc::clone(&disk),
+        feed: Arc::clone(&feed),
         traces: store_task::Keeping {
             age: config.trace.keep,
             bytes_max: config.trace.keep_bytes,
@@ -186,6 +189,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         disk: Arc::clone(&disk),
         metrics: Arc::clone(&metrics),
         status: Arc::clone(&status),
+        feed: Arc::clone(&feed),
     };
     let control_thread = desk.start(clock, node, hands)?;
     control.send(Message::Configure(Arc::clone(&config.node)));
@@ -219,6 +223,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         disk,
         status: Arc::clone(&status),
         websocket: config.http.websocket.then_some(origins),
+        feed: Arc::clone(&feed),
+        listeners: http::App::listeners(),
     };
     let router = http::router(app);
     let web = tokio::spawn(async move { axum::serve(http::Door::new(listener), router).await });
@@ -234,6 +240,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
 
     let code = wait(config, &control, &status).await?;
 
+    feed.close();
     control.send(Message::Stop);
     join(control_thread).await;
     stop.store(true, Ordering::Release);

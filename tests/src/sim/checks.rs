@@ -263,7 +263,7 @@ impl Checks {
             | Notice::Dialog { .. }
             | Notice::Trunk { .. }
             | Notice::Failover { .. }
-            | Notice::Unregistered
+            | Notice::Unregistered { .. }
             | Notice::AuthFailed { .. }
             | Notice::Banned { .. } => {}
         }

@@ -34,3 +34,6 @@ pub(super) const BODY_BYTES_MAX: usize = 16 << 10;
 
 /// Parties in an answer: the control thread copies them between two packets.
 pub(super) const PARTIES_LISTED_MAX: usize = 1_000;
+
+/// Those who listen to events. Each has a connection of its own, out of [`CONNECTIONS_MAX`].
+pub(super) const LISTENERS_MAX: usize = 128;

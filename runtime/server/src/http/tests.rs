@@ -4,6 +4,7 @@ mod actions;
 mod api;
 mod bounds;
 mod document;
+mod events;
 mod probes;
 mod recordings;
 mod support;

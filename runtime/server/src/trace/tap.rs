@@ -248,7 +248,7 @@ impl Tap {
             | Notice::Registered { .. }
             | Notice::Trunk { .. }
             | Notice::Failover { .. }
-            | Notice::Unregistered
+            | Notice::Unregistered { .. }
             | Notice::Banned { .. }
             | Notice::AuthFailed { .. }
             | Notice::NotWritten { .. } => {}

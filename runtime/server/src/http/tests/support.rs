@@ -22,6 +22,7 @@ use vocab::{CallId, Direction, Party, Pii, RecordingId, Rng, Wall};
 use crate::clock::Clock;
 use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
 use crate::disk::Disk;
+use crate::feed::Feed;
 use crate::http::{self, App, Door};
 use crate::metrics::Metrics;
 use crate::net::websocket::Origins;
@@ -41,6 +42,7 @@ pub(super) struct Server {
     pub(super) recordings: PathBuf,
     pub(super) disk: Arc<Disk>,
     pub(super) traces: Traces,
+    pub(super) feed: Arc<Feed>,
     control: Handle,
     _folder: TempDir,
     _stop_store: tokio::sync::oneshot::Sender<()>,
@@ -59,11 +61,13 @@ impl Server {
         let store = Arc::new(store);
         let (stop_store, stopped) = tokio::sync::oneshot::channel();
         let disk = Arc::new(Disk::new(folder.path().to_owned()));
+        let feed = Arc::new(Feed::new(Wall(7)));
         let setup = store_task::Setup {
             store: Arc::clone(&store),
             clock,
             control: control.clone(),
             disk: Arc::clone(&disk),
+            feed: Arc::clone(&feed),
             traces: store_task::Keeping {
                 age: Duration::from_secs(1 << 40),
                 bytes_max: u64::MAX,
@@ -83,6 +87,7 @@ impl Server {
             tap: Tap::closed(),
             traces: Traces::default(),
             disk: Arc::clone(&disk),
+            feed: Arc::clone(&feed),
             metrics: Arc::clone(&metrics),
             status: Arc::clone(&status),
         };
@@ -105,10 +110,13 @@ impl Server {
             disk: Arc::clone(&disk),
             status: Arc::clone(&status),
             websocket: Some(Origins::default()),
+            feed: Arc::clone(&feed),
+            listeners: App::listeners(),
         };
         Self {
             disk,
             traces,
+            feed,
             address: serve(http::router(app)).await,
             store,
             status,
