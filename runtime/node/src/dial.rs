@@ -54,7 +54,7 @@ impl Node {
         };
         match way {
             Way::Phone(user) => {
-                dial.leg = self.new_leg(now, id, Party::Sip(user.clone()));
+                dial.leg = self.new_leg(now, id, Party::Sip(user.clone()), None);
                 let (leg, target) = (dial.leg, Target::User(user));
                 self.pend(id, Pending::Dial(dial));
                 self.command(Command::Dial {
@@ -83,12 +83,12 @@ impl Node {
     }
 
     /// The next leg of a call, and the event that it is dialled.
-    fn new_leg(&mut self, now: Now, id: CallId, to: Party) -> LegId {
+    fn new_leg(&mut self, now: Now, id: CallId, to: Party, trunk: Option<String>) -> LegId {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         call.leg_last += 1;
         let n = call.leg_last;
-        self.journal
-            .note(call, now.wall, CallEventKind::Dialed { leg: n, to });
+        let kind = CallEventKind::Dialed { leg: n, to, trunk };
+        self.journal.note(call, now.wall, kind);
         LegId { call: id, n }
     }
 
@@ -113,7 +113,8 @@ impl Node {
             };
             outside.trunk.clone_from(&trunk.id);
             let (caller, timeout) = (outside.caller.clone(), outside.until.since(now.mono));
-            let leg = self.new_leg(now, id, party(&outside.number));
+            let by = Some(outside.trunk.clone());
+            let leg = self.new_leg(now, id, party(&outside.number), by);
             dial.leg = leg;
             self.deadlines.set(id, Wait::Trying, now.mono + TRYING_WAIT);
             self.pend(id, Pending::Dial(dial));

@@ -220,6 +220,7 @@ impl Checks {
             | CallEventKind::DialEnded { .. }
             | CallEventKind::Bridged { .. }
             | CallEventKind::Unbridged { .. }
+            | CallEventKind::Step { .. }
             | CallEventKind::AttrSet { .. } => {}
         }
     }
