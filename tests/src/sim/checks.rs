@@ -356,7 +356,8 @@ impl Checks {
                     }
                 }
             }
-            media::Command::Unbridge { .. }
+            media::Command::Join { .. }
+            | media::Command::Unbridge { .. }
             | media::Command::Play { .. }
             | media::Command::Stop { .. }
             | media::Command::SendDigits { .. }
