@@ -21,7 +21,7 @@ impl Tones {
         // China's ringing has a period of five seconds: one on, four off (ITU-T E.180).
         Self {
             ringback: clip("ringback", Tone::ringback(Region::China), 5),
-            music: clip("music-on-hold", Tone::ringback(Region::China), 5),
+            music: media::music::on_hold(),
             busy: clip("busy", Tone::busy(Region::China), 4),
             beep: tone::beep(300),
         }
