@@ -7,10 +7,11 @@ use std::time::Duration;
 use plugin::Ticket;
 use vocab::call::{Cause, GatherSpec, Side};
 use vocab::flow::{DialOptions, DialTarget, FlowEvent, PluginRef};
-use vocab::{Clip, FlowId, LegId, Mono, Now, Party, PlayId, RecordingId, Wall};
+use vocab::{Clip, Direction, FlowId, LegId, Mono, Now, Party, PlayId, RecordingId, Wall};
 
 use crate::border::SpeechId;
 use crate::config::{Route, Tenant};
+use crate::talk::{Talk, Wish};
 use crate::trunk::TrunkId;
 
 /// A call from its first event to its last.
@@ -18,10 +19,12 @@ use crate::trunk::TrunkId;
 pub(crate) struct Call {
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) route: Arc<Route>,
-    /// The caller's leg.
+    /// The leg that a flow looks after: the caller's, unless another was sent to the flow or the
+    /// caller has left a call that goes on.
     pub(crate) leg: LegId,
+    pub(crate) direction: Direction,
     pub(crate) from: Party,
-    /// Set when the caller showed credentials.
+    /// Set when the caller showed credentials, and for whom a call was made.
     pub(crate) user: Option<String>,
     /// Language of its prompts.
     pub(crate) language: String,
@@ -35,6 +38,7 @@ pub(crate) struct Call {
     pub(crate) unrecorded: bool,
     pub(crate) line: Line,
     pub(crate) stage: Stage,
+    pub(crate) talk: Talk,
     pub(crate) leg_last: u16,
     pub(crate) message_last: u16,
 }
@@ -61,15 +65,15 @@ pub(crate) enum Line {
 ///
 /// | state | meaning | next |
 /// |---|---|---|
-/// | `Flow` | a plugin runs | `Fallback` on a fault, `Away` after a transfer, `Leaving` |
+/// | `Flow` | a plugin runs | `Fallback` on a fault, `Talk` once people take over, `Leaving` |
 /// | `Fallback` | the announcement plays, or waits for the answer | `Leaving` |
-/// | `Away` | bridged for good; ends with either side | `Leaving` |
+/// | `Talk` | in the hands of people: see [`Talk`] | `Flow` if sent to one, `Leaving` |
 /// | `Leaving` | hang-up is under way | - |
 #[derive(Debug)]
 pub(crate) enum Stage {
     Flow(Box<Flow>),
     Fallback { play: Option<PlayId> },
-    Away { other: LegId },
+    Talk,
     Leaving,
 }
 
@@ -139,7 +143,7 @@ pub(crate) enum Purpose {
     Dial {
         target: DialTarget,
         options: DialOptions,
-        transfer: bool,
+        errand: Errand,
     },
 }
 
@@ -147,12 +151,27 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 pub(crate) struct Dial {
     pub(crate) leg: LegId,
-    /// Give the call away once connected.
-    pub(crate) transfer: bool,
+    /// What it is for.
+    pub(crate) errand: Errand,
     pub(crate) whisper: Vec<Clip>,
     pub(crate) step: DialStep,
+    /// Whose phone is rung, if it is one.
+    pub(crate) user: Option<String>,
+    /// Who is rung, in the words of records.
+    pub(crate) party: Party,
     /// Set on the way to a carrier.
     pub(crate) outside: Option<Box<Outside>>,
+}
+
+/// What somebody is called for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Errand {
+    /// A flow's `dial`.
+    Dial,
+    /// A flow's `transfer`: the call is given away once connected.
+    Transfer,
+    /// For somebody in the call who waits.
+    Talk(Wish),
 }
 
 /// An attempt at a number outside, over as many trunks as it takes.
@@ -183,12 +202,22 @@ pub(crate) enum DialStep {
     Talking { since: Mono },
 }
 
+impl Flow {
+    /// Whom it has dialled.
+    pub(crate) fn dialing(&self) -> Option<&Dial> {
+        match &self.turn {
+            Turn::Host(Pending::Dial(dial)) => Some(dial),
+            Turn::Host(_) | Turn::Plugin | Turn::Returning => None,
+        }
+    }
+}
+
 impl Call {
     /// The flow and whose turn it is, while there is one.
     pub(crate) fn flow(&mut self) -> Option<&mut Flow> {
         match &mut self.stage {
             Stage::Flow(flow) => Some(flow),
-            Stage::Fallback { .. } | Stage::Away { .. } | Stage::Leaving => None,
+            Stage::Fallback { .. } | Stage::Talk | Stage::Leaving => None,
         }
     }
 
@@ -198,6 +227,32 @@ impl Call {
             Turn::Host(pending) => Some(pending),
             Turn::Plugin | Turn::Returning => None,
         }
+    }
+
+    /// Whom it has called, answered or not.
+    pub(crate) fn dialing(&mut self) -> Option<&mut Dial> {
+        match &mut self.stage {
+            Stage::Flow(flow) => match &mut flow.turn {
+                Turn::Host(Pending::Dial(dial)) => Some(dial),
+                Turn::Host(_) | Turn::Plugin | Turn::Returning => None,
+            },
+            Stage::Talk => self.talk.attempt.as_mut(),
+            Stage::Fallback { .. } | Stage::Leaving => None,
+        }
+    }
+
+    /// The user whose credentials the party of a flow showed.
+    pub(crate) fn flow_user(&self) -> Option<&String> {
+        if self.leg.n == 1 {
+            return self.user.as_ref();
+        }
+        self.talk.members.get(&self.leg.n)?.user.as_ref()
+    }
+
+    /// Who the party of a flow is.
+    pub(crate) fn flow_party(&self) -> &Party {
+        let member = self.talk.members.get(&self.leg.n);
+        member.map_or(&self.from, |member| &member.party)
     }
 
     /// Whether the caller can hear us.

@@ -27,19 +27,23 @@ mod node;
 mod number;
 mod op;
 mod prompt;
+mod ring;
 mod speak;
 mod talk;
 mod tones;
 mod trunk;
 mod wait;
+mod way;
 
 pub use border::{Input, Notice, Output, PluginChange, Refusal, SpeechId};
-pub use config::{Catalogue, Config, Phone, Route, ShownNumber, Tenant, Trunk, TrunkRegistration};
+pub use config::{
+    Catalogue, Config, Group, Park, Phone, Route, ShownNumber, Tenant, Trunk, TrunkRegistration,
+};
 pub use control::{
     Actor, Control, ControlError, ControlId, Controlled, Destination, PartyState, PartyView,
 };
 pub use counts::Counts;
-pub use limits::{COMMIT_WAIT, FLOW_WAIT};
+pub use limits::{COMMIT_WAIT, FLOW_WAIT, SLOTS_MAX};
 pub use node::Node;
 pub use number::{NumberForm, NumberPlan};
 pub use trunk::{TrunkState, TrunkView};

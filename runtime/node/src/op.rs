@@ -7,7 +7,7 @@ use vocab::flow::{FlowError, Op, Reply};
 use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, Now, RecordingId};
 
-use crate::call::{Flow, Line, Pending, Purpose, Turn, total};
+use crate::call::{Errand, Flow, Line, Pending, Purpose, Turn, total};
 use crate::limits::{ATTRS_MAX, MESSAGE_MAX, MESSAGES_MAX, OP_SLACK};
 use crate::node::Node;
 use crate::wait::Wait;
@@ -67,7 +67,7 @@ impl Node {
                 let purpose = Purpose::Dial {
                     target,
                     options,
-                    transfer: false,
+                    errand: Errand::Dial,
                 };
                 self.resolve(now, id, &whisper, purpose);
             }
@@ -76,7 +76,7 @@ impl Node {
                 let purpose = Purpose::Dial {
                     target,
                     options,
-                    transfer: true,
+                    errand: Errand::Transfer,
                 };
                 self.resolve(now, id, &[], purpose);
             }
@@ -238,9 +238,9 @@ impl Node {
             Purpose::Dial {
                 target,
                 options,
-                transfer,
+                errand,
             } => {
-                self.dial(now, id, &target, &options, clips, transfer);
+                self.dial(now, id, &target, &options, clips, errand);
             }
         }
     }

@@ -110,8 +110,9 @@ pub enum Command {
         /// Give up after this long without an answer.
         timeout: Duration,
     },
-    /// Connects two legs of one call until one ends or `Unbridge`. Each is answered, or it is dialled
-    /// and has reported [`Event::EarlyMedia`], or it is a caller that was told [`Command::Progress`].
+    /// Connects two legs of one call until one ends or `Unbridge`; a conference that they are in is
+    /// left. Each is answered, or it is dialled and has reported [`Event::EarlyMedia`], or it is a
+    /// caller that was told [`Command::Progress`].
     Bridge {
         /// One leg.
         a: LegId,
@@ -124,7 +125,8 @@ pub enum Command {
         leg: LegId,
     },
     /// Lets an answered leg talk with all others of its call that have joined, until it ends or
-    /// `Unbridge`. A bridge that it is in is taken apart first. Answered by [`Event::Joined`].
+    /// `Unbridge`. A bridge that it is in is taken apart first. Answered by [`Event::Joined`], or by
+    /// [`Event::Left`] if it cannot be: it is not answered, or too many have joined.
     Join {
         /// The leg.
         leg: LegId,

@@ -83,8 +83,8 @@ impl Engine {
             }
             Command::Bridge { a, b } => self.bridge(a, b),
             Command::Unbridge { leg } => self.unbridge(leg),
-            Command::Join { .. }
-            | Command::Redirect { .. }
+            Command::Join { leg } => self.join(leg),
+            Command::Redirect { .. }
             | Command::Progress { .. }
             | Command::Reoffer { .. }
             | Command::Refer { .. }
@@ -314,7 +314,13 @@ impl Engine {
     }
 
     /// Stops what a leg does because something else begins.
-    fn cut_short(&mut self, leg: LegId, session: SessionId, worker: WorkerId, activity: Activity) {
+    pub(super) fn cut_short(
+        &mut self,
+        leg: LegId,
+        session: SessionId,
+        worker: WorkerId,
+        activity: Activity,
+    ) {
         let playing = match &activity {
             Activity::Idle => None,
             Activity::Gathering(gather) => gather.prompt(),
@@ -515,6 +521,8 @@ impl Engine {
             }
             (Some(_) | None, Some(_) | None) => return self.event(Event::Unbridged { a, b }),
         };
+        self.leave_conference(a);
+        self.leave_conference(b);
         for (leg, session, other) in [(a, a_session, b), (b, b_session, a)] {
             if let Some(Leg::Up { peer, activity, .. }) = self.legs.get_mut(&leg) {
                 *peer = Some(other);
@@ -532,7 +540,8 @@ impl Engine {
         self.event(Event::Bridged { a, b });
     }
 
-    fn unbridge(&mut self, leg: LegId) {
+    /// Takes a leg out of its bridge or conference.
+    pub(super) fn unbridge(&mut self, leg: LegId) {
         let Some(Leg::Up { session, peer, .. }) = self.legs.get_mut(&leg) else {
             return;
         };
@@ -540,6 +549,7 @@ impl Engine {
         if let Some(other) = peer.take() {
             self.part(leg, other, &session);
         }
+        self.leave_conference(leg);
     }
 
     /// Takes a bridge apart, seen from `leg`, whose own `peer` is already taken out.

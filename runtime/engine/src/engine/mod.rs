@@ -1,6 +1,7 @@
 //! The machine: what goes in, what comes out, and who handles it.
 
 mod command;
+mod conference;
 mod media_event;
 mod negotiation;
 mod sip_event;
@@ -14,8 +15,9 @@ use std::sync::Arc;
 use media::negotiate::Capabilities;
 use sip::{ConnId, DialogId, Hop};
 use vocab::call::{Cause, Command, Event, Side};
-use vocab::{Deadlines, LegId, Mono, Now, Rng, SessionId};
+use vocab::{CallId, Deadlines, LegId, Mono, Now, Rng, SessionId};
 
+use self::conference::Conference;
 use crate::leg::{Activity, Asked, Ending, Leg};
 use crate::limits::CLOSE_WAIT;
 use crate::outcome::reason_of;
@@ -109,6 +111,8 @@ pub struct Counts {
     pub dialogs: usize,
     /// Media sessions not yet closed.
     pub sessions: usize,
+    /// Conferences: calls of which a leg has joined.
+    pub conferences: usize,
     /// Timers of legs.
     pub timers: usize,
     /// Free media ports.
@@ -127,9 +131,11 @@ pub struct Engine {
     legs: BTreeMap<LegId, Leg>,
     dialogs: BTreeMap<DialogId, LegId>,
     sessions: BTreeMap<SessionId, LegId>,
+    conferences: BTreeMap<CallId, Conference>,
     ports: Ports,
     timers: Deadlines<LegId, Timer>,
     session_last: u64,
+    conference_last: u64,
     play_last: u64,
     panics: u64,
     /// The answer to a call for which no port is left.
@@ -149,9 +155,11 @@ impl Engine {
             legs: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            conferences: BTreeMap::new(),
             ports: Ports::default(),
             timers: Deadlines::default(),
             session_last: 0,
+            conference_last: 0,
             play_last: 0,
             panics: 0,
             full: 503,
@@ -224,6 +232,7 @@ impl Engine {
             legs: self.legs.len(),
             dialogs: self.dialogs.len(),
             sessions: self.sessions.len(),
+            conferences: self.conferences.len(),
             timers: self.timers.len(),
             ports_free: self.ports.free(),
             ports_total: self.ports.total(),
@@ -422,6 +431,7 @@ impl Engine {
             if let Some(peer) = peer {
                 self.part(leg, peer, &session);
             }
+            self.leave_conference(leg);
         }
         let session = match self.legs.remove(&leg) {
             None => return,

@@ -36,6 +36,7 @@ pub(crate) fn everything(world: &mut World, leg: LegId) {
     world.command(record(leg, 1, &[]));
     world.command(Command::Bridge { a: leg, b: leg });
     world.command(Command::Unbridge { leg });
+    world.command(Command::Join { leg });
 }
 
 pub(crate) fn record(leg: LegId, n: u16, beep: &[Clip]) -> Command {
@@ -440,6 +441,8 @@ fn commands_while_a_leg_ends_are_answered_before_its_end() {
         0.030   > Bridge A1 A1
         0.030     Unbridged A1 A1
         0.030   > Unbridge A1
+        0.030   > Join A1
+        0.030     Left A1
         0.040   ann → home: 200 OK (BYE)
         0.044     Ended A1 normal by Near
         70.030  > Play A1 2
@@ -447,5 +450,6 @@ fn commands_while_a_leg_ends_are_answered_before_its_end() {
         70.030  > Record A1 1
         70.030  > Bridge A1 A1
         70.030  > Unbridge A1
+        70.030  > Join A1
     "#]]);
 }

@@ -371,6 +371,8 @@ fn commands_before_the_answer_are_answered_all_the_same() {
         0.010   > Bridge A1 A1
         0.010     Unbridged A1 A1
         0.010   > Unbridge A1
+        0.010   > Join A1
+        0.010     Left A1
         0.010   > Reject A1 480
         0.010   home → ann: 480 Temporarily Unavailable (INVITE)
         0.010     Ended A1 no_answer by Near 480

@@ -22,6 +22,8 @@ struct Leg {
     gathers: usize,
     recordings: Vec<RecordingId>,
     peer: Option<LegId>,
+    joins: usize,
+    joined: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,6 +56,11 @@ impl Ledger {
                     leg.recordings.push(*recording);
                 }
             }
+            Command::Join { leg } => {
+                if let Some(leg) = self.live(*leg) {
+                    leg.joins += 1;
+                }
+            }
             Command::Challenge { .. }
             | Command::Ring { .. }
             | Command::Answer { .. }
@@ -62,7 +69,6 @@ impl Ledger {
             | Command::RecordCall { .. }
             | Command::Bridge { .. }
             | Command::Unbridge { .. }
-            | Command::Join { .. }
             | Command::Redirect { .. }
             | Command::Progress { .. }
             | Command::Reoffer { .. }
@@ -121,12 +127,24 @@ impl Ledger {
                 for (leg, other) in [(a, b), (b, a)] {
                     let leg = self.of(*leg, event);
                     assert!(leg.answered && leg.peer.is_none_or(|peer| peer == *other));
+                    assert!(!leg.joined, "{event:?} of a member");
                     leg.peer = Some(*other);
                 }
             }
+            Event::Joined { leg } => {
+                let leg = self.of(*leg, event);
+                assert!(leg.answered && leg.peer.is_none() && leg.joins > 0);
+                leg.joins -= 1;
+                leg.joined = true;
+            }
+            Event::Left { leg } => {
+                let leg = self.of(*leg, event);
+                if !std::mem::take(&mut leg.joined) {
+                    assert!(leg.joins > 0, "{event:?} of nobody");
+                    leg.joins -= 1;
+                }
+            }
             Event::EarlyMedia { leg }
-            | Event::Joined { leg }
-            | Event::Left { leg }
             | Event::Held { leg }
             | Event::Retrieved { leg }
             | Event::Reoffered { leg, .. }
@@ -148,7 +166,8 @@ impl Ledger {
                 let leg = self.of(*leg, event);
                 let answered =
                     leg.plays.is_empty() && leg.gathers == 0 && leg.recordings.is_empty();
-                assert!(answered && leg.peer.is_none(), "{event:?} leaves {leg:?}");
+                let alone = leg.peer.is_none() && leg.joins == 0 && !leg.joined;
+                assert!(answered && alone, "{event:?} leaves {leg:?}");
                 leg.ended = true;
             }
             Event::Registered { .. }
@@ -178,6 +197,7 @@ impl Ledger {
             | C::SendDigits { session, .. }
             | C::RecordMessage { session, .. }
             | C::StopRecording { session, .. }
+            | C::Join { session, .. }
             | C::Unbridge { session } => self.phase(*session, command, &[Phase::Configured]),
             C::Bridge { a, b } => {
                 self.phase(*a, command, &[Phase::Configured]);

@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm)] // Tests look for one variant among many.
 
 mod audio;
+mod conference;
 mod describe;
 mod far;
 mod ledger;

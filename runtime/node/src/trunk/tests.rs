@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use vocab::{CallId, Wall};
 
 use super::*;
-use crate::config::{Catalogue, TrunkRegistration};
+use crate::config::{Catalogue, Park, TrunkRegistration};
 use crate::number::NumberPlan;
 
 fn s(seconds: u64) -> Duration {
@@ -37,6 +37,8 @@ fn tenant(trunks: Vec<Arc<Trunk>>) -> Arc<Tenant> {
         routes: BTreeMap::new(),
         trunks,
         numbers: NumberPlan::default(),
+        groups: BTreeMap::new(),
+        park: Park::default(),
         catalogue: Catalogue::default(),
     })
 }

@@ -1,0 +1,1 @@
+//! Somebody hangs up while something else happens.

@@ -1,0 +1,7 @@
+//! Calls through the whole node, with phones at the other end, in virtual time.
+
+mod control;
+mod crossing;
+mod media;
+mod phone;
+mod world;
