@@ -24,6 +24,7 @@ Examples:
   jackfield serve --config jackfield.toml
   jackfield check-config --config jackfield.toml
   jackfield call sip:1000@127.0.0.1 --press 1 --record heard.wav
+  jackfield phone sip:1001@127.0.0.1 --password-env PHONE_1001
   jackfield trace --last
   jackfield calls list
   jackfield plugin install ivr-menu.wasm --config jackfield.toml
@@ -61,6 +62,7 @@ Examples:
 
     // Its help is with its arguments.
     Call(call_command::CallArgs),
+    Phone(call_command::PhoneArgs),
     Trace(trace_command::TraceArgs),
 
     /// See the calls that are up, and do what an agent does: hold, transfer, park and the like.
@@ -122,6 +124,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(file) => serve::run(&file.config),
         Command::CheckConfig(file) => check_config(&file.config),
         Command::Call(args) => call_command::run(&args),
+        Command::Phone(args) => call_command::take_calls(&args),
         Command::Trace(args) => trace_command::run(&args),
         Command::Calls(args) => calls_command::run(&args),
         Command::Plugin { command } => plugin_command::run(&command),
@@ -226,6 +229,7 @@ mod tests {
             "serve",
             "check-config",
             "call",
+            "phone",
             "trace",
             "calls",
             "list",

@@ -298,6 +298,11 @@ impl Line {
         self.ports.next_hop
     }
 
+    /// How it signals.
+    pub(super) fn transport(&self) -> Transport {
+        self.ports.transport()
+    }
+
     /// The phone.
     pub(super) fn phone(&self) -> &Phone {
         &self.phone

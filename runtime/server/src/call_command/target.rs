@@ -71,6 +71,16 @@ impl Target {
         self.uri.clone()
     }
 
+    /// The user part.
+    pub(super) fn user(&self) -> String {
+        let parsed = Uri::parse(&self.uri).ok();
+        let user = parsed
+            .as_ref()
+            .and_then(Uri::sip)
+            .and_then(|uri| uri.user_decoded());
+        user.map(|user| user.to_string()).unwrap_or_default()
+    }
+
     /// Where requests are sent; of several addresses the first, IPv4 before IPv6.
     pub(super) fn resolve(&self, transport: Transport) -> anyhow::Result<SocketAddr> {
         let port = self.port.unwrap_or(transport.default_port());

@@ -133,7 +133,8 @@ async fn who_comes_back_misses_nothing_or_is_told_so() {
         after 6-1: event: gap, id: 7-6
         after junk: event: gap, id: 7-7
         after 7-99: event: gap, id: 7-8
-    "#]].assert_eq(&said);
+    "#]]
+    .assert_eq(&said);
 }
 
 #[tokio::test(flavor = "multi_thread")]
