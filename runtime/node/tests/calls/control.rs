@@ -649,7 +649,8 @@ fn what_makes_no_sense_is_refused() {
         not_found: not found: no such route in this tenant
         invalid: invalid: 1 to 32 digits out of 0-9, *, # and A-D
         not_found: not found: no such phone in this tenant
-    "#]].assert_eq(&said);
+    "#]]
+    .assert_eq(&said);
     let lines = world.ladder().lines();
     assert!(
         lines.clone().all(|line| line.contains("is told Err")),

@@ -118,3 +118,26 @@ fn whoever_hangs_up_when_leaves_nothing_and_nobody_in_silence() {
         }
     }
 }
+#[test]
+fn zz_time() {
+    let t = std::time::Instant::now();
+    for _ in 0..10 {
+        let _ = World::new();
+    }
+    eprintln!("new {:?}", t.elapsed() / 10);
+    let t = std::time::Instant::now();
+    for _ in 0..10 {
+        media::music::on_hold();
+    }
+    eprintln!("music {:?}", t.elapsed() / 10);
+    let mut w = World::new();
+    let t = std::time::Instant::now();
+    w.connected("ann", "bob");
+    eprintln!("connected {:?}", t.elapsed());
+    let t = std::time::Instant::now();
+    w.run(s(150));
+    eprintln!("150 {:?}", t.elapsed());
+    let t = std::time::Instant::now();
+    w.settle();
+    eprintln!("settle {:?}", t.elapsed());
+}
