@@ -253,7 +253,9 @@ pub(crate) fn result_of(cause: Cause) -> DialResult {
     match cause {
         Cause::Busy => DialResult::Busy,
         Cause::NoAnswer | Cause::Cancelled => DialResult::NoAnswer,
-        Cause::Rejected | Cause::Challenged | Cause::NotAcceptable => DialResult::Rejected,
+        Cause::Rejected | Cause::Blocked | Cause::Challenged | Cause::NotAcceptable => {
+            DialResult::Rejected
+        }
         Cause::Normal
         | Cause::NotFound
         | Cause::Unreachable

@@ -165,6 +165,7 @@ fn disposition(answered: bool, cause: Cause) -> Disposition {
             Disposition::NoAnswer
         }
         Cause::Rejected
+        | Cause::Blocked
         | Cause::NotFound
         | Cause::Unreachable
         | Cause::Challenged
@@ -297,6 +298,7 @@ mod tests {
             (Cause::NoAnswer, D::NoAnswer, D::Answered),
             (Cause::Cancelled, D::NoAnswer, D::Answered),
             (Cause::Rejected, D::Failed, D::Answered),
+            (Cause::Blocked, D::Failed, D::Answered),
             (Cause::NotFound, D::Failed, D::Answered),
             (Cause::Unreachable, D::Failed, D::Answered),
             (Cause::Challenged, D::Failed, D::Answered),

@@ -27,10 +27,7 @@ impl Engine {
         if self.is_member(leg) {
             return self.event(Event::Joined { leg });
         }
-        let Some(Leg::Up {
-            session, activity, ..
-        }) = self.legs.get_mut(&leg)
-        else {
+        let Some(Leg::Up { session, .. }) = self.legs.get_mut(&leg) else {
             return self.event(Event::Left { leg });
         };
         let (session, worker) = (session.id, session.worker);
@@ -40,8 +37,9 @@ impl Engine {
         if !room {
             return self.event(Event::Left { leg });
         }
-        let old = std::mem::take(activity);
-        self.cut_short(leg, session, worker, old);
+        let up = self.legs.get_mut(&leg).and_then(Leg::session_mut);
+        let old = up.map(|it| std::mem::take(&mut it.activity));
+        self.cut_short(leg, session, worker, old.unwrap_or_default());
         self.unbridge(leg);
         let conference = self.conferences.entry(leg.call).or_insert_with(|| {
             self.conference_last += 1;

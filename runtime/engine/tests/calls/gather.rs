@@ -251,7 +251,7 @@ fn a_playback_ends_or_is_stopped_once() {
         5.520     Played A1 4 finished
         6.530   ann → home: BYE
         6.540   home → ann: 200 OK (BYE)
-        6.540     Ended A1 normal by Far
+        6.540     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -280,7 +280,7 @@ fn a_playback_repeats_until_it_is_stopped() {
         4.030     Played A1 99 stopped
         4.130   ann → home: BYE
         4.140   home → ann: 200 OK (BYE)
-        4.140     Ended A1 normal by Far
+        4.140     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -368,7 +368,7 @@ fn keys_that_nobody_waits_for_are_reported() {
         0.430     Digit A1 A
         0.680   ann → home: BYE
         0.690   home → ann: 200 OK (BYE)
-        0.690     Ended A1 normal by Far
+        0.690     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -411,7 +411,7 @@ fn a_hang_up_ends_a_gather_with_what_was_pressed() {
         0.460   ann → home: BYE
         0.470   home → ann: 200 OK (BYE)
         0.470     Gathered A1 "12" Hangup
-        0.470     Ended A1 normal by Far
+        0.470     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 

@@ -18,6 +18,10 @@ pub(crate) struct Ledger {
 struct Leg {
     ended: bool,
     answered: bool,
+    /// It was told to let its caller hear us, or reported that it can be heard early.
+    early: bool,
+    /// Who it is held by, as reported.
+    held: bool,
     plays: Vec<PlayId>,
     gathers: usize,
     recordings: Vec<RecordingId>,
@@ -61,16 +65,19 @@ impl Ledger {
                     leg.joins += 1;
                 }
             }
+            Command::Progress { leg } | Command::Answer { leg } => {
+                if let Some(leg) = self.live(*leg) {
+                    leg.early = true;
+                }
+            }
             Command::Challenge { .. }
             | Command::Ring { .. }
-            | Command::Answer { .. }
             | Command::Reject { .. }
             | Command::Stop { .. }
             | Command::RecordCall { .. }
             | Command::Bridge { .. }
             | Command::Unbridge { .. }
             | Command::Redirect { .. }
-            | Command::Progress { .. }
             | Command::Reoffer { .. }
             | Command::Refer { .. }
             | Command::AnswerRefer { .. }
@@ -126,7 +133,8 @@ impl Ledger {
             Event::Bridged { a, b } => {
                 for (leg, other) in [(a, b), (b, a)] {
                     let leg = self.of(*leg, event);
-                    assert!(leg.answered && leg.peer.is_none_or(|peer| peer == *other));
+                    assert!(leg.answered || leg.early, "{event:?} too early");
+                    assert!(leg.peer.is_none_or(|peer| peer == *other));
                     assert!(!leg.joined, "{event:?} of a member");
                     leg.peer = Some(*other);
                 }
@@ -144,10 +152,22 @@ impl Ledger {
                     leg.joins -= 1;
                 }
             }
-            Event::EarlyMedia { leg }
-            | Event::Held { leg }
-            | Event::Retrieved { leg }
-            | Event::Reoffered { leg, .. }
+            Event::EarlyMedia { leg } => {
+                let leg = self.of(*leg, event);
+                assert!(!leg.answered, "{event:?} too late");
+                assert!(!std::mem::replace(&mut leg.early, true), "{event:?} twice");
+            }
+            Event::Held { leg } | Event::Retrieved { leg } => {
+                let leg = self.of(*leg, event);
+                assert!(leg.answered, "{event:?} before the answer");
+                let held = matches!(event, Event::Held { .. });
+                assert_ne!(
+                    std::mem::replace(&mut leg.held, held),
+                    held,
+                    "{event:?} twice"
+                );
+            }
+            Event::Reoffered { leg, .. }
             | Event::ReferAsked { leg, .. }
             | Event::Referred { leg, .. }
             | Event::Moved { from: leg, .. } => {

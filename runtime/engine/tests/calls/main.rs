@@ -13,6 +13,7 @@ mod world;
 mod bridge;
 mod chaos;
 mod dial;
+mod early;
 mod gather;
 mod inbound;
 mod lost;

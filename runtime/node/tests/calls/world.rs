@@ -16,7 +16,7 @@ use jackfield_node::{
 use plugin::{CacheKey, End, Grant, Host, HostConfig, Metering, Plugin, Registry, RunOutput};
 use sip::message;
 use vocab::call::Command;
-use vocab::flow::{Op, Outcome};
+use vocab::flow::{DialOptions, DialTarget, Op, Outcome};
 use vocab::record::{CallEvent, CallEventKind};
 use vocab::{CallId, Clip, FlowId, Mono, Now, Pii, Rng, SessionId, TenantId, Wall};
 
@@ -46,6 +46,22 @@ pub(crate) fn leg(n: u16) -> Actor {
 
 pub(crate) fn phone(user: &str) -> Destination {
     Destination::Phone(user.into())
+}
+
+pub(crate) fn user(name: &str) -> Actor {
+    Actor::User(name.into())
+}
+
+/// A flow's wish to have somebody called.
+pub(crate) fn dial(target: &str) -> Op {
+    Op::Dial {
+        target: DialTarget::Sip(target.into()),
+        options: DialOptions {
+            timeout: s(20),
+            caller_id: None,
+            whisper: Vec::new(),
+        },
+    }
 }
 
 struct Parcel {

@@ -214,6 +214,7 @@ fn every_word_reads_back() {
         Cause::Busy,
         Cause::NoAnswer,
         Cause::Rejected,
+        Cause::Blocked,
         Cause::NotFound,
         Cause::Unreachable,
         Cause::Cancelled,
@@ -222,6 +223,7 @@ fn every_word_reads_back() {
         Cause::Lost,
         Cause::Overload,
         Cause::Failed,
+        Cause::Transferred,
         Cause::Interrupted,
     ]);
     check(&[

@@ -76,6 +76,7 @@ words! {
         Busy = "busy",
         NoAnswer = "no_answer",
         Rejected = "rejected",
+        Blocked = "blocked",
         NotFound = "not_found",
         Unreachable = "unreachable",
         Cancelled = "cancelled",
