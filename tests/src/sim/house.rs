@@ -128,6 +128,8 @@ fn tenant(
         trunks: trunks.collect(),
         numbers: NumberPlan::default(),
         catalogue: catalogue(),
+        groups: Default::default(),
+        park: Default::default(),
     }
 }
 

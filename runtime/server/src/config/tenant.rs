@@ -118,6 +118,8 @@ fn tenant(
         trunks,
         numbers,
         catalogue,
+        groups: Default::default(),
+        park: Default::default(),
     })
 }
 
