@@ -39,6 +39,8 @@ pub struct Tenant {
     pub groups: BTreeMap<String, Group>,
     /// Where calls can wait for any phone.
     pub park: Park,
+    /// What a caller hears of a far end that has not answered.
+    pub early_media: EarlyMedia,
     /// Audio by language and name.
     pub catalogue: Catalogue,
 }
@@ -48,6 +50,16 @@ pub struct Tenant {
 pub struct Phone {
     /// Digest password.
     pub password: Pii<String>,
+}
+
+/// What a caller hears of a far end that has not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum EarlyMedia {
+    /// What it sends, such as an announcement of its network.
+    #[default]
+    Relay,
+    /// Our own ringing, whatever it sends.
+    Ringback,
 }
 
 /// Phones that are rung together.

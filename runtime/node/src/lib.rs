@@ -37,7 +37,8 @@ mod way;
 
 pub use border::{Input, Notice, Output, PluginChange, Refusal, SpeechId};
 pub use config::{
-    Catalogue, Config, Group, Park, Phone, Route, ShownNumber, Tenant, Trunk, TrunkRegistration,
+    Catalogue, Config, EarlyMedia, Group, Park, Phone, Route, ShownNumber, Tenant, Trunk,
+    TrunkRegistration,
 };
 pub use control::{
     Actor, Control, ControlError, ControlId, Controlled, Destination, PartyState, PartyView,

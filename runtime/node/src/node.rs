@@ -11,7 +11,7 @@ use vocab::record::{CallEventKind, Step};
 use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, PlayId, Rng, TenantId};
 
 use crate::border::{Input, Notice, Output, PluginChange, SpeechId};
-use crate::call::{Call, Line, Pending, Stage, Turn};
+use crate::call::{Call, Line, Pending, Refused, Stage, Turn};
 use crate::config::Config;
 use crate::control::Destination;
 use crate::counts::Counts;
@@ -354,16 +354,24 @@ impl Node {
                 cause,
                 by,
                 status,
+                q850,
                 ..
-            } => self.leg_ended(now, leg, cause, by, status),
+            } => {
+                let refused = Refused {
+                    cause,
+                    status,
+                    q850,
+                };
+                self.leg_ended(now, leg, by, refused);
+            }
             Event::Joined { leg } => {
                 self.step(now, leg.call, Noted::new(Step::Joined, leg.n));
             }
             Event::Left { leg } => {
                 self.step(now, leg.call, Noted::new(Step::Left, leg.n));
             }
-            Event::EarlyMedia { .. }
-            | Event::Held { .. }
+            Event::EarlyMedia { leg } => self.dialed_early(now, leg),
+            Event::Held { .. }
             | Event::Retrieved { .. }
             | Event::Reoffered { .. }
             | Event::ReferAsked { .. }
@@ -391,14 +399,15 @@ impl Node {
     }
 
     /// A leg is over: the one of a flow, somebody who was called, or a party of a talk.
-    fn leg_ended(&mut self, now: Now, leg: LegId, cause: Cause, by: Side, status: Option<u16>) {
+    fn leg_ended(&mut self, now: Now, leg: LegId, by: Side, refused: Refused) {
+        let Refused { cause, status, .. } = refused;
         let unanswered = cause == Cause::Unreachable && status.is_none();
         self.trunks.leg_ended(now.mono, leg, unanswered);
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };
         if call.dialing().is_some_and(|dial| dial.leg == leg) {
-            return self.dialed_ended(now, leg, cause, status);
+            return self.dialed_ended(now, leg, refused);
         }
         let talks = matches!(call.stage, Stage::Talk);
         if talks && call.talk.members.contains_key(&leg.n) || call.leg != leg {
@@ -418,7 +427,7 @@ impl Node {
             return self.commands.push_back(Command::Hangup { leg, cause });
         }
         if leg != call.leg {
-            return self.whispered(leg, play);
+            return self.whispered(now, leg, play);
         }
         if matches!(call.stage, Stage::Fallback { play: Some(p) } if p == play) {
             call.stage = Stage::Leaving;

@@ -8,7 +8,8 @@ use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, LegId, Now, Party};
 
 use crate::border::Notice;
-use crate::call::{Call, Dial, DialStep, Errand, Outside, Pending, Stage, Turn};
+use crate::call::{Call, Dial, DialStep, Errand, Line, Outside, Pending, Stage, Turn};
+use crate::config::EarlyMedia;
 use crate::limits::{LEGS_MAX, TRYING_WAIT};
 use crate::node::Node;
 use crate::trunk;
@@ -44,6 +45,7 @@ impl Node {
             errand,
             whisper,
             step: DialStep::Ringing,
+            early: false,
             user: None,
             party: Party::Anonymous,
             outside: None,
@@ -200,11 +202,47 @@ impl Node {
         let dial = self.calls.get_mut(&leg.call).and_then(Call::dialing);
         if let Some(dial) = dial
             && dial.leg == leg
-            && let Some(outside) = &mut dial.outside
         {
-            outside.rings |= ringing;
-            self.deadlines.clear(leg.call, Wait::Trying);
+            if let Some(outside) = &mut dial.outside {
+                outside.rings |= ringing;
+                self.deadlines.clear(leg.call, Wait::Trying);
+            }
+            if ringing {
+                self.tell_ringing(leg.call);
+            }
         }
+    }
+
+    /// A caller who was not answered hears ringing from its own phone.
+    fn tell_ringing(&mut self, id: CallId) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        let waits = call.line == Line::Waiting && call.answers();
+        if waits && !std::mem::replace(&mut call.rung, true) {
+            let leg = call.leg;
+            self.command(Command::Ring { leg });
+        }
+    }
+
+    /// The far end can be heard before it answers.
+    pub(crate) fn dialed_early(&mut self, now: Now, leg: LegId) {
+        self.dialed_heard(now, leg, true);
+        let Some(call) = self.calls.get_mut(&leg.call) else {
+            return;
+        };
+        let (first, line, ours) = (call.leg, call.line, call.answers());
+        let relay = call.tenant.early_media == EarlyMedia::Relay;
+        let Some(dial) = call.dialing() else { return };
+        if dial.leg != leg || !relay || !matches!(dial.step, DialStep::Ringing) {
+            return;
+        }
+        dial.early = true;
+        if let Errand::Talk(_) = dial.errand {
+            return self.arrange(leg.call);
+        }
+        if line == Line::Waiting && ours {
+            self.command(Command::Progress { leg: first });
+        }
+        self.command(Command::Bridge { a: first, b: leg });
     }
 
     /// A carrier has said nothing for too long: the attempt goes on elsewhere once its leg is over.
@@ -230,7 +268,9 @@ impl Dial {
     pub(crate) fn left(&self) -> CallEventKind {
         let result = match self.step {
             DialStep::Talking { .. } => DialResult::Answered,
-            DialStep::Ringing | DialStep::Whispering { .. } => DialResult::NoAnswer,
+            DialStep::Ringing | DialStep::Whispering { .. } | DialStep::Connecting => {
+                DialResult::NoAnswer
+            }
         };
         CallEventKind::DialEnded {
             leg: self.leg.n,

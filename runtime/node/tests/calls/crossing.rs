@@ -85,9 +85,10 @@ const STORIES: [(&str, &[Step]); 12] = [
 #[test]
 fn whoever_hangs_up_when_leaves_nothing_and_nobody_in_silence() {
     for (name, steps) in STORIES {
+        let mut world = World::new();
         for done in 0..=steps.len() {
             for who in ["ann", "bob", "carol", "dave", "nobody"] {
-                let mut world = World::new();
+                world.again();
                 let call = world.connected("ann", "bob");
                 for step in &steps[..done] {
                     step(&mut world, call);
@@ -117,27 +118,4 @@ fn whoever_hangs_up_when_leaves_nothing_and_nobody_in_silence() {
             }
         }
     }
-}
-#[test]
-fn zz_time() {
-    let t = std::time::Instant::now();
-    for _ in 0..10 {
-        let _ = World::new();
-    }
-    eprintln!("new {:?}", t.elapsed() / 10);
-    let t = std::time::Instant::now();
-    for _ in 0..10 {
-        media::music::on_hold();
-    }
-    eprintln!("music {:?}", t.elapsed() / 10);
-    let mut w = World::new();
-    let t = std::time::Instant::now();
-    w.connected("ann", "bob");
-    eprintln!("connected {:?}", t.elapsed());
-    let t = std::time::Instant::now();
-    w.run(s(150));
-    eprintln!("150 {:?}", t.elapsed());
-    let t = std::time::Instant::now();
-    w.settle();
-    eprintln!("settle {:?}", t.elapsed());
 }

@@ -18,6 +18,8 @@ use crate::world::{HOME, address, secret};
 pub(crate) enum Manner {
     /// Rings and answers after this long.
     Answers(Duration),
+    /// Can be heard at once and answers after this long.
+    Announces(Duration),
     /// Rings.
     Rings,
     /// Refuses with this status.
@@ -111,6 +113,10 @@ impl Phone {
                         q850: None,
                     }),
                     Manner::Rings => Some(Command::Ring { leg }),
+                    Manner::Announces(after) => {
+                        self.ringing.insert(leg, now.mono + after);
+                        Some(Command::Progress { leg })
+                    }
                     Manner::Answers(after) => {
                         self.ringing.insert(leg, now.mono + after);
                         Some(Command::Ring { leg })
