@@ -60,6 +60,7 @@ impl Engine {
                 other.passed_on = q850;
             }
         }
+        self.leave_conference(leg);
     }
 
     /// Tells a worker to close a session, unless it was told, or has closed it by itself.
