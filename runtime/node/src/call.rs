@@ -175,6 +175,12 @@ pub(crate) struct Dial {
     pub(crate) user: Option<String>,
     /// Who is rung, in the words of records.
     pub(crate) party: Party,
+    /// Whom the called party sees.
+    pub(crate) caller: Party,
+    /// Give up then.
+    pub(crate) until: Mono,
+    /// Who was called before and sent us on.
+    pub(crate) hops: Vec<String>,
     /// Set on the way to a carrier.
     pub(crate) outside: Option<Box<Outside>>,
 }
@@ -195,14 +201,10 @@ pub(crate) enum Errand {
 pub(crate) struct Outside {
     /// The number, in E.164 form if it has one.
     pub(crate) number: String,
-    /// Whom the called party sees.
-    pub(crate) caller: Party,
     /// The trunk that is tried.
     pub(crate) trunk: String,
     /// Trunks not tried yet, the best last.
     pub(crate) rest: Vec<TrunkId>,
-    /// Give up then.
-    pub(crate) until: Mono,
     /// It rings: no other trunk is tried, or two would.
     pub(crate) rings: bool,
 }

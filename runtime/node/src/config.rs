@@ -41,6 +41,8 @@ pub struct Tenant {
     pub park: Park,
     /// What a caller hears of a far end that has not answered.
     pub early_media: EarlyMedia,
+    /// A call that a phone sends elsewhere (3xx) goes on there.
+    pub follow_redirects: bool,
     /// Audio by language and name.
     pub catalogue: Catalogue,
 }
@@ -148,6 +150,8 @@ pub struct Trunk {
     pub shows: ShownNumber,
     /// Whether the number is asserted too (`P-Asserted-Identity`, RFC 3325).
     pub asserts: bool,
+    /// A call that it sends elsewhere (3xx) goes on there, by a trunk that allows it.
+    pub follow_redirects: bool,
     /// Codec names in the order of preference; empty is the node's.
     pub codecs: Vec<String>,
     /// Calls from its address are taken to the tenant's routes.
@@ -174,6 +178,7 @@ impl Default for Trunk {
             sends: NumberForm::E164,
             shows: ShownNumber::Caller,
             asserts: false,
+            follow_redirects: false,
             codecs: Vec::new(),
             inbound: false,
         }

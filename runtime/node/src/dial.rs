@@ -5,7 +5,7 @@ use std::time::Duration;
 use vocab::call::{Cause, Command};
 use vocab::flow::{DialOptions, DialResult, DialTarget, FlowError, Reply};
 use vocab::record::CallEventKind;
-use vocab::{CallId, Clip, LegId, Now, Party, PlayId};
+use vocab::{CallId, Clip, LegId, Now, Party, Pii, PlayId};
 
 use crate::call::{Call, DialStep, Errand, Line, Refused, Stage, total};
 use crate::limits::{CALL_TIME, LEGS_MAX, OP_SLACK, RING_MAX};
@@ -228,7 +228,13 @@ impl Node {
     }
 
     /// Whom a flow has dialled, or whom somebody waits for, is gone.
-    pub(crate) fn dialed_ended(&mut self, now: Now, leg: LegId, refused: Refused) {
+    pub(crate) fn dialed_ended(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        refused: Refused,
+        contacts: &[Pii<String>],
+    ) {
         let Refused { cause, status, .. } = refused;
         let id = leg.call;
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
@@ -247,7 +253,7 @@ impl Node {
         }
         let ended = CallEventKind::DialEnded { leg: leg.n, result };
         self.journal.note(call, now.wall, ended);
-        if elsewhere && self.fail_over(now, id).is_ok() {
+        if elsewhere && self.fail_over(now, id).is_ok() || self.sent_on(now, leg, contacts) {
             return;
         }
         if let Errand::Talk(_) = errand {

@@ -27,6 +27,7 @@ mod node;
 mod number;
 mod op;
 mod prompt;
+mod redirect;
 mod ring;
 mod speak;
 mod talk;

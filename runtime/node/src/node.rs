@@ -8,7 +8,7 @@ use plugin::{Installed, Registry};
 use vocab::call::{Cause, Command, Event, GatherEnd, Side};
 use vocab::flow::{Fault, FaultKind, FlowError, FlowEvent, Outcome, PluginRef, Reply};
 use vocab::record::{CallEventKind, Step};
-use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, PlayId, Rng, TenantId};
+use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, Pii, PlayId, Rng, TenantId};
 
 use crate::border::{Input, Notice, Output, PluginChange, SpeechId};
 use crate::call::{Call, Line, Pending, Refused, Stage, Turn};
@@ -355,14 +355,14 @@ impl Node {
                 by,
                 status,
                 q850,
-                ..
+                contacts,
             } => {
                 let refused = Refused {
                     cause,
                     status,
                     q850,
                 };
-                self.leg_ended(now, leg, by, refused);
+                self.leg_ended(now, leg, by, refused, &contacts);
             }
             Event::Joined { leg } => {
                 self.step(now, leg.call, Noted::new(Step::Joined, leg.n));
@@ -371,9 +371,9 @@ impl Node {
                 self.step(now, leg.call, Noted::new(Step::Left, leg.n));
             }
             Event::EarlyMedia { leg } => self.dialed_early(now, leg),
-            Event::Held { .. }
-            | Event::Retrieved { .. }
-            | Event::Reoffered { .. }
+            Event::Held { leg } => self.phone_holds(now, leg, true),
+            Event::Retrieved { leg } => self.phone_holds(now, leg, false),
+            Event::Reoffered { .. }
             | Event::ReferAsked { .. }
             | Event::Referred { .. }
             | Event::Moved { .. } => {}
@@ -399,7 +399,14 @@ impl Node {
     }
 
     /// A leg is over: the one of a flow, somebody who was called, or a party of a talk.
-    fn leg_ended(&mut self, now: Now, leg: LegId, by: Side, refused: Refused) {
+    fn leg_ended(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        by: Side,
+        refused: Refused,
+        contacts: &[Pii<String>],
+    ) {
         let Refused { cause, status, .. } = refused;
         let unanswered = cause == Cause::Unreachable && status.is_none();
         self.trunks.leg_ended(now.mono, leg, unanswered);
@@ -407,7 +414,7 @@ impl Node {
             return;
         };
         if call.dialing().is_some_and(|dial| dial.leg == leg) {
-            return self.dialed_ended(now, leg, refused);
+            return self.dialed_ended(now, leg, refused, contacts);
         }
         let talks = matches!(call.stage, Stage::Talk);
         if talks && call.talk.members.contains_key(&leg.n) || call.leg != leg {

@@ -48,6 +48,9 @@ impl Node {
             early: false,
             user: None,
             party: Party::Anonymous,
+            caller: caller.clone(),
+            until: now.mono + timeout,
+            hops: Vec::new(),
             outside: None,
         };
         let target = match way {
@@ -65,10 +68,8 @@ impl Node {
                 dial.party = party(&number);
                 dial.outside = Some(Box::new(Outside {
                     number,
-                    caller,
                     trunk: String::new(),
                     rest: best,
-                    until: now.mono + timeout,
                     rings: false,
                 }));
                 return self.try_trunks(now, id, dial).map_err(|_dial| ());
@@ -99,7 +100,7 @@ impl Node {
     /// Dials by the best trunk that is left and has a place; gives the attempt back if none has.
     fn try_trunks(&mut self, now: Now, id: CallId, mut dial: Dial) -> Result<u16, Box<Dial>> {
         while let Some(outside) = &mut dial.outside
-            && outside.until > now.mono
+            && dial.until > now.mono
             && self.calls[&id].leg_last < LEGS_MAX
             && let Some(next) = outside.rest.pop()
         {
@@ -107,7 +108,7 @@ impl Node {
             let Some(trunk) = self.trunks.take(now.mono, next, LegId { call: id, n }) else {
                 continue;
             };
-            let (tenant, caller) = (&self.calls[&id].tenant, &outside.caller);
+            let (tenant, caller) = (&self.calls[&id].tenant, &dial.caller);
             let (uri, carrier) = trunk::call(tenant, trunk, &outside.number, caller);
             let target = Target::Uri {
                 uri,
@@ -116,7 +117,7 @@ impl Node {
                 carrier: Some(Box::new(carrier)),
             };
             outside.trunk.clone_from(&trunk.id);
-            let (caller, timeout) = (outside.caller.clone(), outside.until.since(now.mono));
+            let (caller, timeout) = (dial.caller.clone(), dial.until.since(now.mono));
             let by = Some(outside.trunk.clone());
             let leg = self.new_leg(now, id, dial.party.clone(), by);
             dial.leg = leg;
@@ -161,7 +162,7 @@ impl Node {
     }
 
     /// Puts an attempt where it belongs: with the flow that waits for it, or with the talk.
-    fn keep_dial(&mut self, id: CallId, dial: Dial) {
+    pub(crate) fn keep_dial(&mut self, id: CallId, dial: Dial) {
         match &dial.errand {
             Errand::Dial | Errand::Transfer => self.pend(id, Pending::Dial(dial)),
             Errand::Talk(_) => {

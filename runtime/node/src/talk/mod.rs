@@ -11,6 +11,7 @@ mod leave;
 mod noted;
 mod originate;
 mod park;
+mod phone;
 mod request;
 mod view;
 mod visit;

@@ -40,6 +40,7 @@ fn tenant(trunks: Vec<Arc<Trunk>>) -> Arc<Tenant> {
         groups: BTreeMap::new(),
         park: Park::default(),
         early_media: EarlyMedia::default(),
+        follow_redirects: false,
         catalogue: Catalogue::default(),
     })
 }

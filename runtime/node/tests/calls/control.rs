@@ -533,7 +533,15 @@ fn a_caller_is_sent_elsewhere_before_an_answer_and_after() {
     world.ask(Control::Redirect { call, to });
     world.run(s(3));
     world.check(expect![[r#"
-        5.00    request 2 is told Err(Conflict("the call is just being answered, or ending: try again"))
+        5.00    flow is over: transferred
+        5.00    request 2 is told Ok(Calling { leg: 2 })
+        5.00    B transfer.asked leg 1 phone
+        5.00    B leg.dialed leg 2 to bob
+        5.00        ann hears ringback
+        6.02    B transfer.done leg 1 with 2
+        6.02    B leg.bridged 1 2
+        6.02        ann hears bob
+        6.02        bob hears ann
         7.00    A flow.ended hangup
         7.00    A call.ended transferred by Near
     "#]]);

@@ -65,7 +65,6 @@ fn a_caller_hears_the_far_end_before_it_answers() {
         2.01    bob → home: 100 Trying (INVITE)
         2.01    bob → home: 183 Session Progress (INVITE, application/sdp)
         2.02    home → ann: 180 Ringing (INVITE)
-        2.02    home → ann: 180 Ringing (INVITE)
         2.02    home → ann: 183 Session Progress (INVITE, application/sdp)
         2.02        bob hears ann
         2.02        ann hears bob
@@ -91,7 +90,6 @@ fn a_tenant_may_want_its_callers_to_hear_ringing_only() {
         2.00    A leg.dialed leg 2 to bob
         2.01    bob → home: 100 Trying (INVITE)
         2.01    bob → home: 183 Session Progress (INVITE, application/sdp)
-        2.02    home → ann: 180 Ringing (INVITE)
         2.02    home → ann: 180 Ringing (INVITE)
         2.02        bob hears nothing
     "#]]);
@@ -129,7 +127,21 @@ fn a_caller_is_refused_as_the_far_end_refused() {
     world.run(s(1));
     world.op(Op::Hangup { cause: None });
     world.run(s(1));
-    world.check(expect![[r#""#]]);
+    world.check(expect![[r#"
+        2.00    home → bob: INVITE (application/sdp)
+        2.00    A flow.asked dial
+        2.00    A leg.dialed leg 2 to bob
+        2.01    bob → home: 100 Trying (INVITE)
+        2.01    bob → home: 486 Busy Here (INVITE)
+        2.02    home → bob: ACK
+        2.02    flow is told Ok(Dialed { result: Busy, cause: Some("486"), talk: 0ns })
+        2.02    A leg.dial_ended leg 2 Busy
+        3.00    flow is told Ok(Done)
+        3.00    home → ann: 486 Busy Here (INVITE)
+        3.00    flow is over: busy
+        3.00    A flow.asked hangup
+        3.01    ann → home: ACK
+    "#]]);
     world.settle();
 }
 
@@ -149,7 +161,6 @@ fn a_caller_who_gives_up_stops_the_ringing() {
         2.01    bob → home: 100 Trying (INVITE)
         2.01    bob → home: 183 Session Progress (INVITE, application/sdp)
         2.02    home → ann: 180 Ringing (INVITE)
-        2.02    home → ann: 180 Ringing (INVITE)
         2.02    home → ann: 183 Session Progress (INVITE, application/sdp)
         2.02        bob hears ann
         2.02        ann hears bob
@@ -160,4 +171,58 @@ fn a_caller_who_gives_up_stops_the_ringing() {
         8.01    A call.ended cancelled by Far
     "#]]);
     world.settle();
+}
+
+#[test]
+fn a_phone_sends_a_call_elsewhere() {
+    let mut world = World::with(|tenant| tenant.follow_redirects = true);
+    world.manner("bob", Manner::SendsTo("carol"));
+    dialed(&mut world);
+    world.show_sip = false;
+    world.run(s(3));
+    world.check(expect![[r#""#]]);
+    world.settle();
+}
+
+#[test]
+fn nobody_is_called_twice_nor_by_the_wish_of_a_stranger() {
+    for follow_redirects in [true, false] {
+        let mut world = World::with(|tenant| tenant.follow_redirects = follow_redirects);
+        world.manner("bob", Manner::SendsTo("carol"));
+        world.manner("carol", Manner::SendsTo("bob"));
+        dialed(&mut world);
+        world.run(s(3));
+        let called = world.ladder().matches("leg.dialed").count();
+        assert_eq!(called, if follow_redirects { 2 } else { 1 });
+        assert!(
+            world.ladder().contains("flow is told Ok(Dialed"),
+            "{}",
+            world.ladder()
+        );
+        world.settle();
+    }
+}
+
+#[test]
+fn a_group_is_rung_all_at_once_or_in_turn() {
+    let mut world = World::new();
+    world.manner("bob", Manner::Rings);
+    dialed_group(&mut world, "sales");
+    world.run(s(3));
+    world.check(expect![[r#""#]]);
+    world.settle();
+    let mut world = World::new();
+    world.manner("bob", Manner::Rings);
+    dialed_group(&mut world, "night");
+    world.run(s(13));
+    world.check(expect![[r#""#]]);
+    world.settle();
+}
+
+fn dialed_group(world: &mut World, group: &str) {
+    world.install();
+    world.dial("ann", "1000");
+    world.run(s(1));
+    world.skip_ladder();
+    world.op(dial(group));
 }

@@ -3,6 +3,7 @@
 mod control;
 mod crossing;
 mod dial;
+mod hold;
 mod media;
 mod phone;
 mod world;

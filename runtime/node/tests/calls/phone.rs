@@ -24,6 +24,8 @@ pub(crate) enum Manner {
     Rings,
     /// Refuses with this status.
     Refuses(u16),
+    /// Sends the call to this user.
+    SendsTo(&'static str),
 }
 
 pub(crate) struct Phone {
@@ -111,6 +113,10 @@ impl Phone {
                         leg,
                         status,
                         q850: None,
+                    }),
+                    Manner::SendsTo(user) => Some(Command::Redirect {
+                        leg,
+                        to: Pii::new(format!("sip:{user}@demo")),
                     }),
                     Manner::Rings => Some(Command::Ring { leg }),
                     Manner::Announces(after) => {

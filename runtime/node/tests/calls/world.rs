@@ -546,6 +546,7 @@ fn tenant() -> Tenant {
             timeout: s(20),
         },
         early_media: EarlyMedia::default(),
+        follow_redirects: false,
         catalogue: Catalogue::new([("zh-CN".to_owned(), clips)].into()),
     }
 }
