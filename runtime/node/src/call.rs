@@ -11,7 +11,7 @@ use vocab::{Clip, Direction, FlowId, LegId, Mono, Now, Party, PlayId, RecordingI
 
 use crate::border::SpeechId;
 use crate::config::{Route, Tenant};
-use crate::talk::{Talk, Wish};
+use crate::talk::{Talk, Why, Wish};
 use crate::trunk::TrunkId;
 
 /// A call from its first event to its last.
@@ -228,6 +228,17 @@ impl Dial {
         match &self.errand {
             Errand::Talk(wish) => Some(wish.waits),
             Errand::Dial | Errand::Transfer => None,
+        }
+    }
+
+    /// Whose phone asked for it, if one did, and is told how far it is.
+    pub(crate) fn referrer(&self) -> Option<u16> {
+        match &self.errand {
+            Errand::Talk(Wish {
+                why: Why::Refer { by },
+                ..
+            }) => Some(*by),
+            Errand::Talk(_) | Errand::Dial | Errand::Transfer => None,
         }
     }
 }

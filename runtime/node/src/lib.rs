@@ -11,7 +11,10 @@
 //! A caller whose flow breaks hears the route's announcement, and if there is none, a tone.
 //!
 //! **Invariant:** a caller without credentials reaches only routes marked public, and never
-//! causes an outbound leg.
+//! causes an outbound leg; an operator, or a phone it talks with, may send it on.
+//!
+//! **Invariant:** in a talk ([`Control`]) each party is in a place that says what it hears; nobody
+//! but one who holds another hears nothing.
 
 mod border;
 mod call;

@@ -18,7 +18,7 @@ use crate::counts::Counts;
 use crate::incoming::Incoming;
 use crate::journal::Journal;
 use crate::limits::{AFTER_HANGUP, FLOW_WAIT};
-use crate::talk::{Hears, Noted, Sound};
+use crate::talk::{Asked, Hears, Moving, Noted, Sound};
 use crate::tones::Tones;
 use crate::trunk::{self, Answer, Contacts, TrunkView, Trunks};
 use crate::wait::Wait;
@@ -45,6 +45,8 @@ pub struct Node {
     pub(crate) trunks: Trunks,
     /// Calls that wait in slots.
     pub(crate) slots: BTreeMap<(TenantId, u16), CallId>,
+    /// Parties on their way into another call, by the leg they leave.
+    pub(crate) moves: BTreeMap<LegId, Moving>,
     /// What each user dialled last.
     pub(crate) redials: BTreeMap<String, Destination>,
     /// What our phones and callers know us by, for a 302.
@@ -67,6 +69,7 @@ impl Node {
             config: Arc::default(),
             trunks: Trunks::new(contacts, rng.fork()),
             slots: BTreeMap::new(),
+            moves: BTreeMap::new(),
             redials: BTreeMap::new(),
             own_host: contacts.udp.to_string(),
             engine: Engine::new(engine, rng.fork()),
@@ -373,10 +376,22 @@ impl Node {
             Event::EarlyMedia { leg } => self.dialed_early(now, leg),
             Event::Held { leg } => self.phone_holds(now, leg, true),
             Event::Retrieved { leg } => self.phone_holds(now, leg, false),
-            Event::Reoffered { .. }
-            | Event::ReferAsked { .. }
-            | Event::Referred { .. }
-            | Event::Moved { .. } => {}
+            Event::ReferAsked {
+                leg,
+                to,
+                replaces,
+                elsewhere,
+            } => {
+                let asked = Asked {
+                    to,
+                    replaces,
+                    elsewhere,
+                };
+                self.refer_asked(now, leg, &asked);
+            }
+            Event::Moved { from, to } => self.moved(now, from, to),
+            // We change nothing of a running call by ourselves, nor ask anybody to call elsewhere.
+            Event::Reoffered { .. } | Event::Referred { .. } => {}
             Event::Registered { contacts, .. } => self.notice(Notice::Registered { contacts }),
             Event::Unregistered { .. } => self.notice(Notice::Unregistered),
             Event::AuthFailed { source, .. } => self.notice(Notice::AuthFailed { source }),
@@ -409,6 +424,7 @@ impl Node {
     ) {
         let Refused { cause, status, .. } = refused;
         let unanswered = cause == Cause::Unreachable && status.is_none();
+        self.forget_move(leg, cause);
         self.trunks.leg_ended(now.mono, leg, unanswered);
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;

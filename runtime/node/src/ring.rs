@@ -208,6 +208,10 @@ impl Node {
                 outside.rings |= ringing;
                 self.deadlines.clear(leg.call, Wait::Trying);
             }
+            let referrer = dial.referrer();
+            if let Some(by) = referrer.filter(|_| ringing) {
+                self.tell_referrer(leg.call, by, 180);
+            }
             if ringing {
                 self.tell_ringing(leg.call);
             }

@@ -3,7 +3,6 @@
 mod control;
 mod crossing;
 mod dial;
-mod hold;
 mod media;
 mod phone;
 mod world;
