@@ -11,7 +11,7 @@ use vocab::{Clip, Direction, FlowId, LegId, Mono, Now, Party, PlayId, RecordingI
 
 use crate::border::SpeechId;
 use crate::config::{Route, Tenant};
-use crate::talk::{Talk, Wish};
+use crate::talk::{Talk, Why, Wish};
 use crate::trunk::TrunkId;
 
 /// A call from its first event to its last.
@@ -39,6 +39,10 @@ pub(crate) struct Call {
     pub(crate) line: Line,
     pub(crate) stage: Stage,
     pub(crate) talk: Talk,
+    /// Its phone was told that the far end rings.
+    pub(crate) rung: bool,
+    /// How the last dial ended, for a caller who is refused.
+    pub(crate) refusal: Option<Refused>,
     pub(crate) leg_last: u16,
     pub(crate) message_last: u16,
 }
@@ -147,6 +151,16 @@ pub(crate) enum Purpose {
     },
 }
 
+/// Why somebody who was dialled did not come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Refused {
+    pub(crate) cause: Cause,
+    /// The far end's final status, if it gave one.
+    pub(crate) status: Option<u16>,
+    /// Its Q.850 cause, likewise.
+    pub(crate) q850: Option<u8>,
+}
+
 /// A dialled party.
 #[derive(Debug)]
 pub(crate) struct Dial {
@@ -155,10 +169,18 @@ pub(crate) struct Dial {
     pub(crate) errand: Errand,
     pub(crate) whisper: Vec<Clip>,
     pub(crate) step: DialStep,
+    /// Who waits hears what the far end sends before it answers.
+    pub(crate) early: bool,
     /// Whose phone is rung, if it is one.
     pub(crate) user: Option<String>,
     /// Who is rung, in the words of records.
     pub(crate) party: Party,
+    /// Whom the called party sees.
+    pub(crate) caller: Party,
+    /// Give up then.
+    pub(crate) until: Mono,
+    /// Who was called before and sent us on.
+    pub(crate) hops: Vec<String>,
     /// Set on the way to a carrier.
     pub(crate) outside: Option<Box<Outside>>,
 }
@@ -179,14 +201,10 @@ pub(crate) enum Errand {
 pub(crate) struct Outside {
     /// The number, in E.164 form if it has one.
     pub(crate) number: String,
-    /// Whom the called party sees.
-    pub(crate) caller: Party,
     /// The trunk that is tried.
     pub(crate) trunk: String,
     /// Trunks not tried yet, the best last.
     pub(crate) rest: Vec<TrunkId>,
-    /// Give up then.
-    pub(crate) until: Mono,
     /// It rings: no other trunk is tried, or two would.
     pub(crate) rings: bool,
 }
@@ -198,8 +216,31 @@ pub(crate) enum DialStep {
     Ringing,
     /// The far end hears something first.
     Whispering { play: PlayId },
+    /// It has answered; the caller, who had to be answered first, or the bridge is on its way.
+    Connecting,
     /// They talk.
     Talking { since: Mono },
+}
+
+impl Dial {
+    /// The party of a talk that waits for it.
+    pub(crate) fn waits(&self) -> Option<u16> {
+        match &self.errand {
+            Errand::Talk(wish) => Some(wish.waits),
+            Errand::Dial | Errand::Transfer => None,
+        }
+    }
+
+    /// Whose phone asked for it, if one did, and is told how far it is.
+    pub(crate) fn referrer(&self) -> Option<u16> {
+        match &self.errand {
+            Errand::Talk(Wish {
+                why: Why::Refer { by },
+                ..
+            }) => Some(*by),
+            Errand::Talk(_) | Errand::Dial | Errand::Transfer => None,
+        }
+    }
 }
 
 impl Flow {

@@ -39,6 +39,10 @@ pub struct Tenant {
     pub groups: BTreeMap<String, Group>,
     /// Where calls can wait for any phone.
     pub park: Park,
+    /// What a caller hears of a far end that has not answered.
+    pub early_media: EarlyMedia,
+    /// A call that a phone sends elsewhere (3xx) goes on there.
+    pub follow_redirects: bool,
     /// Audio by language and name.
     pub catalogue: Catalogue,
 }
@@ -48,6 +52,16 @@ pub struct Tenant {
 pub struct Phone {
     /// Digest password.
     pub password: Pii<String>,
+}
+
+/// What a caller hears of a far end that has not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum EarlyMedia {
+    /// What it sends, such as an announcement of its network.
+    #[default]
+    Relay,
+    /// Our own ringing, whatever it sends.
+    Ringback,
 }
 
 /// Phones that are rung together.
@@ -136,6 +150,8 @@ pub struct Trunk {
     pub shows: ShownNumber,
     /// Whether the number is asserted too (`P-Asserted-Identity`, RFC 3325).
     pub asserts: bool,
+    /// A call that it sends elsewhere (3xx) goes on there, by a trunk that allows it.
+    pub follow_redirects: bool,
     /// Codec names in the order of preference; empty is the node's.
     pub codecs: Vec<String>,
     /// Calls from its address are taken to the tenant's routes.
@@ -162,6 +178,7 @@ impl Default for Trunk {
             sends: NumberForm::E164,
             shows: ShownNumber::Caller,
             asserts: false,
+            follow_redirects: false,
             codecs: Vec::new(),
             inbound: false,
         }

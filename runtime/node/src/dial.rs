@@ -5,9 +5,9 @@ use std::time::Duration;
 use vocab::call::{Cause, Command};
 use vocab::flow::{DialOptions, DialResult, DialTarget, FlowError, Reply};
 use vocab::record::CallEventKind;
-use vocab::{CallId, Clip, LegId, Now, Party, PlayId};
+use vocab::{CallId, Clip, LegId, Now, Party, Pii, PlayId};
 
-use crate::call::{Call, DialStep, Errand, Stage, total};
+use crate::call::{Call, DialStep, Errand, Line, Refused, Stage, total};
 use crate::limits::{CALL_TIME, LEGS_MAX, OP_SLACK, RING_MAX};
 use crate::node::Node;
 use crate::ring::{Ring, result_of};
@@ -38,14 +38,18 @@ impl Node {
         let timeout = options.timeout.clamp(Duration::from_secs(1), RING_MAX);
         let wait = timeout + total(&whisper) + OP_SLACK;
         self.deadlines.set(id, Wait::Op, now.mono + wait);
-        // The caller hears ringing from us until the far end answers.
-        let ringback = Command::Play {
-            leg: first,
-            play: self.next_play(),
-            clips: vec![self.tones.ringback.clone()],
-            repeat: true,
-        };
-        self.command(ringback);
+        let up = call.is_up();
+        // The caller hears ringing until the far end answers: from us, or, if it was not answered,
+        // from its own phone.
+        if up {
+            let ringback = Command::Play {
+                leg: first,
+                play: self.next_play(),
+                clips: vec![self.tones.ringback.clone()],
+                repeat: true,
+            };
+            self.command(ringback);
+        }
         let ring = Ring {
             way,
             caller,
@@ -75,10 +79,13 @@ impl Node {
             return self.attempt_answered(now, leg.call);
         }
         if dial.whisper.is_empty() {
-            return self.connect_dialed(leg);
+            return self.answer_for(now, leg.call);
         }
         let clips = std::mem::take(&mut dial.whisper);
         dial.step = DialStep::Whispering { play };
+        if std::mem::take(&mut dial.early) {
+            self.command(Command::Unbridge { leg });
+        }
         self.deadlines
             .set(leg.call, Wait::Op, now.mono + total(&clips) + OP_SLACK);
         self.command(Command::Play {
@@ -89,29 +96,49 @@ impl Node {
         });
     }
 
-    pub(crate) fn whispered(&mut self, leg: LegId, play: PlayId) {
+    pub(crate) fn whispered(&mut self, now: Now, leg: LegId, play: PlayId) {
         let call = self.calls.get_mut(&leg.call);
         if let Some(dial) = call.and_then(Call::dialing)
             && matches!(dial.step, DialStep::Whispering { play: p } if p == play)
         {
-            self.connect_dialed(leg);
+            self.answer_for(now, leg.call);
         }
     }
 
+    /// The far end is there: the caller is answered, if it was not, and connected then.
+    fn answer_for(&mut self, now: Now, id: CallId) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        let line = call.line;
+        if let Some(dial) = call.dialing() {
+            dial.step = DialStep::Connecting;
+        }
+        match line {
+            Line::Up => self.connect_dialed(now, id),
+            Line::Waiting => self.want_answer(now, id),
+            Line::Wanted | Line::Answering | Line::Gone { .. } => {}
+        }
+    }
+
+    /// Whether the caller is answered because somebody who was dialled has answered.
+    pub(crate) fn connecting(&mut self, id: CallId) -> bool {
+        let dial = self.calls.get_mut(&id).and_then(Call::dialing);
+        dial.is_some_and(|dial| matches!(dial.step, DialStep::Connecting))
+    }
+
     /// The party of the flow and the one it dialled talk with each other.
-    fn connect_dialed(&mut self, leg: LegId) {
-        let Some(call) = self.calls.get_mut(&leg.call) else {
-            return;
-        };
+    pub(crate) fn connect_dialed(&mut self, now: Now, id: CallId) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
         let (first, user, party) = (call.leg.n, call.flow_user().cloned(), call.flow_party());
         let first_member = Member::new(user, party.clone(), Place::Flow);
         let Some(dial) = call.dialing() else { return };
+        let n = dial.leg.n;
         let member = Member::new(dial.user.clone(), dial.party.clone(), Place::With(first));
         let talk = &mut call.talk;
         talk.members.entry(first).or_insert(first_member);
-        talk.members.insert(leg.n, member);
-        talk.pair(first, leg.n);
-        self.arrange(leg.call);
+        talk.members.insert(n, member);
+        talk.pair(first, n);
+        self.deadlines.set(id, Wait::Op, now.mono + OP_SLACK);
+        self.arrange(id);
     }
 
     /// The flow has its party back: whom it dialled is gone.
@@ -134,12 +161,15 @@ impl Node {
         let Some(call) = self.calls.get_mut(&a.call) else {
             return;
         };
+        if call.hears_early(a, b) {
+            return;
+        }
         self.journal
             .note(call, now.wall, CallEventKind::Bridged { a: a.n, b: b.n });
         let Some(dial) = call.dialing() else { return };
         let other = dial.leg;
         // After a hold they are bridged again: that is no news to the flow.
-        let new = !matches!(dial.step, DialStep::Talking { .. });
+        let new = matches!(dial.step, DialStep::Connecting);
         if (other != a && other != b) || !new {
             return;
         }
@@ -170,11 +200,13 @@ impl Node {
         let Some(call) = self.calls.get_mut(&a.call) else {
             return;
         };
-        let kind = CallEventKind::Unbridged {
-            a: a.n.min(b.n),
-            b: a.n.max(b.n),
-        };
-        self.journal.note(call, now.wall, kind);
+        if !call.hears_early(a, b) {
+            let kind = CallEventKind::Unbridged {
+                a: a.n.min(b.n),
+                b: a.n.max(b.n),
+            };
+            self.journal.note(call, now.wall, kind);
+        }
         for (n, other) in [(a.n, b.n), (b.n, a.n)] {
             if let Some(member) = call.talk.members.get_mut(&n)
                 && member.hears == Hears::Bridge(other)
@@ -186,7 +218,7 @@ impl Node {
         // A bridge that never came about: the attempt failed.
         if let Some(dial) = call.dialing()
             && dial.leg == other
-            && !matches!(dial.step, DialStep::Talking { .. })
+            && matches!(dial.step, DialStep::Connecting)
         {
             self.command(Command::Hangup {
                 leg: other,
@@ -196,7 +228,14 @@ impl Node {
     }
 
     /// Whom a flow has dialled, or whom somebody waits for, is gone.
-    pub(crate) fn dialed_ended(&mut self, now: Now, leg: LegId, cause: Cause, status: Option<u16>) {
+    pub(crate) fn dialed_ended(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        refused: Refused,
+        contacts: &[Pii<String>],
+    ) {
+        let Refused { cause, status, .. } = refused;
         let id = leg.call;
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         let dial = call.dialing().expect("the caller saw it");
@@ -204,12 +243,17 @@ impl Node {
         let errand = dial.errand.clone();
         let (result, talk) = match dial.step {
             DialStep::Talking { since } => (DialResult::Answered, now.mono.since(since)),
-            DialStep::Ringing | DialStep::Whispering { .. } => (result_of(cause), Duration::ZERO),
+            DialStep::Ringing | DialStep::Whispering { .. } | DialStep::Connecting => {
+                (result_of(cause), Duration::ZERO)
+            }
         };
         let elsewhere = dial.goes_on(cause, status);
+        if result != DialResult::Answered {
+            call.refusal = Some(refused);
+        }
         let ended = CallEventKind::DialEnded { leg: leg.n, result };
         self.journal.note(call, now.wall, ended);
-        if elsewhere && self.fail_over(now, id).is_ok() {
+        if elsewhere && self.fail_over(now, id).is_ok() || self.sent_on(now, leg, contacts) {
             return;
         }
         if let Errand::Talk(_) = errand {
@@ -234,7 +278,26 @@ impl Node {
 
     /// Silence instead of ringing, until the flow says what comes next.
     fn stop_ringback(&mut self, id: CallId) {
-        self.quiet(self.calls[&id].leg);
+        let call = &self.calls[&id];
+        if call.is_up() {
+            self.quiet(call.leg);
+        }
+    }
+
+    /// The flow is done with its party: it is hung up, or, if it was never answered, told what the
+    /// far end said.
+    pub(crate) fn turn_off(&mut self, id: CallId) {
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let waits = matches!(call.line, Line::Waiting | Line::Wanted) && call.answers();
+        match call.refusal {
+            Some(refused) if waits => {
+                let (leg, status, q850) = (call.leg, refused.answer(), refused.q850);
+                self.command(Command::Reject { leg, status, q850 });
+            }
+            Some(_) | None => self.hang_up(id, Cause::Normal),
+        }
     }
 
     /// Whatever plays to a leg is over.
@@ -255,6 +318,32 @@ impl Node {
         let old = std::mem::replace(&mut call.stage, Stage::Talk);
         if let Stage::Flow(flow) = old {
             self.release_flow(now, id, flow.id, flow.ticket);
+        }
+    }
+}
+
+impl Call {
+    /// Whether one of these is heard by the other before it has answered.
+    fn hears_early(&mut self, a: LegId, b: LegId) -> bool {
+        self.dialing().is_some_and(|dial| {
+            dial.early && (dial.leg == a || dial.leg == b) && matches!(dial.step, DialStep::Ringing)
+        })
+    }
+}
+
+impl Refused {
+    /// What a caller is answered for whom nobody came: what the far end said, where that makes sense
+    /// to somebody who called us, or else what fits best.
+    fn answer(self) -> u16 {
+        match self.status {
+            Some(status @ (403 | 404 | 410 | 480 | 484 | 486 | 488 | 600 | 603 | 604 | 606)) => {
+                status
+            }
+            Some(_) | None => match result_of(self.cause) {
+                DialResult::Busy => 486,
+                DialResult::Rejected => 603,
+                DialResult::NoAnswer | DialResult::Unreachable | DialResult::Answered => 480,
+            },
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use plugin::{RegistryOutput, RunOutput, Ticket};
-use vocab::call::{Cause, Command};
+use vocab::call::Command;
 use vocab::flow::{CallInfo, Fault, FaultKind, FlowError, FlowEvent, Outcome, PluginRef, Reply};
 use vocab::record::CallEventKind;
 use vocab::{CallId, FlowId, Now, Party};
@@ -206,7 +206,7 @@ impl Node {
             return;
         }
         // A leg that was neither transferred nor enqueued is hung up.
-        self.hang_up(id, Cause::Normal);
+        self.turn_off(id);
     }
 
     /// The flow broke: its caller hears the announcement, everybody else nothing of it.

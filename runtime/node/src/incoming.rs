@@ -80,6 +80,8 @@ impl Node {
             line: Line::Waiting,
             stage: Stage::Leaving,
             talk: Talk::default(),
+            rung: false,
+            refusal: None,
             leg_last: 1,
             message_last: 0,
         };
@@ -227,7 +229,9 @@ impl Node {
         let talk = matches!(call.stage, Stage::Talk);
         self.deadlines.clear(id, Wait::Op);
         self.notice(Notice::Answered { call: id, after });
-        if waits {
+        if self.connecting(id) {
+            self.connect_dialed(now, id);
+        } else if waits {
             self.reply(now, id, Ok(Reply::Done));
         } else if fallback {
             self.announce(now, id);

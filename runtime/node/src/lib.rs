@@ -11,7 +11,10 @@
 //! A caller whose flow breaks hears the route's announcement, and if there is none, a tone.
 //!
 //! **Invariant:** a caller without credentials reaches only routes marked public, and never
-//! causes an outbound leg.
+//! causes an outbound leg; an operator, or a phone it talks with, may send it on.
+//!
+//! **Invariant:** in a talk ([`Control`]) each party is in a place that says what it hears; nobody
+//! but one who holds another hears nothing.
 
 mod border;
 mod call;
@@ -27,6 +30,7 @@ mod node;
 mod number;
 mod op;
 mod prompt;
+mod redirect;
 mod ring;
 mod speak;
 mod talk;
@@ -37,7 +41,8 @@ mod way;
 
 pub use border::{Input, Notice, Output, PluginChange, Refusal, SpeechId};
 pub use config::{
-    Catalogue, Config, Group, Park, Phone, Route, ShownNumber, Tenant, Trunk, TrunkRegistration,
+    Catalogue, Config, EarlyMedia, Group, Park, Phone, Route, ShownNumber, Tenant, Trunk,
+    TrunkRegistration,
 };
 pub use control::{
     Actor, Control, ControlError, ControlId, Controlled, Destination, PartyState, PartyView,

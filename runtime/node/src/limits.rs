@@ -68,3 +68,7 @@ pub(crate) const REDIALS_MAX: usize = 100_000;
 
 /// Digits sent to a party by one request: more than any number or card has.
 pub(crate) const DIGITS_MAX: usize = 32;
+
+/// Times in a row that a call is sent elsewhere by whom it was to reach: what RFC 3261 §16.7 leaves to
+/// a proxy's target set, kept short.
+pub(crate) const REDIRECTS_MAX: usize = 5;

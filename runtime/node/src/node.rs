@@ -8,17 +8,17 @@ use plugin::{Installed, Registry};
 use vocab::call::{Cause, Command, Event, GatherEnd, Side};
 use vocab::flow::{Fault, FaultKind, FlowError, FlowEvent, Outcome, PluginRef, Reply};
 use vocab::record::{CallEventKind, Step};
-use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, PlayId, Rng, TenantId};
+use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, Pii, PlayId, Rng, TenantId};
 
 use crate::border::{Input, Notice, Output, PluginChange, SpeechId};
-use crate::call::{Call, Line, Pending, Stage, Turn};
+use crate::call::{Call, Line, Pending, Refused, Stage, Turn};
 use crate::config::Config;
 use crate::control::Destination;
 use crate::counts::Counts;
 use crate::incoming::Incoming;
 use crate::journal::Journal;
 use crate::limits::{AFTER_HANGUP, FLOW_WAIT};
-use crate::talk::{Hears, Noted, Sound};
+use crate::talk::{Asked, Hears, Moving, Noted, Sound};
 use crate::tones::Tones;
 use crate::trunk::{self, Answer, Contacts, TrunkView, Trunks};
 use crate::wait::Wait;
@@ -45,6 +45,8 @@ pub struct Node {
     pub(crate) trunks: Trunks,
     /// Calls that wait in slots.
     pub(crate) slots: BTreeMap<(TenantId, u16), CallId>,
+    /// Parties on their way into another call, by the leg they leave.
+    pub(crate) moves: BTreeMap<LegId, Moving>,
     /// What each user dialled last.
     pub(crate) redials: BTreeMap<String, Destination>,
     /// What our phones and callers know us by, for a 302.
@@ -67,6 +69,7 @@ impl Node {
             config: Arc::default(),
             trunks: Trunks::new(contacts, rng.fork()),
             slots: BTreeMap::new(),
+            moves: BTreeMap::new(),
             redials: BTreeMap::new(),
             own_host: contacts.udp.to_string(),
             engine: Engine::new(engine, rng.fork()),
@@ -354,21 +357,41 @@ impl Node {
                 cause,
                 by,
                 status,
-                ..
-            } => self.leg_ended(now, leg, cause, by, status),
+                q850,
+                contacts,
+            } => {
+                let refused = Refused {
+                    cause,
+                    status,
+                    q850,
+                };
+                self.leg_ended(now, leg, by, refused, &contacts);
+            }
             Event::Joined { leg } => {
                 self.step(now, leg.call, Noted::new(Step::Joined, leg.n));
             }
             Event::Left { leg } => {
                 self.step(now, leg.call, Noted::new(Step::Left, leg.n));
             }
-            Event::EarlyMedia { .. }
-            | Event::Held { .. }
-            | Event::Retrieved { .. }
-            | Event::Reoffered { .. }
-            | Event::ReferAsked { .. }
-            | Event::Referred { .. }
-            | Event::Moved { .. } => {}
+            Event::EarlyMedia { leg } => self.dialed_early(now, leg),
+            Event::Held { leg } => self.phone_holds(now, leg, true),
+            Event::Retrieved { leg } => self.phone_holds(now, leg, false),
+            Event::ReferAsked {
+                leg,
+                to,
+                replaces,
+                elsewhere,
+            } => {
+                let asked = Asked {
+                    to,
+                    replaces,
+                    elsewhere,
+                };
+                self.refer_asked(now, leg, &asked);
+            }
+            Event::Moved { from, to } => self.moved(now, from, to),
+            // We change nothing of a running call by ourselves, nor ask anybody to call elsewhere.
+            Event::Reoffered { .. } | Event::Referred { .. } => {}
             Event::Registered {
                 user,
                 contacts,
@@ -406,14 +429,23 @@ impl Node {
     }
 
     /// A leg is over: the one of a flow, somebody who was called, or a party of a talk.
-    fn leg_ended(&mut self, now: Now, leg: LegId, cause: Cause, by: Side, status: Option<u16>) {
+    fn leg_ended(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        by: Side,
+        refused: Refused,
+        contacts: &[Pii<String>],
+    ) {
+        let Refused { cause, status, .. } = refused;
         let unanswered = cause == Cause::Unreachable && status.is_none();
+        self.forget_move(leg, cause);
         self.trunks.leg_ended(now.mono, leg, unanswered);
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };
         if call.dialing().is_some_and(|dial| dial.leg == leg) {
-            return self.dialed_ended(now, leg, cause, status);
+            return self.dialed_ended(now, leg, refused, contacts);
         }
         let talks = matches!(call.stage, Stage::Talk);
         if talks && call.talk.members.contains_key(&leg.n) || call.leg != leg {
@@ -433,7 +465,7 @@ impl Node {
             return self.commands.push_back(Command::Hangup { leg, cause });
         }
         if leg != call.leg {
-            return self.whispered(leg, play);
+            return self.whispered(now, leg, play);
         }
         if matches!(call.stage, Stage::Fallback { play: Some(p) } if p == play) {
             call.stage = Stage::Leaving;

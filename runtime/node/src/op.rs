@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vocab::call::{Cause, Command, GatherSpec};
+use vocab::call::{Command, GatherSpec};
 use vocab::flow::{FlowError, Op, Reply};
 use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, Now, RecordingId};
@@ -40,12 +40,7 @@ impl Node {
         }
         let needs_line = matches!(
             op,
-            Op::Play { .. }
-                | Op::PlayStart { .. }
-                | Op::Gather { .. }
-                | Op::Record { .. }
-                | Op::Dial { .. }
-                | Op::Transfer { .. }
+            Op::Play { .. } | Op::PlayStart { .. } | Op::Gather { .. } | Op::Record { .. }
         );
         if needs_line && !up {
             let error = FlowError::Invalid("the call is not answered: answer it first".to_owned());
@@ -92,7 +87,7 @@ impl Node {
             Op::SetAttr { key, value } => self.op_set_attr(now, id, key, value.into_inner()),
             Op::Hangup { .. } => {
                 self.reply(now, id, Ok(Reply::Done));
-                self.hang_up(id, Cause::Normal);
+                self.turn_off(id);
             }
         }
     }

@@ -8,7 +8,8 @@ use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, LegId, Now, Party};
 
 use crate::border::Notice;
-use crate::call::{Call, Dial, DialStep, Errand, Outside, Pending, Stage, Turn};
+use crate::call::{Call, Dial, DialStep, Errand, Line, Outside, Pending, Stage, Turn};
+use crate::config::EarlyMedia;
 use crate::limits::{LEGS_MAX, TRYING_WAIT};
 use crate::node::Node;
 use crate::trunk;
@@ -44,8 +45,12 @@ impl Node {
             errand,
             whisper,
             step: DialStep::Ringing,
+            early: false,
             user: None,
             party: Party::Anonymous,
+            caller: caller.clone(),
+            until: now.mono + timeout,
+            hops: Vec::new(),
             outside: None,
         };
         let target = match way {
@@ -63,10 +68,8 @@ impl Node {
                 dial.party = party(&number);
                 dial.outside = Some(Box::new(Outside {
                     number,
-                    caller,
                     trunk: String::new(),
                     rest: best,
-                    until: now.mono + timeout,
                     rings: false,
                 }));
                 return self.try_trunks(now, id, dial).map_err(|_dial| ());
@@ -97,7 +100,7 @@ impl Node {
     /// Dials by the best trunk that is left and has a place; gives the attempt back if none has.
     fn try_trunks(&mut self, now: Now, id: CallId, mut dial: Dial) -> Result<u16, Box<Dial>> {
         while let Some(outside) = &mut dial.outside
-            && outside.until > now.mono
+            && dial.until > now.mono
             && self.calls[&id].leg_last < LEGS_MAX
             && let Some(next) = outside.rest.pop()
         {
@@ -105,7 +108,7 @@ impl Node {
             let Some(trunk) = self.trunks.take(now.mono, next, LegId { call: id, n }) else {
                 continue;
             };
-            let (tenant, caller) = (&self.calls[&id].tenant, &outside.caller);
+            let (tenant, caller) = (&self.calls[&id].tenant, &dial.caller);
             let (uri, carrier) = trunk::call(tenant, trunk, &outside.number, caller);
             let target = Target::Uri {
                 uri,
@@ -114,7 +117,7 @@ impl Node {
                 carrier: Some(Box::new(carrier)),
             };
             outside.trunk.clone_from(&trunk.id);
-            let (caller, timeout) = (outside.caller.clone(), outside.until.since(now.mono));
+            let (caller, timeout) = (dial.caller.clone(), dial.until.since(now.mono));
             let by = Some(outside.trunk.clone());
             let leg = self.new_leg(now, id, dial.party.clone(), by);
             dial.leg = leg;
@@ -159,7 +162,7 @@ impl Node {
     }
 
     /// Puts an attempt where it belongs: with the flow that waits for it, or with the talk.
-    fn keep_dial(&mut self, id: CallId, dial: Dial) {
+    pub(crate) fn keep_dial(&mut self, id: CallId, dial: Dial) {
         match &dial.errand {
             Errand::Dial | Errand::Transfer => self.pend(id, Pending::Dial(dial)),
             Errand::Talk(_) => {
@@ -200,11 +203,51 @@ impl Node {
         let dial = self.calls.get_mut(&leg.call).and_then(Call::dialing);
         if let Some(dial) = dial
             && dial.leg == leg
-            && let Some(outside) = &mut dial.outside
         {
-            outside.rings |= ringing;
-            self.deadlines.clear(leg.call, Wait::Trying);
+            if let Some(outside) = &mut dial.outside {
+                outside.rings |= ringing;
+                self.deadlines.clear(leg.call, Wait::Trying);
+            }
+            let referrer = dial.referrer();
+            if let Some(by) = referrer.filter(|_| ringing) {
+                self.tell_referrer(leg.call, by, 180);
+            }
+            if ringing {
+                self.tell_ringing(leg.call);
+            }
         }
+    }
+
+    /// A caller who was not answered hears ringing from its own phone.
+    fn tell_ringing(&mut self, id: CallId) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        let waits = call.line == Line::Waiting && call.answers();
+        if waits && !std::mem::replace(&mut call.rung, true) {
+            let leg = call.leg;
+            self.command(Command::Ring { leg });
+        }
+    }
+
+    /// The far end can be heard before it answers.
+    pub(crate) fn dialed_early(&mut self, now: Now, leg: LegId) {
+        self.dialed_heard(now, leg, true);
+        let Some(call) = self.calls.get_mut(&leg.call) else {
+            return;
+        };
+        let (first, line, ours) = (call.leg, call.line, call.answers());
+        let relay = call.tenant.early_media == EarlyMedia::Relay;
+        let Some(dial) = call.dialing() else { return };
+        if dial.leg != leg || !relay || !matches!(dial.step, DialStep::Ringing) {
+            return;
+        }
+        dial.early = true;
+        if let Errand::Talk(_) = dial.errand {
+            return self.arrange(leg.call);
+        }
+        if line == Line::Waiting && ours {
+            self.command(Command::Progress { leg: first });
+        }
+        self.command(Command::Bridge { a: first, b: leg });
     }
 
     /// A carrier has said nothing for too long: the attempt goes on elsewhere once its leg is over.
@@ -230,7 +273,9 @@ impl Dial {
     pub(crate) fn left(&self) -> CallEventKind {
         let result = match self.step {
             DialStep::Talking { .. } => DialResult::Answered,
-            DialStep::Ringing | DialStep::Whispering { .. } => DialResult::NoAnswer,
+            DialStep::Ringing | DialStep::Whispering { .. } | DialStep::Connecting => {
+                DialResult::NoAnswer
+            }
         };
         CallEventKind::DialEnded {
             leg: self.leg.n,

@@ -30,16 +30,18 @@ impl Engine {
         let Some(Leg::Up { session, .. }) = self.legs.get_mut(&leg) else {
             return self.event(Event::Left { leg });
         };
-        let (session, worker) = (session.id, session.worker);
+        let (id, worker) = (session.id, session.worker);
         let room = self.conferences.get(&leg.call).is_none_or(|conference| {
             conference.worker == worker && conference.members.len() < CONFERENCE_MEMBERS_MAX
         });
         if !room {
             return self.event(Event::Left { leg });
         }
-        let up = self.legs.get_mut(&leg).and_then(Leg::session_mut);
-        let old = up.map(|it| std::mem::take(&mut it.activity));
-        self.cut_short(leg, session, worker, old.unwrap_or_default());
+        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) else {
+            return;
+        };
+        let old = std::mem::take(&mut session.activity);
+        self.cut_short(leg, id, worker, old);
         self.unbridge(leg);
         let conference = self.conferences.entry(leg.call).or_insert_with(|| {
             self.conference_last += 1;
@@ -54,7 +56,7 @@ impl Engine {
         self.media(
             worker,
             media::Command::Join {
-                session,
+                session: id,
                 conference,
             },
         );

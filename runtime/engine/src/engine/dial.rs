@@ -1,6 +1,8 @@
 //! Legs that we dial: whom they ring, in which order, and what comes of it.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
 
 use sip::message::{Host, SipUri, Uri};
 use sip::{DialogId, Transport};
@@ -30,10 +32,9 @@ impl Engine {
         let hops = hops.map_or(HOPS, |hops| hops - 1);
         let room = self.legs.len() < LEGS_MAX;
         let codecs = carrier.as_ref().map_or(&[][..], |it| &it.codecs);
-        let session = room
-            .then(|| self.open_outbound(leg, codecs, hops))
-            .flatten();
-        let Some(session) = session else {
+        let family = self.family_to(self.hosts(&first, &later).into_iter());
+        let session = room.then(|| self.open_outbound(leg, codecs, family, hops));
+        let Some(session) = session.flatten() else {
             return self.not_dialled(leg, Cause::Overload, 503);
         };
         let dialing = Dialing {
@@ -132,10 +133,7 @@ impl Engine {
     }
 
     /// The next group of which somebody can be reached.
-    fn next_places(
-        &self,
-        later: &mut VecDeque<Group>,
-    ) -> Option<(Vec<Place>, std::time::Duration)> {
+    fn next_places(&self, later: &mut VecDeque<Group>) -> Option<(Vec<Place>, Duration)> {
         loop {
             let Group { who, lasting } = later.pop_front()?;
             let mut places = match who {
@@ -151,6 +149,22 @@ impl Engine {
                 return Some((places, lasting));
             }
         }
+    }
+
+    /// Where all those are whom it may come to.
+    fn hosts(&self, first: &[Place], later: &VecDeque<Group>) -> Vec<IpAddr> {
+        let host = |hop: &sip::Hop| hop.remote.ip();
+        let mut hosts: Vec<IpAddr> = first.iter().map(|place| host(&place.hop)).collect();
+        for group in later {
+            match &group.who {
+                Who::Places(places) => hosts.extend(places.iter().map(|place| host(&place.hop))),
+                Who::Users(users) => {
+                    let contacts = users.iter().flat_map(|user| self.sip.contacts(user));
+                    hosts.extend(contacts.map(|contact| host(&contact.hop)));
+                }
+            }
+        }
+        hosts
     }
 
     fn draft(&self, caller: &Party, carrier: Option<Box<Carrier>>, hops: u8) -> Draft {
@@ -177,7 +191,7 @@ impl Engine {
     }
 
     /// Sends the INVITEs of a group.
-    fn ring(&mut self, now: Now, leg: LegId, places: Vec<Place>, lasting: std::time::Duration) {
+    fn ring(&mut self, now: Now, leg: LegId, places: Vec<Place>, lasting: Duration) {
         let Some(Leg::Dialing { dialing, session }) = self.legs.get_mut(&leg) else {
             return;
         };

@@ -52,7 +52,6 @@ impl Engine {
         let (activity, peer) = (std::mem::take(&mut session.activity), session.peer.take());
         let (id, worker) = (session.id, session.worker);
         self.stop_activity(leg, activity);
-        self.leave_conference(leg);
         if let Some(peer) = peer {
             self.part(leg, peer, (id, worker));
             let other = self.legs.get_mut(&peer).and_then(Leg::session_mut);
@@ -60,6 +59,7 @@ impl Engine {
                 other.passed_on = q850;
             }
         }
+        self.leave_conference(leg);
     }
 
     /// Tells a worker to close a session, unless it was told, or has closed it by itself.

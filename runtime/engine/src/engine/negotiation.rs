@@ -1,6 +1,6 @@
 //! Offers and answers of a leg, and the sessions they open.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use media::negotiate::{self, Capabilities};
 use media::sdp::{Description, Direction};
@@ -13,6 +13,7 @@ use super::Engine;
 use super::command::respond;
 use crate::WorkerId;
 use crate::leg::{Asked, Ending, Leg, Session, Track};
+use crate::ports::Family;
 
 impl Engine {
     /// Lets a caller hear us before the answer: 183 with what the answer will say.
@@ -52,27 +53,35 @@ impl Engine {
     /// Opens the session of a caller and settles its offer, or makes ours if it has none (RFC 3261
     /// §13.2.1). One whose offer is no good is refused.
     fn accept_offer(&mut self, now: Now, leg: LegId) -> Option<Session> {
-        let Some(Leg::Offered { offer, hops, .. }) = self.legs.get(&leg) else {
+        let Some(Leg::Offered {
+            dialog,
+            offer,
+            hops,
+        }) = self.legs.get(&leg)
+        else {
             return None;
         };
-        let (offer, hops) = (offer.clone(), *hops);
-        let Some((worker, local)) = self.port_for(leg.call) else {
+        let (dialog, hops) = (*dialog, *hops);
+        let theirs = (!offer.is_empty()).then(|| Description::parse(offer));
+        let Ok(theirs) = theirs.transpose() else {
+            self.refused(now, leg, 400, Cause::NotAcceptable, Vec::new());
+            return None;
+        };
+        let family = self.family_of(dialog, theirs.as_ref());
+        let Some((worker, local)) = self.port_for(leg.call, family) else {
             self.reject(now, leg, 503, None);
             return None;
         };
         let version = u64::from(self.rng.u32());
         let capabilities = &self.config.capabilities;
-        let negotiated = if offer.is_empty() {
-            let ours = negotiate::offer(capabilities, local, version, version);
-            Ok((ours, None))
-        } else {
-            Description::parse(&offer)
-                .map_err(|_| 400)
-                .and_then(|theirs| {
-                    negotiate::answer(&theirs, capabilities, local, version, version)
-                        .map(|(ours, params)| (ours, Some(params)))
-                        .map_err(NegotiateError::status)
-                })
+        let negotiated = match &theirs {
+            None => {
+                let ours = negotiate::offer(capabilities, local, version, version);
+                Ok((ours, None))
+            }
+            Some(theirs) => negotiate::answer(theirs, capabilities, local, version, version)
+                .map(|(ours, params)| (ours, Some(params)))
+                .map_err(NegotiateError::status),
         };
         let (description, params) = match negotiated {
             Ok(ours) => ours,
@@ -100,11 +109,30 @@ impl Engine {
         });
     }
 
+    /// The IP version for a caller's media: the first in its offer that we have, or without an offer
+    /// that of its signalling.
+    fn family_of(&self, dialog: DialogId, offer: Option<&Description>) -> Family {
+        let signalling = || self.sip.hop(dialog).map(|hop| hop.remote.ip());
+        let offered: Vec<IpAddr> = match offer {
+            Some(offer) => negotiate::addresses(offer).collect(),
+            None => signalling().into_iter().collect(),
+        };
+        self.ports.family(offered.into_iter().map(Family::of))
+    }
+
+    /// The IP version for media to phones that are reached at these addresses. They get one offer,
+    /// and one that is reached over IPv4 may know nothing else.
+    pub(super) fn family_to(&self, mut hops: impl Iterator<Item = IpAddr>) -> Family {
+        let all = hops.all(|ip| Family::of(ip) == Family::V6);
+        self.ports
+            .family([if all { Family::V6 } else { Family::V4 }])
+    }
+
     /// A port for a new leg. All legs of a call are on one worker, or they could not be bridged.
-    fn port_for(&mut self, call: CallId) -> Option<(WorkerId, SocketAddr)> {
+    fn port_for(&mut self, call: CallId, family: Family) -> Option<(WorkerId, SocketAddr)> {
         match self.worker_of(call) {
-            Some(worker) => Some((worker, self.ports.take_on(worker)?)),
-            None => self.ports.take(),
+            Some(worker) => Some((worker, self.ports.take_on(worker, family)?)),
+            None => self.ports.take(family),
         }
     }
 
@@ -120,9 +148,10 @@ impl Engine {
         &mut self,
         leg: LegId,
         codecs: &[String],
+        family: Family,
         hops: u8,
     ) -> Option<Session> {
-        let (worker, local) = self.port_for(leg.call)?;
+        let (worker, local) = self.port_for(leg.call, family)?;
         let version = u64::from(self.rng.u32());
         let capabilities = self.preferring(codecs);
         let description = negotiate::offer(&capabilities, local, version, version);

@@ -7,6 +7,7 @@ use vocab::{CallId, Wall};
 use super::*;
 use crate::leg::{Asked, Session};
 use crate::limits::CLOSE_WAIT;
+use crate::ports::Family;
 
 fn home() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 5060))
@@ -102,4 +103,26 @@ fn a_bridge_with_one_end_drops_that_leg_alone() {
     assert_eq!(engine.poll(), Some(Output::Event(ended)));
     assert_eq!(engine.poll(), None);
     assert_eq!((engine.counts().panics, engine.counts().legs), (1, 1));
+}
+
+#[test]
+fn phones_that_ring_together_get_one_offer_that_all_can_take() {
+    let sip = sip::Config::new(home(), home(), [0; 32]);
+    let config = Config {
+        sip,
+        capabilities: Capabilities::default(),
+        credentials: None,
+    };
+    let mut engine = Engine::new(config, Rng::from_u64(1));
+    let [four, six]: [IpAddr; 2] = ["192.0.2.1", "2001:db8::1"].map(|ip| ip.parse().expect("one"));
+    let ports = [four, six].map(|ip| SocketAddr::new(ip, 10_000)).into();
+    let worker = WorkerId(0);
+    engine.handle(now(), Input::Ports { worker, ports });
+    for (hops, expected) in [
+        (&[four][..], Family::V4),
+        (&[six, six], Family::V6),
+        (&[six, four], Family::V4),
+    ] {
+        assert_eq!(engine.family_to(hops.iter().copied()), expected, "{hops:?}");
+    }
 }

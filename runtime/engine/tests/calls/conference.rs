@@ -91,7 +91,7 @@ fn three_people_talk_and_one_after_the_other_goes() {
         19.080      media 2 Unbridge
         19.080      media 2 Close
         19.080    Left A2
-        19.080    Ended A2 normal by Far
+        19.080    Ended A2 normal by Far Q.850 16
         19.170  > Hangup A3 normal
         19.170      media 3 Unbridge
         19.170      media 3 Close
@@ -106,7 +106,7 @@ fn three_people_talk_and_one_after_the_other_goes() {
         19.270  ann → home: BYE
         19.280  home → ann: 200 OK (BYE)
         19.280      media 1 Close
-        19.280    Ended A1 normal by Far
+        19.280    Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -171,9 +171,9 @@ fn a_bridge_becomes_a_conference_and_a_bridge_again() {
         3.280       media 3 Unbridge
         3.280       media 3 Close
         3.280     Left A3
-        3.280     Ended A1 normal by Far
-        3.280     Ended A2 normal by Far
-        3.280     Ended A3 normal by Far
+        3.280     Ended A1 normal by Far Q.850 16
+        3.280     Ended A2 normal by Far Q.850 16
+        3.280     Ended A3 normal by Far Q.850 16
     "#]]);
 }
 
@@ -225,9 +225,9 @@ fn what_a_leg_does_ends_at_the_door_and_goes_on_inside() {
         11.180  home → bob: 200 OK (BYE)
         11.180    Left A2
         11.180  home → carol: 200 OK (BYE)
-        11.180    Ended A1 normal by Far
-        11.180    Ended A2 normal by Far
-        11.180    Ended A3 normal by Far
+        11.180    Ended A1 normal by Far Q.850 16
+        11.180    Ended A2 normal by Far Q.850 16
+        11.180    Ended A3 normal by Far Q.850 16
     "#]]);
 }
 
@@ -279,7 +279,7 @@ fn who_is_not_there_cannot_join() {
         2.040     Left A1
         2.040   > Join A1
         2.040     Left A1
-        2.040     Ended A1 normal by Far
+        2.040     Ended A1 normal by Far Q.850 16
         2.140   > Join A1
         2.140   > Hangup A2 normal
         2.140   home → bob: CANCEL

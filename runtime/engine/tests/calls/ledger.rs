@@ -60,14 +60,14 @@ impl Ledger {
                     leg.recordings.push(*recording);
                 }
             }
-            Command::Join { leg } => {
-                if let Some(leg) = self.live(*leg) {
-                    leg.joins += 1;
-                }
-            }
             Command::Progress { leg } | Command::Answer { leg } => {
                 if let Some(leg) = self.live(*leg) {
                     leg.early = true;
+                }
+            }
+            Command::Join { leg } => {
+                if let Some(leg) = self.live(*leg) {
+                    leg.joins += 1;
                 }
             }
             Command::Challenge { .. }
@@ -139,19 +139,6 @@ impl Ledger {
                     leg.peer = Some(*other);
                 }
             }
-            Event::Joined { leg } => {
-                let leg = self.of(*leg, event);
-                assert!(leg.answered && leg.peer.is_none() && leg.joins > 0);
-                leg.joins -= 1;
-                leg.joined = true;
-            }
-            Event::Left { leg } => {
-                let leg = self.of(*leg, event);
-                if !std::mem::take(&mut leg.joined) {
-                    assert!(leg.joins > 0, "{event:?} of nobody");
-                    leg.joins -= 1;
-                }
-            }
             Event::EarlyMedia { leg } => {
                 let leg = self.of(*leg, event);
                 assert!(!leg.answered, "{event:?} too late");
@@ -166,6 +153,19 @@ impl Ledger {
                     held,
                     "{event:?} twice"
                 );
+            }
+            Event::Joined { leg } => {
+                let leg = self.of(*leg, event);
+                assert!(leg.answered && leg.peer.is_none() && leg.joins > 0);
+                leg.joins -= 1;
+                leg.joined = true;
+            }
+            Event::Left { leg } => {
+                let leg = self.of(*leg, event);
+                if !std::mem::take(&mut leg.joined) {
+                    assert!(leg.joins > 0, "{event:?} of nobody");
+                    leg.joins -= 1;
+                }
             }
             Event::Reoffered { leg, .. }
             | Event::ReferAsked { leg, .. }

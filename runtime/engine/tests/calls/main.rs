@@ -6,6 +6,7 @@
 mod audio;
 mod conference;
 mod describe;
+mod families;
 mod far;
 mod ledger;
 mod world;

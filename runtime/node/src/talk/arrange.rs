@@ -155,7 +155,10 @@ fn want(talk: &Talk, n: u16, member: &Member) -> Want {
         Place::Awaiting | Place::Held | Place::Parked | Place::Room if member.holds => {
             Want::Nothing
         }
-        Place::Awaiting => Want::Sound(Sound::Ringing),
+        Place::Awaiting => match &talk.attempt {
+            Some(dial) if dial.early && dial.waits() == Some(n) => Want::Bridge(dial.leg.n),
+            Some(_) | None => Want::Sound(Sound::Ringing),
+        },
         Place::Held | Place::Parked => Want::Sound(Sound::Music),
         Place::Room => Want::Room,
         Place::Holding => Want::Nothing,

@@ -83,6 +83,8 @@ impl Node {
                 target: Some(target),
                 ..Talk::default()
             },
+            rung: false,
+            refusal: None,
             leg_last: 1,
             message_last: 0,
         };

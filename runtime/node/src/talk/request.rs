@@ -473,7 +473,7 @@ impl Call {
     }
 
     /// Whether its first leg called us, so that it is ours to answer or to send elsewhere.
-    fn answers(&self) -> bool {
+    pub(crate) fn answers(&self) -> bool {
         self.direction == vocab::Direction::Inbound && self.leg.n == 1
     }
 }

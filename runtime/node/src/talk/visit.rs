@@ -72,7 +72,11 @@ impl Node {
             return false;
         };
         let b = call.leg.n;
-        call.route = visit.route;
+        // If nobody waits, the party hears the announcement of the route it was sent to, unless
+        // the call has one of its own.
+        if call.talk.members.contains_key(&visit.by) || !visit.route.fallback.is_empty() {
+            call.route = visit.route;
+        }
         self.out.push_back(Output::Controlled {
             id: visit.request,
             result: Ok(Controlled::Flow {

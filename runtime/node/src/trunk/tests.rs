@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use vocab::{CallId, Wall};
 
 use super::*;
-use crate::config::{Catalogue, Park, TrunkRegistration};
+use crate::config::{Catalogue, EarlyMedia, Park, TrunkRegistration};
 use crate::number::NumberPlan;
 
 fn s(seconds: u64) -> Duration {
@@ -39,6 +39,8 @@ fn tenant(trunks: Vec<Arc<Trunk>>) -> Arc<Tenant> {
         numbers: NumberPlan::default(),
         groups: BTreeMap::new(),
         park: Park::default(),
+        early_media: EarlyMedia::default(),
+        follow_redirects: false,
         catalogue: Catalogue::default(),
     })
 }

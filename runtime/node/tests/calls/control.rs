@@ -457,9 +457,9 @@ fn nobody_waits_any_more_when_the_flow_is_over() {
         7.00    request 2 is told Ok(Flow { label: "satisfied", detail: None })
         7.00    A flow.ended satisfied
         7.00    A flow.returned leg 2 satisfied
-        7.00    A call.fallback busy
-        7.00        bob hears busy
-        11.00   A call.ended failed by Near
+        7.00    A call.fallback sorry
+        7.00        bob hears sorry
+        8.00    A call.ended failed by Near
     "#]]);
     world.settle();
 }
@@ -517,26 +517,33 @@ fn a_caller_is_sent_elsewhere_before_an_answer_and_after() {
     world.run(s(1));
     world.check(expect![[r#"
         2.00    request 1 is told Ok(Done)
+        2.00    home → ann: 302 Moved Temporarily (INVITE)
+        2.00    flow is over: transferred
         2.00    A call.redirected leg 1 phone
+        2.01    ann → home: ACK
     "#]]);
     world.show_sip = false;
     world.dial("ann", "1000");
     world.run(s(1));
     world.op(Op::Answer);
     world.run(s(1));
-    let call = world.node.live_calls().next().expect("a call");
+    let call = world.node.live_calls().last().expect("a call");
     world.skip_ladder();
     let to = phone("bob");
     world.ask(Control::Redirect { call, to });
     world.run(s(3));
     world.check(expect![[r#"
-        5.00    request 2 is told Ok(Done)
-        5.00    A call.redirected leg 1 phone
-        6.03    A flow.fault
-        6.05    A call.answered
-        6.05    A call.fallback sorry
-        6.05        ann hears sorry
-        7.05    A call.ended failed by Near
+        5.00    flow is over: transferred
+        5.00    request 2 is told Ok(Calling { leg: 2 })
+        5.00    B transfer.asked leg 1 phone
+        5.00    B leg.dialed leg 2 to bob
+        5.00        ann hears ringback
+        6.02    B transfer.done leg 1 with 2
+        6.02    B leg.bridged 1 2
+        6.02        ann hears bob
+        6.02        bob hears ann
+        7.00    A flow.ended hangup
+        7.00    A call.ended transferred by Near
     "#]]);
     world.settle();
 }

@@ -2,6 +2,7 @@
 
 mod control;
 mod crossing;
+mod dial;
 mod media;
 mod phone;
 mod world;

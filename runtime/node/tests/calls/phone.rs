@@ -18,10 +18,14 @@ use crate::world::{HOME, address, secret};
 pub(crate) enum Manner {
     /// Rings and answers after this long.
     Answers(Duration),
+    /// Can be heard at once and answers after this long.
+    Announces(Duration),
     /// Rings.
     Rings,
     /// Refuses with this status.
     Refuses(u16),
+    /// Sends the call to this user.
+    SendsTo(&'static str),
 }
 
 pub(crate) struct Phone {
@@ -110,7 +114,15 @@ impl Phone {
                         status,
                         q850: None,
                     }),
+                    Manner::SendsTo(user) => Some(Command::Redirect {
+                        leg,
+                        to: Pii::new(format!("sip:{user}@demo")),
+                    }),
                     Manner::Rings => Some(Command::Ring { leg }),
+                    Manner::Announces(after) => {
+                        self.ringing.insert(leg, now.mono + after);
+                        Some(Command::Progress { leg })
+                    }
                     Manner::Answers(after) => {
                         self.ringing.insert(leg, now.mono + after);
                         Some(Command::Ring { leg })

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use expect_test::Expect;
 use jackfield_node::{
-    Actor, Catalogue, Config, Control, ControlError, ControlId, Controlled, Destination, Group,
-    Input, Node, NumberPlan, Output, Park, PluginChange, Route, Tenant,
+    Actor, Catalogue, Config, Control, ControlError, ControlId, Controlled, Destination,
+    EarlyMedia, Group, Input, Node, NumberPlan, Output, Park, PluginChange, Route, Tenant,
 };
 use plugin::{CacheKey, End, Grant, Host, HostConfig, Metering, Plugin, Registry, RunOutput};
 use sip::message;
@@ -143,13 +143,19 @@ impl World {
         set(&mut tenant);
         let tenants = [(tenant.id.clone(), Arc::new(tenant))].into();
         world.feed(Input::Configure(Arc::new(Config { tenants })));
-        for n in 0..world.phones.len() {
-            let sent = world.phones[n].register(world.now);
-            world.post(n, sent);
-        }
-        world.run(s(1));
-        world.ladder.clear();
+        world.again();
         world
+    }
+
+    /// As at the beginning: all phones are registered and answer after a second.
+    pub(crate) fn again(&mut self) {
+        for n in 0..self.phones.len() {
+            self.phones[n].manner = Manner::Answers(s(1));
+            let sent = self.phones[n].register(self.now);
+            self.post(n, sent);
+        }
+        self.run(s(1));
+        self.ladder.clear();
     }
 
     /// Takes calls to numbers with a plugin; what it wants is said by the test.
@@ -539,6 +545,8 @@ fn tenant() -> Tenant {
             slots: 701..=702,
             timeout: s(20),
         },
+        early_media: EarlyMedia::default(),
+        follow_redirects: false,
         catalogue: Catalogue::new([("zh-CN".to_owned(), clips)].into()),
     }
 }
