@@ -17,13 +17,13 @@ mod fake;
 mod flows;
 mod guests;
 mod house;
-mod network;
+pub(crate) mod network;
 mod report;
 mod scenario;
 mod seeded;
 mod streams;
 mod trace;
-mod wire;
+pub(crate) mod wire;
 mod world;
 
 pub use guests::Guests;
