@@ -11,7 +11,7 @@ A failure prints the seed that shows it again and the last lines of the ladder.
 
 With --calls: so many calls through call control and signalling alone, between far ends whose lines
 lose, repeat and reorder. Each INVITE has one final answer, nothing is left 64 s after the last
-call, and what is alive does not grow. A million takes about ten minutes.
+call, and what is alive does not grow. A million takes a quarter of an hour.
 
 Examples:
   cargo xtask sim                  200 seeds

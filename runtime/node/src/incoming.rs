@@ -1,6 +1,6 @@
 //! How a call comes in: who may call what, and the answer once its first event is on disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use vocab::call::Command;
@@ -78,6 +78,7 @@ impl Node {
             stage: Stage::Leaving,
             leg_last: 1,
             message_last: 0,
+            cut: BTreeMap::new(),
         };
         let started = CallEventKind::Started {
             direction: Direction::Inbound,

@@ -26,6 +26,7 @@ mod node;
 mod number;
 mod op;
 mod prompt;
+mod recording;
 mod speak;
 mod tones;
 mod trunk;

@@ -18,6 +18,7 @@ mod flows;
 mod guests;
 mod house;
 pub(crate) mod network;
+mod recorder;
 mod report;
 mod scenario;
 mod seeded;

@@ -105,10 +105,20 @@ fn number(kind: &CallEventKind) -> usize {
         CallEventKind::Unbridged { .. } => 13,
         CallEventKind::AttrSet { .. } => 14,
         CallEventKind::Ended { .. } => 15,
+        CallEventKind::RecordingCut { .. } => 16,
     }
 }
 
 const KINDS: usize = 16;
+
+/// Kinds that came after the first.
+pub(crate) fn later_samples() -> Vec<CallEventKind> {
+    let call = CallId(7);
+    vec![CallEventKind::RecordingCut {
+        recording: RecordingId { call, n: 0 },
+        length: Duration::from_millis(2_500),
+    }]
+}
 
 #[test]
 fn samples_cover_every_kind() {
@@ -119,7 +129,7 @@ fn samples_cover_every_kind() {
 
 #[test]
 fn every_kind_reads_back() {
-    for kind in samples() {
+    for kind in samples().into_iter().chain(later_samples()) {
         let payload = encode(&kind);
         assert_eq!(decode(kind.name(), &payload), Ok(kind), "{payload}");
     }
@@ -306,7 +316,7 @@ fn unknown_fields_of_a_later_release_are_skipped() {
 #[test]
 fn the_reference_names_every_kind_and_word() {
     let page = include_str!("../../../../docs/reference/call-events.md");
-    for kind in samples() {
+    for kind in samples().into_iter().chain(later_samples()) {
         assert!(
             page.contains(&format!("### `{}`", kind.name())),
             "{} is missing",
