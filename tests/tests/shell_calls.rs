@@ -112,7 +112,7 @@ fn parties(server: &Server) -> Vec<String> {
 #[test]
 fn an_agent_works_from_the_terminal() {
     let setup = Setup::demo("calls");
-    
+
     let server = Server::start(setup).expect("a server");
     let watch = Talker::start(calls(&server).arg("watch"));
     let one = phone(&server, "1001", &[]);

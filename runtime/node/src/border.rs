@@ -10,7 +10,7 @@ use sip::{ConnId, Hop};
 use vocab::call::{Cause, Unregistered};
 use vocab::flow::{CallInfo, Fault, FlowError, Level, PluginRef, Reply};
 use vocab::record::CallEvent;
-use vocab::{CallId, Clip, FlowId, Pii, TenantId};
+use vocab::{CallId, Clip, FlowId, Pii, RecordingId, TenantId};
 
 use crate::config::{Config, Route};
 use crate::control::{Control, ControlError, ControlId, Controlled};
@@ -62,6 +62,13 @@ pub enum Input<'a> {
         id: SpeechId,
         /// The audio, or why not.
         result: Result<Clip, String>,
+    },
+    /// A recording could not be written on; the rest of it is lost.
+    RecordingCut {
+        /// Which.
+        recording: RecordingId,
+        /// What is kept of it; zero if there is no file.
+        length: Duration,
     },
     /// A new configuration. Live calls keep what they began with.
     Configure(Arc<Config>),

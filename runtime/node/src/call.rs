@@ -45,6 +45,8 @@ pub(crate) struct Call {
     pub(crate) refusal: Option<Refused>,
     pub(crate) leg_last: u16,
     pub(crate) message_last: u16,
+    /// Recordings that end early, and what is kept of each; as many as it has at most.
+    pub(crate) cut: BTreeMap<RecordingId, Duration>,
 }
 
 /// Where the caller is.

@@ -30,6 +30,7 @@ mod node;
 mod number;
 mod op;
 mod prompt;
+mod recording;
 mod redirect;
 mod ring;
 mod speak;

@@ -110,6 +110,9 @@ impl Node {
             Input::Committed { through } => self.committed(now, through),
             Input::Refused { seq } => self.refused(seq),
             Input::Spoken { id, result } => self.spoken(now, id, result),
+            Input::RecordingCut { recording, length } => {
+                self.recording_cut(now, recording, length);
+            }
             Input::Configure(config) => self.configure(now, config),
             Input::Plugin(change) => self.plugin_change(now, change),
             Input::Hangup { call } => self.end_call(now, call),
@@ -331,25 +334,7 @@ impl Node {
                 recording,
                 end,
                 length,
-            } => {
-                let Some(call) = self.calls.get_mut(&leg.call) else {
-                    return;
-                };
-                // A caller who hung up during the beep left nothing: there is no file.
-                if !length.is_zero() {
-                    let kind = CallEventKind::MessageLeft {
-                        recording,
-                        length,
-                        end,
-                    };
-                    self.journal.note(call, now.wall, kind);
-                }
-                if matches!(call.pending(), Some(Pending::Record { recording: r }) if *r == recording)
-                {
-                    let reply = Ok(Reply::Recorded(recording.to_string()));
-                    self.reply(now, leg.call, reply);
-                }
-            }
+            } => self.recorded(now, leg.call, recording, length, end),
             Event::Bridged { a, b } => self.bridged(now, a, b),
             Event::Unbridged { a, b } => self.unbridged(now, a, b),
             Event::Ended {

@@ -83,6 +83,11 @@ pub(crate) enum Message {
         id: node::SpeechId,
         result: Result<vocab::Clip, String>,
     },
+    /// From the recorder.
+    RecordingCut {
+        recording: vocab::RecordingId,
+        length: Duration,
+    },
     /// A new configuration.
     Configure(Arc<node::Config>),
     /// What further connections are made with.
@@ -494,6 +499,9 @@ impl Control {
             Message::Flow { flow, output } => self.feed(node::Input::Flow { flow, output }),
             Message::Committed { through } => self.feed(node::Input::Committed { through }),
             Message::Refused { seq } => self.feed(node::Input::Refused { seq }),
+            Message::RecordingCut { recording, length } => {
+                self.feed(node::Input::RecordingCut { recording, length });
+            }
             Message::Spoken { id, result } => self.feed(node::Input::Spoken { id, result }),
             Message::Configure(config) => self.feed(node::Input::Configure(config)),
             Message::Tls(tls) => self.streams.set_tls(tls),

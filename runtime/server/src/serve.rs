@@ -118,8 +118,9 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         },
     };
     let (writer, store_thread) = store_task::start(setup, stopped)?;
-    let (recorder, recorder_thread) = Recorder::start(recordings.clone(), Arc::clone(&disk))
-        .context("making the recordings' folder")?;
+    let (recorder, recorder_thread) =
+        Recorder::start(recordings.clone(), Arc::clone(&disk), control.clone())
+            .context("making the recordings' folder")?;
     let (tap, traces, stop_trace, trace_thread) =
         trace::start(trace_setup(&config, clock, writer.clone()))
             .context("opening a socket for the HEP collector under [sip.hep]")?;

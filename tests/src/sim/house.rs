@@ -132,8 +132,6 @@ fn tenant(
         early_media: node::EarlyMedia::default(),
         follow_redirects: false,
         catalogue: catalogue(),
-        groups: Default::default(),
-        park: Default::default(),
     }
 }
 

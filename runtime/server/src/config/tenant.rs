@@ -126,8 +126,6 @@ fn tenant(
         early_media,
         follow_redirects,
         catalogue,
-        groups: Default::default(),
-        park: Default::default(),
     })
 }
 

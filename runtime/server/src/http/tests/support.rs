@@ -77,7 +77,8 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let status = Arc::new(Status::default());
         let recordings = folder.path().join("recordings");
-        let (recorder, _) = Recorder::start(recordings.clone(), Arc::clone(&disk)).unwrap();
+        let (recorder, _) =
+            Recorder::start(recordings.clone(), Arc::clone(&disk), control.clone()).unwrap();
         let hands = Hands {
             media: Vec::new(),
             pool: PluginPool::new(),
@@ -345,6 +346,10 @@ pub(super) fn eventful(call: CallId) -> Vec<CallEvent> {
             recording: RecordingId { call, n: 1 },
             length: Duration::from_millis(2_500),
             end: RecordEnd::Silence,
+        },
+        CallEventKind::RecordingCut {
+            recording: RecordingId { call, n: 0 },
+            length: Duration::from_millis(1_500),
         },
         CallEventKind::Dialed {
             leg: 2,
