@@ -20,6 +20,10 @@ const PEERS: &[Peer] = &[
         package: "baresip-core",
     },
     Peer {
+        program: "kamailio",
+        package: "kamailio",
+    },
+    Peer {
         program: "espeak-ng",
         package: "espeak-ng",
     },

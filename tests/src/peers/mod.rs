@@ -3,6 +3,7 @@
 //! - [`prompt`] is what callers should hear, [`capture`] what arrived, packet by packet.
 //! - [`lines`] is many RTP ends on one loop: each follows a script of what it hears and does then.
 //! - [`sipp`] signals for such lines; a control connection tells it when each call is over.
+//! - [`kamailio`] is a proxy between phones and several nodes.
 //! - [`baresip`] is a whole phone, told what to do over its own control connection.
 //! - [`menu`] is the walk through the demo that all of them make.
 //! - [`record`] reads what the server kept.
@@ -12,6 +13,7 @@
 
 pub mod baresip;
 pub mod capture;
+pub mod kamailio;
 pub mod lines;
 pub mod menu;
 pub mod prompt;
