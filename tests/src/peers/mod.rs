@@ -5,6 +5,7 @@
 //! - [`sipp`] signals for such lines; a control connection tells it when each call is over.
 //! - [`kamailio`] is a proxy between phones and several nodes.
 //! - [`baresip`] is a whole phone, told what to do over its own control connection.
+//! - [`browser`] is the libraries of pages in browsers, in Node.
 //! - [`menu`] is the walk through the demo that all of them make.
 //! - [`record`] reads what the server kept.
 //!
@@ -12,6 +13,7 @@
 //! [`PATIENCE`](crate::shell::PATIENCE).
 
 pub mod baresip;
+pub mod browser;
 pub mod capture;
 pub mod kamailio;
 pub mod lines;
