@@ -3,7 +3,9 @@
 //! - [`prompt`] is what callers should hear, [`capture`] what arrived, packet by packet.
 //! - [`lines`] is many RTP ends on one loop: each follows a script of what it hears and does then.
 //! - [`sipp`] signals for such lines; a control connection tells it when each call is over.
+//! - [`kamailio`] is a proxy between phones and several nodes.
 //! - [`baresip`] is a whole phone, told what to do over its own control connection.
+//! - [`browser`] is the libraries of pages in browsers, in Node.
 //! - [`menu`] is the walk through the demo that all of them make.
 //! - [`record`] reads what the server kept.
 //!
@@ -11,7 +13,9 @@
 //! [`PATIENCE`](crate::shell::PATIENCE).
 
 pub mod baresip;
+pub mod browser;
 pub mod capture;
+pub mod kamailio;
 pub mod lines;
 pub mod menu;
 pub mod prompt;
