@@ -16,6 +16,7 @@
 mod border;
 mod call;
 mod config;
+mod control;
 mod counts;
 mod dial;
 mod flow;
@@ -26,15 +27,25 @@ mod node;
 mod number;
 mod op;
 mod prompt;
+mod redirect;
+mod ring;
 mod speak;
+mod talk;
 mod tones;
 mod trunk;
 mod wait;
+mod way;
 
 pub use border::{Input, Notice, Output, PluginChange, Refusal, SpeechId};
-pub use config::{Catalogue, Config, Phone, Route, ShownNumber, Tenant, Trunk, TrunkRegistration};
+pub use config::{
+    Catalogue, Config, EarlyMedia, Group, Park, Phone, Route, ShownNumber, Tenant, Trunk,
+    TrunkRegistration,
+};
+pub use control::{
+    Actor, Control, ControlError, ControlId, Controlled, Destination, PartyState, PartyView,
+};
 pub use counts::Counts;
-pub use limits::{COMMIT_WAIT, FLOW_WAIT};
+pub use limits::{COMMIT_WAIT, FLOW_WAIT, SLOTS_MAX};
 pub use node::Node;
 pub use number::{NumberForm, NumberPlan};
 pub use trunk::{TrunkState, TrunkView};
