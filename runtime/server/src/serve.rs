@@ -478,6 +478,8 @@ fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
     }
     sip.realm.clone_from(&config.sip.realm);
     sip.algorithms.clone_from(&config.sip.digest);
+    sip.session_interval = config.sip.session_interval;
+    sip.reliable_provisional = config.sip.reliable_provisional;
     sip.guard.clone_from(&config.sip.guard);
     engine::Config {
         sip,

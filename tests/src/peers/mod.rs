@@ -7,6 +7,7 @@
 //! - [`baresip`] is a whole phone, told what to do over its own control connection.
 //! - [`browser`] is the libraries of pages in browsers, in Node.
 //! - [`menu`] is the walk through the demo that all of them make.
+//! - [`scenario`] is one side of one call, as a ladder that sipp keeps to.
 //! - [`record`] reads what the server kept.
 //!
 //! Nothing here asserts a duration. Waits end with an event or, should it never come, with
@@ -16,10 +17,13 @@ pub mod baresip;
 pub mod browser;
 pub mod capture;
 pub mod kamailio;
+pub mod lab;
 pub mod lines;
 pub mod menu;
 pub mod prompt;
+pub mod raw;
 pub mod record;
+pub mod scenario;
 pub mod sipp;
 
 use std::process::{Command, Stdio};

@@ -87,6 +87,10 @@ pub struct Sip {
     pub realm: String,
     /// Hashes that phones may answer a challenge with, strongest first.
     pub digest: Vec<sip::auth::Algorithm>,
+    /// How long a call lasts unless it is refreshed; `None` asks nobody to (RFC 4028).
+    pub session_interval: Option<Duration>,
+    /// Ring reliably for callers who can take that (RFC 3262).
+    pub reliable_provisional: bool,
     /// `[sip.guard]`: who is listened to.
     pub guard: sip::guard::Config,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip::auth::Algorithm;
+use sip::limits::SESSION_INTERVAL_MIN;
 use vocab::Pii;
 
 use super::reader::{At, Source, Table};
@@ -97,9 +98,11 @@ fn sip(mut table: Table<'_>) -> (Sip, listeners::Listeners) {
         fits
     });
     let digest = digest(&mut table);
+    let defaults = sip::Config::new(udp, tcp, [0; 32]);
+    let session_interval = session_interval(&mut table, defaults.session_interval);
+    let reliable = table.truth("reliable_provisional");
     let guard = guard::read(table.table("guard"));
     table.finish();
-    let defaults = sip::Config::new(udp, tcp, [0; 32]);
     let sip = Sip {
         udp,
         tcp,
@@ -109,9 +112,29 @@ fn sip(mut table: Table<'_>) -> (Sip, listeners::Listeners) {
         origins,
         realm: realm.map_or(defaults.realm, |realm| realm.value.to_owned()),
         digest: digest.unwrap_or(defaults.algorithms),
+        session_interval,
+        reliable_provisional: reliable.unwrap_or(defaults.reliable_provisional),
         guard,
     };
     (sip, listeners)
+}
+
+/// Seconds, or 0 for none.
+fn session_interval(table: &mut Table<'_>, default: Option<Duration>) -> Option<Duration> {
+    let at = table.place("session_interval");
+    let Some(seconds) = table.whole("session_interval", 0..=limits::SESSION_S_MAX) else {
+        return default;
+    };
+    let interval = Duration::from_secs(seconds);
+    if (1..SESSION_INTERVAL_MIN.as_secs()).contains(&seconds) {
+        let least = SESSION_INTERVAL_MIN.as_secs();
+        let what = format!(
+            "session_interval = {seconds} is too short: {least} or more (RFC 4028), or 0 for none"
+        );
+        table.source.error(at, what);
+        return default;
+    }
+    (seconds > 0).then_some(interval)
 }
 
 /// The hashes of a challenge, strongest first; those for sessions are taken but never offered.

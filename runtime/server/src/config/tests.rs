@@ -231,6 +231,33 @@ fn listeners_that_cannot_be() {
 }
 
 #[test]
+fn session_timers() {
+    for (text, expected) in [
+        ("", Some(1_800)),
+        ("[sip]\nsession_interval = 90\n", Some(90)),
+        ("[sip]\nsession_interval = 0\n", None),
+    ] {
+        let config = Folder::new().read(text).expect("good");
+        let interval = config.sip.session_interval.map(|it| it.as_secs());
+        assert_eq!(interval, expected, "{text}");
+        assert!(!config.sip.reliable_provisional);
+    }
+    let reliable = "[sip]\nreliable_provisional = true\n";
+    let config = Folder::new().read(reliable).expect("good");
+    assert!(config.sip.reliable_provisional);
+    check(
+        "[sip]\nsession_interval = 89\nreliable_provisional = 1\n",
+        expect![[r#"
+            jackfield.toml:2: session_interval = 89 is too short: 90 or more (RFC 4028), or 0 for none
+            jackfield.toml:3: reliable_provisional is an integer, not true or false"#]],
+    );
+    check(
+        "[sip]\nsession_interval = 86401\n",
+        expect!["jackfield.toml:2: session_interval = 86401 is not a whole number from 0 to 86400"],
+    );
+}
+
+#[test]
 fn the_demo_is_good() {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -273,7 +300,7 @@ fn unknown_keys() {
             jackfield.toml:1: unknown key "data-dir" (did you mean "data_dir"?)
             jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, tls, media, http, plugins, speech, log, tenant
             jackfield.toml:4: unknown key "upd" in [sip] (did you mean "udp"?)
-            jackfield.toml:5: unknown key "password" in [sip]; known here are trace, hep, udp, tcp, tls, ws, wss, advertise, origins, realm, digest, guard
+            jackfield.toml:5: unknown key "password" in [sip]; known here are trace, hep, udp, tcp, tls, ws, wss, advertise, origins, realm, digest, session_interval, reliable_provisional, guard
             jackfield.toml:6: unknown key "htpp" (did you mean "http"?)"#]],
     );
 }

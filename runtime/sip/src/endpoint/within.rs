@@ -133,7 +133,11 @@ impl Endpoint {
             }
             // Our offer has no answer.
             State::Calling(_) if offers => return self.refuse_now(now, id, arrival, 491, &[]),
-            // Their offer has no answer, or ours in the 2xx may have none.
+            // Nor has the one in our 2xx.
+            State::Up(Inbound::Accepted(ref accepted)) if offers && accepted.offers => {
+                return self.refuse_now(now, id, arrival, 491, &[]);
+            }
+            // Their offer has no answer, or they have not seen it yet.
             State::Ringing(_) | State::Up(Inbound::Pending(_) | Inbound::Accepted(_)) if offers => {
                 return self.not_yet(now, id, arrival);
             }

@@ -231,6 +231,27 @@ fn a_late_copy_of_a_refused_request_gets_the_same_refusal() {
 }
 
 #[test]
+fn an_offer_that_crosses_the_one_in_our_2xx_is_glare() {
+    let mut world = World::new(1);
+    let (mut far, ann) = Far::talking(&mut world, "Allow: INVITE, UPDATE\n");
+    world.take_ladder();
+    far.request(&mut world, "INVITE", "", "");
+    far::accept(&mut world, ann);
+    far.request(&mut world, "UPDATE", "", "v=0\n");
+    check(
+        &mut world,
+        expect![[r#"
+            0.000   192.0.2.9:5060 → ann: INVITE
+            0.000   ann → 192.0.2.9:5060: 100 Trying (INVITE)
+            0.000     ann: Reoffer, 0 bytes
+            0.000   ann → 192.0.2.9:5060: 200 OK (INVITE, application/sdp)
+            0.000   192.0.2.9:5060 → ann: UPDATE (application/sdp)
+            0.000   ann → 192.0.2.9:5060: 491 Request Pending (UPDATE)
+        "#]],
+    );
+}
+
+#[test]
 fn an_update_nobody_answers_blocks_the_next_for_32_s() {
     let mut world = World::new(1);
     let (mut far, ann) = Far::talking(&mut world, "Allow: INVITE, UPDATE\n");
