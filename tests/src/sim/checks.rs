@@ -383,6 +383,7 @@ impl Checks {
             | media::Command::SendDigits { .. }
             | media::Command::RecordMessage { .. }
             | media::Command::RecordCall { .. }
+            | media::Command::TakeRecording { .. }
             | media::Command::StopRecording { .. }
             | media::Command::Close { .. } => {}
         }
