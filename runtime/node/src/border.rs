@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use engine::WorkerId;
 use plugin::{Plugin, RunOutput};
+use sip::locate::{Answer, LookupId, NoAnswer, Question};
 use sip::{ConnId, Hop};
 use vocab::call::Cause;
 use vocab::flow::{CallInfo, Fault, FlowError, Level, PluginRef, Reply};
@@ -61,6 +62,13 @@ pub enum Input<'a> {
         id: SpeechId,
         /// The audio, or why not.
         result: Result<Clip, String>,
+    },
+    /// A DNS server answered, or did not.
+    LookedUp {
+        /// From `Output::Lookup`.
+        id: LookupId,
+        /// What it said.
+        answer: Result<Answer, NoAnswer>,
     },
     /// A new configuration. Live calls keep what they began with.
     Configure(Arc<Config>),
@@ -170,6 +178,13 @@ pub enum Output {
         text: Pii<String>,
         /// A voice or a language tag.
         voice: String,
+    },
+    /// Ask a DNS server. Answered by `LookedUp`; if it never is, the node goes on after some seconds.
+    Lookup {
+        /// Names the lookup.
+        id: LookupId,
+        /// What to ask.
+        question: Question,
     },
     /// Something worth a log line or a count.
     Notice(Notice),

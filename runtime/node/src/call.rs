@@ -11,7 +11,7 @@ use vocab::{Clip, FlowId, LegId, Mono, Now, Party, PlayId, RecordingId, Wall};
 
 use crate::border::SpeechId;
 use crate::config::{Route, Tenant};
-use crate::trunk::TrunkId;
+use crate::trunk::Try;
 
 /// A call from its first event to its last.
 #[derive(Debug)]
@@ -164,8 +164,8 @@ pub(crate) struct Outside {
     pub(crate) caller: Party,
     /// The trunk that is tried.
     pub(crate) trunk: String,
-    /// Trunks not tried yet, the best last.
-    pub(crate) rest: Vec<TrunkId>,
+    /// Trunks and their servers not tried yet, the best last.
+    pub(crate) rest: Vec<Try>,
     /// Give up then.
     pub(crate) until: Mono,
     /// It rings: no other trunk is tried, or two would.

@@ -11,7 +11,7 @@ use crate::border::Notice;
 use crate::call::{Call, Dial, DialStep, Outside, Pending, Stage, Turn, total};
 use crate::limits::{CALL_TIME, LEGS_MAX, OP_SLACK, RING_MAX, TRYING_WAIT};
 use crate::node::Node;
-use crate::trunk::{self, NoTrunk, TrunkId};
+use crate::trunk::{self, NoTrunk, Try};
 use crate::wait::Wait;
 
 impl Node {
@@ -104,13 +104,7 @@ impl Node {
                 continue;
             };
             let (tenant, caller) = (&self.calls[&id].tenant, &outside.caller);
-            let (uri, carrier) = trunk::call(tenant, trunk, &outside.number, caller);
-            let target = Target::Uri {
-                uri,
-                next_hop: trunk.address,
-                tcp: trunk.tcp,
-                carrier: Some(Box::new(carrier)),
-            };
+            let target = trunk::call(tenant, (trunk, next.target), &outside.number, caller);
             outside.trunk.clone_from(&trunk.id);
             let (caller, timeout) = (outside.caller.clone(), outside.until.since(now.mono));
             let leg = self.new_leg(now, id, party(&outside.number));
@@ -178,6 +172,10 @@ impl Node {
         match self.trunks.candidates(now.mono, &tenant, &number) {
             Ok(best) => Ok(Way::Trunks { number, best }),
             Err(NoTrunk::Full) => Err(full()),
+            Err(NoTrunk::Unresolved) => {
+                let why = "the names of the trunks to this destination have no address now";
+                Err(FlowError::Unavailable(why.to_owned()))
+            }
             Err(NoTrunk::Forbidden) => {
                 let why = "no trunk of this tenant allows this destination: add its prefix to one";
                 Err(FlowError::Denied(why.to_owned()))
@@ -405,7 +403,7 @@ enum Way {
     /// Wherever this user's phones are registered.
     Phone(String),
     /// By one of these, the best first.
-    Trunks { number: String, best: Vec<TrunkId> },
+    Trunks { number: String, best: Vec<Try> },
 }
 
 impl Dial {

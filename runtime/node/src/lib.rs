@@ -37,4 +37,4 @@ pub use counts::Counts;
 pub use limits::{COMMIT_WAIT, FLOW_WAIT};
 pub use node::Node;
 pub use number::{NumberForm, NumberPlan};
-pub use trunk::{TrunkState, TrunkView};
+pub use trunk::{TrunkState, TrunkTarget, TrunkView};

@@ -53,3 +53,10 @@ pub(crate) const UNWRITTEN_MAX: usize = 20_000;
 /// Longest wait for a carrier's first word, 100 Trying included, before the next trunk is tried:
 /// what a request and three retransmissions take (RFC 3261 §17.1.1.2: 0.5, 1.5 and 3.5 s).
 pub(crate) const TRYING_WAIT: Duration = Duration::from_secs(4);
+
+/// Shortest time between two searches for the same trunk, however short its records are kept.
+pub(crate) const LOCATE_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a server that was silent is left alone while it is asked whether it is back: until the
+/// transaction gives up (RFC 3261 §17.1.2.2 timer F, 32 s), and a little.
+pub(crate) const PROBE_TIME: Duration = Duration::from_secs(33);

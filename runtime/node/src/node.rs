@@ -41,20 +41,14 @@ pub struct Node {
     pub(crate) out: VecDeque<Output>,
     pub(crate) tones: Tones,
     pub(crate) trunks: Trunks,
+    /// When it was last fed.
+    fed: Mono,
 }
 
 impl Node {
     /// A node without media ports, plugins and tenants; it is given them as inputs.
     pub fn new(engine: engine::Config, registry: Registry, mut rng: Rng) -> Self {
-        let contacts = Contacts {
-            udp: engine.sip.udp,
-            tcp: engine.sip.tcp,
-            tls: engine.sip.own(sip::Hop {
-                transport: sip::Transport::Tls,
-                remote: engine.sip.tcp,
-                conn: None,
-            }),
-        };
+        let contacts = Contacts::new(&engine.sip);
         Self {
             config: Arc::default(),
             trunks: Trunks::new(contacts, rng.fork()),
@@ -73,6 +67,7 @@ impl Node {
             commands: VecDeque::new(),
             out: VecDeque::new(),
             tones: Tones::new(),
+            fed: Mono::default(),
         }
     }
 
@@ -82,6 +77,7 @@ impl Node {
             self.out.is_empty(),
             "outputs are drained before the next input"
         );
+        self.fed = now.mono;
         match input {
             Input::Sip(input) => self.engine.handle(now, engine::Input::Sip(input)),
             Input::Media { worker, event } => {
@@ -96,6 +92,7 @@ impl Node {
             Input::Committed { through } => self.committed(now, through),
             Input::Refused { seq } => self.refused(seq),
             Input::Spoken { id, result } => self.spoken(now, id, result),
+            Input::LookedUp { id, answer } => self.trunks.looked_up(now.mono, id, answer),
             Input::Configure(config) => self.configure(now, config),
             Input::Plugin(change) => self.plugin_change(now, change),
             Input::Hangup { call } => self.hang_up(call, Cause::Normal),
@@ -153,7 +150,7 @@ impl Node {
 
     /// The trunks and how they are.
     pub fn trunks(&self) -> impl Iterator<Item = TrunkView> {
-        self.trunks.views()
+        self.trunks.views(self.fed)
     }
 
     /// Whether it takes no more calls.
@@ -254,6 +251,10 @@ impl Node {
             trunk::Output::Request(action) => {
                 self.engine.handle(now, engine::Input::Request(action));
             }
+            trunk::Output::Lookup { id, question } => {
+                self.out.push_back(Output::Lookup { id, question });
+            }
+            trunk::Output::Trusted(addresses) => self.engine.set_trusted(now, addresses),
             trunk::Output::Changed {
                 tenant,
                 trunk,
@@ -529,9 +530,6 @@ impl Node {
     fn configure(&mut self, now: Now, config: Arc<Config>) {
         if config.accounts() != self.config.accounts() {
             self.engine.set_accounts(now, config.accounts());
-        }
-        if config.trusted() != self.config.trusted() {
-            self.engine.set_trusted(now, config.trusted());
         }
         self.trunks.configure(now, config.tenants.values());
         self.config = config;

@@ -20,6 +20,7 @@ use vocab::{CallId, FlowId, Mono, Rng};
 
 use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::dns::Asker;
 use crate::mailbox::Mailbox;
 use crate::metrics::{Metrics, Shell};
 use crate::net::batch::{self, Receiver};
@@ -76,6 +77,11 @@ pub(crate) enum Message {
     Spoken {
         id: node::SpeechId,
         result: Result<vocab::Clip, String>,
+    },
+    /// From a DNS server.
+    LookedUp {
+        id: sip::locate::LookupId,
+        answer: Result<sip::locate::Answer, sip::locate::NoAnswer>,
     },
     /// A new configuration.
     Configure(Arc<node::Config>),
@@ -150,6 +156,7 @@ pub(crate) struct Hands {
     pub(crate) pool: PluginPool,
     pub(crate) writer: Writer,
     pub(crate) speaker: Speaker,
+    pub(crate) dns: Asker,
     pub(crate) recorder: Recorder,
     pub(crate) tap: Tap,
     pub(crate) traces: Traces,
@@ -461,6 +468,7 @@ impl Control {
             Message::Committed { through } => self.feed(node::Input::Committed { through }),
             Message::Refused { seq } => self.feed(node::Input::Refused { seq }),
             Message::Spoken { id, result } => self.feed(node::Input::Spoken { id, result }),
+            Message::LookedUp { id, answer } => self.feed(node::Input::LookedUp { id, answer }),
             Message::Configure(config) => self.feed(node::Input::Configure(config)),
             Message::Tls(tls) => self.streams.set_tls(tls),
             Message::WebSocket {
@@ -541,6 +549,7 @@ impl Control {
                 }
             }
             Output::Speak { id, text, voice } => self.hands.speaker.speak(id, text, voice),
+            Output::Lookup { id, question } => self.hands.dns.ask(id, question),
             Output::Notice(notice) => {
                 self.hands.tap.notice(&notice);
                 self.hands.metrics.notice(&notice);

@@ -185,7 +185,7 @@ pub const STALE_TTL: Duration = Duration::from_secs(86_400);
 
 /// How long a target that did not answer is left alone (RFC 3263 §4.3): the first time, doubled each
 /// time in a row, and the longest. Short, so that a recovery is noticed soon.
-pub const DEAD_WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(120));
+pub const DEAD_WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
 
 /// Longest `Retry-After` of a 503 that is obeyed.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);

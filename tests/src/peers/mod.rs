@@ -5,6 +5,7 @@
 //! - [`sipp`] signals for such lines; a control connection tells it when each call is over.
 //! - [`baresip`] is a whole phone, told what to do over its own control connection.
 //! - [`menu`] is the walk through the demo that all of them make.
+//! - [`dns`] is a DNS server whose zone the test holds in its hand.
 //! - [`record`] reads what the server kept.
 //!
 //! Nothing here asserts a duration. Waits end with an event or, should it never come, with
@@ -12,6 +13,7 @@
 
 pub mod baresip;
 pub mod capture;
+pub mod dns;
 pub mod lines;
 pub mod menu;
 pub mod prompt;

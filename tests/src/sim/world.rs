@@ -716,6 +716,8 @@ impl World {
                 );
             }
             node::Output::Speak { id, text, voice } => self.speak(id, &text, &voice),
+            // No trunk here has a name; the lookup would run out.
+            node::Output::Lookup { .. } => {}
             node::Output::Notice(notice) => {
                 self.trace
                     .line(self.now.mono, format_args!("node: {notice:?}"));

@@ -42,3 +42,6 @@ pub(super) const RUNS_MAX: u64 = 50_000;
 
 /// Characters of a word that marks scanners: shorter ones are in many honest names.
 pub(super) const SCANNER_CHARS_MIN: usize = 4;
+
+/// DNS servers: the system reads three, and the first that answers is enough.
+pub(super) const DNS_SERVERS_MAX: usize = 8;

@@ -13,6 +13,8 @@ use crate::limits::{DEAD_MAX, DEAD_MEMORY, DEAD_WAIT, RETRY_AFTER_MAX};
 struct Dead {
     until: Mono,
     failures: u32,
+    /// Somebody asks it whether it is back.
+    probed: bool,
 }
 
 /// Targets that did not answer, and for how long each is left alone: longer each time in a row.
@@ -29,6 +31,7 @@ impl DeadList {
         if let Some(dead) = before
             && now < dead.until
             && asked.is_none()
+            && !dead.probed
         {
             // Several requests were under way when it went: that is one failure.
             return dead.until;
@@ -40,15 +43,31 @@ impl DeadList {
             None => first.saturating_mul(1 << failures.min(16)).min(most),
         };
         let until = now + wait;
-        if before.is_none()
-            && self.dead.len() >= DEAD_MAX
+        let failures = failures.saturating_add(1);
+        self.insert(target, until, failures, false);
+        until
+    }
+
+    /// Somebody asks a target whether it is back, and will know by `until`: it is left alone as
+    /// long.
+    pub(super) fn probe(&mut self, target: Target, until: Mono) {
+        let failures = self.dead.get(&target).map_or(0, |dead| dead.failures);
+        self.insert(target, until, failures, true);
+    }
+
+    fn insert(&mut self, target: Target, until: Mono, failures: u32, probed: bool) {
+        if self.dead.len() >= DEAD_MAX
+            && !self.dead.contains_key(&target)
             && let Some((&soonest, _)) = self.dead.iter().min_by_key(|(_, dead)| dead.until)
         {
             self.dead.remove(&soonest);
         }
-        let failures = failures.saturating_add(1);
-        self.dead.insert(target, Dead { until, failures });
-        until
+        let dead = Dead {
+            until,
+            failures,
+            probed,
+        };
+        self.dead.insert(target, dead);
     }
 
     /// It answered.
@@ -94,7 +113,7 @@ mod tests {
     fn each_failure_in_a_row_costs_more() {
         let mut list = DeadList::default();
         let (mut now, it) = (Mono(0), target(1));
-        for wait in [10, 20, 40, 80, 120, 120] {
+        for wait in [10, 20, 40, 60, 60] {
             let until = list.failed(now, it, None);
             assert_eq!(until, now + s(wait));
             // Further failures of the same time are the same failure.
@@ -108,6 +127,21 @@ mod tests {
         // It is forgotten after a while without a word.
         let later = now + s(10) + DEAD_MEMORY;
         assert_eq!(list.failed(later, it, None), later + s(10));
+    }
+
+    #[test]
+    fn one_that_is_asked_is_left_alone_until_it_answers() {
+        let mut list = DeadList::default();
+        let (now, it) = (Mono(0), target(1));
+        let now = list.failed(now, it, None);
+        list.probe(it, now + s(33));
+        assert_eq!(list.until(now + s(32), it), Some(now + s(33)));
+        // The probe failed: that is a failure of its own.
+        let until = list.failed(now + s(1), it, None);
+        assert_eq!(until, now + s(21));
+        list.probe(it, until + s(33));
+        list.worked(it);
+        assert_eq!(list.until(until, it), None);
     }
 
     #[test]

@@ -30,7 +30,6 @@ mod record;
 mod select;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use vocab::{Deadlines, Mono, Rng};
@@ -274,9 +273,15 @@ impl Locator {
         self.dead.worked(target);
     }
 
-    /// Whether a target is left alone.
-    pub fn is_dead(&self, now: Mono, target: Target) -> bool {
-        self.dead.until(now, target).is_some()
+    /// Somebody asks a target that did not answer whether it is back, and will know by `until`: it is
+    /// left alone as long.
+    pub fn probe(&mut self, target: Target, until: Mono) {
+        self.dead.probe(target, until);
+    }
+
+    /// Until when a target is left alone, if it is.
+    pub fn dead_until(&self, now: Mono, target: Target) -> Option<Mono> {
+        self.dead.until(now, target)
     }
 
     /// Searches and lookups that are under way: none, once all are answered.
@@ -387,9 +392,4 @@ fn flat(found: Selection, rng: &mut Rng) -> Vec<Target> {
         }
     }
     targets
-}
-
-/// The addresses of targets, each once.
-pub fn addresses(targets: &[(Target, Option<Mono>)]) -> BTreeSet<IpAddr> {
-    targets.iter().map(|(it, _)| it.address.ip()).collect()
 }
