@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use engine::WorkerId;
 use plugin::{Plugin, RunOutput};
+use sip::locate::{Answer, LookupId, NoAnswer, Question};
 use sip::{ConnId, Hop};
 use vocab::call::{Cause, Unregistered};
 use vocab::flow::{CallInfo, Fault, FlowError, Level, PluginRef, Reply};
@@ -69,6 +70,13 @@ pub enum Input<'a> {
         recording: RecordingId,
         /// What is kept of it; zero if there is no file.
         length: Duration,
+    },
+    /// A DNS server answered, or did not.
+    LookedUp {
+        /// From `Output::Lookup`.
+        id: LookupId,
+        /// What it said.
+        answer: Result<Answer, NoAnswer>,
     },
     /// A new configuration. Live calls keep what they began with.
     Configure(Arc<Config>),
@@ -192,6 +200,13 @@ pub enum Output {
         id: ControlId,
         /// The answer.
         result: Result<Controlled, ControlError>,
+    },
+    /// Ask a DNS server. Answered by `LookedUp`; if it never is, the node goes on after some seconds.
+    Lookup {
+        /// Names the lookup.
+        id: LookupId,
+        /// What to ask.
+        question: Question,
     },
     /// Something worth a log line or a count.
     Notice(Notice),

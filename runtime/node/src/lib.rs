@@ -52,4 +52,4 @@ pub use counts::Counts;
 pub use limits::{COMMIT_WAIT, FLOW_WAIT, SLOTS_MAX};
 pub use node::Node;
 pub use number::{NumberForm, NumberPlan};
-pub use trunk::{TrunkState, TrunkView};
+pub use trunk::{TrunkState, TrunkTarget, TrunkView};

@@ -21,6 +21,7 @@ use vocab::{CallId, FlowId, Mono, Rng};
 
 use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::dns::Asker;
 use crate::feed::{Feed, News, Other};
 use crate::mailbox::Mailbox;
 use crate::metrics::{Metrics, Shell};
@@ -88,6 +89,11 @@ pub(crate) enum Message {
         recording: vocab::RecordingId,
         length: Duration,
     },
+    /// From a DNS server.
+    LookedUp {
+        id: sip::locate::LookupId,
+        answer: Result<sip::locate::Answer, sip::locate::NoAnswer>,
+    },
     /// A new configuration.
     Configure(Arc<node::Config>),
     /// What further connections are made with.
@@ -105,7 +111,7 @@ pub(crate) enum Message {
     /// An operator wants something of a call.
     Control {
         request: node::Control,
-        answer: Asker,
+        answer: Answering,
     },
     /// An operator ends the ban of an address.
     Unban { address: std::net::IpAddr },
@@ -118,7 +124,8 @@ pub(crate) enum Message {
 }
 
 /// Who waits for what becomes of a request.
-pub(crate) type Asker = tokio::sync::oneshot::Sender<Result<node::Controlled, node::ControlError>>;
+pub(crate) type Answering =
+    tokio::sync::oneshot::Sender<Result<node::Controlled, node::ControlError>>;
 
 /// How others reach the control thread.
 #[derive(Clone, Debug)]
@@ -183,6 +190,7 @@ pub(crate) struct Hands {
     pub(crate) pool: PluginPool,
     pub(crate) writer: Writer,
     pub(crate) speaker: Speaker,
+    pub(crate) dns: Asker,
     pub(crate) recorder: Recorder,
     pub(crate) tap: Tap,
     pub(crate) traces: Traces,
@@ -350,7 +358,7 @@ struct Control {
     gauges_at: Mono,
     lines: telemetry::Lines,
     /// Who waits for what becomes of a request; see [`ASKERS_MAX`].
-    askers: BTreeMap<node::ControlId, Asker>,
+    askers: BTreeMap<node::ControlId, Answering>,
     asker_last: u64,
 }
 
@@ -503,6 +511,7 @@ impl Control {
                 self.feed(node::Input::RecordingCut { recording, length });
             }
             Message::Spoken { id, result } => self.feed(node::Input::Spoken { id, result }),
+            Message::LookedUp { id, answer } => self.feed(node::Input::LookedUp { id, answer }),
             Message::Configure(config) => self.feed(node::Input::Configure(config)),
             Message::Tls(tls) => self.streams.set_tls(tls),
             Message::WebSocket {
@@ -527,7 +536,7 @@ impl Control {
         }
     }
 
-    fn control(&mut self, request: node::Control, answer: Asker) {
+    fn control(&mut self, request: node::Control, answer: Answering) {
         if self.askers.len() >= ASKERS_MAX {
             self.askers.retain(|_, asker| !asker.is_closed());
         }
@@ -605,6 +614,7 @@ impl Control {
                     let _ = asker.send(result);
                 }
             }
+            Output::Lookup { id, question } => self.hands.dns.ask(id, question),
             Output::Notice(notice) => {
                 self.hands.tap.notice(&notice);
                 self.hands.metrics.notice(&notice);

@@ -12,7 +12,7 @@
 //! | recorder | recording files ([`recorder`]) |
 //! | store | call events to the database ([`store_task`]) |
 //! | trace | the signalling of each call: masked, filed, packed ([`trace`]) |
-//! | tokio × 2 | HTTP, speech synthesis, signals |
+//! | tokio × 2 | HTTP, speech synthesis, DNS ([`dns`]), signals |
 
 pub mod cli;
 pub mod clock;
@@ -26,6 +26,7 @@ mod call_command;
 mod calls_command;
 mod control;
 mod disk;
+mod dns;
 mod feed;
 mod http;
 mod media_thread;

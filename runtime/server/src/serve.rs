@@ -22,9 +22,10 @@ use tokio::sync::mpsc;
 use vocab::Rng;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
 use crate::disk::{self, Disk};
+use crate::dns::{Asker, Servers};
 use crate::feed::Feed;
 use crate::media_thread::{self, Ports};
 use crate::metrics::Metrics;
@@ -179,11 +180,17 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         control.clone(),
         tokio::runtime::Handle::current(),
     );
+    let dns = Asker::new(
+        dns_servers(&config.dns),
+        control.clone(),
+        tokio::runtime::Handle::current(),
+    );
     let hands = Hands {
         media: mailboxes,
         pool: pool.clone(),
         writer,
         speaker,
+        dns,
         recorder: recorder.clone(),
         tap,
         traces: traces.clone(),
@@ -313,6 +320,17 @@ async fn wait(config: Config, control: &Handle, status: &Status) -> anyhow::Resu
             () = tokio::time::sleep(DRAIN_STEP) => waited += DRAIN_STEP,
             _ = term.recv() => return Ok(ExitCode::SUCCESS),
             _ = int.recv() => return Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+/// Whom to ask for the addresses of trunks. A server whose trunks are all addresses needs nobody.
+fn dns_servers(dns: &config::Dns) -> Option<Servers> {
+    match Servers::new(dns) {
+        Ok(servers) => Some(servers),
+        Err(error) => {
+            tracing::warn!("{error:#}; trunks by name are not found: name servers under [dns]");
+            None
         }
     }
 }

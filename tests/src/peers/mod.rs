@@ -8,6 +8,7 @@
 //! - [`browser`] is the libraries of pages in browsers, in Node.
 //! - [`menu`] is the walk through the demo that all of them make.
 //! - [`scenario`] is one side of one call, as a ladder that sipp keeps to.
+//! - [`dns`] is a DNS server whose zone the test holds in its hand.
 //! - [`record`] reads what the server kept.
 //!
 //! Nothing here asserts a duration. Waits end with an event or, should it never come, with
@@ -16,6 +17,7 @@
 pub mod baresip;
 pub mod browser;
 pub mod capture;
+pub mod dns;
 pub mod kamailio;
 pub mod lab;
 pub mod lines;

@@ -84,6 +84,7 @@ impl Desk {
             Command::SendDigits { .. }
             | Command::RecordMessage { .. }
             | Command::RecordCall { .. }
+            | Command::TakeRecording { .. }
             | Command::StopRecording { .. } => {}
         }
         events

@@ -150,10 +150,7 @@ fn open(args: &PhoneArgs) -> anyhow::Result<Line> {
         // Calls are not worth taking if what they are taken for cannot be kept.
         keep(file, &[])?;
     }
-    let transport = match args.transport {
-        Some(name) => name.into(),
-        None => args.uri.transport.unwrap_or(Transport::Udp),
-    };
+    let transport: Option<Transport> = args.transport.map(Into::into);
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| anyhow!("no entropy from the system: {error}"))?;
     let mut rng = Rng::new(seed);
@@ -163,10 +160,11 @@ fn open(args: &PhoneArgs) -> anyhow::Result<Line> {
         ..tls::Setup::default()
     })?;
     let clock = Clock::start();
-    let ports = Ports::open(&args.uri, transport, &tls, &mut rng)?;
+    let servers = args.uri.locate(transport, &config::Dns::default(), clock)?;
+    let ports = Ports::open(&args.uri, &servers, &tls, &mut rng)?;
     let config = phone::Config {
         user: args.uri.user(),
-        domain: args.uri.host.clone(),
+        domain: args.uri.host.to_string(),
         password: Some(password),
         sip: ports.sip_address(),
         rtp: ports.rtp_address(),

@@ -9,8 +9,7 @@ use engine::phone::{Input, News, Output, Phone};
 use media::Channel;
 use mio::net::{TcpStream, UdpSocket};
 use mio::{Events, Interest, Poll, Token};
-use sip::message::Host;
-use sip::{ConnId, Transport};
+use sip::{ConnId, Transport, locate};
 use vocab::{Mono, Now, Rng};
 
 use super::target::Target;
@@ -69,14 +68,32 @@ struct Stream {
 }
 
 impl Ports {
-    /// Opens them towards a target, on ports that the system chooses.
+    /// Opens them towards a target, on ports that the system chooses: to the first of its servers
+    /// that can be reached.
     pub(super) fn open(
         target: &Target,
-        transport: Transport,
+        servers: &[locate::Target],
         tls: &Tls,
         rng: &mut Rng,
     ) -> anyhow::Result<Self> {
-        let next_hop = target.resolve(transport)?;
+        let mut first = None;
+        for server in servers {
+            match Self::open_to(target, *server, tls, rng) {
+                Ok(ports) => return Ok(ports),
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        Err(first.unwrap_or_else(|| anyhow!("{} is nowhere", target.host)))
+    }
+
+    fn open_to(
+        target: &Target,
+        server: locate::Target,
+        tls: &Tls,
+        rng: &mut Rng,
+    ) -> anyhow::Result<Self> {
+        let locate::Target { transport, address } = server;
+        let next_hop = address;
         let ip = local_ip(next_hop).with_context(|| format!("no way to {}", next_hop.ip()))?;
         let refused = || anyhow!("nothing answers on {next_hop}; {}", target.advice());
         let (sip, local) = match transport {
@@ -99,9 +116,9 @@ impl Ports {
                         }
                     })?;
                 stream.set_nodelay(true)?;
-                let host = Host::parse(&target.host).map_err(|error| anyhow!("{error}"))?;
+                let host = &target.host;
                 let mut layers =
-                    Layers::connect(transport, tls, &host, rng).map_err(|why| anyhow!("{why}"))?;
+                    Layers::connect(transport, tls, host, rng).map_err(|why| anyhow!("{why}"))?;
                 let early = shake_hands(&mut stream, &mut layers).with_context(|| {
                     let name = super::outcome::transport(transport);
                     format!("no way to {next_hop} over {name}")

@@ -13,7 +13,7 @@ use vocab::Pii;
 use super::reader::{At, Source, Table};
 use super::secret::Environment;
 use super::{
-    Config, Http, Log, Media, Plugins, Sip, Speech, guard, limits, listeners, tenant, trace,
+    Config, Http, Log, Media, Plugins, Sip, Speech, dns, guard, limits, listeners, tenant, trace,
 };
 
 /// The port of SIP (RFC 3261 §18.1.1), on this machine only until somebody decides otherwise.
@@ -49,6 +49,7 @@ pub(super) fn read(
     let (sip, listeners) = sip(sip_table);
     let tls = listeners::tls(root.table("tls"), &listeners);
     let media = media(root.table("media"), &sip);
+    let dns = dns::read(root.table("dns"));
     let http = http(root.table("http"), environment);
     let plugins = plugins(root.table("plugins"));
     let speech = speech(root.table("speech"));
@@ -69,6 +70,7 @@ pub(super) fn read(
         trace,
         tls,
         media,
+        dns,
         http,
         plugins,
         speech,

@@ -525,7 +525,7 @@ fn prompts_that_cannot_be_played() {
 fn trunks() {
     check(
         &format!(
-            "{TENANT}[[tenant.trunk]]\nid = \"a\"\naddress = \"sip.example.com\"\n\
+            "{TENANT}[[tenant.trunk]]\nid = \"a\"\naddress = \"sip:example.com\"\n\
              prefixes = [\"\", \"+86 21\", \"+\"]\n[[tenant.trunk]]\nid = \"a\"\n"
         ),
         expect![[r#"
@@ -544,8 +544,12 @@ fn trunks() {
         .expect("good");
     let trunks = &config.node.tenants.values().next().expect("one").trunks;
     assert_eq!(
-        (trunks.len(), trunks[0].tcp, trunks[0].prefixes[0].as_str()),
-        (1, false, "+86")
+        (
+            trunks.len(),
+            trunks[0].address.transport,
+            trunks[0].prefixes[0].as_str()
+        ),
+        (1, None, "+86")
     );
     let asked = &trunks[0];
     assert_eq!(asked.health, Duration::from_secs(30));
@@ -588,6 +592,59 @@ fn groups_slots_and_what_callers_hear() {
             jackfield.toml:20: name = "a b" is not a name of letters, digits and . _ -, as in "sales"
             jackfield.toml:21: order = "random" is not "all" or "in_turn"
             jackfield.toml:22: slots 900 to 800: there are 1 to 100, the first one first"#]],
+    );
+}
+
+#[test]
+fn dns_servers() {
+    let good = "[dns]\nservers = [\"192.0.2.53\", \"[2001:db8::53]:5353\"]\ntimeout_s = 1\n";
+    let config = Folder::new()
+        .read(&format!("{good}{TENANT}"))
+        .expect("good");
+    let wanted = ["192.0.2.53:53", "[2001:db8::53]:5353"];
+    let servers: Vec<String> = config.dns.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (servers, config.dns.timeout),
+        (wanted.map(String::from).into(), Duration::from_secs(1))
+    );
+    let bare = Folder::new().read(TENANT).expect("good");
+    assert_eq!(bare.dns, Dns::default());
+    check(
+        &format!("[dns]\nservers = [\"dns.example.com\"]\ntimeout_s = 0\n{TENANT}"),
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn trunks_by_name() {
+    let read = |more: &str| {
+        let trunk = format!(
+            "{TENANT}[[tenant.trunk]]\nid = \"a\"\nprefixes = [\"+86\"]\n\
+             address = \"sip.example.com\"\n{more}\n"
+        );
+        let config = Folder::new().read(&trunk).expect("good");
+        let tenant = config.node.tenants.values().next().expect("one");
+        let address = tenant.trunks[0].address.clone();
+        (address.to_string(), address.transport)
+    };
+    let name = "sip.example.com".to_owned();
+    for (more, transport) in [
+        ("", None),
+        ("transport = \"udp\"", Some(sip::Transport::Udp)),
+        ("transport = \"tls\"\ntls = true", Some(sip::Transport::Tls)),
+        ("tcp = true", Some(sip::Transport::Tcp)),
+        ("tls = true", Some(sip::Transport::Tls)),
+        ("tcp = false", None),
+    ] {
+        assert_eq!(read(more), (name.clone(), transport), "{more}");
+    }
+    check(
+        &format!(
+            "{TENANT}[[tenant.trunk]]\nid = \"a\"\nprefixes = [\"+86\"]\n\
+             address = \"a..b\"\ntransport = \"tsl\"\n[[tenant.trunk]]\nid = \"b\"\n\
+             prefixes = [\"+86\"]\naddress = \"a.b:5060\"\ntransport = \"udp\"\ntcp = true\n"
+        ),
+        expect![[r#""#]],
     );
 }
 

@@ -22,6 +22,7 @@ use vocab::{CallId, Direction, Party, Pii, RecordingId, Rng, Wall};
 use crate::clock::Clock;
 use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
 use crate::disk::Disk;
+use crate::dns::Asker;
 use crate::feed::Feed;
 use crate::http::{self, App, Door};
 use crate::metrics::Metrics;
@@ -84,6 +85,7 @@ impl Server {
             pool: PluginPool::new(),
             writer,
             speaker: Speaker::new(None, control.clone(), tokio::runtime::Handle::current()),
+            dns: Asker::new(None, control.clone(), tokio::runtime::Handle::current()),
             recorder,
             tap: Tap::closed(),
             traces: Traces::default(),
