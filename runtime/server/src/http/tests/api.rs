@@ -211,10 +211,10 @@ async fn a_call_is_told_with_its_events() {
           "cause": "normal",
           "direction": "inbound",
           "disposition": "answered",
-          "duration_ms": 16000,
-          "ended_at": "2026-01-01T00:00:16.000Z",
+          "duration_ms": 17000,
+          "ended_at": "2026-01-01T00:00:17.000Z",
           "ended_by": "near",
-          "event_count": 17,
+          "event_count": 18,
           "events": [
             {
               "at": "2026-01-01T00:00:00.000Z",
@@ -284,56 +284,66 @@ async fn a_call_is_told_with_its_events() {
               "kind": "leg.dialed",
               "leg": 2,
               "n": 10,
-              "to": "sip:1002"
+              "to": "sip:1002",
+              "trunk": null
             },
             {
-              "a": 1,
               "at": "2026-01-01T00:00:10.000Z",
-              "b": 2,
-              "kind": "leg.bridged",
-              "n": 11
+              "by": 2,
+              "detail": "",
+              "kind": "leg.held",
+              "leg": 1,
+              "n": 11,
+              "other": null
             },
             {
               "a": 1,
               "at": "2026-01-01T00:00:11.000Z",
               "b": 2,
-              "kind": "leg.unbridged",
+              "kind": "leg.bridged",
               "n": 12
             },
             {
+              "a": 1,
               "at": "2026-01-01T00:00:12.000Z",
-              "kind": "leg.dial_ended",
-              "leg": 2,
-              "n": 13,
-              "result": "answered"
+              "b": 2,
+              "kind": "leg.unbridged",
+              "n": 13
             },
             {
               "at": "2026-01-01T00:00:13.000Z",
-              "kind": "flow.ended",
-              "label": "sales",
-              "n": 14
+              "kind": "leg.dial_ended",
+              "leg": 2,
+              "n": 14,
+              "result": "answered"
             },
             {
               "at": "2026-01-01T00:00:14.000Z",
+              "kind": "flow.ended",
+              "label": "sales",
+              "n": 15
+            },
+            {
+              "at": "2026-01-01T00:00:15.000Z",
               "detail": "50 ms spent",
               "fault": "out_of_time",
               "kind": "flow.fault",
-              "n": 15,
+              "n": 16,
               "plugin": "ivr-menu",
               "version": "0.1.0"
             },
             {
               "announcement": "sorry",
-              "at": "2026-01-01T00:00:15.000Z",
+              "at": "2026-01-01T00:00:16.000Z",
               "kind": "call.fallback",
-              "n": 16
+              "n": 17
             },
             {
-              "at": "2026-01-01T00:00:16.000Z",
+              "at": "2026-01-01T00:00:17.000Z",
               "by": "near",
               "cause": "normal",
               "kind": "call.ended",
-              "n": 17
+              "n": 18
             }
           ],
           "fault": "plugin ivr-menu 0.1.0: out_of_time: 50 ms spent",
@@ -350,7 +360,7 @@ async fn a_call_is_told_with_its_events() {
           "recording": "01kdvdna000000000000001ayd",
           "sip_call_id": "a84b4c76e66710@pc33",
           "started_at": "2026-01-01T00:00:00.000Z",
-          "talk_ms": 14000,
+          "talk_ms": 15000,
           "tenant": "demo",
           "to": "1000",
           "user": "1001"
