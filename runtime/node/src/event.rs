@@ -6,7 +6,7 @@ use vocab::record::{CallEventKind, Step};
 use vocab::{LegId, Now, Pii, PlayId};
 
 use crate::border::Notice;
-use crate::call::{Call, Pending, Refused, Stage, Turn};
+use crate::call::{Pending, Refused, Stage, Turn};
 use crate::incoming::Incoming;
 use crate::node::Node;
 use crate::talk::{Asked, Hears, Noted, Sound};
