@@ -298,7 +298,7 @@ fn unknown_keys() {
         "data-dir = \"x\"\nplugins_dir = \"p\"\n[sip]\nupd = \"127.0.0.1:1\"\npassword = \"x\"\n[htpp]\n",
         expect![[r#"
             jackfield.toml:1: unknown key "data-dir" (did you mean "data_dir"?)
-            jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, tls, media, http, plugins, speech, log, tenant
+            jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, tls, media, dns, http, plugins, speech, log, tenant
             jackfield.toml:4: unknown key "upd" in [sip] (did you mean "udp"?)
             jackfield.toml:5: unknown key "password" in [sip]; known here are trace, hep, udp, tcp, tls, ws, wss, advertise, origins, realm, digest, session_interval, reliable_provisional, guard
             jackfield.toml:6: unknown key "htpp" (did you mean "http"?)"#]],
@@ -529,11 +529,11 @@ fn trunks() {
              prefixes = [\"\", \"+86 21\", \"+\"]\n[[tenant.trunk]]\nid = \"a\"\n"
         ),
         expect![[r#"
-            jackfield.toml:7: address = "sip.example.com" is not an IP address with a port, as in "192.0.2.1:5060"
+            jackfield.toml:7: address = "sip:example.com" is not a host name or an IP address, as in "sip.example.com" or "192.0.2.1:5060"
             jackfield.toml:8: prefix "" allows every number there is; name the countries and areas you call
             jackfield.toml:8: prefix "+86 21" is not digits with an optional + before them, as in "+8621"
             jackfield.toml:8: prefix "+" allows every number there is; name the countries and areas you call
-            jackfield.toml:9: [[tenant.trunk]] has no address; say where it is, as in address = "192.0.2.1:5060"
+            jackfield.toml:9: [[tenant.trunk]] has no address; say where it is, as in address = "sip.example.com" or "192.0.2.1:5060"
             jackfield.toml:9: [[tenant.trunk]] has no prefixes; name the destinations it may be used for, as in ["+8621"]
             jackfield.toml:10: trunk "a" is on line 6 already; each may be there once"#]],
     );
@@ -611,7 +611,9 @@ fn dns_servers() {
     assert_eq!(bare.dns, Dns::default());
     check(
         &format!("[dns]\nservers = [\"dns.example.com\"]\ntimeout_s = 0\n{TENANT}"),
-        expect![[r#""#]],
+        expect![[r#"
+            jackfield.toml:2: server "dns.example.com" is not an IP address, as in "192.0.2.53"
+            jackfield.toml:3: timeout_s = 0 is not a whole number from 1 to 3"#]],
     );
 }
 
@@ -644,7 +646,10 @@ fn trunks_by_name() {
              address = \"a..b\"\ntransport = \"tsl\"\n[[tenant.trunk]]\nid = \"b\"\n\
              prefixes = [\"+86\"]\naddress = \"a.b:5060\"\ntransport = \"udp\"\ntcp = true\n"
         ),
-        expect![[r#""#]],
+        expect![[r#"
+            jackfield.toml:8: address = "a..b" is not a host name or an IP address, as in "sip.example.com" or "192.0.2.1:5060"
+            jackfield.toml:9: transport = "tsl" is none of udp, tcp, tls (did you mean "tls"?)
+            jackfield.toml:14: transport = "udp" and tcp or tls say different things; keep transport"#]],
     );
 }
 
