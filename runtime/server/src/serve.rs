@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use vocab::Rng;
 
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Media};
 use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
 use crate::disk::{self, Disk};
 use crate::dns::{Asker, Servers};
@@ -89,17 +89,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
             )
         })?;
     let control = desk.handle();
-    let ports = Ports::bind(
-        config.media.bind,
-        config.media.advertise,
-        &config.media.rtp_ports,
-    );
-    anyhow::ensure!(
-        ports.len() > 0,
-        "none of the RTP ports {}-{} is free: set another range under [media]",
-        config.media.rtp_ports.start(),
-        config.media.rtp_ports.end()
-    );
+    let ports = bind_media(&config.media)?;
     let ports_total = ports.len();
 
     let recordings = config.data_dir.join("recordings");
@@ -335,6 +325,23 @@ fn dns_servers(dns: &config::Dns) -> Option<Servers> {
     }
 }
 
+/// Binds the ports of audio at every address.
+fn bind_media(config: &Media) -> anyhow::Result<Ports> {
+    let mut all = Ports::default();
+    for address in &config.addresses {
+        let ports = Ports::bind(*address, &config.rtp_ports);
+        anyhow::ensure!(
+            ports.len() > 0,
+            "none of the RTP ports {}-{} is free on {}: set another range or address under [media]",
+            config.rtp_ports.start(),
+            config.rtp_ports.end(),
+            address.bind
+        );
+        all = all.and(ports);
+    }
+    Ok(all)
+}
+
 /// The certificate and who is believed; makes the certificate if that is asked for.
 fn load_tls(config: &Config) -> anyhow::Result<Tls> {
     let mut setup = config.tls.setup.clone();
@@ -529,7 +536,8 @@ fn entropy() -> anyhow::Result<[u8; 32]> {
 /// Two sockets a call, and some for everything else.
 fn raise_file_limit(config: &Config) {
     let range = &config.media.rtp_ports;
-    let wanted = u64::from(range.end() - range.start()) + 4_096 + 1_024;
+    let ports = u64::from(range.end() - range.start()) * config.media.addresses.len() as u64;
+    let wanted = ports + 4_096 + 1_024;
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,

@@ -84,7 +84,7 @@ fn hurry() {
 ///
 /// # Errors
 /// If not, with the command that installs it.
-fn require(program: &str, package: &str) -> anyhow::Result<()> {
+pub fn require(program: &str, package: &str) -> anyhow::Result<()> {
     let started = Command::new(program)
         .arg("-v")
         .stdin(Stdio::null())

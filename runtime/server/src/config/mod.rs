@@ -7,6 +7,7 @@
 //! This is also the only place that reads the environment, by the names that the file gives, for
 //! secrets.
 
+mod audio;
 mod catalogue;
 mod dns;
 mod groups;
@@ -111,11 +112,9 @@ pub struct Tls {
 /// Audio.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Media {
-    /// Where RTP is received.
-    pub bind: IpAddr,
-    /// The address peers are told to send RTP to.
-    pub advertise: IpAddr,
-    /// Ports; the even ones are for RTP, each next one for its RTCP. Begins even, ends odd.
+    /// Where RTP is received: at most one address of each IP version.
+    pub addresses: Vec<MediaAddress>,
+    /// Ports of each address; the even ones are for RTP, each next one for its RTCP. Begins even, ends odd.
     pub rtp_ports: RangeInclusive<u16>,
     /// Media threads.
     pub threads: usize,
@@ -140,6 +139,15 @@ impl Default for Dns {
             timeout: Duration::from_secs(dns::TIMEOUT_S),
         }
     }
+}
+
+/// An address of audio.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MediaAddress {
+    /// Where RTP is received.
+    pub bind: IpAddr,
+    /// What peers are told to send it to.
+    pub advertise: IpAddr,
 }
 
 /// The API and the pages for probes and metrics.

@@ -122,7 +122,7 @@ fn a_small_file_is_enough() {
 fn nothing_listens_beyond_this_machine_by_itself() {
     let config = Folder::new().read("").expect("an empty file is good");
     assert!(config.sip.udp.ip().is_loopback() && config.sip.tcp.ip().is_loopback());
-    assert!(config.media.bind.is_loopback() && config.http.bind.ip().is_loopback());
+    assert!(config.media.addresses[0].bind.is_loopback() && config.http.bind.ip().is_loopback());
     assert_eq!(config.warnings.len(), 1);
 }
 
@@ -373,6 +373,55 @@ fn ports_of_audio() {
     check(
         "[media]\nrtp_ports = \"5000-5999\"\n",
         expect!["jackfield.toml:2: rtp_ports holds 5060, which SIP uses; choose other ports"],
+    );
+}
+
+#[test]
+fn audio_is_received_where_signalling_is_unless_it_says_otherwise() {
+    for (text, expected) in [
+        ("", "127.0.0.1 as 127.0.0.1"),
+        (
+            "[sip]\nudp = [\"192.0.2.1:5060\", \"[2001:db8::1]:5060\"]\n",
+            "192.0.2.1 as 192.0.2.1, 2001:db8::1 as 2001:db8::1",
+        ),
+        (
+            "[sip]\nudp = [\"0.0.0.0:5060\", \"[::]:5060\"]\n\
+             advertise = [\"2001:db8::1\", \"198.51.100.1\"]\n",
+            "0.0.0.0 as 198.51.100.1, :: as 2001:db8::1",
+        ),
+        (
+            "[sip]\nudp = \"192.0.2.1:5060\"\nws = [\"192.0.2.2:80\", \"[2001:db8::1]:80\"]\n",
+            "192.0.2.1 as 192.0.2.1, 2001:db8::1 as 2001:db8::1",
+        ),
+        (
+            "[sip]\nudp = \"192.0.2.1:5060\"\nadvertise = \"198.51.100.1\"\n[media]\n\
+             bind = [\"192.0.2.9\", \"::\"]\nadvertise = \"2001:db8::9\"\n",
+            "192.0.2.9 as 192.0.2.9, :: as 2001:db8::9",
+        ),
+        (
+            "[sip]\nudp = \"192.0.2.1:5060\"\nadvertise = \"198.51.100.1\"\n[media]\n\
+             bind = \"192.0.2.1\"\n",
+            "192.0.2.1 as 198.51.100.1",
+        ),
+    ] {
+        // Without phones, or they would need long passwords here.
+        let config = Folder::new().read(text).expect("good");
+        let addresses = config.media.addresses.iter();
+        let addresses: Vec<String> = addresses
+            .map(|address| format!("{} as {}", address.bind, address.advertise))
+            .collect();
+        assert_eq!(addresses.join(", "), expected, "{text}");
+    }
+    check(
+        "[media]\nbind = [\"0.0.0.0\", \"127.0.0.1\", \"::\"]\nadvertise = [\"::\", \"x\"]\n",
+        expect![[r#"
+            jackfield.toml:2: bind takes one IPv4 and one IPv6 address
+            jackfield.toml:3: advertise = "x" is not an IP address, as in "192.0.2.1"
+            jackfield.toml:3: advertise stands for all addresses; name the one that phones can reach"#]],
+    );
+    check(
+        "[media]\nbind = \"0.0.0.0\"\nadvertise = \"2001:db8::1\"\nrtp_ports = \"5000-5099\"\n",
+        expect!["jackfield.toml:3: advertise has an IPv6 address, and bind has none; add one"],
     );
 }
 
