@@ -2,8 +2,12 @@
 //! as called phone. All of it runs at the same time on one server, since some of it takes a minute;
 //! afterwards nothing is left.
 
+#[path = "matrix/callee.rs"]
+mod callee;
 #[path = "matrix/caller.rs"]
 mod caller;
+#[path = "matrix/timers.rs"]
+mod timers;
 
 use jackfield_tests::peers::lab::{Lab, all};
 
@@ -15,6 +19,10 @@ fn every_scenario_goes_as_it_should_and_leaves_nothing() {
         setup.media = "inactive_after_s = 300\n".to_owned();
     });
     let lab = lab.expect("a server");
-    all(&lab, caller::SCENARIOS);
+    all(
+        &lab,
+        timers::SCENARIOS,
+        &[callee::SCENARIOS, caller::SCENARIOS].concat(),
+    );
     lab.nothing_left().expect("nothing is left");
 }
