@@ -6,6 +6,8 @@
 mod callee;
 #[path = "matrix/caller.rs"]
 mod caller;
+#[path = "matrix/early.rs"]
+mod early;
 #[path = "matrix/timers.rs"]
 mod timers;
 
@@ -19,10 +21,8 @@ fn every_scenario_goes_as_it_should_and_leaves_nothing() {
         setup.media = "inactive_after_s = 300\n".to_owned();
     });
     let lab = lab.expect("a server");
-    all(
-        &lab,
-        timers::SCENARIOS,
-        &[callee::SCENARIOS, caller::SCENARIOS].concat(),
-    );
+    let slow = [timers::SCENARIOS, early::SLOW].concat();
+    let quick = [callee::SCENARIOS, early::SCENARIOS, caller::SCENARIOS].concat();
+    all(&lab, &slow, &quick);
     lab.nothing_left().expect("nothing is left");
 }

@@ -244,7 +244,17 @@ fn changes(lab: &Lab, name: &str) -> anyhow::Result<()> {
         < 200
     ";
     let (_, _, story) = lab.between(name, CALLER, callee)?;
-    same(&story, TALKED)
+    anyhow::ensure!(
+        story.starts_with("asks answer, call.answered, asks dial, leg.dialed, leg.bridged")
+    );
+    for word in [
+        "leg.held",
+        "leg.retrieved",
+        "dial answered, ended normal near",
+    ] {
+        anyhow::ensure!(story.contains(word), "no {word:?} in {story}");
+    }
+    Ok(())
 }
 
 /// The phone asks for an offer, and answers it in the ACK.
