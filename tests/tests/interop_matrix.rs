@@ -2,8 +2,14 @@
 //! as called phone. All of it runs at the same time on one server, since some of it takes a minute;
 //! afterwards nothing is left.
 
+#[path = "matrix/callee.rs"]
+mod callee;
 #[path = "matrix/caller.rs"]
 mod caller;
+#[path = "matrix/early.rs"]
+mod early;
+#[path = "matrix/timers.rs"]
+mod timers;
 
 use jackfield_tests::peers::lab::{Lab, all};
 
@@ -15,6 +21,8 @@ fn every_scenario_goes_as_it_should_and_leaves_nothing() {
         setup.media = "inactive_after_s = 300\n".to_owned();
     });
     let lab = lab.expect("a server");
-    all(&lab, caller::SCENARIOS);
+    let slow = [timers::SCENARIOS, early::SLOW].concat();
+    let quick = [callee::SCENARIOS, early::SCENARIOS, caller::SCENARIOS].concat();
+    all(&lab, &slow, &quick);
     lab.nothing_left().expect("nothing is left");
 }

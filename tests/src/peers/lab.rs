@@ -1,6 +1,7 @@
 //! A server with what the scenarios of a matrix need: a menu, and numbers that dial one phone each.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
@@ -24,6 +25,9 @@ pub const SILENT: &str = "1030";
 /// A menu that listens for two minutes.
 const MENU: &str = "start = \"main\"\n[menu.main]\nprompt = \"welcome\"\ntimeout_s = 60\ntries = 2\n\
                     [menu.main.option]\n1 = \"hangup\"\n";
+
+/// Quick scenarios at a time: each is a sipp or two, and there may be one processor for all.
+const AT_A_TIME: usize = 6;
 
 /// What is gone once the last call is, and the last transaction over UDP 32 s later.
 const LEFTOVERS: [&str; 12] = [
@@ -54,8 +58,10 @@ pub struct Lab {
 pub struct Phone {
     /// Its user.
     pub user: String,
-    /// What is dialled to reach it.
+    /// What is dialled to reach it: the caller is answered first.
     pub number: String,
+    /// The same, and the caller is answered when the phone is.
+    pub before: String,
 }
 
 impl Lab {
@@ -78,16 +84,20 @@ impl Lab {
         let silent = "mode = \"wait\"\n".to_owned();
         setup.files.insert("silent.toml".to_owned(), silent);
         for n in 0..PHONES {
-            let Phone { user, number } = phone(n);
-            let file = format!("{user}.toml");
+            let phone = phone(n);
+            let user = &phone.user;
             setup.tenants +=
                 &format!("[[tenant.phone]]\nuser = \"{user}\"\npassword_env = \"SECRET\"\n");
-            setup.tenants += &route(&number, &file, "\"dial\"");
-            let dial = format!(
-                "start = {{ transfer = \"{user}\", timeout_s = {}, failed = \"hangup\" }}\n",
-                if n == 0 { 2 } else { 60 }
-            );
-            setup.files.insert(file, dial);
+            let timeout_s = if n == 0 { 2 } else { 60 };
+            for (number, answer) in [(&phone.number, true), (&phone.before, false)] {
+                let file = format!("{number}.toml");
+                setup.tenants += &route(number, &file, "\"dial\"").replace("ivr-menu", "probe");
+                let dial = format!(
+                    "mode = \"dial\"\ntarget = \"{user}\"\nanswer = {answer}\n\
+                     timeout_s = {timeout_s}\n"
+                );
+                setup.files.insert(file, dial);
+            }
         }
         change(&mut setup);
         Ok(Self {
@@ -160,8 +170,9 @@ impl Lab {
     ) -> anyhow::Result<(Seen, Seen, String)> {
         let party = self.callee(&format!("{name}-callee"), phone, callee)?;
         let caller = self.caller(name, &phone.number, caller).run()?;
-        let callee = party.end()?;
-        Ok((caller, callee, self.story(name)?))
+        let story = self.story(name)?;
+        let callee = party.end_soon().with_context(|| story.clone())?;
+        Ok((caller, callee, story))
     }
 
     /// What happened to the call of this `Call-ID`, once it is over: its events in short.
@@ -204,6 +215,7 @@ fn phone(n: usize) -> Phone {
     Phone {
         user: format!("phone{n}"),
         number: format!("90{n:02}"),
+        before: format!("91{n:02}"),
     }
 }
 
@@ -236,25 +248,35 @@ fn story(record: &Record) -> anyhow::Result<String> {
     Ok(story)
 }
 
-/// All scenarios of a matrix at the same time; each has its own name.
+/// All scenarios of a matrix: the slow ones at the same time, and beside them the quick ones, a few
+/// at a time. Each has its own name.
 ///
 /// # Panics
 /// If one fails, with all that failed.
-pub fn all(lab: &Lab, scenarios: &[(&str, Scenario)]) {
-    let failed: Vec<String> = std::thread::scope(|scope| {
-        let started: Vec<_> = scenarios
-            .iter()
-            .map(|(name, scenario)| (name, scope.spawn(move || scenario(lab, name))))
-            .collect();
-        let ended = started.into_iter().map(|(name, run)| (name, run.join()));
-        ended
-            .filter_map(|(name, ended)| match ended {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(format!("{name}: {error:#}")),
-                Err(_) => Some(format!("{name} panicked, see above")),
-            })
-            .collect()
+pub fn all(lab: &Lab, slow: &[(&str, Scenario)], quick: &[(&str, Scenario)]) {
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    let run = |(name, scenario): &(&str, Scenario)| {
+        if let Err(error) = scenario(lab, name) {
+            let mut failed = failed.lock().expect("nothing panics while it holds it");
+            failed.push(format!("{name}: {error:#}"));
+        }
+    };
+    std::thread::scope(|scope| {
+        for scenario in slow {
+            scope.spawn(|| run(scenario));
+        }
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(scenario) = quick.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    run(scenario);
+                }
+            });
+        }
     });
+    let failed = failed
+        .into_inner()
+        .expect("nothing panics while it holds it");
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
 }
 

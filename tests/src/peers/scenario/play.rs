@@ -13,6 +13,9 @@ use crate::shell::{Folder, free_port};
 /// What sipp writes before each message it sent or received.
 const RULE: &str = "-----------------------------------------------";
 
+/// Looks, each a twentieth of a second, for the end of a call whose other side is over.
+const LOOKS_MAX: u32 = 200;
+
 /// Longest time that sipp waits for a call to come or to go on, in seconds; longer than any ladder.
 const LIMIT_S: u32 = 110;
 
@@ -122,6 +125,8 @@ impl Play {
             .args(["-auth_uri", &format!("{}@{}", self.number, self.server)])
             .args(["-au", &self.user, "-ap", &self.password])
             .args(["-timeout", &format!("{LIMIT_S}s"), "-timeout_error"])
+            // It is no fault of the server if sipp does not get the processor.
+            .args(["-watchdog_interval", "0"])
             // What belongs to no call of the ladder is seen, and not answered by sipp's own idea.
             .args(["-default_behaviors", "none"])
             .args(["-trace_msg", "-message_file", "messages.txt"])
@@ -186,16 +191,29 @@ impl Party {
         Ok(self.seen())
     }
 
+    /// The same for one whose call must be over soon, since that of the other side is.
+    ///
+    /// # Errors
+    /// The same, or if it goes on.
+    pub fn end_soon(mut self) -> anyhow::Result<Seen> {
+        let mut looks = 0;
+        until("sipp ends", || {
+            looks += 1;
+            let stuck = looks > LOOKS_MAX;
+            ensure!(!stuck, "{} waits: {}", self.name, self.report());
+            Ok(self.child.try_wait()?)
+        })?;
+        self.end()
+    }
+
     /// What it has seen so far.
     pub fn seen(&self) -> Seen {
         let text = self.read("messages.txt");
         let mut messages: Vec<(bool, String)> = Vec::new();
         for entry in text.split(RULE) {
             let sent = entry.contains("message sent");
-            let Some((_, message)) = entry
-                .split_once("bytes:\n\n")
-                .or_else(|| entry.split_once("] bytes :\n\n"))
-            else {
+            let texts = ["bytes):\n\n", "bytes :\n\n"].map(|head| entry.split_once(head));
+            let Some((_, message)) = texts.into_iter().flatten().next() else {
                 continue;
             };
             let message = (sent, message.trim().to_owned());

@@ -20,6 +20,7 @@ pub(super) fn write(side: Side, user: &str, steps: &[Step]) -> String {
         reliable: 0,
         variables: Vec::new(),
         up: false,
+        accepted: false,
     };
     for (index, step) in steps.iter().enumerate() {
         match step {
@@ -79,6 +80,8 @@ struct Writer<'a> {
     variables: Vec<String>,
     /// A dialog stands: requests go to its target.
     up: bool,
+    /// sipp has accepted an INVITE.
+    accepted: bool,
 }
 
 impl Writer<'_> {
@@ -171,16 +174,15 @@ impl Writer<'_> {
 
     fn answer(&mut self, status: u16, words: &Words) -> String {
         let reason = reason(status);
-        let first = self.side == Side::Callee && self.invites_received == 1;
+        // What is within the dialog has our tag already.
+        let first = self.side == Side::Callee && !self.accepted;
         let mut text = format!("SIP/2.0 {status} {reason}\n");
         let invite = words.invite || self.last_request == "INVITE";
         if invite {
             let number = self.invites_received;
-            let tag = if first {
-                ";tag=[pid]s[call_number]"
-            } else {
-                ""
-            };
+            let other = words.tag.as_deref().unwrap_or_default();
+            let tag = format!(";tag=[pid]s{other}[call_number]");
+            let tag = if first { &*tag } else { "" };
             text += &format!(
                 "Via: [$via{number}]\nFrom: [$from{number}]\nTo: [$to{number}]{tag}\n\
                  Call-ID: [call_id]\nCSeq: [$cseq{number}]\n"
@@ -191,6 +193,7 @@ impl Writer<'_> {
         if (101..300).contains(&status) {
             text += &self.contact();
             self.up |= invite;
+            self.accepted |= invite && status >= 200 && words.tag.is_none();
         }
         if words.reliable {
             self.reliable_sent += 1;
