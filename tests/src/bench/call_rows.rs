@@ -110,6 +110,7 @@ pub(super) const ROWS: &[Row] = &[
 fn touch() -> Script {
     Script {
         number: "1000",
+        user: None,
         acts: vec![(Duration::ZERO, Act::HangUp)],
         patience: PATIENCE,
         audio: None,
