@@ -25,3 +25,14 @@ pub(crate) const MESSAGES_MAX: usize = 8;
 /// Most playbacks of one leg whose end its worker has not reported. Each stops the one before, which
 /// is reported within one 20 ms tick; a flow that begins more in that time is in a loop.
 pub(crate) const PLAYS_MAX: usize = 64;
+
+/// Most groups of users that one dial rings after each other. Each rings for seconds, and nobody
+/// waits for more.
+pub(crate) const RING_GROUPS_MAX: usize = 32;
+
+/// How long the contacts of a user that it prefers ring before those that it likes less
+/// (RFC 3261 §16.6 leaves it open): four rings.
+pub(crate) const Q_STEP: Duration = Duration::from_secs(20);
+
+/// What `Max-Forwards` of a call begins with (RFC 3261 §8.1.1.6).
+pub(crate) const HOPS: u8 = 70;

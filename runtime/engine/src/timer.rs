@@ -5,8 +5,8 @@
 pub(crate) enum Timer {
     /// A dialled leg was not answered.
     Ring,
+    /// It is the next group's turn to be rung.
+    Group,
     /// The first or next digit did not come.
     Gather,
-    /// The media worker did not confirm the end of a session.
-    Close,
 }

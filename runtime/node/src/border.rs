@@ -13,6 +13,7 @@ use vocab::record::CallEvent;
 use vocab::{CallId, Clip, FlowId, Pii, TenantId};
 
 use crate::config::{Config, Route};
+use crate::control::{Control, ControlError, ControlId, Controlled};
 use crate::trunk::TrunkState;
 
 /// A piece of speech being made. Counted within a node's run.
@@ -70,6 +71,13 @@ pub enum Input<'a> {
     Hangup {
         /// Which.
         call: CallId,
+    },
+    /// An operator asks for something. Answered by [`Output::Controlled`].
+    Control {
+        /// Names it.
+        id: ControlId,
+        /// What.
+        request: Control,
     },
     /// An operator ends the ban of an address.
     Unban {
@@ -170,6 +178,13 @@ pub enum Output {
         text: Pii<String>,
         /// A voice or a language tag.
         voice: String,
+    },
+    /// What came of a request.
+    Controlled {
+        /// From [`Input::Control`].
+        id: ControlId,
+        /// The answer.
+        result: Result<Controlled, ControlError>,
     },
     /// Something worth a log line or a count.
     Notice(Notice),

@@ -7,16 +7,18 @@ use engine::Engine;
 use plugin::{Installed, Registry};
 use vocab::call::{Cause, Command, Event, GatherEnd, Side};
 use vocab::flow::{Fault, FaultKind, FlowError, FlowEvent, Outcome, PluginRef, Reply};
-use vocab::record::CallEventKind;
-use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, PlayId, Rng};
+use vocab::record::{CallEventKind, Step};
+use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, Pii, PlayId, Rng, TenantId};
 
 use crate::border::{Input, Notice, Output, PluginChange, SpeechId};
-use crate::call::{Call, Line, Pending, Stage, Turn};
+use crate::call::{Call, Line, Pending, Refused, Stage, Turn};
 use crate::config::Config;
+use crate::control::Destination;
 use crate::counts::Counts;
 use crate::incoming::Incoming;
 use crate::journal::Journal;
 use crate::limits::{AFTER_HANGUP, FLOW_WAIT};
+use crate::talk::{Asked, Hears, Moving, Noted, Sound};
 use crate::tones::Tones;
 use crate::trunk::{self, Answer, Contacts, TrunkView, Trunks};
 use crate::wait::Wait;
@@ -41,6 +43,14 @@ pub struct Node {
     pub(crate) out: VecDeque<Output>,
     pub(crate) tones: Tones,
     pub(crate) trunks: Trunks,
+    /// Calls that wait in slots.
+    pub(crate) slots: BTreeMap<(TenantId, u16), CallId>,
+    /// Parties on their way into another call, by the leg they leave.
+    pub(crate) moves: BTreeMap<LegId, Moving>,
+    /// What each user dialled last.
+    pub(crate) redials: BTreeMap<String, Destination>,
+    /// What our phones and callers know us by, for a 302.
+    pub(crate) own_host: String,
 }
 
 impl Node {
@@ -58,6 +68,10 @@ impl Node {
         Self {
             config: Arc::default(),
             trunks: Trunks::new(contacts, rng.fork()),
+            slots: BTreeMap::new(),
+            moves: BTreeMap::new(),
+            redials: BTreeMap::new(),
+            own_host: contacts.udp.to_string(),
             engine: Engine::new(engine, rng.fork()),
             registry,
             rng,
@@ -98,7 +112,8 @@ impl Node {
             Input::Spoken { id, result } => self.spoken(now, id, result),
             Input::Configure(config) => self.configure(now, config),
             Input::Plugin(change) => self.plugin_change(now, change),
-            Input::Hangup { call } => self.hang_up(call, Cause::Normal),
+            Input::Hangup { call } => self.end_call(now, call),
+            Input::Control { id, request } => self.control(now, id, request),
             Input::Unban { address } => self.engine.unban(now, address),
             Input::Drain => self.draining = true,
             Input::Timeout => {
@@ -287,7 +302,7 @@ impl Node {
             }
             Event::Trying { leg } => self.dialed_heard(now, leg, false),
             Event::Ringing { leg } => self.dialed_heard(now, leg, true),
-            Event::Answered { leg } if leg.n == 1 => self.answered(now, leg.call),
+            Event::Answered { leg } if self.is_first(leg) => self.answered(now, leg.call),
             Event::Answered { leg } => self.dialed_answered(now, leg),
             Event::Played {
                 leg,
@@ -295,7 +310,7 @@ impl Node {
                 finished,
             } => self.played(now, leg, play, finished),
             Event::Digit { leg, digit } => {
-                if leg.n == 1 {
+                if self.is_first(leg) {
                     self.flow_event(now, leg.call, FlowEvent::Dtmf(digit));
                 }
             }
@@ -338,20 +353,45 @@ impl Node {
             Event::Bridged { a, b } => self.bridged(now, a, b),
             Event::Unbridged { a, b } => self.unbridged(now, a, b),
             Event::Ended {
-                leg, cause, status, ..
-            } if leg.n > 1 => {
-                self.dialed_ended(now, leg, cause, status);
+                leg,
+                cause,
+                by,
+                status,
+                q850,
+                contacts,
+            } => {
+                let refused = Refused {
+                    cause,
+                    status,
+                    q850,
+                };
+                self.leg_ended(now, leg, by, refused, &contacts);
             }
-            Event::Ended { leg, cause, by, .. } => self.caller_gone(now, leg.call, cause, by),
-            Event::EarlyMedia { .. }
-            | Event::Joined { .. }
-            | Event::Left { .. }
-            | Event::Held { .. }
-            | Event::Retrieved { .. }
-            | Event::Reoffered { .. }
-            | Event::ReferAsked { .. }
-            | Event::Referred { .. }
-            | Event::Moved { .. } => {}
+            Event::Joined { leg } => {
+                self.step(now, leg.call, Noted::new(Step::Joined, leg.n));
+            }
+            Event::Left { leg } => {
+                self.step(now, leg.call, Noted::new(Step::Left, leg.n));
+            }
+            Event::EarlyMedia { leg } => self.dialed_early(now, leg),
+            Event::Held { leg } => self.phone_holds(now, leg, true),
+            Event::Retrieved { leg } => self.phone_holds(now, leg, false),
+            Event::ReferAsked {
+                leg,
+                to,
+                replaces,
+                elsewhere,
+            } => {
+                let asked = Asked {
+                    to,
+                    replaces,
+                    elsewhere,
+                };
+                self.refer_asked(now, leg, &asked);
+            }
+            Event::Moved { from, to } => self.moved(now, from, to),
+            // We change nothing of a running call by ourselves, nor ask anybody to call elsewhere.
+            Event::Reoffered { .. } | Event::Referred { .. } => {}
             Event::Registered { contacts, .. } => self.notice(Notice::Registered { contacts }),
             Event::Unregistered { .. } => self.notice(Notice::Unregistered),
             Event::AuthFailed { source, .. } => self.notice(Notice::AuthFailed { source }),
@@ -367,14 +407,51 @@ impl Node {
         }
     }
 
-    fn played(&mut self, now: Now, leg: LegId, play: PlayId, finished: bool) {
-        if leg.n > 1 {
-            return self.whispered(leg, play);
+    /// Whether it is the leg that a flow, or nobody yet, looks after.
+    fn is_first(&self, leg: LegId) -> bool {
+        let call = self.calls.get(&leg.call);
+        call.is_some_and(|call| call.leg == leg)
+    }
+
+    /// A leg is over: the one of a flow, somebody who was called, or a party of a talk.
+    fn leg_ended(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        by: Side,
+        refused: Refused,
+        contacts: &[Pii<String>],
+    ) {
+        let Refused { cause, status, .. } = refused;
+        let unanswered = cause == Cause::Unreachable && status.is_none();
+        self.forget_move(leg, cause);
+        self.trunks.leg_ended(now.mono, leg, unanswered);
+        let Some(call) = self.calls.get_mut(&leg.call) else {
+            return;
+        };
+        if call.dialing().is_some_and(|dial| dial.leg == leg) {
+            return self.dialed_ended(now, leg, refused, contacts);
         }
+        let talks = matches!(call.stage, Stage::Talk);
+        if talks && call.talk.members.contains_key(&leg.n) || call.leg != leg {
+            return self.member_gone(now, leg, cause, by);
+        }
+        self.caller_gone(now, leg.call, cause, by);
+    }
+
+    fn played(&mut self, now: Now, leg: LegId, play: PlayId, finished: bool) {
         let id = leg.call;
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
+        let member = call.talk.members.get(&leg.n);
+        if member.is_some_and(|it| it.hears == Hears::Sound(Sound::Last, play)) {
+            let cause = Cause::Failed;
+            return self.commands.push_back(Command::Hangup { leg, cause });
+        }
+        if leg != call.leg {
+            return self.whispered(now, leg, play);
+        }
         if matches!(call.stage, Stage::Fallback { play: Some(p) } if p == play) {
             call.stage = Stage::Leaving;
             self.deadlines.clear(id, Wait::Op);
@@ -405,7 +482,14 @@ impl Node {
             by,
             at: now.wall,
         };
-        for wait in [Wait::Commit, Wait::Op, Wait::Trying, Wait::Flow, Wait::Call] {
+        for wait in [
+            Wait::Commit,
+            Wait::Op,
+            Wait::Trying,
+            Wait::Flow,
+            Wait::Park,
+            Wait::Call,
+        ] {
             self.deadlines.clear(id, wait);
         }
         match &mut call.stage {
@@ -415,16 +499,12 @@ impl Node {
                 if let Turn::Host(Pending::Dial(dial)) = turn {
                     self.leave_dialed(now, id, &dial);
                 }
+                self.visitor_gone(id);
                 self.deadlines.set(id, Wait::Grace, now.mono + AFTER_HANGUP);
                 let reason = cause.name().to_owned();
                 self.out.push_back(Output::FlowHangup { flow, reason });
             }
-            Stage::Away { other } => {
-                let (leg, cause) = (*other, Cause::Normal);
-                self.commands.push_back(Command::Hangup { leg, cause });
-                self.finish(now, id);
-            }
-            Stage::Fallback { .. } | Stage::Leaving => self.finish(now, id),
+            Stage::Talk | Stage::Fallback { .. } | Stage::Leaving => self.finish(now, id),
         }
     }
 
@@ -493,14 +573,21 @@ impl Node {
                     },
                 );
             }
-            Wait::Call => self.hang_up(id, Cause::Normal),
+            Wait::Park => self.park_timeout(now, id),
+            Wait::Call => self.end_call(now, id),
         }
     }
 
     fn op_timeout(&mut self, now: Now, id: CallId) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        if let Stage::Fallback { .. } = call.stage {
-            return self.hang_up(id, Cause::Failed);
+        match call.stage {
+            Stage::Fallback { .. } => return self.hang_up(id, Cause::Failed),
+            Stage::Talk if call.talk.members.is_empty() => {
+                // The phone that was to call rang for too long.
+                return self.hang_up(id, Cause::NoAnswer);
+            }
+            Stage::Talk => return self.talk_timeout(now, id),
+            Stage::Flow(_) | Stage::Leaving => {}
         }
         let reply = match call.pending() {
             Some(Pending::NextEvent) => Err(FlowError::Timeout),
@@ -512,6 +599,7 @@ impl Node {
                 let (leg, cause, kind) = (dial.leg, Cause::NoAnswer, dial.left());
                 self.journal.note(call, now.wall, kind);
                 self.commands.push_back(Command::Hangup { leg, cause });
+                self.parted_from(leg);
                 Err(FlowError::Failed(
                     "the dialled leg did not end in time".to_owned(),
                 ))

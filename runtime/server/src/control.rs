@@ -541,6 +541,8 @@ impl Control {
                 }
             }
             Output::Speak { id, text, voice } => self.hands.speaker.speak(id, text, voice),
+            // Nobody asks yet.
+            Output::Controlled { .. } => {}
             Output::Notice(notice) => {
                 self.hands.tap.notice(&notice);
                 self.hands.metrics.notice(&notice);

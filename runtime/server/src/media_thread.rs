@@ -226,6 +226,7 @@ impl Thread {
             | Command::RecordCall { .. }
             | Command::StopRecording { .. }
             | Command::Bridge { .. }
+            | Command::Join { .. }
             | Command::Unbridge { .. }
             | Command::Close { .. } => {}
         }

@@ -197,7 +197,8 @@ pub enum Action {
         from: String,
         /// `To` without tag; usually the request URI.
         to: String,
-        /// Further headers, each a name and a value.
+        /// Further headers, each a name and a value. `Max-Forwards` among them takes the place of
+        /// our 70.
         headers: Vec<(String, String)>,
         /// The offer (application/sdp).
         body: Vec<u8>,

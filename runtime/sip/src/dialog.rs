@@ -11,7 +11,7 @@ use crate::endpoint::prack::{self, EarlyDialog, Reliable};
 use crate::endpoint::refer::{self, Referral, Transfer};
 use crate::endpoint::route;
 use crate::endpoint::session::{Agreed, Sdp, Session};
-use crate::endpoint::wire::{Draft, tag_of};
+use crate::endpoint::wire::{Draft, MAX_FORWARDS, tag_of};
 use crate::limits::{PROVISIONAL_INTERVAL, ROUTES_MAX};
 use crate::message::{HeaderError, HeaderName, Headers, NameAddr, Request, SyntaxError};
 use crate::transaction::Key;
@@ -620,6 +620,7 @@ impl DialogDraft<'_> {
             to: &dialog.remote,
             call_id: &dialog.call_id,
             cseq: self.cseq,
+            max_forwards: MAX_FORWARDS,
         }
         .write_with(headers, content_type, body)
     }

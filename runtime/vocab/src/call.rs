@@ -110,8 +110,9 @@ pub enum Command {
         /// Give up after this long without an answer.
         timeout: Duration,
     },
-    /// Connects two legs of one call until one ends or `Unbridge`. Each is answered, or it is dialled
-    /// and has reported [`Event::EarlyMedia`], or it is a caller that was told [`Command::Progress`].
+    /// Connects two legs of one call until one ends or `Unbridge`; a conference that they are in is
+    /// left. Each is answered, or it is dialled and has reported [`Event::EarlyMedia`], or it is a
+    /// caller that was told [`Command::Progress`].
     Bridge {
         /// One leg.
         a: LegId,
@@ -124,7 +125,8 @@ pub enum Command {
         leg: LegId,
     },
     /// Lets an answered leg talk with all others of its call that have joined, until it ends or
-    /// `Unbridge`. A bridge that it is in is taken apart first. Answered by [`Event::Joined`].
+    /// `Unbridge`. A bridge that it is in is taken apart first. Answered by [`Event::Joined`], or by
+    /// [`Event::Left`] if it cannot be: it is not answered, or too many have joined.
     Join {
         /// The leg.
         leg: LegId,
@@ -288,15 +290,17 @@ pub enum RecordEnd {
 pub enum Cause {
     /// One side hung up after an answer.
     Normal,
-    /// The far end is busy (486, 600).
+    /// The far end is busy (486, 600, Q.850 17).
     Busy,
-    /// Nobody answered in time (408, 480, 487 after our timeout).
+    /// Nobody answered in time (408, 480, 487 after our timeout, Q.850 18, 19).
     NoAnswer,
-    /// The far end refused (403, 603 and other 4xx, 6xx).
+    /// The far end refused (403, 603 and other 4xx, 6xx, Q.850 21).
     Rejected,
-    /// No such number, or nobody registered (404, 410, 484, 604).
+    /// The far end, or who screens its calls, does not want this one (607, RFC 8197; 608, RFC 8688).
+    Blocked,
+    /// No such number, or nobody registered (404, 410, 484, 604, Q.850 1, 28).
     NotFound,
-    /// The far end could not be reached (timeout, 5xx, transport error).
+    /// The far end could not be reached (timeout, 5xx, transport error, Q.850 34, 38, 41, 42).
     Unreachable,
     /// The caller gave up before an answer.
     Cancelled,
@@ -324,6 +328,7 @@ impl Cause {
             Self::Busy => "busy",
             Self::NoAnswer => "no_answer",
             Self::Rejected => "rejected",
+            Self::Blocked => "blocked",
             Self::NotFound => "not_found",
             Self::Unreachable => "unreachable",
             Self::Cancelled => "cancelled",
@@ -344,6 +349,7 @@ impl Cause {
             Self::Busy,
             Self::NoAnswer,
             Self::Rejected,
+            Self::Blocked,
             Self::NotFound,
             Self::Unreachable,
             Self::Cancelled,

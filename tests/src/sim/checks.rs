@@ -220,6 +220,7 @@ impl Checks {
             | CallEventKind::DialEnded { .. }
             | CallEventKind::Bridged { .. }
             | CallEventKind::Unbridged { .. }
+            | CallEventKind::Step { .. }
             | CallEventKind::AttrSet { .. } => {}
         }
     }
@@ -355,7 +356,8 @@ impl Checks {
                     }
                 }
             }
-            media::Command::Unbridge { .. }
+            media::Command::Join { .. }
+            | media::Command::Unbridge { .. }
             | media::Command::Play { .. }
             | media::Command::Stop { .. }
             | media::Command::SendDigits { .. }

@@ -92,6 +92,7 @@ fn sight(event: &CallEvent) -> String {
         | CallEventKind::Dialed { .. }
         | CallEventKind::Bridged { .. }
         | CallEventKind::Unbridged { .. }
+        | CallEventKind::Step { .. }
         | CallEventKind::AttrSet { .. } => name.to_owned(),
     }
 }

@@ -716,6 +716,10 @@ impl World {
                 );
             }
             node::Output::Speak { id, text, voice } => self.speak(id, &text, &voice),
+            node::Output::Controlled { id, result } => {
+                self.trace
+                    .line(self.now.mono, format_args!("node: {id:?} {result:?}"));
+            }
             node::Output::Notice(notice) => {
                 self.trace
                     .line(self.now.mono, format_args!("node: {notice:?}"));

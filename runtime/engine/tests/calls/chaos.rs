@@ -383,6 +383,7 @@ impl Chaos {
             (counts.legs, counts.dialogs, counts.sessions, counts.timers),
             (0, 0, 0, 0)
         );
+        assert_eq!(counts.conferences, 0);
         assert_eq!((counts.ports_free, counts.ports_total), (16, 16));
         assert!(
             self.engine.sip_counts().is_idle(),
@@ -486,6 +487,8 @@ fn walk(seeds: std::ops::Range<u64>) {
         "Recorded",
         "Bridged",
         "Unbridged",
+        "Joined",
+        "Left",
         "normal",
         "busy",
         "no_answer",

@@ -18,10 +18,16 @@ pub(crate) struct Ledger {
 struct Leg {
     ended: bool,
     answered: bool,
+    /// It was told to let its caller hear us, or reported that it can be heard early.
+    early: bool,
+    /// Who it is held by, as reported.
+    held: bool,
     plays: Vec<PlayId>,
     gathers: usize,
     recordings: Vec<RecordingId>,
     peer: Option<LegId>,
+    joins: usize,
+    joined: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,17 +60,24 @@ impl Ledger {
                     leg.recordings.push(*recording);
                 }
             }
+            Command::Progress { leg } | Command::Answer { leg } => {
+                if let Some(leg) = self.live(*leg) {
+                    leg.early = true;
+                }
+            }
+            Command::Join { leg } => {
+                if let Some(leg) = self.live(*leg) {
+                    leg.joins += 1;
+                }
+            }
             Command::Challenge { .. }
             | Command::Ring { .. }
-            | Command::Answer { .. }
             | Command::Reject { .. }
             | Command::Stop { .. }
             | Command::RecordCall { .. }
             | Command::Bridge { .. }
             | Command::Unbridge { .. }
-            | Command::Join { .. }
             | Command::Redirect { .. }
-            | Command::Progress { .. }
             | Command::Reoffer { .. }
             | Command::Refer { .. }
             | Command::AnswerRefer { .. }
@@ -120,16 +133,41 @@ impl Ledger {
             Event::Bridged { a, b } => {
                 for (leg, other) in [(a, b), (b, a)] {
                     let leg = self.of(*leg, event);
-                    assert!(leg.answered && leg.peer.is_none_or(|peer| peer == *other));
+                    assert!(leg.answered || leg.early, "{event:?} too early");
+                    assert!(leg.peer.is_none_or(|peer| peer == *other));
+                    assert!(!leg.joined, "{event:?} of a member");
                     leg.peer = Some(*other);
                 }
             }
-            Event::EarlyMedia { leg }
-            | Event::Joined { leg }
-            | Event::Left { leg }
-            | Event::Held { leg }
-            | Event::Retrieved { leg }
-            | Event::Reoffered { leg, .. }
+            Event::EarlyMedia { leg } => {
+                let leg = self.of(*leg, event);
+                assert!(!leg.answered, "{event:?} too late");
+                assert!(!std::mem::replace(&mut leg.early, true), "{event:?} twice");
+            }
+            Event::Held { leg } | Event::Retrieved { leg } => {
+                let leg = self.of(*leg, event);
+                assert!(leg.answered, "{event:?} before the answer");
+                let held = matches!(event, Event::Held { .. });
+                assert_ne!(
+                    std::mem::replace(&mut leg.held, held),
+                    held,
+                    "{event:?} twice"
+                );
+            }
+            Event::Joined { leg } => {
+                let leg = self.of(*leg, event);
+                assert!(leg.answered && leg.peer.is_none() && leg.joins > 0);
+                leg.joins -= 1;
+                leg.joined = true;
+            }
+            Event::Left { leg } => {
+                let leg = self.of(*leg, event);
+                if !std::mem::take(&mut leg.joined) {
+                    assert!(leg.joins > 0, "{event:?} of nobody");
+                    leg.joins -= 1;
+                }
+            }
+            Event::Reoffered { leg, .. }
             | Event::ReferAsked { leg, .. }
             | Event::Referred { leg, .. }
             | Event::Moved { from: leg, .. } => {
@@ -148,7 +186,8 @@ impl Ledger {
                 let leg = self.of(*leg, event);
                 let answered =
                     leg.plays.is_empty() && leg.gathers == 0 && leg.recordings.is_empty();
-                assert!(answered && leg.peer.is_none(), "{event:?} leaves {leg:?}");
+                let alone = leg.peer.is_none() && leg.joins == 0 && !leg.joined;
+                assert!(answered && alone, "{event:?} leaves {leg:?}");
                 leg.ended = true;
             }
             Event::Registered { .. }
@@ -178,6 +217,7 @@ impl Ledger {
             | C::SendDigits { session, .. }
             | C::RecordMessage { session, .. }
             | C::StopRecording { session, .. }
+            | C::Join { session, .. }
             | C::Unbridge { session } => self.phase(*session, command, &[Phase::Configured]),
             C::Bridge { a, b } => {
                 self.phase(*a, command, &[Phase::Configured]);

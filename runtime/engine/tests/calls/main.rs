@@ -4,7 +4,9 @@
 #![allow(clippy::wildcard_enum_match_arm)] // Tests look for one variant among many.
 
 mod audio;
+mod conference;
 mod describe;
+mod families;
 mod far;
 mod ledger;
 mod world;
@@ -12,6 +14,7 @@ mod world;
 mod bridge;
 mod chaos;
 mod dial;
+mod early;
 mod gather;
 mod inbound;
 mod lost;

@@ -80,6 +80,7 @@ fn hold_and_resume() {
         0.130   home → far: 100 Trying (INVITE)
         0.130       media 1 Configure Pcmu receives
         0.130   home → far: 200 OK (INVITE, application/sdp)
+        0.130     Held A1
         0.170   far → home: ACK
         0.220   far → home: INVITE (application/sdp)
         0.230   home → far: 100 Trying (INVITE)
@@ -90,6 +91,7 @@ fn hold_and_resume() {
         0.330   home → far: 100 Trying (INVITE)
         0.330       media 1 Configure Pcmu sends
         0.330   home → far: 200 OK (INVITE, application/sdp)
+        0.330     Retrieved A1
         0.370   far → home: ACK
         0.420   far → home: INVITE (application/sdp)
         0.430   home → far: 100 Trying (INVITE)

@@ -18,19 +18,18 @@ use crate::{Channel, Event, Stats, StreamParams};
 mod dialing;
 mod inbound;
 mod latch;
+mod link;
 mod outbound;
 mod presses;
 mod reception;
 mod reports;
 
 use dialing::{Dialed, Dialing};
+use inbound::Inbound;
 pub(crate) use inbound::Received;
-use inbound::{Inbound, Kind};
+pub(crate) use link::Link;
 use outbound::Outbound;
 use reports::Reports;
-
-/// A relayed stream that pauses for this long is filled up with silence until it goes on.
-const RELAY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Time of one tick.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
@@ -96,7 +95,7 @@ pub(crate) struct Session {
     dialing: Dialing,
     call: Option<CallRecorder>,
     message: Option<MessageRecorder>,
-    bridge: Option<SessionId>,
+    link: Link,
     /// Packets go through to the other side of the bridge as they come.
     through: bool,
     /// A test has planted a bug here.
@@ -152,7 +151,7 @@ impl Session {
             dialing: Dialing::default(),
             call: None,
             message: None,
-            bridge: None,
+            link: Link::Nobody,
             through: false,
             #[cfg(test)]
             fault: false,
@@ -162,11 +161,6 @@ impl Session {
     /// Its RTP port.
     pub(crate) fn local(&self) -> SocketAddr {
         self.local
-    }
-
-    /// The session it is bridged to.
-    pub(crate) fn bridge(&self) -> Option<SessionId> {
-        self.bridge
     }
 
     /// What went over it.
@@ -318,21 +312,7 @@ impl Session {
         step.recording(recording, RecordingOutput::End);
     }
 
-    /// The other side of a bridge is this; what plays stops.
-    pub(crate) fn join(&mut self, step: &mut Step<'_>, other: SessionId) {
-        assert!(other != step.id, "the worker bridges two sessions");
-        self.bridge = Some(other);
-        let stopped = self.player.stop_all();
-        self.stopped(step, stopped);
-    }
-
-    /// The bridge is gone.
-    pub(crate) fn part(&mut self) {
-        self.bridge = None;
-        self.set_through(false);
-    }
-
-    /// Ends everything and says goodbye. The worker takes a bridge apart.
+    /// Ends everything and says goodbye. The worker unlinks it.
     pub(crate) fn close(&mut self, step: &mut Step<'_>) {
         if let Some(stream) = &mut self.stream
             && stream.outbound.packets() > 0
@@ -378,74 +358,6 @@ impl Session {
         }
     }
 
-    /// Takes a packet that the other side of the bridge received. Audio goes by the ticks unless
-    /// it goes through; keys are sent anew then.
-    pub(crate) fn relay(&mut self, step: &mut Step<'_>, received: Received<'_>) {
-        let Some(stream) = &mut self.stream else {
-            return;
-        };
-        let payload_type = match received.kind {
-            Kind::Audio => Some(stream.params.payload_type),
-            Kind::Event(_) => stream.params.dtmf_payload_type,
-            // The other side need not know it; silence is sent while nothing else comes.
-            Kind::Silence => return,
-        };
-        match (self.through, payload_type, received.kind) {
-            (true, Some(payload_type), _) => {
-                let header = Header {
-                    payload_type,
-                    ..received.header
-                };
-                let to = stream.to();
-                stream
-                    .outbound
-                    .relay(step, to, header, received.payload, received.first);
-            }
-            (_, _, Kind::Event(Some(key))) => self.dial(step, key),
-            (_, _, Kind::Audio | Kind::Event(None) | Kind::Silence) => {}
-        }
-    }
-
-    /// Whether packets can go through between two sessions: the same formats on both sides, and
-    /// nothing here that listens or speaks.
-    pub(crate) fn can_go_through(a: &Self, b: &Self) -> bool {
-        let (Some(left), Some(right)) = (&a.stream, &b.stream) else {
-            return false;
-        };
-        let (left, right) = (&left.params, &right.params);
-        left.codec == right.codec
-            && left.dtmf_payload_type.is_some() == right.dtmf_payload_type.is_some()
-            && left.send
-            && right.send
-            && [a, b].iter().all(|session| session.is_quiet())
-    }
-
-    fn is_quiet(&self) -> bool {
-        !self.player.is_playing()
-            && self.dialing.is_idle()
-            && self.call.is_none()
-            && self.message.is_none()
-    }
-
-    /// Sets whether packets go through. What is buffered here is not played then.
-    pub(crate) fn set_through(&mut self, through: bool) {
-        if self.through == through {
-            return;
-        }
-        self.through = through;
-        if let Some(stream) = &mut self.stream {
-            stream.inbound.forget_audio();
-            stream.outbound.end_relay();
-        }
-    }
-
-    /// Whether audio or a key came lately.
-    pub(crate) fn speaks(&self, now: Mono) -> bool {
-        self.stream
-            .as_ref()
-            .is_some_and(|stream| stream.inbound.spoke_within(now, RELAY_PAUSE))
-    }
-
     /// First half of a tick: what the session hears.
     pub(crate) fn hear(&mut self, step: &mut Step<'_>, frame: &mut Frame) -> Heard {
         #[cfg(test)]
@@ -464,13 +376,12 @@ impl Session {
             frame.fill(0);
             return Heard::Silence;
         }
-        stream
-            .inbound
-            .pull(step, &stream.params, self.bridge.is_none(), frame)
+        let listen = !matches!(self.link, Link::Bridge(_));
+        stream.inbound.pull(step, &stream.params, listen, frame)
     }
 
     /// Second half of a tick: what the session says, and the recordings of both. `other` is what
-    /// the other side of a bridge hears; `relayed` tells that its packets went through.
+    /// those it talks with hear; `relayed` tells that its packets went through.
     pub(crate) fn speak(
         &mut self,
         step: &mut Step<'_>,

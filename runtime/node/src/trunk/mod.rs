@@ -321,6 +321,17 @@ impl Trunks {
         }
     }
 
+    /// A leg goes on under another name, and its trunk's line with it.
+    pub(crate) fn leg_moved(&mut self, from: LegId, to: LegId) {
+        let Some(line) = self.legs.remove(&from) else {
+            return;
+        };
+        let replaced = self.legs.insert(to, line);
+        if let Some(way) = replaced.and_then(|(id, _)| self.ways.get_mut(&id)) {
+            way.room.leave();
+        }
+    }
+
     /// The trunk from which a request comes: by address alone, since carriers send from any port.
     pub(crate) fn of_source(&self, source: SocketAddr) -> Option<(&Arc<Tenant>, &Arc<Trunk>)> {
         let way = self.ways.get(self.sources.get(&source.ip())?)?;

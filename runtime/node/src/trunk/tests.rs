@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use vocab::{CallId, Wall};
 
 use super::*;
-use crate::config::{Catalogue, TrunkRegistration};
+use crate::config::{Catalogue, EarlyMedia, Park, TrunkRegistration};
 use crate::number::NumberPlan;
 
 fn s(seconds: u64) -> Duration {
@@ -37,6 +37,10 @@ fn tenant(trunks: Vec<Arc<Trunk>>) -> Arc<Tenant> {
         routes: BTreeMap::new(),
         trunks,
         numbers: NumberPlan::default(),
+        groups: BTreeMap::new(),
+        park: Park::default(),
+        early_media: EarlyMedia::default(),
+        follow_redirects: false,
         catalogue: Catalogue::default(),
     })
 }

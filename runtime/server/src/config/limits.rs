@@ -42,3 +42,6 @@ pub(super) const RUNS_MAX: u64 = 50_000;
 
 /// Characters of a word that marks scanners: shorter ones are in many honest names.
 pub(super) const SCANNER_CHARS_MIN: usize = 4;
+
+/// Phones of one ring group: each that is rung at the same time is a transaction of its own.
+pub(super) const GROUP_MEMBERS_MAX: usize = 32;

@@ -8,6 +8,7 @@
 //! secrets.
 
 mod catalogue;
+mod groups;
 mod guard;
 mod limits;
 mod listeners;

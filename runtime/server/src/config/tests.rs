@@ -526,6 +526,45 @@ fn trunks() {
 }
 
 #[test]
+fn groups_slots_and_what_callers_hear() {
+    let phones = "[[tenant.phone]]\nuser = \"1001\"\npassword_env = \"PHONE_1001\"\n\
+                  [[tenant.phone]]\nuser = \"1002\"\npassword_env = \"PHONE_1002\"\n";
+    let config = Folder::new()
+        .read(&format!(
+            "{TENANT}early_media = \"ringback\"\nfollow_redirects = true\n{ROUTE}{phones}\
+             [[tenant.group]]\nname = \"sales\"\nmembers = [\"1001\", \"1002\"]\n\
+             order = \"in_turn\"\nring_s = 15\n\
+             [tenant.park]\nfirst = 801\ntimeout_s = 60\n"
+        ))
+        .expect("good");
+    let tenant = config.node.tenants.values().next().expect("one");
+    let sales = &tenant.groups["sales"];
+    assert_eq!(sales.members, ["1001", "1002"]);
+    assert_eq!((sales.in_order, sales.ring.as_secs()), (true, 15));
+    assert_eq!(tenant.park.slots, 801..=820);
+    assert_eq!(tenant.park.timeout.as_secs(), 60);
+    assert_eq!(tenant.early_media, node::EarlyMedia::Ringback);
+    assert!(tenant.follow_redirects);
+    check(
+        &format!(
+            "{TENANT}early_media = \"music\"\n{ROUTE}{phones}\
+             [[tenant.group]]\nname = \"1001\"\nmembers = [\"1003\", \"1002\", \"1002\"]\n\
+             [[tenant.group]]\nname = \"a b\"\norder = \"random\"\n\
+             [tenant.park]\nfirst = 900\nlast = 800\n"
+        ),
+        expect![[r#"
+            jackfield.toml:5: early_media = "music" is not "relay" or "ringback"
+            jackfield.toml:17: name = "1001" is a phone; choose another
+            jackfield.toml:18: no phone of this tenant is called "1003" (did you mean "1001"?)
+            jackfield.toml:18: "1002" is in the group twice
+            jackfield.toml:19: [[tenant.group]] has no members; list phones, as in members = ["1001", "1002"]
+            jackfield.toml:20: name = "a b" is not a name of letters, digits and . _ -, as in "sales"
+            jackfield.toml:21: order = "random" is not "all" or "in_turn"
+            jackfield.toml:22: slots 900 to 800: there are 1 to 100, the first one first"#]],
+    );
+}
+
+#[test]
 fn what_a_carrier_wants() {
     let trunk = "[[tenant.trunk]]\nid = \"a\"\naddress = \"192.0.2.9:5060\"\n\
                  prefixes = [\"+86\"]\n";

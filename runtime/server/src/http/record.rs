@@ -154,13 +154,22 @@ fn fields(kind: &CallEventKind) -> Value {
             "length_ms": u64::try_from(length.as_millis()).unwrap_or(u64::MAX),
             "end": record_end(*end),
         }),
-        CallEventKind::Dialed { leg, to } => json!({ "leg": leg, "to": party(to) }),
+        CallEventKind::Dialed { leg, to, trunk } => {
+            json!({ "leg": leg, "to": party(to), "trunk": trunk })
+        }
         CallEventKind::DialEnded { leg, result } => {
             json!({ "leg": leg, "result": dial_result(*result) })
         }
         CallEventKind::Bridged { a, b } | CallEventKind::Unbridged { a, b } => {
             json!({ "a": a, "b": b })
         }
+        CallEventKind::Step {
+            step: _,
+            leg,
+            by,
+            other,
+            detail,
+        } => json!({ "leg": leg, "by": by, "other": other, "detail": detail }),
         CallEventKind::AttrSet { key } => json!({ "key": key }),
         CallEventKind::Ended { cause, by } => json!({ "cause": cause.name(), "by": side(*by) }),
     }

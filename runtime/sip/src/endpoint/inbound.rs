@@ -37,6 +37,11 @@ impl Endpoint {
         {
             return self.overload(&arrival);
         }
+        if arrival.headers().max_forwards() == Ok(Some(0)) {
+            // Whoever answers may well call on, as a proxy would; a call that comes back to us
+            // again and again ends here (§16.3).
+            return self.refuse(&arrival, 483, None, &[]);
+        }
         let Ok(session) = self.session_asked(&arrival, None) else {
             return;
         };

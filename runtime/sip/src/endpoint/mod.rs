@@ -292,6 +292,11 @@ impl Endpoint {
             .map(|dialog| dialog.call_id.clone())
     }
 
+    /// Where our requests in a dialog that is not over go.
+    pub fn hop(&self, dialog: DialogId) -> Option<Hop> {
+        self.dialogs.get(&dialog).map(|dialog| dialog.hop)
+    }
+
     /// Where a user can be reached, the preferred contact first.
     pub fn contacts(&self, user: &str) -> impl Iterator<Item = Contact> {
         self.registrar.contacts(user)

@@ -14,7 +14,7 @@ impl Chaos {
             0 => Vec::new(),
             _ => vec![Clip::silence(ms(100))],
         };
-        match self.below(28) {
+        match self.below(31) {
             0 => Command::Challenge { leg },
             1 => Command::Ring { leg },
             2 => Command::Answer { leg },
@@ -102,6 +102,7 @@ impl Chaos {
                 Command::Bridge { a: leg, b }
             }
             22 => Command::Unbridge { leg },
+            28..31 => Command::Join { leg },
             23 => Command::SendDigits {
                 leg,
                 digits: Pii::new("1#x".into()),

@@ -78,6 +78,7 @@ impl Chaos {
                 self.stop_play(a, false);
                 self.stop_play(b, false);
             }
+            C::Join { session, .. } => self.stop_play(session, false),
             C::Close { session } => self.close(session),
             C::Configure { .. }
             | C::SendDigits { .. }

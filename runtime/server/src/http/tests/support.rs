@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
-use vocab::record::{CallEvent, CallEventKind};
+use vocab::record::{CallEvent, CallEventKind, Step};
 use vocab::{CallId, Direction, Party, Pii, RecordingId, Rng, Wall};
 
 use crate::clock::Clock;
@@ -315,6 +315,14 @@ pub(super) fn eventful(call: CallId) -> Vec<CallEvent> {
         CallEventKind::Dialed {
             leg: 2,
             to: Party::Sip("1002".to_owned()),
+            trunk: None,
+        },
+        CallEventKind::Step {
+            step: Step::Held,
+            leg: 1,
+            by: Some(2),
+            other: None,
+            detail: String::new(),
         },
         CallEventKind::Bridged { a: 1, b: 2 },
         CallEventKind::Unbridged { a: 1, b: 2 },

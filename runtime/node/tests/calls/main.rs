@@ -1,0 +1,8 @@
+//! Calls through the whole node, with phones at the other end, in virtual time.
+
+mod control;
+mod crossing;
+mod dial;
+mod media;
+mod phone;
+mod world;
