@@ -224,6 +224,7 @@ impl Thread {
             | Command::SendDigits { .. }
             | Command::RecordMessage { .. }
             | Command::RecordCall { .. }
+            | Command::TakeRecording { .. }
             | Command::StopRecording { .. }
             | Command::Bridge { .. }
             | Command::Join { .. }

@@ -363,6 +363,7 @@ impl Checks {
             | media::Command::SendDigits { .. }
             | media::Command::RecordMessage { .. }
             | media::Command::RecordCall { .. }
+            | media::Command::TakeRecording { .. }
             | media::Command::StopRecording { .. }
             | media::Command::Close { .. } => {}
         }

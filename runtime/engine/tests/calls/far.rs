@@ -119,6 +119,17 @@ impl Far {
             .filter(|message| matches!(message, Message::Request(r) if r.method.as_str() == method))
             .last()
             .unwrap_or_else(|| panic!("no {method} came"));
+        self.answer_request(world, request, status, body);
+    }
+
+    /// Answers this request.
+    pub(crate) fn answer_request(
+        &self,
+        world: &mut World,
+        request: Message,
+        status: &str,
+        body: &str,
+    ) {
         let text = self.answer_to(&request, status, body);
         self.asked.replace(Some(request));
         world.send(self.at, &text);

@@ -12,6 +12,7 @@ mod ledger;
 mod world;
 
 mod bridge;
+mod change;
 mod chaos;
 mod dial;
 mod early;
@@ -21,4 +22,5 @@ mod lost;
 mod panics;
 mod phone;
 mod record;
+mod refer;
 mod reoffer;

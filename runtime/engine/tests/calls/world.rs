@@ -17,6 +17,7 @@ use vocab::call::{Command, Event};
 use vocab::{Clip, LegId, Mono, Now, Pii, PlayId, RecordingId, Rng, SessionId, Wall};
 
 use crate::describe::{Names, describe_command};
+use crate::far::Far;
 use crate::ledger::Ledger;
 
 mod network;
@@ -244,6 +245,16 @@ impl World {
     pub(crate) fn answer(&mut self, leg: LegId) {
         self.command(Command::Answer { leg });
         self.until("Answered", |event| *event == Event::Answered { leg });
+    }
+
+    /// Answers a far end that the test speaks for, which acknowledges it.
+    pub(crate) fn answer_by_hand(&mut self, leg: LegId, far: &mut Far) {
+        self.command(Command::Answer { leg });
+        self.run(ms(50));
+        assert_eq!(far.answer(self).0, 200);
+        far.send(self, "ACK", "");
+        self.until("Answered", |event| *event == Event::Answered { leg });
+        self.run(ms(50));
     }
 
     /// A playback of its own name.

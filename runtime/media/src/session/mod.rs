@@ -252,6 +252,17 @@ impl Session {
         self.call = Some(CallRecorder::new(recording));
     }
 
+    /// Gives away the recording of the call.
+    pub(crate) fn take_call_recorder(&mut self) -> Option<CallRecorder> {
+        self.call.take()
+    }
+
+    /// Goes on with the recording of a call that another session began.
+    pub(crate) fn go_on_recording(&mut self, step: &mut Step<'_>, recorder: CallRecorder) {
+        self.end_call_recording(step);
+        self.call = Some(recorder);
+    }
+
     /// A message that is being recorded already ends, as if by a key.
     pub(crate) fn record_message(
         &mut self,

@@ -267,6 +267,7 @@ impl Worker {
             Command::RecordCall { session, recording } => {
                 self.step(now, session, |it, step| it.record_call(step, recording));
             }
+            Command::TakeRecording { from, into } => self.take_recording(now, from, into),
             Command::StopRecording {
                 session,
                 recording,
@@ -303,6 +304,21 @@ impl Worker {
         }
         if self.next_tick.is_none() {
             self.next_tick = Some(Mono((now.mono.0 / TICK_NS + 1) * TICK_NS));
+        }
+    }
+
+    /// The recording of a call goes on with another session.
+    fn take_recording(&mut self, now: Now, from: SessionId, into: SessionId) {
+        let both = self.sessions.place(from).and(self.sessions.place(into));
+        if from == into || both.is_none() {
+            self.counts.refused += 1;
+            return;
+        }
+        let taken = self
+            .step(now, from, |it, _| it.take_call_recorder())
+            .flatten();
+        if let Some(recorder) = taken {
+            self.step(now, into, |it, step| it.go_on_recording(step, recorder));
         }
     }
 

@@ -361,6 +361,23 @@ impl Endpoint {
         }
     }
 
+    /// The dialog that a `Replaces` names, as whoever sends it sees it: our tag is the `to-tag`. It
+    /// may be early.
+    pub fn named(&self, replaces: &Replaces) -> Option<DialogId> {
+        let name = self.name(&replaces.call_id, &replaces.to_tag);
+        let id = *self.names.get(&name)?;
+        let dialog = self.dialogs.get(&id)?;
+        let same = match &dialog.state {
+            State::Calling(calling) => {
+                let mut early = calling.early.iter();
+                early.any(|early| *early.tag == *replaces.from_tag)
+            }
+            State::Ringing(_) | State::Up(_) => *dialog.remote_tag == *replaces.from_tag,
+            State::Leaving(..) | State::Ending => false,
+        };
+        same.then_some(id)
+    }
+
     /// What an INVITE says in `Replaces` to take the place of this dialog at its far end; `None`
     /// if that is not established.
     pub fn replaces(&self, dialog: DialogId) -> Option<Replaces> {
