@@ -13,6 +13,7 @@
 mod audio_rows;
 mod call_rows;
 mod engine_rows;
+mod failover_row;
 mod figure;
 mod machine;
 mod media_rows;
@@ -87,6 +88,7 @@ fn rows() -> Vec<&'static Row> {
         call_rows::ROWS,
         audio_rows::ROWS,
         reload_row::ROWS,
+        failover_row::ROWS,
         server_rows::ROWS,
     ];
     groups.into_iter().flatten().chain(sim_row::ROWS).collect()
