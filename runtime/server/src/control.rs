@@ -427,6 +427,15 @@ impl Control {
                         transport: *transport,
                         remote: *remote,
                     },
+                    StreamEvent::Broken {
+                        conn,
+                        transport,
+                        remote,
+                    } => sip::Input::StreamBroken {
+                        conn: *conn,
+                        transport: *transport,
+                        remote: *remote,
+                    },
                     StreamEvent::Trouble {
                         transport,
                         remote,
@@ -599,6 +608,7 @@ impl Control {
             disk_failing: self.hands.disk.is_failing(),
             disk_failures: self.hands.disk.failures(),
             traces: self.hands.traces.counts(),
+            streams: self.streams.faults().counts(),
         });
         self.lines.turn(now.mono);
         self.hands
