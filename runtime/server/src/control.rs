@@ -469,6 +469,15 @@ impl Control {
                         transport: *transport,
                         remote: *remote,
                     },
+                    StreamEvent::Broken {
+                        conn,
+                        transport,
+                        remote,
+                    } => sip::Input::StreamBroken {
+                        conn: *conn,
+                        transport: *transport,
+                        remote: *remote,
+                    },
                     StreamEvent::Trouble {
                         transport,
                         remote,
@@ -667,6 +676,7 @@ impl Control {
             disk_failing: self.hands.disk.is_failing(),
             disk_failures: self.hands.disk.failures(),
             traces: self.hands.traces.counts(),
+            streams: self.streams.faults().counts(),
         });
         self.lines.turn(now.mono);
         self.hands

@@ -79,7 +79,7 @@ struct Row {
 
 /// All rows, in the order of the table.
 fn rows() -> Vec<&'static Row> {
-    let groups: [&'static [Row]; 9] = [
+    let groups: [&'static [Row]; 10] = [
         sip_rows::ROWS,
         engine_rows::ROWS,
         media_rows::ROWS,

@@ -204,7 +204,10 @@ impl Tap {
                 carrier: Carrier::of(*transport),
             }),
             sip::Input::StreamClosed { conn } => self.push(|| Entry::Closed { conn: *conn }),
-            sip::Input::SendFailed { .. } | sip::Input::Action(_) | sip::Input::Timeout => {}
+            sip::Input::StreamBroken { .. }
+            | sip::Input::SendFailed { .. }
+            | sip::Input::Action(_)
+            | sip::Input::Timeout => {}
         }
     }
 
