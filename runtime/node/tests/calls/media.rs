@@ -85,7 +85,6 @@ impl Desk {
             | Command::SendDigits { .. }
             | Command::RecordMessage { .. }
             | Command::RecordCall { .. }
-            | Command::TakeRecording { .. }
             | Command::StopRecording { .. } => {}
         }
         events

@@ -134,7 +134,28 @@ impl Phone {
                 self.ringing.remove(leg);
                 None
             }
-            _ => None,
+            Event::Trying { .. }
+            | Event::Ringing { .. }
+            | Event::EarlyMedia { .. }
+            | Event::Answered { .. }
+            | Event::Played { .. }
+            | Event::Digit { .. }
+            | Event::Gathered { .. }
+            | Event::Recorded { .. }
+            | Event::Bridged { .. }
+            | Event::Unbridged { .. }
+            | Event::Joined { .. }
+            | Event::Left { .. }
+            | Event::Held { .. }
+            | Event::Retrieved { .. }
+            | Event::Reoffered { .. }
+            | Event::ReferAsked { .. }
+            | Event::Referred { .. }
+            | Event::Moved { .. }
+            | Event::Registered { .. }
+            | Event::Unregistered { .. }
+            | Event::AuthFailed { .. }
+            | Event::Banned { .. } => None,
         }
     }
 

@@ -455,7 +455,8 @@ impl World {
         for (id, text) in now {
             let known = before.get(&id).is_some_and(|it| *it == text);
             let dull = !before.contains_key(&id) || text.contains('?');
-            if !known && !(dull && text.ends_with("nothing")) {
+            let dull = dull && text.ends_with("nothing");
+            if !known && !dull {
                 self.write("    ", &text);
             }
         }
