@@ -5,8 +5,12 @@
 pub(crate) enum Timer {
     /// A dialled leg was not answered.
     Ring,
+    /// It is the next group's turn to be rung.
+    Group,
+    /// Nobody decided about a REFER.
+    Refer,
+    /// What was asked of a session that goes on with another leg was not reported.
+    Close,
     /// The first or next digit did not come.
     Gather,
-    /// The media worker did not confirm the end of a session.
-    Close,
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use vocab::call::RecordEnd;
-use vocab::{Clip, Pii, PlayId, RecordingId, SessionId};
+use vocab::{Clip, ConferenceId, Pii, PlayId, RecordingId, SessionId};
 
 /// Which of a session's two sockets.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -103,6 +103,14 @@ pub enum Command {
         /// Names it.
         recording: RecordingId,
     },
+    /// The recording of a call goes on with another session of the worker, without a gap; one that
+    /// this has already ends.
+    TakeRecording {
+        /// The session that is recorded.
+        from: SessionId,
+        /// The session that will be.
+        into: SessionId,
+    },
     /// Ends a message recording early.
     StopRecording {
         /// The session.
@@ -119,9 +127,18 @@ pub enum Command {
         /// The other.
         b: SessionId,
     },
-    /// Takes a bridge apart.
+    /// Lets a session hear all others of a conference and be heard by them, up to
+    /// [`CONFERENCE_MEMBERS_MAX`](crate::limits::CONFERENCE_MEMBERS_MAX). What plays on it stops; a
+    /// bridge or another conference that it is in is left. Nothing happens if it is in this one.
+    Join {
+        /// The session.
+        session: SessionId,
+        /// The conference; it begins with its first member and ends with its last.
+        conference: ConferenceId,
+    },
+    /// Takes a bridge apart, or takes a session out of its conference.
     Unbridge {
-        /// Either side.
+        /// Either side, or the member.
         session: SessionId,
     },
     /// Ends a session, its playback and its recordings.

@@ -3,9 +3,9 @@
 //! Everything here is values and machines: no socket, clock, task or file. Two halves meet:
 //!
 //! - **Pure parts**: [`sdp`] reads and writes session descriptions, [`negotiate`] is the
-//!   offer/answer model, [`g711`] the two codecs, [`tone`] makes tones, [`dtmf`] hears digits in
-//!   audio, [`wav`] reads prompts and writes recordings, [`compare`] tells whether audio that was
-//!   heard is the audio that was played.
+//!   offer/answer model, [`g711`] the two codecs, [`tone`] makes tones and [`music`] what people on
+//!   hold hear, [`dtmf`] hears digits in audio, [`wav`] reads prompts and writes recordings,
+//!   [`compare`] tells whether audio that was heard is the audio that was played.
 //! - **The machine**: a worker owns many sessions, each with its RTP stream in and out.
 //!   `server` runs one on each media thread, the simulator runs it inline.
 //!
@@ -19,6 +19,7 @@ pub mod dtmf;
 pub mod g711;
 pub mod jitter;
 pub mod limits;
+pub mod music;
 pub mod negotiate;
 pub mod player;
 pub mod recorder;

@@ -50,5 +50,10 @@ pub const DIGITS_MAX: usize = 64;
 /// end's buffer, so the time beyond is left out.
 pub const CATCH_UP_TICKS_MAX: u64 = 10;
 
+/// Most sessions that hear each other in one conference: a large meeting, or a class with a coach.
+///
+/// The sum of so many samples of 16 bits fits into 32 with a factor of 128 to spare.
+pub const CONFERENCE_MEMBERS_MAX: usize = 512;
+
 /// Samples in one chunk of a recording: 1 s of a message, 0.5 s of a call; 16 KB.
 pub const RECORDING_CHUNK_SAMPLES: usize = 8_000;

@@ -8,12 +8,13 @@ use engine::WorkerId;
 use plugin::{Plugin, RunOutput};
 use sip::locate::{Answer, LookupId, NoAnswer, Question};
 use sip::{ConnId, Hop};
-use vocab::call::Cause;
+use vocab::call::{Cause, Unregistered};
 use vocab::flow::{CallInfo, Fault, FlowError, Level, PluginRef, Reply};
 use vocab::record::CallEvent;
-use vocab::{CallId, Clip, FlowId, Pii, TenantId};
+use vocab::{CallId, Clip, FlowId, Pii, RecordingId, TenantId};
 
 use crate::config::{Config, Route};
+use crate::control::{Control, ControlError, ControlId, Controlled};
 use crate::trunk::TrunkState;
 
 /// A piece of speech being made. Counted within a node's run.
@@ -63,6 +64,13 @@ pub enum Input<'a> {
         /// The audio, or why not.
         result: Result<Clip, String>,
     },
+    /// A recording could not be written on; the rest of it is lost.
+    RecordingCut {
+        /// Which.
+        recording: RecordingId,
+        /// What is kept of it; zero if there is no file.
+        length: Duration,
+    },
     /// A DNS server answered, or did not.
     LookedUp {
         /// From `Output::Lookup`.
@@ -78,6 +86,13 @@ pub enum Input<'a> {
     Hangup {
         /// Which.
         call: CallId,
+    },
+    /// An operator asks for something. Answered by [`Output::Controlled`].
+    Control {
+        /// Names it.
+        id: ControlId,
+        /// What.
+        request: Control,
     },
     /// An operator ends the ban of an address.
     Unban {
@@ -178,6 +193,13 @@ pub enum Output {
         text: Pii<String>,
         /// A voice or a language tag.
         voice: String,
+    },
+    /// What came of a request.
+    Controlled {
+        /// From [`Input::Control`].
+        id: ControlId,
+        /// The answer.
+        result: Result<Controlled, ControlError>,
     },
     /// Ask a DNS server. Answered by `LookedUp`; if it never is, the node goes on after some seconds.
     Lookup {
@@ -318,11 +340,24 @@ pub enum Notice {
     },
     /// A phone registered or refreshed.
     Registered {
+        /// Whose phone.
+        tenant: Option<TenantId>,
+        /// The user.
+        user: String,
         /// Contacts it now has.
         contacts: usize,
+        /// It had at least as many before: nothing new, only a refresh.
+        refreshed: bool,
     },
-    /// A phone is no longer registered.
-    Unregistered,
+    /// A user has no phone any more.
+    Unregistered {
+        /// Whose phone.
+        tenant: Option<TenantId>,
+        /// The user.
+        user: String,
+        /// Why.
+        why: Unregistered,
+    },
     /// Wrong credentials.
     AuthFailed {
         /// Where they came from.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use plugin::Ticket;
 use vocab::call::{Cause, GatherSpec, Side};
 use vocab::flow::{DialOptions, DialTarget, FlowEvent, PluginRef};
-use vocab::{Clip, FlowId, LegId, Mono, Now, Party, PlayId, RecordingId, Wall};
+use vocab::{Clip, Direction, FlowId, LegId, Mono, Now, Party, PlayId, RecordingId, Wall};
 
 use crate::border::SpeechId;
 use crate::config::{Route, Tenant};
+use crate::talk::{Talk, Why, Wish};
 use crate::trunk::Try;
 
 /// A call from its first event to its last.
@@ -18,10 +19,12 @@ use crate::trunk::Try;
 pub(crate) struct Call {
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) route: Arc<Route>,
-    /// The caller's leg.
+    /// The leg that a flow looks after: the caller's, unless another was sent to the flow or the
+    /// caller has left a call that goes on.
     pub(crate) leg: LegId,
+    pub(crate) direction: Direction,
     pub(crate) from: Party,
-    /// Set when the caller showed credentials.
+    /// Set when the caller showed credentials, and for whom a call was made.
     pub(crate) user: Option<String>,
     /// Language of its prompts.
     pub(crate) language: String,
@@ -35,8 +38,15 @@ pub(crate) struct Call {
     pub(crate) unrecorded: bool,
     pub(crate) line: Line,
     pub(crate) stage: Stage,
+    pub(crate) talk: Talk,
+    /// Its phone was told that the far end rings.
+    pub(crate) rung: bool,
+    /// How the last dial ended, for a caller who is refused.
+    pub(crate) refusal: Option<Refused>,
     pub(crate) leg_last: u16,
     pub(crate) message_last: u16,
+    /// Recordings that end early, and what is kept of each; as many as it has at most.
+    pub(crate) cut: BTreeMap<RecordingId, Duration>,
 }
 
 /// Where the caller is.
@@ -61,15 +71,15 @@ pub(crate) enum Line {
 ///
 /// | state | meaning | next |
 /// |---|---|---|
-/// | `Flow` | a plugin runs | `Fallback` on a fault, `Away` after a transfer, `Leaving` |
+/// | `Flow` | a plugin runs | `Fallback` on a fault, `Talk` once people take over, `Leaving` |
 /// | `Fallback` | the announcement plays, or waits for the answer | `Leaving` |
-/// | `Away` | bridged for good; ends with either side | `Leaving` |
+/// | `Talk` | in the hands of people: see [`Talk`] | `Flow` if sent to one, `Leaving` |
 /// | `Leaving` | hang-up is under way | - |
 #[derive(Debug)]
 pub(crate) enum Stage {
     Flow(Box<Flow>),
     Fallback { play: Option<PlayId> },
-    Away { other: LegId },
+    Talk,
     Leaving,
 }
 
@@ -111,7 +121,7 @@ pub(crate) enum Pending {
     Record {
         recording: RecordingId,
     },
-    Dial(Dial),
+    Dial(Box<Dial>),
     NextEvent,
     Sleep,
 }
@@ -139,20 +149,53 @@ pub(crate) enum Purpose {
     Dial {
         target: DialTarget,
         options: DialOptions,
-        transfer: bool,
+        errand: Errand,
     },
+}
+
+/// Why somebody who was dialled did not come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Refused {
+    pub(crate) cause: Cause,
+    /// The far end's final status, if it gave one.
+    pub(crate) status: Option<u16>,
+    /// Its Q.850 cause, likewise.
+    pub(crate) q850: Option<u8>,
 }
 
 /// A dialled party.
 #[derive(Debug)]
 pub(crate) struct Dial {
     pub(crate) leg: LegId,
-    /// Give the call away once connected.
-    pub(crate) transfer: bool,
+    /// What it is for.
+    pub(crate) errand: Errand,
     pub(crate) whisper: Vec<Clip>,
     pub(crate) step: DialStep,
+    /// Who waits hears what the far end sends before it answers.
+    pub(crate) early: bool,
+    /// Whose phone is rung, if it is one.
+    pub(crate) user: Option<String>,
+    /// Who is rung, in the words of records.
+    pub(crate) party: Party,
+    /// Whom the called party sees.
+    pub(crate) caller: Party,
+    /// Give up then.
+    pub(crate) until: Mono,
+    /// Who was called before and sent us on.
+    pub(crate) hops: Vec<String>,
     /// Set on the way to a carrier.
     pub(crate) outside: Option<Box<Outside>>,
+}
+
+/// What somebody is called for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Errand {
+    /// A flow's `dial`.
+    Dial,
+    /// A flow's `transfer`: the call is given away once connected.
+    Transfer,
+    /// For somebody in the call who waits.
+    Talk(Wish),
 }
 
 /// An attempt at a number outside, over as many trunks as it takes.
@@ -160,14 +203,10 @@ pub(crate) struct Dial {
 pub(crate) struct Outside {
     /// The number, in E.164 form if it has one.
     pub(crate) number: String,
-    /// Whom the called party sees.
-    pub(crate) caller: Party,
     /// The trunk that is tried.
     pub(crate) trunk: String,
     /// Trunks and their servers not tried yet, the best last.
     pub(crate) rest: Vec<Try>,
-    /// Give up then.
-    pub(crate) until: Mono,
     /// It rings: no other trunk is tried, or two would.
     pub(crate) rings: bool,
 }
@@ -179,8 +218,41 @@ pub(crate) enum DialStep {
     Ringing,
     /// The far end hears something first.
     Whispering { play: PlayId },
+    /// It has answered; the caller, who had to be answered first, or the bridge is on its way.
+    Connecting,
     /// They talk.
     Talking { since: Mono },
+}
+
+impl Dial {
+    /// The party of a talk that waits for it.
+    pub(crate) fn waits(&self) -> Option<u16> {
+        match &self.errand {
+            Errand::Talk(wish) => Some(wish.waits),
+            Errand::Dial | Errand::Transfer => None,
+        }
+    }
+
+    /// Whose phone asked for it, if one did, and is told how far it is.
+    pub(crate) fn referrer(&self) -> Option<u16> {
+        match &self.errand {
+            Errand::Talk(Wish {
+                why: Why::Refer { by },
+                ..
+            }) => Some(*by),
+            Errand::Talk(_) | Errand::Dial | Errand::Transfer => None,
+        }
+    }
+}
+
+impl Flow {
+    /// Whom it has dialled.
+    pub(crate) fn dialing(&self) -> Option<&Dial> {
+        match &self.turn {
+            Turn::Host(Pending::Dial(dial)) => Some(dial.as_ref()),
+            Turn::Host(_) | Turn::Plugin | Turn::Returning => None,
+        }
+    }
 }
 
 impl Call {
@@ -188,7 +260,7 @@ impl Call {
     pub(crate) fn flow(&mut self) -> Option<&mut Flow> {
         match &mut self.stage {
             Stage::Flow(flow) => Some(flow),
-            Stage::Fallback { .. } | Stage::Away { .. } | Stage::Leaving => None,
+            Stage::Fallback { .. } | Stage::Talk | Stage::Leaving => None,
         }
     }
 
@@ -198,6 +270,32 @@ impl Call {
             Turn::Host(pending) => Some(pending),
             Turn::Plugin | Turn::Returning => None,
         }
+    }
+
+    /// Whom it has called, answered or not.
+    pub(crate) fn dialing(&mut self) -> Option<&mut Dial> {
+        match &mut self.stage {
+            Stage::Flow(flow) => match &mut flow.turn {
+                Turn::Host(Pending::Dial(dial)) => Some(dial.as_mut()),
+                Turn::Host(_) | Turn::Plugin | Turn::Returning => None,
+            },
+            Stage::Talk => self.talk.attempt.as_mut(),
+            Stage::Fallback { .. } | Stage::Leaving => None,
+        }
+    }
+
+    /// The user whose credentials the party of a flow showed.
+    pub(crate) fn flow_user(&self) -> Option<&String> {
+        if self.leg.n == 1 {
+            return self.user.as_ref();
+        }
+        self.talk.members.get(&self.leg.n)?.user.as_ref()
+    }
+
+    /// Who the party of a flow is.
+    pub(crate) fn flow_party(&self) -> &Party {
+        let member = self.talk.members.get(&self.leg.n);
+        member.map_or(&self.from, |member| &member.party)
     }
 
     /// Whether the caller can hear us.

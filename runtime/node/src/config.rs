@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,14 @@ pub struct Tenant {
     pub trunks: Vec<Arc<Trunk>>,
     /// How numbers are written where it is.
     pub numbers: NumberPlan,
+    /// Phones that are rung together, by name.
+    pub groups: BTreeMap<String, Group>,
+    /// Where calls can wait for any phone.
+    pub park: Park,
+    /// What a caller hears of a far end that has not answered.
+    pub early_media: EarlyMedia,
+    /// A call that a phone sends elsewhere (3xx) goes on there.
+    pub follow_redirects: bool,
     /// Audio by language and name.
     pub catalogue: Catalogue,
 }
@@ -44,6 +53,45 @@ pub struct Tenant {
 pub struct Phone {
     /// Digest password.
     pub password: Pii<String>,
+}
+
+/// What a caller hears of a far end that has not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum EarlyMedia {
+    /// What it sends, such as an announcement of its network.
+    #[default]
+    Relay,
+    /// Our own ringing, whatever it sends.
+    Ringback,
+}
+
+/// Phones that are rung together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Group {
+    /// Users of the tenant.
+    pub members: Vec<String>,
+    /// One after the other instead of all at once.
+    pub in_order: bool,
+    /// How long each is rung, or all, before it is the next one's turn.
+    pub ring: Duration,
+}
+
+/// Slots in which calls wait for any phone of the tenant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Park {
+    /// Their numbers.
+    pub slots: RangeInclusive<u16>,
+    /// How long a call waits before whoever parked it is rung.
+    pub timeout: Duration,
+}
+
+impl Default for Park {
+    fn default() -> Self {
+        Self {
+            slots: 701..=720,
+            timeout: Duration::from_secs(120),
+        }
+    }
 }
 
 /// A number and what answers it.
@@ -100,6 +148,8 @@ pub struct Trunk {
     pub shows: ShownNumber,
     /// Whether the number is asserted too (`P-Asserted-Identity`, RFC 3325).
     pub asserts: bool,
+    /// A call that it sends elsewhere (3xx) goes on there, by a trunk that allows it.
+    pub follow_redirects: bool,
     /// Codec names in the order of preference; empty is the node's.
     pub codecs: Vec<String>,
     /// Calls from its addresses are taken to the tenant's routes.
@@ -124,6 +174,7 @@ impl Default for Trunk {
             sends: NumberForm::E164,
             shows: ShownNumber::Caller,
             asserts: false,
+            follow_redirects: false,
             codecs: Vec::new(),
             inbound: false,
         }
@@ -198,6 +249,22 @@ impl Catalogue {
     /// Whether there is no clip at all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Route {
+    /// What a call has that we make: no plugin, and a busy tone if all else fails.
+    pub(crate) fn none(tenant: &TenantId, number: &str) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            number: number.to_owned(),
+            public: false,
+            plugin: String::new(),
+            settings: plugin::Config::default(),
+            grant: plugin::Grant::none(),
+            fallback: String::new(),
+            record: false,
+        }
     }
 }
 

@@ -1,18 +1,19 @@
-//! A flow dials somebody: who may be dialled, what the caller hears, and how it ends.
+//! A flow dials somebody: what the caller hears, and how it ends.
 
 use std::time::Duration;
 
-use vocab::call::{Cause, Command, Target};
+use vocab::call::{Cause, Command};
 use vocab::flow::{DialOptions, DialResult, DialTarget, FlowError, Reply};
 use vocab::record::CallEventKind;
-use vocab::{CallId, Clip, LegId, Now, Party, PlayId};
+use vocab::{CallId, Clip, LegId, Now, Party, Pii, PlayId};
 
-use crate::border::Notice;
-use crate::call::{Call, Dial, DialStep, Outside, Pending, Stage, Turn, total};
-use crate::limits::{CALL_TIME, LEGS_MAX, OP_SLACK, RING_MAX, TRYING_WAIT};
+use crate::call::{Call, DialStep, Errand, Line, Refused, Stage, total};
+use crate::limits::{CALL_TIME, LEGS_MAX, OP_SLACK, RING_MAX};
 use crate::node::Node;
-use crate::trunk::{self, NoTrunk, Try};
+use crate::ring::{Ring, result_of};
+use crate::talk::{Hears, Member, Place};
 use crate::wait::Wait;
+use crate::way::NoWay;
 
 impl Node {
     pub(crate) fn dial(
@@ -22,9 +23,9 @@ impl Node {
         target: &DialTarget,
         options: &DialOptions,
         whisper: Vec<Clip>,
-        transfer: bool,
+        errand: Errand,
     ) {
-        let way = match self.way_to(now, id, target) {
+        let way = match self.way_to(now.mono, id, target) {
             Ok(way) => way,
             Err(error) => return self.refuse(now, id, error),
         };
@@ -37,171 +38,28 @@ impl Node {
         let timeout = options.timeout.clamp(Duration::from_secs(1), RING_MAX);
         let wait = timeout + total(&whisper) + OP_SLACK;
         self.deadlines.set(id, Wait::Op, now.mono + wait);
-        // The caller hears ringing from us until the far end answers.
-        let ringback = Command::Play {
-            leg: first,
-            play: self.next_play(),
-            clips: vec![self.tones.ringback.clone()],
-            repeat: true,
-        };
-        self.command(ringback);
-        let mut dial = Dial {
-            leg: first,
-            transfer,
-            whisper,
-            step: DialStep::Ringing,
-            outside: None,
-        };
-        match way {
-            Way::Phone(user) => {
-                dial.leg = self.new_leg(now, id, Party::Sip(user.clone()));
-                let (leg, target) = (dial.leg, Target::User(user));
-                self.pend(id, Pending::Dial(dial));
-                self.command(Command::Dial {
-                    leg,
-                    target,
-                    caller,
-                    timeout,
-                });
-            }
-            Way::Trunks { number, mut best } => {
-                best.reverse();
-                dial.outside = Some(Box::new(Outside {
-                    number,
-                    caller,
-                    trunk: String::new(),
-                    rest: best,
-                    until: now.mono + timeout,
-                    rings: false,
-                }));
-                if let Err(_none) = self.try_trunks(now, id, dial) {
-                    self.stop_ringback(id);
-                    self.refuse(now, id, full());
-                }
-            }
-        }
-    }
-
-    /// The next leg of a call, and the event that it is dialled.
-    fn new_leg(&mut self, now: Now, id: CallId, to: Party) -> LegId {
-        let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        call.leg_last += 1;
-        let n = call.leg_last;
-        self.journal
-            .note(call, now.wall, CallEventKind::Dialed { leg: n, to });
-        LegId { call: id, n }
-    }
-
-    /// Dials by the best trunk that is left and has a place; gives the attempt back if none has.
-    fn try_trunks(&mut self, now: Now, id: CallId, mut dial: Dial) -> Result<(), Dial> {
-        while let Some(outside) = &mut dial.outside
-            && outside.until > now.mono
-            && self.calls[&id].leg_last < LEGS_MAX
-            && let Some(next) = outside.rest.pop()
-        {
-            let n = self.calls[&id].leg_last + 1;
-            let Some(trunk) = self.trunks.take(now.mono, next, LegId { call: id, n }) else {
-                continue;
+        let up = call.is_up();
+        // The caller hears ringing until the far end answers: from us, or, if it was not answered,
+        // from its own phone.
+        if up {
+            let ringback = Command::Play {
+                leg: first,
+                play: self.next_play(),
+                clips: vec![self.tones.ringback.clone()],
+                repeat: true,
             };
-            let (tenant, caller) = (&self.calls[&id].tenant, &outside.caller);
-            let target = trunk::call(tenant, (trunk, next.target), &outside.number, caller);
-            outside.trunk.clone_from(&trunk.id);
-            let (caller, timeout) = (outside.caller.clone(), outside.until.since(now.mono));
-            let leg = self.new_leg(now, id, party(&outside.number));
-            dial.leg = leg;
-            self.deadlines.set(id, Wait::Trying, now.mono + TRYING_WAIT);
-            self.pend(id, Pending::Dial(dial));
-            self.command(Command::Dial {
-                leg,
-                target,
-                caller,
-                timeout,
-            });
-            return Ok(());
+            self.command(ringback);
         }
-        Err(dial)
-    }
-
-    /// Where a target is reached, if this caller may reach it.
-    fn way_to(&mut self, now: Now, id: CallId, target: &DialTarget) -> Result<Way, FlowError> {
-        let call = &self.calls[&id];
-        if call.user.is_none() {
-            let why =
-                "the caller is not authenticated: only registered phones may cause a call out";
-            return Err(FlowError::Denied(why.to_owned()));
-        }
-        let address = match target {
-            DialTarget::Agent(_) => {
-                return Err(FlowError::Unsupported(
-                    "this version has no agents".to_owned(),
-                ));
-            }
-            DialTarget::Queue(_) => {
-                return Err(FlowError::Unsupported(
-                    "this version has no queues".to_owned(),
-                ));
-            }
-            DialTarget::E164(number) => number.as_str(),
-            DialTarget::Sip(address) => address.strip_prefix("sip:").unwrap_or(address),
+        let ring = Ring {
+            way,
+            caller,
+            timeout,
+            whisper,
+            errand,
         };
-        let (user, host) = match address.split_once('@') {
-            Some((user, host)) => (user, Some(host)),
-            None => (address, None),
-        };
-        if host.is_none() && call.tenant.phones.contains_key(user) {
-            if !self.registered(user) {
-                return Err(FlowError::Unavailable(
-                    "the phone is not registered".to_owned(),
-                ));
-            }
-            return Ok(Way::Phone(user.to_owned()));
-        }
-        if host.is_some() {
-            let why = "addresses outside are not dialled: use a number and a trunk";
-            return Err(FlowError::Denied(why.to_owned()));
-        }
-        let number = call.tenant.numbers.to_e164(user);
-        let number = number.unwrap_or_else(|| user.to_owned());
-        let digits = number.strip_prefix('+').unwrap_or(&number);
-        if !(2..=15).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(FlowError::Invalid(
-                "not a number: digits with an optional +".to_owned(),
-            ));
-        }
-        let tenant = call.tenant.id.clone();
-        match self.trunks.candidates(now.mono, &tenant, &number) {
-            Ok(best) => Ok(Way::Trunks { number, best }),
-            Err(NoTrunk::Full) => Err(full()),
-            Err(NoTrunk::Unresolved) => {
-                let why = "the names of the trunks to this destination have no address now";
-                Err(FlowError::Unavailable(why.to_owned()))
-            }
-            Err(NoTrunk::Forbidden) => {
-                let why = "no trunk of this tenant allows this destination: add its prefix to one";
-                Err(FlowError::Denied(why.to_owned()))
-            }
-        }
-    }
-
-    /// The far end of a dialled leg has said something; it may be ringing.
-    pub(crate) fn dialed_heard(&mut self, now: Now, leg: LegId, ringing: bool) {
-        self.trunks.leg_spoke(now.mono, leg);
-        let pending = self.calls.get_mut(&leg.call).and_then(Call::pending);
-        if let Some(Pending::Dial(dial)) = pending
-            && dial.leg == leg
-            && let Some(outside) = &mut dial.outside
-        {
-            outside.rings |= ringing;
-            self.deadlines.clear(leg.call, Wait::Trying);
-        }
-    }
-
-    /// A carrier has said nothing for too long: the attempt goes on elsewhere once its leg is over.
-    pub(crate) fn dialed_in_vain(&mut self, id: CallId) {
-        let pending = self.calls.get_mut(&id).and_then(Call::pending);
-        if let Some(Pending::Dial(dial)) = pending {
-            let (leg, cause) = (dial.leg, Cause::Unreachable);
-            self.command(Command::Hangup { leg, cause });
+        if self.ring(now, id, ring).is_err() {
+            self.stop_ringback(id);
+            self.refuse(now, id, NoWay::Full.into());
         }
     }
 
@@ -210,19 +68,24 @@ impl Node {
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };
-        let first = call.leg;
-        let Some(Pending::Dial(dial)) = call.pending() else {
+        let Some(dial) = call.dialing() else {
             let cause = Cause::Cancelled;
             return self.command(Command::Hangup { leg, cause });
         };
         if dial.leg != leg {
             return;
         }
+        if let Errand::Talk(_) = dial.errand {
+            return self.attempt_answered(now, leg.call);
+        }
         if dial.whisper.is_empty() {
-            return self.command(Command::Bridge { a: first, b: leg });
+            return self.answer_for(now, leg.call);
         }
         let clips = std::mem::take(&mut dial.whisper);
         dial.step = DialStep::Whispering { play };
+        if std::mem::take(&mut dial.early) {
+            self.command(Command::Unbridge { leg });
+        }
         self.deadlines
             .set(leg.call, Wait::Op, now.mono + total(&clips) + OP_SLACK);
         self.command(Command::Play {
@@ -233,15 +96,64 @@ impl Node {
         });
     }
 
-    pub(crate) fn whispered(&mut self, leg: LegId, play: PlayId) {
+    pub(crate) fn whispered(&mut self, now: Now, leg: LegId, play: PlayId) {
+        let call = self.calls.get_mut(&leg.call);
+        if let Some(dial) = call.and_then(Call::dialing)
+            && matches!(dial.step, DialStep::Whispering { play: p } if p == play)
+        {
+            self.answer_for(now, leg.call);
+        }
+    }
+
+    /// The far end is there: the caller is answered, if it was not, and connected then.
+    fn answer_for(&mut self, now: Now, id: CallId) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        let line = call.line;
+        if let Some(dial) = call.dialing() {
+            dial.step = DialStep::Connecting;
+        }
+        match line {
+            Line::Up => self.connect_dialed(now, id),
+            Line::Waiting => self.want_answer(now, id),
+            Line::Wanted | Line::Answering | Line::Gone { .. } => {}
+        }
+    }
+
+    /// Whether the caller is answered because somebody who was dialled has answered.
+    pub(crate) fn connecting(&mut self, id: CallId) -> bool {
+        let dial = self.calls.get_mut(&id).and_then(Call::dialing);
+        dial.is_some_and(|dial| matches!(dial.step, DialStep::Connecting))
+    }
+
+    /// The party of the flow and the one it dialled talk with each other.
+    pub(crate) fn connect_dialed(&mut self, now: Now, id: CallId) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        let (first, user, party) = (call.leg.n, call.flow_user().cloned(), call.flow_party());
+        let first_member = Member::new(user, party.clone(), Place::Flow);
+        let Some(dial) = call.dialing() else { return };
+        let n = dial.leg.n;
+        let member = Member::new(dial.user.clone(), dial.party.clone(), Place::With(first));
+        let talk = &mut call.talk;
+        talk.members.entry(first).or_insert(first_member);
+        talk.members.insert(n, member);
+        talk.pair(first, n);
+        self.deadlines.set(id, Wait::Op, now.mono + OP_SLACK);
+        self.arrange(id);
+    }
+
+    /// The flow has its party back: whom it dialled is gone.
+    pub(crate) fn parted_from(&mut self, leg: LegId) {
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };
-        let first = call.leg;
-        if let Some(Pending::Dial(dial)) = call.pending()
-            && matches!(dial.step, DialStep::Whispering { play: p } if p == play)
-        {
-            self.command(Command::Bridge { a: first, b: leg });
+        let talk = &mut call.talk;
+        if talk.members.remove(&leg.n).is_none() {
+            return;
+        }
+        if talk.visit.is_none() {
+            talk.members.remove(&call.leg.n);
+        } else if let Some(member) = talk.members.get_mut(&call.leg.n) {
+            (member.place, member.hears) = (Place::Flow, Hears::Nothing);
         }
     }
 
@@ -249,24 +161,30 @@ impl Node {
         let Some(call) = self.calls.get_mut(&a.call) else {
             return;
         };
+        if call.hears_early(a, b) {
+            return;
+        }
         self.journal
             .note(call, now.wall, CallEventKind::Bridged { a: a.n, b: b.n });
-        let transfer = match call.pending() {
-            Some(Pending::Dial(dial)) if dial.leg == b => {
-                dial.step = DialStep::Talking { since: now.mono };
-                dial.transfer
-            }
-            Some(_) | None => return,
-        };
+        let Some(dial) = call.dialing() else { return };
+        let other = dial.leg;
+        // After a hold they are bridged again: that is no news to the flow.
+        let new = matches!(dial.step, DialStep::Connecting);
+        if (other != a && other != b) || !new {
+            return;
+        }
+        dial.step = DialStep::Talking { since: now.mono };
+        let transfer = dial.errand == Errand::Transfer;
         self.deadlines.set(a.call, Wait::Op, now.mono + CALL_TIME);
         if transfer {
-            self.give_away(now, a.call, b);
+            self.reply(now, a.call, Ok(Reply::Done));
+            self.give_away(now, a.call, other);
         }
     }
 
-    /// The call is the other party's now; the flow only has to return.
-    fn give_away(&mut self, now: Now, id: CallId, other: LegId) {
-        self.reply(now, id, Ok(Reply::Done));
+    /// The call is in the hands of its parties; the flow, whose wish was answered, only has to
+    /// return.
+    pub(crate) fn give_away(&mut self, now: Now, id: CallId, other: LegId) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         let leg = other.n;
         let kind = CallEventKind::DialEnded {
@@ -274,23 +192,33 @@ impl Node {
             result: DialResult::Answered,
         };
         self.journal.note(call, now.wall, kind);
-        self.detach(now, id, Stage::Away { other });
+        self.detach(now, id);
+        self.end_visit(now, id, "transferred");
     }
 
     pub(crate) fn unbridged(&mut self, now: Now, a: LegId, b: LegId) {
         let Some(call) = self.calls.get_mut(&a.call) else {
             return;
         };
-        let kind = CallEventKind::Unbridged {
-            a: a.n.min(b.n),
-            b: a.n.max(b.n),
-        };
-        self.journal.note(call, now.wall, kind);
-        let other = if a.n == 1 { b } else { a };
+        if !call.hears_early(a, b) {
+            let kind = CallEventKind::Unbridged {
+                a: a.n.min(b.n),
+                b: a.n.max(b.n),
+            };
+            self.journal.note(call, now.wall, kind);
+        }
+        for (n, other) in [(a.n, b.n), (b.n, a.n)] {
+            if let Some(member) = call.talk.members.get_mut(&n)
+                && member.hears == Hears::Bridge(other)
+            {
+                member.hears = Hears::Nothing;
+            }
+        }
+        let other = if a == call.leg { b } else { a };
         // A bridge that never came about: the attempt failed.
-        if let Some(Pending::Dial(dial)) = call.pending()
+        if let Some(dial) = call.dialing()
             && dial.leg == other
-            && !matches!(dial.step, DialStep::Talking { .. })
+            && matches!(dial.step, DialStep::Connecting)
         {
             self.command(Command::Hangup {
                 leg: other,
@@ -299,38 +227,42 @@ impl Node {
         }
     }
 
-    pub(crate) fn dialed_ended(&mut self, now: Now, leg: LegId, cause: Cause, status: Option<u16>) {
-        let unanswered = cause == Cause::Unreachable && status.is_none();
-        self.trunks.leg_ended(now.mono, leg, unanswered);
-        let Some(call) = self.calls.get_mut(&leg.call) else {
-            return;
-        };
+    /// Whom a flow has dialled, or whom somebody waits for, is gone.
+    pub(crate) fn dialed_ended(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        refused: Refused,
+        contacts: &[Pii<String>],
+    ) {
+        let Refused { cause, status, .. } = refused;
         let id = leg.call;
-        if matches!(call.stage, Stage::Away { other } if other == leg) {
-            call.stage = Stage::Leaving;
-            return self.hang_up(id, Cause::Normal);
-        }
-        let Some(Pending::Dial(dial)) = call.pending() else {
-            return;
-        };
-        if dial.leg != leg {
-            return;
-        }
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        let dial = call.dialing().expect("the caller saw it");
         self.deadlines.clear(id, Wait::Trying);
-        let transfer = dial.transfer;
+        let errand = dial.errand.clone();
         let (result, talk) = match dial.step {
             DialStep::Talking { since } => (DialResult::Answered, now.mono.since(since)),
-            DialStep::Ringing | DialStep::Whispering { .. } => (result_of(cause), Duration::ZERO),
+            DialStep::Ringing | DialStep::Whispering { .. } | DialStep::Connecting => {
+                (result_of(cause), Duration::ZERO)
+            }
         };
         let elsewhere = dial.goes_on(cause, status);
+        if result != DialResult::Answered {
+            call.refusal = Some(refused);
+        }
         let ended = CallEventKind::DialEnded { leg: leg.n, result };
         self.journal.note(call, now.wall, ended);
-        if elsewhere && self.fail_over(now, id).is_ok() {
+        if elsewhere && self.fail_over(now, id).is_ok() || self.sent_on(now, leg, contacts) {
             return;
         }
+        if let Errand::Talk(_) = errand {
+            return self.attempt_failed(now, id, result);
+        }
+        self.parted_from(leg);
         self.stop_ringback(id);
         let cause = status.map(|status| status.to_string());
-        let reply = if transfer {
+        let reply = if errand == Errand::Transfer {
             Err(FlowError::Failed(format!(
                 "the other party did not take the call: {result:?}"
             )))
@@ -344,40 +276,33 @@ impl Node {
         self.reply(now, id, reply);
     }
 
-    /// Takes an attempt whose trunk failed to the next one; `Err` if there is none.
-    fn fail_over(&mut self, now: Now, id: CallId) -> Result<(), ()> {
-        let pending = self.calls.get_mut(&id).and_then(Call::pending);
-        let pending = pending.expect("the caller saw it");
-        let Pending::Dial(dial) = std::mem::replace(pending, Pending::Answer) else {
-            panic!("the caller saw an attempt");
-        };
-        let from = dial.outside.as_ref().map(|it| it.trunk.clone());
-        match self.try_trunks(now, id, dial) {
-            Ok(()) => {
-                let from = from.unwrap_or_default();
-                self.notice(Notice::Failover { call: id, from });
-                Ok(())
-            }
-            Err(dial) => {
-                self.pend(id, Pending::Dial(dial));
-                Err(())
-            }
+    /// Silence instead of ringing, until the flow says what comes next.
+    fn stop_ringback(&mut self, id: CallId) {
+        let call = &self.calls[&id];
+        if call.is_up() {
+            self.quiet(call.leg);
         }
     }
 
-    /// Nobody waits for this attempt any more: it is cancelled, or its talk ended.
-    pub(crate) fn leave_dialed(&mut self, now: Now, id: CallId, dial: &Dial) {
-        let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        self.journal.note(call, now.wall, dial.left());
-        self.deadlines.clear(id, Wait::Trying);
-        let (leg, cause) = (dial.leg, Cause::Cancelled);
-        self.command(Command::Hangup { leg, cause });
+    /// The flow is done with its party: it is hung up, or, if it was never answered, told what the
+    /// far end said.
+    pub(crate) fn turn_off(&mut self, id: CallId) {
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let waits = matches!(call.line, Line::Waiting | Line::Wanted) && call.answers();
+        match call.refusal {
+            Some(refused) if waits => {
+                let (leg, status, q850) = (call.leg, refused.answer(), refused.q850);
+                self.command(Command::Reject { leg, status, q850 });
+            }
+            Some(_) | None => self.hang_up(id, Cause::Normal),
+        }
     }
 
-    /// Silence instead of ringing, until the flow says what comes next.
-    fn stop_ringback(&mut self, id: CallId) {
+    /// Whatever plays to a leg is over.
+    pub(crate) fn quiet(&mut self, leg: LegId) {
         let play = self.next_play();
-        let leg = self.calls[&id].leg;
         let clips = vec![Clip::silence(Duration::from_millis(20))];
         self.command(Command::Play {
             leg,
@@ -388,57 +313,38 @@ impl Node {
     }
 
     /// Lets the flow go on alone; the call is in other hands.
-    fn detach(&mut self, now: Now, id: CallId, stage: Stage) {
+    pub(crate) fn detach(&mut self, now: Now, id: CallId) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        let old = std::mem::replace(&mut call.stage, stage);
+        let old = std::mem::replace(&mut call.stage, Stage::Talk);
         if let Stage::Flow(flow) = old {
-            debug_assert!(!matches!(flow.turn, Turn::Host(_)), "its wish was answered");
             self.release_flow(now, id, flow.id, flow.ticket);
         }
     }
 }
 
-/// Where a target is reached.
-enum Way {
-    /// Wherever this user's phones are registered.
-    Phone(String),
-    /// By one of these, the best first.
-    Trunks { number: String, best: Vec<Try> },
+impl Call {
+    /// Whether one of these is heard by the other before it has answered.
+    fn hears_early(&mut self, a: LegId, b: LegId) -> bool {
+        self.dialing().is_some_and(|dial| {
+            dial.early && (dial.leg == a || dial.leg == b) && matches!(dial.step, DialStep::Ringing)
+        })
+    }
 }
 
-impl Dial {
-    /// Whether another trunk is tried: nobody was reached by this one, and nobody's phone rang.
-    fn goes_on(&self, cause: Cause, status: Option<u16>) -> bool {
-        let failed = cause == Cause::Unreachable || status == Some(408);
-        let outside = self.outside.as_ref();
-        failed
-            && matches!(self.step, DialStep::Ringing)
-            && outside.is_some_and(|it| !it.rings && !it.rest.is_empty())
-    }
-
-    /// What the journal says of an attempt that the caller, or we, put an end to.
-    pub(crate) fn left(&self) -> CallEventKind {
-        let result = match self.step {
-            DialStep::Talking { .. } => DialResult::Answered,
-            DialStep::Ringing | DialStep::Whispering { .. } => DialResult::NoAnswer,
-        };
-        CallEventKind::DialEnded {
-            leg: self.leg.n,
-            result,
+impl Refused {
+    /// What a caller is answered for whom nobody came: what the far end said, where that makes sense
+    /// to somebody who called us, or else what fits best.
+    fn answer(self) -> u16 {
+        match self.status {
+            Some(status @ (403 | 404 | 410 | 480 | 484 | 486 | 488 | 600 | 603 | 604 | 606)) => {
+                status
+            }
+            Some(_) | None => match result_of(self.cause) {
+                DialResult::Busy => 486,
+                DialResult::Rejected => 603,
+                DialResult::NoAnswer | DialResult::Unreachable | DialResult::Answered => 480,
+            },
         }
-    }
-}
-
-fn full() -> FlowError {
-    FlowError::Limit("all lines of the trunks to this destination are in use".to_owned())
-}
-
-/// A dialled number in the words of records.
-fn party(number: &str) -> Party {
-    if number.starts_with('+') {
-        Party::E164(number.to_owned())
-    } else {
-        Party::Sip(number.to_owned())
     }
 }
 
@@ -465,25 +371,9 @@ pub(crate) fn describe(target: &DialTarget) -> &'static str {
 fn shown(call: &Call, options: &DialOptions) -> Party {
     match &options.caller_id {
         Some(number) if call.tenant.routes.contains_key(number) => Party::Sip(number.clone()),
-        Some(_) | None => match &call.user {
+        Some(_) | None => match call.flow_user() {
             Some(user) => Party::Sip(user.clone()),
-            None => call.from.clone(),
+            None => call.flow_party().clone(),
         },
-    }
-}
-
-fn result_of(cause: Cause) -> DialResult {
-    match cause {
-        Cause::Busy => DialResult::Busy,
-        Cause::NoAnswer | Cause::Cancelled => DialResult::NoAnswer,
-        Cause::Rejected | Cause::Challenged | Cause::NotAcceptable => DialResult::Rejected,
-        Cause::Normal
-        | Cause::NotFound
-        | Cause::Unreachable
-        | Cause::Lost
-        | Cause::Overload
-        | Cause::Failed
-        | Cause::Transferred
-        | Cause::Interrupted => DialResult::Unreachable,
     }
 }

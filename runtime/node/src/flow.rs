@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use plugin::{RegistryOutput, RunOutput, Ticket};
-use vocab::call::{Cause, Command};
+use vocab::call::Command;
 use vocab::flow::{CallInfo, Fault, FaultKind, FlowError, FlowEvent, Outcome, PluginRef, Reply};
 use vocab::record::CallEventKind;
-use vocab::{CallId, Direction, FlowId, Now, Party};
+use vocab::{CallId, FlowId, Now, Party};
 
 use crate::border::{Notice, Output};
 use crate::call::{Call, Flow, Line, Pending, Stage, Turn, total};
@@ -52,8 +52,8 @@ impl Node {
         }));
         let info = CallInfo {
             call: id,
-            direction: Direction::Inbound,
-            caller: call.from.clone(),
+            direction: call.direction,
+            caller: call.flow_party().clone(),
             callee: Party::Sip(route.number.clone()),
             started_at: call.started.wall,
             attrs: vec![
@@ -196,14 +196,17 @@ impl Node {
     pub(crate) fn returned(&mut self, now: Now, id: CallId, outcome: Outcome) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         let kind = CallEventKind::FlowEnded {
-            label: outcome.label,
+            label: outcome.label.clone(),
         };
         self.journal.note(call, now.wall, kind);
         if call.is_gone() {
             return self.finish(now, id);
         }
+        if self.come_back(now, id, &outcome) {
+            return;
+        }
         // A leg that was neither transferred nor enqueued is hung up.
-        self.hang_up(id, Cause::Normal);
+        self.turn_off(id);
     }
 
     /// The flow broke: its caller hears the announcement, everybody else nothing of it.
@@ -216,11 +219,21 @@ impl Node {
         let tenant = call.tenant.id.clone();
         call.stage = Stage::Fallback { play: None };
         let line = call.line;
+        let visit = line == Line::Up && call.talk.visit.is_some();
         self.notice(Notice::Fault {
             tenant,
             call: id,
             fault,
         });
+        if visit {
+            // Whoever waits takes its party back, and hears what went wrong as the result.
+            let outcome = Outcome {
+                label: "fault".to_owned(),
+                detail: None,
+            };
+            self.come_back(now, id, &outcome);
+            return;
+        }
         match line {
             Line::Gone { .. } => self.finish(now, id),
             Line::Up => self.announce(now, id),

@@ -1,18 +1,20 @@
 //! How a call comes in: who may call what, and the answer once its first event is on disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use vocab::call::Command;
 use vocab::flow::Reply;
 use vocab::record::CallEventKind;
-use vocab::{CallId, Direction, LegId, Now, Party, RecordingId};
+use vocab::{CallId, Direction, LegId, Now, Party, Pii, RecordingId};
 
 use crate::border::{Notice, Refusal};
 use crate::call::{Call, Line, Pending, Stage};
 use crate::config::{Route, Tenant};
+use crate::control::Destination;
 use crate::limits::{ANSWER_WAIT, CALL_TIME, COMMIT_WAIT, UNWRITTEN_MAX};
 use crate::node::Node;
+use crate::talk::Talk;
 use crate::wait::Wait;
 
 /// An INVITE that waits for a decision.
@@ -67,6 +69,7 @@ impl Node {
             tenant,
             route: Arc::clone(&route),
             leg,
+            direction: Direction::Inbound,
             from: from.clone(),
             user: user.clone(),
             attrs: BTreeSet::new(),
@@ -76,9 +79,16 @@ impl Node {
             unrecorded: false,
             line: Line::Waiting,
             stage: Stage::Leaving,
+            talk: Talk::default(),
+            rung: false,
+            refusal: None,
             leg_last: 1,
             message_last: 0,
+            cut: BTreeMap::new(),
         };
+        if let Some(user) = &user {
+            self.remember(user, &Destination::Dialled(Pii::new(to.clone())));
+        }
         let started = CallEventKind::Started {
             direction: Direction::Inbound,
             from,
@@ -217,12 +227,17 @@ impl Node {
         }
         let waits = matches!(call.pending(), Some(Pending::Answer));
         let fallback = matches!(call.stage, Stage::Fallback { .. });
+        let talk = matches!(call.stage, Stage::Talk);
         self.deadlines.clear(id, Wait::Op);
         self.notice(Notice::Answered { call: id, after });
-        if waits {
+        if self.connecting(id) {
+            self.connect_dialed(now, id);
+        } else if waits {
             self.reply(now, id, Ok(Reply::Done));
         } else if fallback {
             self.announce(now, id);
+        } else if talk {
+            self.originated(now, id);
         }
     }
 }

@@ -11,13 +11,18 @@
 //! A caller whose flow breaks hears the route's announcement, and if there is none, a tone.
 //!
 //! **Invariant:** a caller without credentials reaches only routes marked public, and never
-//! causes an outbound leg.
+//! causes an outbound leg; an operator, or a phone it talks with, may send it on.
+//!
+//! **Invariant:** in a talk ([`Control`]) each party is in a place that says what it hears; nobody
+//! but one who holds another hears nothing.
 
 mod border;
 mod call;
 mod config;
+mod control;
 mod counts;
 mod dial;
+mod event;
 mod flow;
 mod incoming;
 mod journal;
@@ -26,15 +31,26 @@ mod node;
 mod number;
 mod op;
 mod prompt;
+mod recording;
+mod redirect;
+mod ring;
 mod speak;
+mod talk;
 mod tones;
 mod trunk;
 mod wait;
+mod way;
 
 pub use border::{Input, Notice, Output, PluginChange, Refusal, SpeechId};
-pub use config::{Catalogue, Config, Phone, Route, ShownNumber, Tenant, Trunk, TrunkRegistration};
+pub use config::{
+    Catalogue, Config, EarlyMedia, Group, Park, Phone, Route, ShownNumber, Tenant, Trunk,
+    TrunkRegistration,
+};
+pub use control::{
+    Actor, Control, ControlError, ControlId, Controlled, Destination, PartyState, PartyView,
+};
 pub use counts::Counts;
-pub use limits::{COMMIT_WAIT, FLOW_WAIT};
+pub use limits::{COMMIT_WAIT, FLOW_WAIT, SLOTS_MAX};
 pub use node::Node;
 pub use number::{NumberForm, NumberPlan};
 pub use trunk::{TrunkState, TrunkTarget, TrunkView};

@@ -54,6 +54,24 @@ pub(crate) const UNWRITTEN_MAX: usize = 20_000;
 /// what a request and three retransmissions take (RFC 3261 §17.1.1.2: 0.5, 1.5 and 3.5 s).
 pub(crate) const TRYING_WAIT: Duration = Duration::from_secs(4);
 
+/// How long somebody is rung for a transfer or a consultation: as for a flow's transfer.
+pub(crate) const TALK_RING: Duration = Duration::from_secs(30);
+
+/// How long whoever transferred or parked a call is rung when nobody took it.
+pub(crate) const CALL_BACK: Duration = Duration::from_secs(30);
+
+/// Slots of a tenant in which calls can be parked.
+pub const SLOTS_MAX: u16 = 100;
+
+/// Users whose last number is kept for a redial; more than phones on one node.
+pub(crate) const REDIALS_MAX: usize = 100_000;
+
+/// Digits sent to a party by one request: more than any number or card has.
+pub(crate) const DIGITS_MAX: usize = 32;
+
+/// Times in a row that a call is sent elsewhere by whom it was to reach: what RFC 3261 §16.7 leaves to
+/// a proxy's target set, kept short.
+pub(crate) const REDIRECTS_MAX: usize = 5;
 /// Shortest time between two searches for the same trunk, however short its records are kept.
 pub(crate) const LOCATE_PAUSE: Duration = Duration::from_secs(5);
 

@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use engine::Engine;
 use plugin::{Installed, Registry};
-use vocab::call::{Cause, Command, Event, GatherEnd, Side};
-use vocab::flow::{Fault, FaultKind, FlowError, FlowEvent, Outcome, PluginRef, Reply};
+use vocab::call::{Cause, Command, Side};
+use vocab::flow::{Fault, FaultKind, FlowError, Outcome, PluginRef, Reply};
 use vocab::record::CallEventKind;
-use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, PlayId, Rng};
+use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, PlayId, Rng, TenantId};
 
 use crate::border::{Input, Notice, Output, PluginChange, SpeechId};
 use crate::call::{Call, Line, Pending, Stage, Turn};
 use crate::config::Config;
+use crate::control::Destination;
 use crate::counts::Counts;
-use crate::incoming::Incoming;
 use crate::journal::Journal;
 use crate::limits::{AFTER_HANGUP, FLOW_WAIT};
+use crate::talk::Moving;
 use crate::tones::Tones;
 use crate::trunk::{self, Answer, Contacts, TrunkView, Trunks};
 use crate::wait::Wait;
@@ -41,6 +42,14 @@ pub struct Node {
     pub(crate) out: VecDeque<Output>,
     pub(crate) tones: Tones,
     pub(crate) trunks: Trunks,
+    /// Calls that wait in slots.
+    pub(crate) slots: BTreeMap<(TenantId, u16), CallId>,
+    /// Parties on their way into another call, by the leg they leave.
+    pub(crate) moves: BTreeMap<LegId, Moving>,
+    /// What each user dialled last.
+    pub(crate) redials: BTreeMap<String, Destination>,
+    /// What our phones and callers know us by, for a 302.
+    pub(crate) own_host: String,
     /// When it was last fed.
     fed: Mono,
 }
@@ -49,9 +58,14 @@ impl Node {
     /// A node without media ports, plugins and tenants; it is given them as inputs.
     pub fn new(engine: engine::Config, registry: Registry, mut rng: Rng) -> Self {
         let contacts = Contacts::new(&engine.sip);
+        let own_host = engine.sip.udp.to_string();
         Self {
             config: Arc::default(),
             trunks: Trunks::new(contacts, rng.fork()),
+            slots: BTreeMap::new(),
+            moves: BTreeMap::new(),
+            redials: BTreeMap::new(),
+            own_host,
             engine: Engine::new(engine, rng.fork()),
             registry,
             rng,
@@ -92,10 +106,14 @@ impl Node {
             Input::Committed { through } => self.committed(now, through),
             Input::Refused { seq } => self.refused(seq),
             Input::Spoken { id, result } => self.spoken(now, id, result),
+            Input::RecordingCut { recording, length } => {
+                self.recording_cut(now, recording, length);
+            }
             Input::LookedUp { id, answer } => self.trunks.looked_up(now.mono, id, answer),
             Input::Configure(config) => self.configure(now, config),
             Input::Plugin(change) => self.plugin_change(now, change),
-            Input::Hangup { call } => self.hang_up(call, Cause::Normal),
+            Input::Hangup { call } => self.end_call(now, call),
+            Input::Control { id, request } => self.control(now, id, request),
             Input::Unban { address } => self.engine.unban(now, address),
             Input::Drain => self.draining = true,
             Input::Timeout => {
@@ -267,136 +285,8 @@ impl Node {
         }
     }
 
-    fn event(&mut self, now: Now, event: Event) {
-        match event {
-            Event::Incoming {
-                leg,
-                from,
-                to,
-                user,
-                source,
-                sip_call_id,
-            } => {
-                let incoming = Incoming {
-                    leg,
-                    from,
-                    to,
-                    user,
-                    source,
-                };
-                self.incoming(now, incoming, &sip_call_id);
-            }
-            Event::Trying { leg } => self.dialed_heard(now, leg, false),
-            Event::Ringing { leg } => self.dialed_heard(now, leg, true),
-            Event::Answered { leg } if leg.n == 1 => self.answered(now, leg.call),
-            Event::Answered { leg } => self.dialed_answered(now, leg),
-            Event::Played {
-                leg,
-                play,
-                finished,
-            } => self.played(now, leg, play, finished),
-            Event::Digit { leg, digit } => {
-                if leg.n == 1 {
-                    self.flow_event(now, leg.call, FlowEvent::Dtmf(digit));
-                }
-            }
-            Event::Gathered { leg, digits, end } => {
-                let Some(call) = self.calls.get_mut(&leg.call) else {
-                    return;
-                };
-                let count = u8::try_from(digits.reveal().len()).unwrap_or(u8::MAX);
-                let kind = CallEventKind::Gathered { digits: count, end };
-                self.journal.note(call, now.wall, kind);
-                // A hang-up is told by the leg's end, which follows at once.
-                if end != GatherEnd::Hangup && matches!(call.pending(), Some(Pending::Gather)) {
-                    self.reply(now, leg.call, Ok(Reply::Digits { value: digits, end }));
-                }
-            }
-            Event::Recorded {
-                leg,
-                recording,
-                end,
-                length,
-            } => {
-                let Some(call) = self.calls.get_mut(&leg.call) else {
-                    return;
-                };
-                // A caller who hung up during the beep left nothing: there is no file.
-                if !length.is_zero() {
-                    let kind = CallEventKind::MessageLeft {
-                        recording,
-                        length,
-                        end,
-                    };
-                    self.journal.note(call, now.wall, kind);
-                }
-                if matches!(call.pending(), Some(Pending::Record { recording: r }) if *r == recording)
-                {
-                    let reply = Ok(Reply::Recorded(recording.to_string()));
-                    self.reply(now, leg.call, reply);
-                }
-            }
-            Event::Bridged { a, b } => self.bridged(now, a, b),
-            Event::Unbridged { a, b } => self.unbridged(now, a, b),
-            Event::Ended {
-                leg, cause, status, ..
-            } if leg.n > 1 => {
-                self.dialed_ended(now, leg, cause, status);
-            }
-            Event::Ended { leg, cause, by, .. } => self.caller_gone(now, leg.call, cause, by),
-            Event::EarlyMedia { .. }
-            | Event::Joined { .. }
-            | Event::Left { .. }
-            | Event::Held { .. }
-            | Event::Retrieved { .. }
-            | Event::Reoffered { .. }
-            | Event::ReferAsked { .. }
-            | Event::Referred { .. }
-            | Event::Moved { .. } => {}
-            Event::Registered { contacts, .. } => self.notice(Notice::Registered { contacts }),
-            Event::Unregistered { .. } => self.notice(Notice::Unregistered),
-            Event::AuthFailed { source, .. } => self.notice(Notice::AuthFailed { source }),
-            Event::Banned {
-                source,
-                reason,
-                lasting,
-            } => self.notice(Notice::Banned {
-                source,
-                reason,
-                lasting,
-            }),
-        }
-    }
-
-    fn played(&mut self, now: Now, leg: LegId, play: PlayId, finished: bool) {
-        if leg.n > 1 {
-            return self.whispered(leg, play);
-        }
-        let id = leg.call;
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        if matches!(call.stage, Stage::Fallback { play: Some(p) } if p == play) {
-            call.stage = Stage::Leaving;
-            self.deadlines.clear(id, Wait::Op);
-            return self.hang_up(id, Cause::Failed);
-        }
-        let Some(flow) = call.flow() else { return };
-        if let Some(token) = flow.plays.remove(&play) {
-            return self.flow_event(now, id, FlowEvent::PlayDone(token));
-        }
-        if matches!(flow.turn, Turn::Host(Pending::Play { play: p }) if p == play) {
-            let reply = if finished {
-                Ok(Reply::Done)
-            } else {
-                Err(FlowError::Cancelled)
-            };
-            self.reply(now, id, reply);
-        }
-    }
-
     /// The caller's leg has ended, whoever ended it.
-    fn caller_gone(&mut self, now: Now, id: CallId, cause: Cause, by: Side) {
+    pub(crate) fn caller_gone(&mut self, now: Now, id: CallId, cause: Cause, by: Side) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
@@ -406,7 +296,14 @@ impl Node {
             by,
             at: now.wall,
         };
-        for wait in [Wait::Commit, Wait::Op, Wait::Trying, Wait::Flow, Wait::Call] {
+        for wait in [
+            Wait::Commit,
+            Wait::Op,
+            Wait::Trying,
+            Wait::Flow,
+            Wait::Park,
+            Wait::Call,
+        ] {
             self.deadlines.clear(id, wait);
         }
         match &mut call.stage {
@@ -416,16 +313,12 @@ impl Node {
                 if let Turn::Host(Pending::Dial(dial)) = turn {
                     self.leave_dialed(now, id, &dial);
                 }
+                self.visitor_gone(id);
                 self.deadlines.set(id, Wait::Grace, now.mono + AFTER_HANGUP);
                 let reason = cause.name().to_owned();
                 self.out.push_back(Output::FlowHangup { flow, reason });
             }
-            Stage::Away { other } => {
-                let (leg, cause) = (*other, Cause::Normal);
-                self.commands.push_back(Command::Hangup { leg, cause });
-                self.finish(now, id);
-            }
-            Stage::Fallback { .. } | Stage::Leaving => self.finish(now, id),
+            Stage::Talk | Stage::Fallback { .. } | Stage::Leaving => self.finish(now, id),
         }
     }
 
@@ -494,14 +387,21 @@ impl Node {
                     },
                 );
             }
-            Wait::Call => self.hang_up(id, Cause::Normal),
+            Wait::Park => self.park_timeout(now, id),
+            Wait::Call => self.end_call(now, id),
         }
     }
 
     fn op_timeout(&mut self, now: Now, id: CallId) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        if let Stage::Fallback { .. } = call.stage {
-            return self.hang_up(id, Cause::Failed);
+        match call.stage {
+            Stage::Fallback { .. } => return self.hang_up(id, Cause::Failed),
+            Stage::Talk if call.talk.members.is_empty() => {
+                // The phone that was to call rang for too long.
+                return self.hang_up(id, Cause::NoAnswer);
+            }
+            Stage::Talk => return self.talk_timeout(now, id),
+            Stage::Flow(_) | Stage::Leaving => {}
         }
         let reply = match call.pending() {
             Some(Pending::NextEvent) => Err(FlowError::Timeout),
@@ -513,6 +413,7 @@ impl Node {
                 let (leg, cause, kind) = (dial.leg, Cause::NoAnswer, dial.left());
                 self.journal.note(call, now.wall, kind);
                 self.commands.push_back(Command::Hangup { leg, cause });
+                self.parted_from(leg);
                 Err(FlowError::Failed(
                     "the dialled leg did not end in time".to_owned(),
                 ))

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use vocab::call::{Cause, Command, GatherSpec};
+use vocab::call::{Command, GatherSpec};
 use vocab::flow::{FlowError, Op, Reply};
 use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, Now, RecordingId};
 
-use crate::call::{Flow, Line, Pending, Purpose, Turn, total};
+use crate::call::{Errand, Flow, Line, Pending, Purpose, Turn, total};
 use crate::limits::{ATTRS_MAX, MESSAGE_MAX, MESSAGES_MAX, OP_SLACK};
 use crate::node::Node;
 use crate::wait::Wait;
@@ -40,12 +40,7 @@ impl Node {
         }
         let needs_line = matches!(
             op,
-            Op::Play { .. }
-                | Op::PlayStart { .. }
-                | Op::Gather { .. }
-                | Op::Record { .. }
-                | Op::Dial { .. }
-                | Op::Transfer { .. }
+            Op::Play { .. } | Op::PlayStart { .. } | Op::Gather { .. } | Op::Record { .. }
         );
         if needs_line && !up {
             let error = FlowError::Invalid("the call is not answered: answer it first".to_owned());
@@ -67,7 +62,7 @@ impl Node {
                 let purpose = Purpose::Dial {
                     target,
                     options,
-                    transfer: false,
+                    errand: Errand::Dial,
                 };
                 self.resolve(now, id, &whisper, purpose);
             }
@@ -76,7 +71,7 @@ impl Node {
                 let purpose = Purpose::Dial {
                     target,
                     options,
-                    transfer: true,
+                    errand: Errand::Transfer,
                 };
                 self.resolve(now, id, &[], purpose);
             }
@@ -92,7 +87,7 @@ impl Node {
             Op::SetAttr { key, value } => self.op_set_attr(now, id, key, value.into_inner()),
             Op::Hangup { .. } => {
                 self.reply(now, id, Ok(Reply::Done));
-                self.hang_up(id, Cause::Normal);
+                self.turn_off(id);
             }
         }
     }
@@ -238,9 +233,9 @@ impl Node {
             Purpose::Dial {
                 target,
                 options,
-                transfer,
+                errand,
             } => {
-                self.dial(now, id, &target, &options, clips, transfer);
+                self.dial(now, id, &target, &options, clips, errand);
             }
         }
     }

@@ -8,6 +8,8 @@ use vocab::Clip;
 pub(crate) struct Tones {
     /// One period of ringing, to be repeated.
     pub(crate) ringback: Clip,
+    /// What a party on hold hears if its tenant has no music of its own.
+    pub(crate) music: Clip,
     /// Four seconds of busy.
     pub(crate) busy: Clip,
     /// Before a message.
@@ -19,6 +21,7 @@ impl Tones {
         // China's ringing has a period of five seconds: one on, four off (ITU-T E.180).
         Self {
             ringback: clip("ringback", Tone::ringback(Region::China), 5),
+            music: media::music::on_hold(),
             busy: clip("busy", Tone::busy(Region::China), 4),
             beep: tone::beep(300),
         }

@@ -1,6 +1,7 @@
 //! `jackfield call`: the test phone of `engine`, over real sockets.
 
 mod actions;
+mod answer;
 mod hearing;
 mod line;
 mod outcome;
@@ -25,6 +26,7 @@ use crate::config;
 use crate::net::tls::{self, Tls};
 
 use actions::{Actions, Plan, Seconds};
+pub(crate) use answer::{PhoneArgs, run as take_calls};
 use line::Line;
 use outcome::{Call, Outcome};
 use target::Target;

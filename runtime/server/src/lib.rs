@@ -23,9 +23,11 @@ pub mod net;
 
 mod ask;
 mod call_command;
+mod calls_command;
 mod control;
 mod disk;
 mod dns;
+mod feed;
 mod http;
 mod media_thread;
 mod plugin_command;

@@ -171,6 +171,16 @@ pub enum Input<'a> {
         /// The stream.
         conn: ConnId,
     },
+    /// The other side of a stream broke the rules of what carries SIP on it, such as those of a
+    /// WebSocket; it counts as one that sends what is no SIP. `StreamClosed` comes besides.
+    StreamBroken {
+        /// The stream.
+        conn: ConnId,
+        /// What it was.
+        transport: Transport,
+        /// Its other side.
+        remote: SocketAddr,
+    },
     /// A message could not be sent: no stream could be opened, or the socket refused.
     SendFailed {
         /// Where it was going.
@@ -197,7 +207,8 @@ pub enum Action {
         from: String,
         /// `To` without tag; usually the request URI.
         to: String,
-        /// Further headers, each a name and a value.
+        /// Further headers, each a name and a value. `Max-Forwards` among them takes the place of
+        /// our 70.
         headers: Vec<(String, String)>,
         /// The offer (application/sdp).
         body: Vec<u8>,

@@ -60,6 +60,11 @@ pub const REQUESTS_MAX: usize = 4_096;
 /// A proxy that forks stops after the first 2xx, so more than two are rare and eight a fault.
 pub const FORKS_MAX: usize = 8;
 
+/// Repetitions of an INVITE that we have given up, if it never had an answer: they are for a far end
+/// that rings and whose 1xx was lost, so that CANCEL can follow (RFC 3261 §9.1). After the third, 3.5 s
+/// after the first copy, nobody is there, and whoever comes back must not be rung for nobody.
+pub const ABANDONED_RESENDS_MAX: u8 = 3;
+
 /// Contacts of one user. A person has a desk phone, a soft phone and a mobile; ten is an attack.
 pub const CONTACTS_PER_USER_MAX: usize = 10;
 

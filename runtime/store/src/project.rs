@@ -137,6 +137,16 @@ fn advance(record: &mut CallRecord, event: &CallEvent) -> Projected {
                 record.messages.push(*recording);
             }
         }
+        // Of one that was cut at its beginning there is no file.
+        CallEventKind::RecordingCut { recording, length } => {
+            let claimed =
+                record.recording == Some(*recording) || record.messages.contains(recording);
+            if !length.is_zero() || !claimed {
+                return Projected::Counted;
+            }
+            record.recording.take_if(|own| own == recording);
+            record.messages.retain(|own| own != recording);
+        }
         CallEventKind::Ended { cause, by } => {
             record.ended_at = Some(event.at);
             record.cause = Some(*cause);
@@ -150,6 +160,7 @@ fn advance(record: &mut CallRecord, event: &CallEvent) -> Projected {
         | CallEventKind::DialEnded { .. }
         | CallEventKind::Bridged { .. }
         | CallEventKind::Unbridged { .. }
+        | CallEventKind::Step { .. }
         | CallEventKind::AttrSet { .. } => return Projected::Counted,
     }
     Projected::Changed
@@ -164,6 +175,7 @@ fn disposition(answered: bool, cause: Cause) -> Disposition {
             Disposition::NoAnswer
         }
         Cause::Rejected
+        | Cause::Blocked
         | Cause::NotFound
         | Cause::Unreachable
         | Cause::Challenged
@@ -296,6 +308,7 @@ mod tests {
             (Cause::NoAnswer, D::NoAnswer, D::Answered),
             (Cause::Cancelled, D::NoAnswer, D::Answered),
             (Cause::Rejected, D::Failed, D::Answered),
+            (Cause::Blocked, D::Failed, D::Answered),
             (Cause::NotFound, D::Failed, D::Answered),
             (Cause::Unreachable, D::Failed, D::Answered),
             (Cause::Challenged, D::Failed, D::Answered),
@@ -359,7 +372,9 @@ mod tests {
     #[test]
     fn an_event_that_is_only_counted_changes_the_count_alone() {
         let before = fold([started(), CallEventKind::Answered]);
-        for kind in crate::log::tests::samples() {
+        let samples = crate::log::tests::samples();
+        let later = crate::log::tests::later_samples();
+        for kind in samples.into_iter().chain(later) {
             let mut after = Some(before.clone());
             match project(&mut after, &event(3, kind.clone())) {
                 Ok(Projected::Counted) => {

@@ -145,6 +145,10 @@ counter!(
     SessionId
 );
 counter!(
+    /// Sessions of one media worker that all hear each other. Counted within a node's run.
+    ConferenceId
+);
+counter!(
     /// One playback on a leg. Counted within a node's run.
     PlayId
 );

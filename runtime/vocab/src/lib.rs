@@ -22,7 +22,9 @@ mod time;
 
 pub use audio::Clip;
 pub use deadlines::Deadlines;
-pub use id::{CallId, FlowId, LegId, ParseIdError, PlayId, RecordingId, SessionId, TenantId};
+pub use id::{
+    CallId, ConferenceId, FlowId, LegId, ParseIdError, PlayId, RecordingId, SessionId, TenantId,
+};
 pub use party::{Direction, Party};
 pub use pii::Pii;
 pub use rng::Rng;

@@ -89,12 +89,21 @@ pub enum CallEventKind {
         /// How it ended.
         end: RecordEnd,
     },
+    /// A recording ends early: it could not be written. The rest of it is lost.
+    RecordingCut {
+        /// Which.
+        recording: RecordingId,
+        /// What is kept of it; of one that is zero there is no file.
+        length: Duration,
+    },
     /// Another party is called.
     Dialed {
         /// Number of the leg within the call.
         leg: u16,
         /// Whom.
         to: Party,
+        /// The trunk that carries it, if it goes outside.
+        trunk: Option<String>,
     },
     /// A dial attempt ended.
     DialEnded {
@@ -116,6 +125,19 @@ pub enum CallEventKind {
         a: u16,
         /// The other's.
         b: u16,
+    },
+    /// A step of call control.
+    Step {
+        /// Which.
+        step: Step,
+        /// The leg it happened to.
+        leg: u16,
+        /// The leg that asked for it, if one did.
+        by: Option<u16>,
+        /// The other leg it concerns, if there is one.
+        other: Option<u16>,
+        /// More, in a word and without private values.
+        detail: String,
     },
     /// A fact was remembered with the call; only the key is kept here.
     AttrSet {
@@ -145,12 +167,119 @@ impl CallEventKind {
             Self::Fallback { .. } => "call.fallback",
             Self::RecordingStarted { .. } => "recording.started",
             Self::MessageLeft { .. } => "message.left",
+            Self::RecordingCut { .. } => "recording.cut",
             Self::Dialed { .. } => "leg.dialed",
             Self::DialEnded { .. } => "leg.dial_ended",
             Self::Bridged { .. } => "leg.bridged",
             Self::Unbridged { .. } => "leg.unbridged",
+            Self::Step { step, .. } => step.name(),
             Self::AttrSet { .. } => "call.attr_set",
             Self::Ended { .. } => "call.ended",
+        }
+    }
+}
+
+/// A step of call control.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Step {
+    /// The leg was put on hold: it hears music.
+    Held,
+    /// The leg is talked with again.
+    Retrieved,
+    /// The leg is to go to somebody else.
+    TransferAsked,
+    /// The leg talks with somebody else, and who transferred it is out of the call.
+    Transferred,
+    /// Nobody took the leg.
+    TransferFailed,
+    /// Who transferred the leg is called, since nobody took it.
+    CalledBack,
+    /// Somebody is asked while the leg waits.
+    Consulting,
+    /// The asking is over, and the leg is talked with again.
+    ConsultEnded,
+    /// The leg waits, and the one who waited is talked with.
+    Swapped,
+    /// All are to talk with each other.
+    Merged,
+    /// The leg talks with all others who joined.
+    Joined,
+    /// The leg is out of the conference.
+    Left,
+    /// The leg waits in a slot; the detail is its number.
+    Parked,
+    /// Somebody took the leg from its slot.
+    PickedUp,
+    /// Nobody took the leg from its slot in time.
+    ParkTimedOut,
+    /// The unanswered leg was sent elsewhere.
+    Redirected,
+    /// The leg goes through a flow and is to come back.
+    FlowVisited,
+    /// The leg is back; the detail is the flow's result.
+    FlowReturned,
+    /// The leg was sent digits; the detail is how many.
+    DigitsSent,
+    /// The leg goes on in another call.
+    MovedAway,
+    /// The leg's place was taken by somebody from another call.
+    TakenOver,
+    /// The leg is gone from a call that goes on; the detail is the cause.
+    Gone,
+}
+
+impl Step {
+    /// All of them.
+    pub const ALL: [Self; 22] = [
+        Self::Held,
+        Self::Retrieved,
+        Self::TransferAsked,
+        Self::Transferred,
+        Self::TransferFailed,
+        Self::CalledBack,
+        Self::Consulting,
+        Self::ConsultEnded,
+        Self::Swapped,
+        Self::Merged,
+        Self::Joined,
+        Self::Left,
+        Self::Parked,
+        Self::PickedUp,
+        Self::ParkTimedOut,
+        Self::Redirected,
+        Self::FlowVisited,
+        Self::FlowReturned,
+        Self::DigitsSent,
+        Self::MovedAway,
+        Self::TakenOver,
+        Self::Gone,
+    ];
+
+    /// Stable dotted name used in the log, the API and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Held => "leg.held",
+            Self::Retrieved => "leg.retrieved",
+            Self::TransferAsked => "transfer.asked",
+            Self::Transferred => "transfer.done",
+            Self::TransferFailed => "transfer.failed",
+            Self::CalledBack => "transfer.called_back",
+            Self::Consulting => "consult.started",
+            Self::ConsultEnded => "consult.ended",
+            Self::Swapped => "consult.swapped",
+            Self::Merged => "conference.started",
+            Self::Joined => "conference.joined",
+            Self::Left => "conference.left",
+            Self::Parked => "park.parked",
+            Self::PickedUp => "park.picked_up",
+            Self::ParkTimedOut => "park.timed_out",
+            Self::Redirected => "call.redirected",
+            Self::FlowVisited => "flow.visited",
+            Self::FlowReturned => "flow.returned",
+            Self::DigitsSent => "leg.digits_sent",
+            Self::MovedAway => "leg.moved_away",
+            Self::TakenOver => "leg.taken_over",
+            Self::Gone => "leg.gone",
         }
     }
 }

@@ -127,6 +127,10 @@ fn tenant(
         routes,
         trunks: trunks.collect(),
         numbers: NumberPlan::default(),
+        groups: BTreeMap::new(),
+        park: node::Park::default(),
+        early_media: node::EarlyMedia::default(),
+        follow_redirects: false,
         catalogue: catalogue(),
     }
 }

@@ -89,9 +89,11 @@ fn sight(event: &CallEvent) -> String {
         | CallEventKind::Fallback { .. }
         | CallEventKind::RecordingStarted { .. }
         | CallEventKind::MessageLeft { .. }
+        | CallEventKind::RecordingCut { .. }
         | CallEventKind::Dialed { .. }
         | CallEventKind::Bridged { .. }
         | CallEventKind::Unbridged { .. }
+        | CallEventKind::Step { .. }
         | CallEventKind::AttrSet { .. } => name.to_owned(),
     }
 }

@@ -1,32 +1,30 @@
 //! What each command does to its leg.
 
-use sip::Transport;
-use sip::message::{Host, SipUri, Uri};
-use vocab::call::{Cause, Command, Event, GatherEnd, GatherSpec, RecordEnd, Side, Target};
-use vocab::{Clip, LegId, Now, Party, Pii, PlayId, RecordingId, SessionId};
+use sip::message::Uri;
+use vocab::call::{Cause, Command, Event, GatherEnd, GatherSpec, RecordEnd};
+use vocab::{Clip, LegId, Now, Pii, PlayId, RecordingId, SessionId};
 
 use super::Engine;
 use crate::WorkerId;
 use crate::gather::{Gather, Step};
-use crate::leg::{Activity, Ending, Leg, Message, Session};
-use crate::limits::{CLIPS_MAX, DIGITS_MAX, FORKS_MAX, LEGS_MAX, MESSAGES_MAX, PLAYS_MAX};
-use crate::outcome::{cause_of, status_of};
+use crate::leg::{Activity, Ending, Leg, Message};
+use crate::limits::{CLIPS_MAX, DIGITS_MAX, MESSAGES_MAX, PLAYS_MAX};
+use crate::outcome::{Reason, cause_of, q850, status_of};
 use crate::timer::Timer;
-
-/// Name and value.
-type Header = (String, String);
 
 impl Engine {
     pub(super) fn command(&mut self, now: Now, command: Command) {
         match command {
             Command::Challenge { leg } => self.challenge(now, leg),
             Command::Ring { leg } => {
-                if let Some(Leg::Offered { dialog, .. }) = self.legs.get(&leg) {
-                    self.actions.push_back(respond(*dialog, 180));
+                if let Some(dialog) = self.legs.get(&leg).and_then(Leg::unanswered) {
+                    self.actions.push_back(respond(dialog, 180));
                 }
             }
             Command::Answer { leg } => self.answer(now, leg),
-            Command::Reject { leg, status, .. } => self.reject(now, leg, status),
+            Command::Reject { leg, status, q850 } => self.reject(now, leg, status, q850),
+            Command::Redirect { leg, to } => self.redirect(now, leg, &to),
+            Command::Progress { leg } => self.early(now, leg),
             Command::Play {
                 leg,
                 play,
@@ -34,12 +32,9 @@ impl Engine {
                 repeat,
             } => self.play(leg, play, clips, repeat),
             Command::Stop { leg, play } => {
-                if let Some(Leg::Up { session, .. }) = self.legs.get(&leg) {
-                    let command = media::Command::Stop {
-                        session: session.id,
-                        play,
-                    };
-                    self.media(session.worker, command);
+                if let Some(session) = self.legs.get_mut(&leg).and_then(Leg::audible) {
+                    let (worker, session) = (session.worker, session.id);
+                    self.media(worker, media::Command::Stop { session, play });
                 }
             }
             Command::Gather { leg, clips, spec } => self.gather(now, leg, clips, spec),
@@ -60,14 +55,10 @@ impl Engine {
                 self.record(leg, message, beep);
             }
             Command::RecordCall { leg, recording } => {
-                if let Some(Leg::Up { session, .. } | Leg::Accepting { session, .. }) =
-                    self.legs.get(&leg)
-                {
-                    let command = media::Command::RecordCall {
-                        session: session.id,
-                        recording,
-                    };
-                    self.media(session.worker, command);
+                if let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) {
+                    session.recorded = Some(recording);
+                    let (worker, session) = (session.worker, session.id);
+                    self.media(worker, media::Command::RecordCall { session, recording });
                 }
             }
             Command::Dial {
@@ -76,100 +67,111 @@ impl Engine {
                 caller,
                 timeout,
             } => {
-                self.dial(leg, target, &caller);
+                self.dial(now, leg, target, &caller);
                 if matches!(self.legs.get(&leg), Some(Leg::Dialing { .. })) {
                     self.timers.set(leg, Timer::Ring, now.mono + timeout);
                 }
             }
             Command::Bridge { a, b } => self.bridge(a, b),
             Command::Unbridge { leg } => self.unbridge(leg),
-            Command::Join { .. }
-            | Command::Redirect { .. }
-            | Command::Progress { .. }
-            | Command::Reoffer { .. }
-            | Command::Refer { .. }
-            | Command::AnswerRefer { .. }
-            | Command::TellRefer { .. }
-            | Command::Move { .. } => {}
+            Command::Join { leg } => self.join(leg),
+            Command::Reoffer { leg, codecs, hold } => self.offer_anew(now, leg, codecs, hold),
+            Command::Refer { leg, to } => self.refer(leg, to),
+            Command::AnswerRefer { leg, status } => self.answer_refer(leg, status),
+            Command::TellRefer { leg, status } => self.tell_refer(leg, status),
+            Command::Move { from, to } => self.go_on_as(now, from, to),
             Command::SendDigits { leg, digits } => self.send_digits(leg, digits),
             Command::Hangup { leg, cause } => self.hang_up(now, leg, cause),
         }
     }
 
     fn challenge(&mut self, now: Now, leg: LegId) {
-        if let Some(&Leg::Offered { dialog, .. }) = self.legs.get(&leg) {
+        if let Some(dialog) = self.legs.get(&leg).and_then(Leg::unanswered) {
             self.dialogs.remove(&dialog);
             self.actions.push_back(sip::Action::Challenge { dialog });
-            let end = Ending {
-                cause: Cause::Challenged,
-                by: Side::Near,
-                status: Some(401),
-            };
-            self.end(now, leg, end);
+            self.end(now, leg, Ending::near(Cause::Challenged, Some(401)));
         }
     }
 
-    pub(super) fn reject(&mut self, now: Now, leg: LegId, status: u16) {
-        if matches!(self.legs.get(&leg), Some(Leg::Offered { .. })) {
-            assert!((300..700).contains(&status), "a refusal is a final status");
-            let cause = if status == 503 {
-                Cause::Overload
-            } else {
-                cause_of(Some(status))
-            };
-            self.refused(now, leg, status, cause);
+    pub(super) fn reject(&mut self, now: Now, leg: LegId, status: u16, cause: Option<u8>) {
+        if self.legs.get(&leg).and_then(Leg::unanswered).is_none() {
+            return;
         }
+        assert!((300..700).contains(&status), "a refusal is a final status");
+        let named = |cause| ("Reason".to_owned(), q850(cause));
+        let headers = cause.map(named).into_iter().collect();
+        let reason = Reason {
+            q850: cause,
+            sip: None,
+        };
+        let cause = if status == 503 {
+            Cause::Overload
+        } else {
+            cause_of(Some(status), reason)
+        };
+        self.refused(now, leg, status, cause, headers);
     }
 
     /// Refuses an unanswered inbound leg.
-    pub(super) fn refused(&mut self, now: Now, leg: LegId, status: u16, cause: Cause) {
-        if let Some(&Leg::Offered { dialog, .. }) = self.legs.get(&leg) {
-            self.actions.push_back(respond(dialog, status));
-            let (by, status) = (Side::Near, Some(status));
-            self.end(now, leg, Ending { cause, by, status });
+    pub(super) fn refused(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        status: u16,
+        cause: Cause,
+        headers: Vec<(String, String)>,
+    ) {
+        if let Some(dialog) = self.legs.get(&leg).and_then(Leg::unanswered) {
+            let mut answer = respond(dialog, status);
+            if let sip::Action::Respond { headers: all, .. } = &mut answer {
+                all.extend(headers);
+            }
+            self.actions.push_back(answer);
+            self.end(now, leg, Ending::near(cause, Some(status)));
+        }
+    }
+
+    /// Sends a caller elsewhere. Where that is no address it would not get anywhere: refused.
+    fn redirect(&mut self, now: Now, leg: LegId, to: &Pii<String>) {
+        match Uri::parse(to.reveal()) {
+            Ok(Uri::Sip(uri)) => {
+                let contact = ("Contact".to_owned(), format!("<{uri}>"));
+                self.refused(now, leg, 302, Cause::Transferred, vec![contact]);
+            }
+            Ok(Uri::Tel(_) | Uri::Other(_)) | Err(_) => {
+                self.refused(now, leg, 500, Cause::Failed, Vec::new());
+            }
         }
     }
 
     fn hang_up(&mut self, now: Now, leg: LegId, cause: Cause) {
-        let dialogs = match self.legs.get(&leg) {
-            Some(Leg::Offered { .. }) => {
-                return self.refused(now, leg, status_of(cause), cause);
-            }
-            Some(Leg::Accepting { dialog, .. } | Leg::Up { dialog, .. }) => vec![*dialog],
-            Some(Leg::Dialing { forks, .. }) => forks.clone(),
-            Some(Leg::Ending { .. }) | None => return,
+        let Some(known) = self.legs.get(&leg) else {
+            return;
         };
-        for dialog in dialogs {
+        if known.unanswered().is_some() {
+            return self.refused(now, leg, status_of(cause), cause, Vec::new());
+        }
+        for dialog in known.dialogs().to_vec() {
             self.hang_up_dialog(dialog, cause);
         }
-        self.end(
-            now,
-            leg,
-            Ending {
-                cause,
-                by: Side::Near,
-                status: None,
-            },
-        );
+        self.end(now, leg, Ending::near(cause, None));
     }
 
     fn play(&mut self, leg: LegId, play: PlayId, mut clips: Vec<Clip>, repeat: bool) {
         clips.truncate(CLIPS_MAX);
-        let Some(Leg::Up {
-            session, activity, ..
-        }) = self.legs.get_mut(&leg)
-        else {
+        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::audible) else {
             if self.legs.contains_key(&leg) {
                 self.never_played(leg, play);
             }
             return;
         };
-        if session.asked.plays.len() >= PLAYS_MAX {
-            return self.never_played(leg, play);
-        }
-        session.asked.plays.push(play);
         let (id, worker) = (session.id, session.worker);
-        let old = std::mem::take(activity);
+        let track = self.sessions.get_mut(&id);
+        let Some(track) = track.filter(|track| track.asked.plays.len() < PLAYS_MAX) else {
+            return self.never_played(leg, play);
+        };
+        track.asked.plays.push((leg, play));
+        let old = std::mem::take(&mut session.activity);
         self.cut_short(leg, id, worker, old);
         self.media(
             worker,
@@ -189,10 +191,7 @@ impl Engine {
             .clamp(1, u8::try_from(DIGITS_MAX).expect("the bound fits"));
         spec.min = spec.min.min(spec.max);
         let prompt = (!clips.is_empty()).then(|| self.inner_play());
-        let Some(Leg::Up {
-            session, activity, ..
-        }) = self.legs.get_mut(&leg)
-        else {
+        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::audible) else {
             if let Some(other) = self.legs.get(&leg) {
                 let leaving = matches!(other, Leg::Ending { .. });
                 let end = if leaving {
@@ -210,7 +209,7 @@ impl Engine {
         };
         let (id, worker) = (session.id, session.worker);
         let (gather, step) = Gather::new(now.mono, spec, prompt);
-        let old = std::mem::replace(activity, Activity::Gathering(gather));
+        let old = std::mem::replace(&mut session.activity, Activity::Gathering(gather));
         self.cut_short(leg, id, worker, old);
         if let Some(play) = prompt {
             self.media(
@@ -228,10 +227,7 @@ impl Engine {
 
     /// Does what a gather decided.
     pub(super) fn gather_step(&mut self, leg: LegId, step: Step) {
-        let Some(Leg::Up {
-            session, activity, ..
-        }) = self.legs.get_mut(&leg)
-        else {
+        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::audible) else {
             return;
         };
         let (id, worker) = (session.id, session.worker);
@@ -242,7 +238,7 @@ impl Engine {
                 stop
             }
             Step::End { digits, end, stop } => {
-                *activity = Activity::Idle;
+                session.activity = Activity::Idle;
                 self.timers.clear(leg, Timer::Gather);
                 self.event(Event::Gathered {
                     leg,
@@ -261,19 +257,17 @@ impl Engine {
         beep.truncate(CLIPS_MAX);
         let play = (!beep.is_empty()).then(|| self.inner_play());
         let recording = message.recording;
-        let Some(Leg::Up {
-            session, activity, ..
-        }) = self.legs.get_mut(&leg)
-        else {
+        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::audible) else {
             if self.legs.contains_key(&leg) {
                 self.never_recorded(leg, recording);
             }
             return;
         };
-        if session.asked.messages.len() >= MESSAGES_MAX {
-            return self.never_recorded(leg, recording);
-        }
         let (id, worker) = (session.id, session.worker);
+        let track = self.sessions.get_mut(&id);
+        let Some(track) = track.filter(|track| track.asked.messages.len() < MESSAGES_MAX) else {
+            return self.never_recorded(leg, recording);
+        };
         let (new, command) = match play {
             Some(play) => {
                 let command = media::Command::Play {
@@ -285,12 +279,12 @@ impl Engine {
                 (Activity::Beeping { play, message }, command)
             }
             None => {
-                session.asked.messages.push(recording);
+                track.asked.messages.push((leg, recording));
                 let command = record_message(id, &message);
                 (Activity::Recording { message }, command)
             }
         };
-        let old = std::mem::replace(activity, new);
+        let old = std::mem::replace(&mut session.activity, new);
         self.cut_short(leg, id, worker, old);
         self.media(worker, command);
     }
@@ -314,7 +308,13 @@ impl Engine {
     }
 
     /// Stops what a leg does because something else begins.
-    fn cut_short(&mut self, leg: LegId, session: SessionId, worker: WorkerId, activity: Activity) {
+    pub(super) fn cut_short(
+        &mut self,
+        leg: LegId,
+        session: SessionId,
+        worker: WorkerId,
+        activity: Activity,
+    ) {
         let playing = match &activity {
             Activity::Idle => None,
             Activity::Gathering(gather) => gather.prompt(),
@@ -357,154 +357,15 @@ impl Engine {
         }
     }
 
-    fn dial(&mut self, leg: LegId, target: Target, caller: &Party) {
-        assert!(!self.legs.contains_key(&leg), "a dialled leg is new");
-        let targets: Vec<(String, sip::Hop, Vec<Header>)> = match &target {
-            Target::User(user) => {
-                let contacts = self.sip.contacts(user).take(FORKS_MAX);
-                contacts
-                    .map(|contact| {
-                        // The way back through the proxies it registered by (RFC 3327 §5.3).
-                        let route = |value| ("Route".to_owned(), value);
-                        let routes = contact.path.into_iter().map(route).collect();
-                        (contact.uri, contact.hop, routes)
-                    })
-                    .collect()
-            }
-            Target::Users(groups) => {
-                let users = groups.iter().flat_map(|group| &group.users);
-                let contacts = users.flat_map(|user| self.sip.contacts(user));
-                contacts
-                    .take(FORKS_MAX)
-                    .map(|contact| {
-                        let route = |value| ("Route".to_owned(), value);
-                        let routes = contact.path.into_iter().map(route).collect();
-                        (contact.uri, contact.hop, routes)
-                    })
-                    .collect()
-            }
-            Target::Uri {
-                uri, next_hop, tcp, ..
-            } => {
-                // What the URI itself asks for goes first (RFC 3263 §4.1).
-                let asked = Uri::parse(uri.reveal()).ok();
-                let asked = asked
-                    .as_ref()
-                    .and_then(Uri::sip)
-                    .and_then(Transport::of_uri);
-                let otherwise = if *tcp { Transport::Tcp } else { Transport::Udp };
-                let transport = asked.unwrap_or(otherwise);
-                let hop = sip::Hop {
-                    transport,
-                    remote: *next_hop,
-                    conn: None,
-                };
-                vec![(uri.reveal().clone(), hop, Vec::new())]
-            }
-        };
-        if targets.is_empty() {
-            let (cause, by) = (Cause::NotFound, Side::Near);
-            return self.event(Event::Ended {
-                leg,
-                cause,
-                by,
-                status: Some(404),
-                q850: None,
-                contacts: Vec::new(),
-            });
-        }
-        let room = self.legs.len() < LEGS_MAX;
-        let carrier = match target {
-            Target::Uri { carrier, .. } => carrier,
-            Target::User(_) | Target::Users(_) => None,
-        };
-        let codecs = carrier.as_ref().map_or(&[][..], |it| &it.codecs);
-        let Some(session) = room.then(|| self.open_outbound(leg, codecs)).flatten() else {
-            let (cause, by) = (Cause::Overload, Side::Near);
-            return self.event(Event::Ended {
-                leg,
-                cause,
-                by,
-                status: Some(503),
-                q850: None,
-                contacts: Vec::new(),
-            });
-        };
-        let offer = session.description.to_bytes();
-        let mut from = self.identity(caller);
-        let mut headers = Vec::new();
-        let mut credentials = self.config.credentials.clone();
-        if let Some(carrier) = carrier {
-            from = carrier.from.into_inner();
-            let values = carrier.headers.into_iter();
-            headers.extend(values.map(|(name, value)| (name, value.into_inner())));
-            credentials = carrier.login.map(|login| sip::Credentials {
-                user: login.user,
-                password: login.password,
-            });
-        }
-        let mut forks = Vec::with_capacity(targets.len());
-        for (uri, hop, routes) in targets {
-            let dialog = self.sip.allocate();
-            self.dialogs.insert(dialog, leg);
-            forks.push(dialog);
-            self.actions.push_back(sip::Action::Invite {
-                dialog,
-                // In brackets, or its parameters would be those of the header (RFC 3261 §20.10).
-                to: format!("<{uri}>"),
-                uri,
-                hop,
-                from: from.clone(),
-                headers: routes.into_iter().chain(headers.iter().cloned()).collect(),
-                body: offer.clone(),
-                credentials: credentials.clone(),
-            });
-        }
-        self.legs.insert(
-            leg,
-            Leg::Dialing {
-                forks,
-                session,
-                heard: false,
-                ringing: false,
-                last: None,
-            },
-        );
-        debug_assert!(self.legs.len() <= LEGS_MAX, "legs are bounded");
-    }
-
-    /// How a caller is shown to the called party: our realm vouches for the user part.
-    fn identity(&self, caller: &Party) -> String {
-        let user = match caller {
-            Party::E164(number) => number.as_str(),
-            Party::Sip(address) => address.split('@').next().unwrap_or_default(),
-            // RFC 3323 §4.1.1.3.
-            Party::Anonymous => "",
-        };
-        if user.is_empty() {
-            return "\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned();
-        }
-        // The user may be anything that a stranger wrote into his `From`: it is escaped.
-        let sip::Config { realm, udp, .. } = &self.config.sip;
-        let host = Host::parse(realm).unwrap_or(Host::Address(udp.ip()));
-        format!("<{}>", SipUri::new(Some(user), host, None))
-    }
-
     fn bridge(&mut self, a: LegId, b: LegId) {
         if !self.legs.contains_key(&a) || !self.legs.contains_key(&b) {
             return;
         }
-        let up = |leg: LegId| match self.legs.get(&leg) {
-            Some(Leg::Up { session, peer, .. }) => Some((session.id, session.worker, *peer)),
-            Some(
-                Leg::Offered { .. }
-                | Leg::Accepting { .. }
-                | Leg::Dialing { .. }
-                | Leg::Ending { .. },
-            )
-            | None => None,
+        let mut audible = |leg: LegId| {
+            let session = self.legs.get_mut(&leg).and_then(Leg::audible)?;
+            Some((session.id, session.worker, session.peer))
         };
-        let (a_session, b_session, worker) = match (up(a), up(b)) {
+        let (a_session, b_session, worker) = match (audible(a), audible(b)) {
             (Some((_, _, Some(peer))), Some(_)) if peer == b => {
                 return self.event(Event::Bridged { a, b });
             }
@@ -515,11 +376,14 @@ impl Engine {
             }
             (Some(_) | None, Some(_) | None) => return self.event(Event::Unbridged { a, b }),
         };
-        for (leg, session, other) in [(a, a_session, b), (b, b_session, a)] {
-            if let Some(Leg::Up { peer, activity, .. }) = self.legs.get_mut(&leg) {
-                *peer = Some(other);
-                let old = std::mem::take(activity);
-                self.cut_short(leg, session, worker, old);
+        self.leave_conference(a);
+        self.leave_conference(b);
+        for (leg, id, other) in [(a, a_session, b), (b, b_session, a)] {
+            if let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) {
+                session.peer = Some(other);
+                session.passed_on = None;
+                let old = std::mem::take(&mut session.activity);
+                self.cut_short(leg, id, worker, old);
             }
         }
         self.media(
@@ -532,46 +396,44 @@ impl Engine {
         self.event(Event::Bridged { a, b });
     }
 
-    fn unbridge(&mut self, leg: LegId) {
-        let Some(Leg::Up { session, peer, .. }) = self.legs.get_mut(&leg) else {
+    /// Takes a leg out of its bridge or conference.
+    pub(super) fn unbridge(&mut self, leg: LegId) {
+        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) else {
             return;
         };
-        let session = session.clone();
-        if let Some(other) = peer.take() {
-            self.part(leg, other, &session);
+        let place = (session.id, session.worker);
+        if let Some(other) = session.peer.take() {
+            self.part(leg, other, place);
         }
+        self.leave_conference(leg);
     }
 
     /// Takes a bridge apart, seen from `leg`, whose own `peer` is already taken out.
-    pub(super) fn part(&mut self, leg: LegId, other: LegId, session: &Session) {
-        if let Some(Leg::Up { peer, .. }) = self.legs.get_mut(&other) {
-            assert_eq!(peer.take(), Some(leg), "a bridge has two ends");
+    pub(super) fn part(&mut self, leg: LegId, other: LegId, place: (SessionId, WorkerId)) {
+        if let Some(other) = self.legs.get_mut(&other).and_then(Leg::session_mut) {
+            assert_eq!(other.peer.take(), Some(leg), "a bridge has two ends");
         }
         // A session that its worker closed by itself is in no bridge any more.
-        if self.sessions.contains_key(&session.id) {
-            let command = media::Command::Unbridge {
-                session: session.id,
-            };
-            self.media(session.worker, command);
+        let (session, worker) = place;
+        if self.sessions.contains_key(&session) {
+            self.media(worker, media::Command::Unbridge { session });
         }
         self.event(Event::Unbridged { a: leg, b: other });
     }
 
     fn send_digits(&mut self, leg: LegId, digits: Pii<String>) {
-        let Some(Leg::Up { session, .. }) = self.legs.get(&leg) else {
+        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::audible) else {
             return;
         };
+        let (worker, session) = (session.worker, session.id);
         let valid: String = digits
             .reveal()
             .chars()
             .filter(|c| c.is_ascii_digit() || "*#ABCD".contains(*c))
             .take(DIGITS_MAX)
             .collect();
-        let command = media::Command::SendDigits {
-            session: session.id,
-            digits: Pii::new(valid),
-        };
-        self.media(session.worker, command);
+        let digits = Pii::new(valid);
+        self.media(worker, media::Command::SendDigits { session, digits });
     }
 
     /// A playback of the engine's own, never reported: its ids have the top bit set.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use vocab::call::{Cause, Event, RecordEnd, Side};
-use vocab::{LegId, Now, RecordingId};
+use vocab::call::{Cause, Event, RecordEnd};
+use vocab::{LegId, Now, Pii, PlayId, RecordingId, SessionId};
 
 use super::Engine;
 use super::command::{INNER, record_message};
 use crate::WorkerId;
+use crate::keys::Way;
 use crate::leg::{Activity, Ending, Leg};
 
 impl Engine {
@@ -20,9 +21,8 @@ impl Engine {
     ) {
         if let media::Event::Closed { session, local, .. } = event {
             self.ports.give_back(worker, local);
-            self.sessions.remove(&session);
-            if let Some(leg) = leg {
-                self.closed(now, leg);
+            if let Some(leg) = self.gone(session) {
+                self.closed(now, leg, session);
             }
             return;
         }
@@ -30,38 +30,44 @@ impl Engine {
             return;
         };
         match event {
-            media::Event::Played { play, finished, .. } => self.played(now, leg, play, finished),
-            media::Event::Digit { digit, .. } => self.digit(now, leg, digit),
+            media::Event::Played {
+                session,
+                play,
+                finished,
+            } => self.played(now, leg, (session, play), finished),
+            media::Event::Digit { digit, .. } => self.digit(now, leg, digit, Way::Media),
             media::Event::Recorded {
+                session,
                 recording,
                 end,
                 length,
-                ..
             } => {
-                self.recorded(leg, recording, end, length);
+                self.recorded((session, recording), end, length);
             }
             media::Event::Inactive { .. } => self.inactive(now, leg),
             media::Event::Closed { .. } => {}
         }
     }
 
-    fn recorded(&mut self, leg: LegId, recording: RecordingId, end: RecordEnd, length: Duration) {
-        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) else {
+    fn recorded(
+        &mut self,
+        (session, recording): (SessionId, RecordingId),
+        end: RecordEnd,
+        length: Duration,
+    ) {
+        let Some(track) = self.sessions.get_mut(&session) else {
             return;
         };
-        let Some(place) = session
-            .asked
-            .messages
-            .iter()
-            .position(|&known| known == recording)
-        else {
+        let messages = &mut track.asked.messages;
+        let Some(place) = messages.iter().position(|&(_, known)| known == recording) else {
             return;
         };
-        session.asked.messages.remove(place);
-        if let Some(Leg::Up { activity, .. }) = self.legs.get_mut(&leg)
-            && matches!(activity, Activity::Recording { message } if message.recording == recording)
+        let (leg, _) = messages.remove(place);
+        let session = self.legs.get_mut(&leg).and_then(Leg::session_mut);
+        if let Some(session) = session
+            && matches!(&session.activity, Activity::Recording { message } if message.recording == recording)
         {
-            *activity = Activity::Idle;
+            session.activity = Activity::Idle;
         }
         self.event(Event::Recorded {
             leg,
@@ -69,32 +75,36 @@ impl Engine {
             end,
             length,
         });
+        self.finish_if_quiet(leg);
     }
 
-    fn played(&mut self, now: Now, leg: LegId, play: vocab::PlayId, finished: bool) {
+    fn played(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        (session, play): (SessionId, PlayId),
+        finished: bool,
+    ) {
         if play.0 & INNER == 0 {
-            let session = self.legs.get_mut(&leg).and_then(Leg::session_mut);
-            let plays = session.map(|session| &mut session.asked.plays);
-            if let Some(plays) = plays
-                && let Some(place) = plays.iter().position(|&known| known == play)
+            let track = self.sessions.get_mut(&session);
+            if let Some(plays) = track.map(|track| &mut track.asked.plays)
+                && let Some(place) = plays.iter().position(|&(_, known)| known == play)
             {
-                plays.remove(place);
+                let (leg, _) = plays.remove(place);
                 self.event(Event::Played {
                     leg,
                     play,
                     finished,
                 });
+                self.finish_if_quiet(leg);
             }
             return;
         }
-        let Some(Leg::Up {
-            session, activity, ..
-        }) = self.legs.get_mut(&leg)
-        else {
+        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) else {
             return;
         };
         let (id, worker) = (session.id, session.worker);
-        match activity {
+        match &mut session.activity {
             Activity::Gathering(gather) => {
                 let step = gather.played(now.mono, play);
                 self.gather_step(leg, step);
@@ -105,22 +115,26 @@ impl Engine {
             } if *beep == play => {
                 let message = message.clone();
                 let command = record_message(id, &message);
-                session.asked.messages.push(message.recording);
-                *activity = Activity::Recording { message };
+                if let Some(track) = self.sessions.get_mut(&id) {
+                    track.asked.messages.push((leg, message.recording));
+                }
+                session.activity = Activity::Recording { message };
                 self.media(worker, command);
             }
             Activity::Beeping { .. } | Activity::Idle | Activity::Recording { .. } => {}
         }
     }
 
-    fn digit(&mut self, now: Now, leg: LegId, digit: vocab::Pii<char>) {
-        let Some(Leg::Up {
-            session, activity, ..
-        }) = self.legs.get_mut(&leg)
-        else {
+    /// A key was pressed, by whichever way it was heard.
+    pub(super) fn digit(&mut self, now: Now, leg: LegId, digit: Pii<char>, way: Way) {
+        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::audible) else {
             return;
         };
-        match activity {
+        if !session.keys.is_new(now.mono, *digit.reveal(), way) {
+            return;
+        }
+        let (id, worker) = (session.id, session.worker);
+        match &mut session.activity {
             Activity::Idle => self.event(Event::Digit { leg, digit }),
             Activity::Gathering(gather) => {
                 let step = gather.digit(now.mono, *digit.reveal());
@@ -128,46 +142,43 @@ impl Engine {
             }
             Activity::Recording { message } if message.terminators.contains(*digit.reveal()) => {
                 let command = media::Command::StopRecording {
-                    session: session.id,
+                    session: id,
                     recording: message.recording,
                     end: RecordEnd::Terminator,
                 };
-                let worker = session.worker;
                 self.media(worker, command);
             }
             Activity::Recording { .. } | Activity::Beeping { .. } => {}
         }
     }
 
-    /// The far end sends nothing any more although it agreed to: it is gone, and its BYE too.
+    /// The far end sends nothing any more although it agreed to: it is gone, and its BYE too. Before
+    /// the answer it need not send, and time begins anew.
     fn inactive(&mut self, now: Now, leg: LegId) {
-        if let Some(&(Leg::Up { dialog, .. } | Leg::Accepting { dialog, .. })) = self.legs.get(&leg)
-        {
-            self.hang_up_dialog(dialog, Cause::Lost);
-            self.end(
-                now,
-                leg,
-                Ending {
-                    cause: Cause::Lost,
-                    by: Side::Far,
-                    status: None,
-                },
-            );
+        match self.legs.get(&leg) {
+            Some(&(Leg::Up { dialog, .. } | Leg::Accepting { dialog, .. })) => {
+                self.hang_up_dialog(dialog, Cause::Lost);
+                self.end(now, leg, Ending::far(Cause::Lost, None, None));
+            }
+            Some(Leg::Early { session, .. } | Leg::Dialing { session, .. }) => {
+                let (worker, session, agreed) =
+                    (session.worker, session.id, session.agreed.clone());
+                for receive in [false, true] {
+                    if let Some(params) = agreed.clone() {
+                        let params = media::StreamParams { receive, ..params };
+                        self.media(worker, media::Command::Configure { session, params });
+                    }
+                }
+            }
+            Some(Leg::Offered { .. } | Leg::Ending { .. }) | None => {}
         }
     }
 
-    fn closed(&mut self, now: Now, leg: LegId) {
-        match self.legs.get(&leg) {
-            Some(Leg::Ending { .. }) => {
-                if let Some(Leg::Ending { session, end }) = self.legs.remove(&leg) {
-                    self.report_end(leg, &session.asked, end);
-                }
-            }
-            // The worker gave the session up by itself: it broke, and the call with it.
-            Some(Leg::Accepting { .. } | Leg::Up { .. } | Leg::Dialing { .. }) => {
-                self.drop_leg(now, leg);
-            }
-            Some(Leg::Offered { .. }) | None => {}
+    /// A worker has closed a session. If nobody told it to, it broke, and the call with it.
+    fn closed(&mut self, now: Now, leg: LegId, session: SessionId) {
+        let its = self.legs.get(&leg).and_then(Leg::session);
+        if its.is_some_and(|its| its.id == session) {
+            self.drop_leg(now, leg);
         }
     }
 }

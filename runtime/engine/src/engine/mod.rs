@@ -1,8 +1,14 @@
 //! The machine: what goes in, what comes out, and who handles it.
 
+mod change;
 mod command;
+mod conference;
+mod dial;
+mod end;
 mod media_event;
+mod moving;
 mod negotiation;
+mod refer;
 mod sip_event;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,12 +19,11 @@ use std::sync::Arc;
 
 use media::negotiate::Capabilities;
 use sip::{ConnId, DialogId, Hop};
-use vocab::call::{Cause, Command, Event, Side};
-use vocab::{Deadlines, LegId, Mono, Now, Rng, SessionId};
+use vocab::call::{Command, Event};
+use vocab::{CallId, Deadlines, LegId, Mono, Now, Rng, SessionId};
 
-use crate::leg::{Activity, Asked, Ending, Leg};
-use crate::limits::CLOSE_WAIT;
-use crate::outcome::reason_of;
+use self::conference::Conference;
+use crate::leg::{Activity, Leg, Track};
 use crate::ports::Ports;
 use crate::timer::Timer;
 
@@ -109,6 +114,8 @@ pub struct Counts {
     pub dialogs: usize,
     /// Media sessions not yet closed.
     pub sessions: usize,
+    /// Conferences: calls of which a leg has joined.
+    pub conferences: usize,
     /// Timers of legs.
     pub timers: usize,
     /// Free media ports.
@@ -126,10 +133,14 @@ pub struct Engine {
     rng: Rng,
     legs: BTreeMap<LegId, Leg>,
     dialogs: BTreeMap<DialogId, LegId>,
-    sessions: BTreeMap<SessionId, LegId>,
+    sessions: BTreeMap<SessionId, Track>,
+    conferences: BTreeMap<CallId, Conference>,
     ports: Ports,
     timers: Deadlines<LegId, Timer>,
+    /// Sessions that were told to close.
+    closing: Deadlines<SessionId, ()>,
     session_last: u64,
+    conference_last: u64,
     play_last: u64,
     panics: u64,
     /// The answer to a call for which no port is left.
@@ -149,9 +160,12 @@ impl Engine {
             legs: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            conferences: BTreeMap::new(),
             ports: Ports::default(),
             timers: Deadlines::default(),
+            closing: Deadlines::default(),
             session_last: 0,
+            conference_last: 0,
             play_last: 0,
             panics: 0,
             full: 503,
@@ -180,7 +194,8 @@ impl Engine {
                 self.guarded(now, None, |engine| engine.sip.handle(now, input));
             }
             Input::Media { worker, event } => {
-                let leg = self.sessions.get(&media_session(&event)).copied();
+                let track = self.sessions.get(&media_session(&event));
+                let leg = track.map(|track| track.leg);
                 self.guarded(now, leg, |engine| {
                     engine.media_event(now, worker, leg, event)
                 });
@@ -200,6 +215,12 @@ impl Engine {
                 while let Some((leg, timer)) = self.timers.expire(now.mono) {
                     self.guarded(now, Some(leg), |engine| engine.timeout(now, leg, timer));
                 }
+                while let Some((session, ())) = self.closing.expire(now.mono) {
+                    // The worker is taken for dead; its port is lost rather than used twice.
+                    self.guarded(now, None, |engine| {
+                        engine.gone(session);
+                    });
+                }
             }
         }
         self.settle(now);
@@ -212,10 +233,8 @@ impl Engine {
 
     /// When `Input::Timeout` is next due.
     pub fn deadline(&self) -> Option<Mono> {
-        match (self.sip.deadline(), self.timers.next()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let parts = [self.sip.deadline(), self.timers.next(), self.closing.next()];
+        parts.into_iter().flatten().min()
     }
 
     /// How much is alive.
@@ -224,7 +243,8 @@ impl Engine {
             legs: self.legs.len(),
             dialogs: self.dialogs.len(),
             sessions: self.sessions.len(),
-            timers: self.timers.len(),
+            conferences: self.conferences.len(),
+            timers: self.timers.len() + self.closing.len(),
             ports_free: self.ports.free(),
             ports_total: self.ports.total(),
             panics: self.panics,
@@ -233,28 +253,14 @@ impl Engine {
 
     /// The SIP `Call-ID` of a leg that is being set up or is up.
     pub fn sip_call_id(&self, leg: LegId) -> Option<Arc<str>> {
-        let dialog = match self.legs.get(&leg)? {
-            Leg::Offered { dialog, .. }
-            | Leg::Accepting { dialog, .. }
-            | Leg::Up { dialog, .. } => *dialog,
-            Leg::Dialing { forks, .. } => *forks.first()?,
-            Leg::Ending { .. } => return None,
-        };
-        self.sip.sip_call_id(dialog)
+        let dialog = self.legs.get(&leg)?.dialogs().first()?;
+        self.sip.sip_call_id(*dialog)
     }
 
     /// The SIP `Call-ID`s of a leg's dialogs: a dialled leg has one for each phone that it rings.
     pub fn sip_call_ids(&self, leg: LegId) -> Vec<Arc<str>> {
-        let forks = match self.legs.get(&leg) {
-            Some(Leg::Dialing { forks, .. }) => forks.as_slice(),
-            Some(
-                Leg::Offered { dialog, .. }
-                | Leg::Accepting { dialog, .. }
-                | Leg::Up { dialog, .. },
-            ) => std::slice::from_ref(dialog),
-            Some(Leg::Ending { .. }) | None => &[],
-        };
-        let ids = forks.iter();
+        let dialogs = self.legs.get(&leg).map(Leg::dialogs).unwrap_or_default();
+        let ids = dialogs.iter();
         ids.filter_map(|dialog| self.sip.sip_call_id(*dialog))
             .collect()
     }
@@ -350,152 +356,24 @@ impl Engine {
         false
     }
 
-    /// Ends a leg that cannot go on, whatever its state.
-    fn drop_leg(&mut self, now: Now, leg: LegId) {
-        let dialogs: Vec<_> = self
-            .dialogs
-            .iter()
-            .filter(|&(_, &l)| l == leg)
-            .map(|(&d, _)| d)
-            .collect();
-        for dialog in dialogs {
-            self.hang_up_dialog(dialog, Cause::Failed);
-        }
-        self.end(
-            now,
-            leg,
-            Ending {
-                cause: Cause::Failed,
-                by: Side::Near,
-                status: None,
-            },
-        );
-    }
-
     fn timeout(&mut self, now: Now, leg: LegId, timer: Timer) {
         match timer {
-            Timer::Ring => {
-                if let Some(Leg::Dialing { forks, .. }) = self.legs.get(&leg) {
-                    for dialog in forks.clone() {
-                        self.hang_up_dialog(dialog, Cause::NoAnswer);
-                    }
-                    let end = Ending {
-                        cause: Cause::NoAnswer,
-                        by: Side::Near,
-                        status: Some(408),
-                    };
-                    self.end(now, leg, end);
-                }
-            }
+            Timer::Ring => self.rung_out(now, leg),
             Timer::Gather => {
-                if let Some(Leg::Up {
-                    activity: Activity::Gathering(gather),
-                    ..
-                }) = self.legs.get_mut(&leg)
+                let session = self.legs.get_mut(&leg).and_then(Leg::session_mut);
+                if let Some(session) = session
+                    && let Activity::Gathering(gather) = &mut session.activity
                 {
                     let step = gather.timeout();
                     self.gather_step(leg, step);
                 }
             }
-            Timer::Close => {
-                // The worker is taken for dead; its port is lost rather than used twice.
-                if let Some(Leg::Ending { session, end }) = self.legs.remove(&leg) {
-                    self.sessions.remove(&session.id);
-                    self.report_end(leg, &session.asked, end);
-                }
+            Timer::Refer => self.answer_refer(leg, 603),
+            Timer::Close => self.finish(leg),
+            Timer::Group => {
+                self.next_group(now, leg);
             }
         }
-    }
-
-    /// Ends a leg whose signalling is settled: closes its media, then reports `Ended`.
-    fn end(&mut self, now: Now, leg: LegId, end: Ending) {
-        if let Some(Leg::Up {
-            session,
-            activity,
-            peer,
-            ..
-        }) = self.legs.get_mut(&leg)
-        {
-            let session = session.clone();
-            let (activity, peer) = (std::mem::take(activity), peer.take());
-            self.stop_activity(leg, activity);
-            if let Some(peer) = peer {
-                self.part(leg, peer, &session);
-            }
-        }
-        let session = match self.legs.remove(&leg) {
-            None => return,
-            Some(Leg::Offered { dialog, .. }) => {
-                self.dialogs.remove(&dialog);
-                return self.report_end(leg, &Asked::default(), end);
-            }
-            Some(
-                Leg::Accepting { dialog, session }
-                | Leg::Up {
-                    dialog, session, ..
-                },
-            ) => {
-                self.dialogs.remove(&dialog);
-                session
-            }
-            Some(Leg::Dialing { forks, session, .. }) => {
-                for dialog in forks {
-                    self.dialogs.remove(&dialog);
-                }
-                session
-            }
-            Some(ending @ Leg::Ending { .. }) => {
-                // It is ending already; the first reason counts.
-                self.legs.insert(leg, ending);
-                return;
-            }
-        };
-        if !self.sessions.contains_key(&session.id) {
-            // The worker has closed it by itself.
-            return self.report_end(leg, &session.asked, end);
-        }
-        self.timers.clear_all(leg);
-        self.media(
-            session.worker,
-            media::Command::Close {
-                session: session.id,
-            },
-        );
-        self.timers.set(leg, Timer::Close, now.mono + CLOSE_WAIT);
-        self.legs.insert(leg, Leg::Ending { session, end });
-    }
-
-    /// The last that is said of a leg. What its worker did not report, and never will, comes first.
-    fn report_end(&mut self, leg: LegId, asked: &Asked, end: Ending) {
-        self.timers.clear_all(leg);
-        assert!(!self.legs.contains_key(&leg), "a leg that ended is gone");
-        for &play in &asked.plays {
-            self.never_played(leg, play);
-        }
-        for &recording in &asked.messages {
-            self.never_recorded(leg, recording);
-        }
-        let Ending { cause, by, status } = end;
-        self.event(Event::Ended {
-            leg,
-            cause,
-            by,
-            status,
-            q850: None,
-            contacts: Vec::new(),
-        });
-    }
-
-    fn hang_up_dialog(&mut self, dialog: DialogId, cause: Cause) {
-        self.leave(dialog, reason_of(cause));
-    }
-
-    /// Ends a dialog that is no leg's any more, with a `Reason` (RFC 3326).
-    fn leave(&mut self, dialog: DialogId, reason: &str) {
-        self.dialogs.remove(&dialog);
-        let reason = Some(reason.to_owned());
-        self.actions
-            .push_back(sip::Action::Hangup { dialog, reason });
     }
 
     fn event(&mut self, event: Event) {

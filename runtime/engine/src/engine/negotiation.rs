@@ -1,111 +1,169 @@
 //! Offers and answers of a leg, and the sessions they open.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use media::NegotiateError;
 use media::negotiate::{self, Capabilities};
-use media::sdp::Description;
-use vocab::call::{Cause, Side};
+use media::sdp::{Description, Direction};
+use media::{NegotiateError, StreamParams};
+use sip::DialogId;
+use vocab::call::{Cause, Event};
 use vocab::{CallId, LegId, Now, SessionId};
 
 use super::Engine;
 use super::command::respond;
 use crate::WorkerId;
-use crate::leg::{Asked, Ending, Leg, Negotiation, Session};
+use crate::leg::{Asked, Ending, Leg, Session, Track};
+use crate::ports::Family;
 
 impl Engine {
-    /// Accepts an inbound call: opens media, negotiates, and sends 200.
-    pub(super) fn answer(&mut self, now: Now, leg: LegId) {
-        let Some(Leg::Offered { dialog, offer }) = self.legs.get(&leg) else {
+    /// Lets a caller hear us before the answer: 183 with what the answer will say.
+    pub(super) fn early(&mut self, now: Now, leg: LegId) {
+        let Some(Leg::Offered { dialog, offer, .. }) = self.legs.get(&leg) else {
             return;
         };
-        let (dialog, offer) = (*dialog, offer.clone());
-        let Some((worker, local)) = self.port_for(leg.call) else {
-            return self.reject(now, leg, 503);
+        let dialog = *dialog;
+        if offer.is_empty() {
+            // Our offer in a 183 would have to be sent reliably (RFC 3262 §5): it waits for the 200.
+            return self.actions.push_back(respond(dialog, 180));
+        }
+        if let Some(session) = self.accept_offer(now, leg) {
+            self.respond_with(dialog, 183, &session);
+            self.legs.insert(leg, Leg::Early { dialog, session });
+        }
+    }
+
+    /// Accepts an inbound call: opens media, negotiates, and sends 200. One that was let hear us
+    /// gets the answer that it has already.
+    pub(super) fn answer(&mut self, now: Now, leg: LegId) {
+        let Some(dialog) = self.legs.get(&leg).and_then(Leg::unanswered) else {
+            return;
+        };
+        let early = matches!(self.legs.get(&leg), Some(Leg::Early { .. }));
+        let session = if early {
+            self.legs.remove(&leg).and_then(Leg::into_session)
+        } else {
+            self.accept_offer(now, leg)
+        };
+        if let Some(session) = session {
+            self.respond_with(dialog, 200, &session);
+            self.legs.insert(leg, Leg::Accepting { dialog, session });
+        }
+    }
+
+    /// Opens the session of a caller and settles its offer, or makes ours if it has none (RFC 3261
+    /// §13.2.1). One whose offer is no good is refused.
+    fn accept_offer(&mut self, now: Now, leg: LegId) -> Option<Session> {
+        let Some(Leg::Offered {
+            dialog,
+            offer,
+            hops,
+        }) = self.legs.get(&leg)
+        else {
+            return None;
+        };
+        let (dialog, hops) = (*dialog, *hops);
+        let theirs = (!offer.is_empty()).then(|| Description::parse(offer));
+        let Ok(theirs) = theirs.transpose() else {
+            self.refused(now, leg, 400, Cause::NotAcceptable, Vec::new());
+            return None;
+        };
+        let family = self.family_of(dialog, theirs.as_ref());
+        let Some((worker, local)) = self.port_for(leg.call, family) else {
+            self.reject(now, leg, 503, None);
+            return None;
         };
         let version = u64::from(self.rng.u32());
-        let negotiated = if offer.is_empty() {
-            // RFC 3261 §13.2.1: an INVITE without offer gets ours in the 200.
-            let ours = negotiate::offer(&self.config.capabilities, local, version, version);
-            Ok((ours, Negotiation::Offering))
-        } else {
-            Description::parse(&offer)
-                .map_err(|_| 400)
-                .and_then(|theirs| {
-                    let capabilities = &self.config.capabilities;
-                    negotiate::answer(&theirs, capabilities, local, version, version)
-                        .map(|(ours, params)| (ours, Negotiation::Settled(params)))
-                        .map_err(NegotiateError::status)
-                })
+        let capabilities = &self.config.capabilities;
+        let negotiated = match &theirs {
+            None => {
+                let ours = negotiate::offer(capabilities, local, version, version);
+                Ok((ours, None))
+            }
+            Some(theirs) => negotiate::answer(theirs, capabilities, local, version, version)
+                .map(|(ours, params)| (ours, Some(params)))
+                .map_err(NegotiateError::status),
         };
-        let (description, negotiation) = match negotiated {
+        let (description, params) = match negotiated {
             Ok(ours) => ours,
             Err(status) => {
                 self.ports.give_back(worker, local);
-                return self.refused(now, leg, status, Cause::NotAcceptable);
+                self.refused(now, leg, status, Cause::NotAcceptable, Vec::new());
+                return None;
             }
         };
         let id = self.open(leg, worker, local);
-        if let Negotiation::Settled(params) = &negotiation {
-            let params = params.clone();
-            self.media(
-                worker,
-                media::Command::Configure {
-                    session: id,
-                    params,
-                },
-            );
+        let mut session = Session::new((id, worker, local), description, version, hops);
+        if let Some(params) = params {
+            self.configure(&mut session, params);
         }
+        Some(session)
+    }
+
+    /// Answers an INVITE with a session's description.
+    fn respond_with(&mut self, dialog: DialogId, status: u16, session: &Session) {
         self.actions.push_back(sip::Action::Respond {
             dialog,
-            status: 200,
+            status,
             headers: Vec::new(),
-            body: description.to_bytes(),
+            body: session.description.to_bytes(),
         });
-        let session = Session {
-            id,
-            worker,
-            local,
-            description,
-            origin: version,
-            version,
-            negotiation,
-            asked: Asked::default(),
+    }
+
+    /// The IP version for a caller's media: the first in its offer that we have, or without an offer
+    /// that of its signalling.
+    fn family_of(&self, dialog: DialogId, offer: Option<&Description>) -> Family {
+        let signalling = || self.sip.hop(dialog).map(|hop| hop.remote.ip());
+        let offered: Vec<IpAddr> = match offer {
+            Some(offer) => negotiate::addresses(offer).collect(),
+            None => signalling().into_iter().collect(),
         };
-        self.legs.insert(leg, Leg::Accepting { dialog, session });
+        self.ports.family(offered.into_iter().map(Family::of))
+    }
+
+    /// The IP version for media to phones that are reached at these addresses. They get one offer,
+    /// and one that is reached over IPv4 may know nothing else.
+    pub(super) fn family_to(&self, mut hops: impl Iterator<Item = IpAddr>) -> Family {
+        let all = hops.all(|ip| Family::of(ip) == Family::V6);
+        self.ports
+            .family([if all { Family::V6 } else { Family::V4 }])
     }
 
     /// A port for a new leg. All legs of a call are on one worker, or they could not be bridged.
-    fn port_for(&mut self, call: CallId) -> Option<(WorkerId, SocketAddr)> {
-        let legs = LegId { call, n: 0 }..=LegId { call, n: u16::MAX };
-        let session = self.legs.range(legs).find_map(|(_, leg)| leg.session());
-        match session.map(|session| session.worker) {
-            Some(worker) => Some((worker, self.ports.take_on(worker)?)),
-            None => self.ports.take(),
+    fn port_for(&mut self, call: CallId, family: Family) -> Option<(WorkerId, SocketAddr)> {
+        match self.worker_of(call) {
+            Some(worker) => Some((worker, self.ports.take_on(worker, family)?)),
+            None => self.ports.take(family),
         }
     }
 
+    /// The worker on which a call's sessions are.
+    pub(super) fn worker_of(&self, call: CallId) -> Option<WorkerId> {
+        let legs = LegId { call, n: 0 }..=LegId { call, n: u16::MAX };
+        let session = self.legs.range(legs).find_map(|(_, leg)| leg.session());
+        session.map(|session| session.worker)
+    }
+
     /// Opens the session of a leg we dial, with our offer.
-    pub(super) fn open_outbound(&mut self, leg: LegId, codecs: &[String]) -> Option<Session> {
-        let (worker, local) = self.port_for(leg.call)?;
+    pub(super) fn open_outbound(
+        &mut self,
+        leg: LegId,
+        codecs: &[String],
+        family: Family,
+        hops: u8,
+    ) -> Option<Session> {
+        let (worker, local) = self.port_for(leg.call, family)?;
         let version = u64::from(self.rng.u32());
         let capabilities = self.preferring(codecs);
         let description = negotiate::offer(&capabilities, local, version, version);
-        Some(Session {
-            id: self.open(leg, worker, local),
-            worker,
-            local,
-            description,
-            origin: version,
-            version,
-            negotiation: Negotiation::Offering,
-            asked: Asked::default(),
-        })
+        let place = (self.open(leg, worker, local), worker, local);
+        let mut session = Session::new(place, description, version, hops);
+        session.codecs = codecs.to_vec();
+        Some(session)
     }
 
     /// What we can do, with the codecs that are named in their order and before all others. A name
     /// that is no codec of ours is skipped.
-    fn preferring(&self, names: &[String]) -> Capabilities {
+    pub(super) fn preferring(&self, names: &[String]) -> Capabilities {
         let mut capabilities = self.config.capabilities.clone();
         let place = |codec: &media::Codec| {
             let same = |name: &String| name.eq_ignore_ascii_case(codec.encoding());
@@ -115,93 +173,126 @@ impl Engine {
         capabilities
     }
 
-    fn open(&mut self, leg: LegId, worker: WorkerId, local: SocketAddr) -> SessionId {
+    pub(super) fn open(&mut self, leg: LegId, worker: WorkerId, local: SocketAddr) -> SessionId {
         self.session_last += 1;
         let id = SessionId(self.session_last);
-        self.sessions.insert(id, leg);
+        let track = Track {
+            leg,
+            worker,
+            closing: false,
+            asked: Asked::default(),
+        };
+        self.sessions.insert(id, track);
         self.media(worker, media::Command::Open { session: id, local });
         id
+    }
+
+    /// Tells a session's worker what was agreed.
+    fn configure(&mut self, session: &mut Session, params: StreamParams) {
+        session.offering = false;
+        session.agreed = Some(params.clone());
+        let (worker, session) = (session.worker, session.id);
+        self.media(worker, media::Command::Configure { session, params });
     }
 
     /// Takes the far end's answer to our offer.
     ///
     /// # Errors
     /// A cause when the answer cannot be used; the caller then ends the leg.
-    pub(super) fn settle_offer(&mut self, session: &mut Session, body: &[u8]) -> Result<(), Cause> {
+    pub(super) fn settle_offer(&mut self, leg: LegId, body: &[u8]) -> Result<(), Cause> {
+        let session = self.legs.get_mut(&leg).and_then(Leg::session_mut);
+        let Some(session) = session else {
+            return Err(Cause::Failed);
+        };
         let answer = Description::parse(body).map_err(|_| Cause::NotAcceptable)?;
         let params =
             negotiate::accept(&session.description, &answer).map_err(|_| Cause::NotAcceptable)?;
-        let command = media::Command::Configure {
-            session: session.id,
-            params: params.clone(),
-        };
-        self.media(session.worker, command);
-        session.negotiation = Negotiation::Settled(params);
+        session.offering = false;
+        session.agreed = Some(params.clone());
+        let (worker, session) = (session.worker, session.id);
+        self.media(worker, media::Command::Configure { session, params });
         Ok(())
     }
 
     /// Answers a re-INVITE or UPDATE, or the INVITE that replaces the dialog: same ports, new
     /// agreement. Says whether there is one.
-    pub(super) fn reoffer(&mut self, leg: LegId, dialog: sip::DialogId, body: &[u8]) -> bool {
-        let Some(Leg::Up { session, .. }) = self.legs.get(&leg) else {
-            self.actions.push_back(respond(dialog, 500));
-            return false;
-        };
-        let mut session = session.clone();
-        let capabilities = &self.config.capabilities;
-        session.version += 1;
-        let origin = session.origin;
-        if body.is_empty() {
-            let ours = negotiate::offer(capabilities, session.local, origin, session.version);
-            session.description = ours;
-            session.negotiation = Negotiation::Offering;
-        } else {
-            let Ok(theirs) = Description::parse(body) else {
-                self.actions.push_back(respond(dialog, 400));
-                return false;
-            };
-            let local = session.local;
-            match negotiate::answer(&theirs, capabilities, local, origin, session.version) {
-                Ok((ours, params)) => {
-                    session.description = ours;
-                    let id = session.id;
-                    session.negotiation = Negotiation::Settled(params.clone());
-                    let command = media::Command::Configure {
-                        session: id,
-                        params,
-                    };
-                    self.media(session.worker, command);
-                }
-                Err(error) => {
-                    self.actions.push_back(respond(dialog, error.status()));
-                    return false;
-                }
+    pub(super) fn reoffer(&mut self, leg: LegId, dialog: DialogId, body: &[u8]) -> bool {
+        let settled = self.reoffered(leg, body);
+        match settled {
+            Ok(description) => {
+                self.actions.push_back(sip::Action::Respond {
+                    dialog,
+                    status: 200,
+                    headers: Vec::new(),
+                    body: description.to_bytes(),
+                });
+                self.note_hold(leg);
+                true
+            }
+            Err(status) => {
+                self.actions.push_back(respond(dialog, status));
+                false
             }
         }
-        self.actions.push_back(sip::Action::Respond {
-            dialog,
-            status: 200,
-            headers: Vec::new(),
-            body: session.description.to_bytes(),
-        });
-        if let Some(Leg::Up { session: kept, .. }) = self.legs.get_mut(&leg) {
-            *kept = session;
-        }
-        true
     }
 
-    /// Takes the answer to a re-INVITE that refreshed the session with what was agreed. One that
-    /// cannot be used changes nothing.
-    pub(super) fn reanswered(&mut self, leg: LegId, body: &[u8]) {
-        let Some(Leg::Up { session, .. }) = self.legs.get(&leg) else {
+    /// Our answer to a new offer of the far end, or our offer if it asks for one.
+    ///
+    /// # Errors
+    /// The status with which it is refused.
+    fn reoffered(&mut self, leg: LegId, body: &[u8]) -> Result<Description, u16> {
+        let Some(session) = self.legs.get(&leg).and_then(Leg::session) else {
+            return Err(500);
+        };
+        if session.agreed.is_none() {
+            return Err(500);
+        }
+        let (origin, version) = (session.origin, session.version + 1);
+        let (ours, params) = if body.is_empty() {
+            let capabilities = self.preferring(&session.codecs);
+            let mut ours = negotiate::offer(&capabilities, session.local, origin, version);
+            if session.hold {
+                deafen(&mut ours);
+            }
+            (ours, None)
+        } else {
+            let theirs = Description::parse(body).map_err(|_| 400_u16)?;
+            let capabilities = &self.config.capabilities;
+            let answer = negotiate::answer(&theirs, capabilities, session.local, origin, version);
+            let (mut ours, mut params) = answer.map_err(NegotiateError::status)?;
+            if session.hold {
+                deafen(&mut ours);
+                params.receive = false;
+            }
+            (ours, Some(params))
+        };
+        let session = self.legs.get_mut(&leg).and_then(Leg::session_mut);
+        let session = session.ok_or(500_u16)?;
+        session.version = version;
+        session.description = ours.clone();
+        session.offering = params.is_none();
+        if let Some(params) = params {
+            session.agreed = Some(params.clone());
+            let (worker, session) = (session.worker, session.id);
+            self.media(worker, media::Command::Configure { session, params });
+        }
+        Ok(ours)
+    }
+
+    /// The far end has put us on hold, or wants to hear us again: reported once, as long as the leg
+    /// is up.
+    pub(super) fn note_hold(&mut self, leg: LegId) {
+        let Some(Leg::Up { session, .. }) = self.legs.get_mut(&leg) else {
             return;
         };
-        let mut session = session.clone();
-        if !body.is_empty()
-            && self.settle_offer(&mut session, body).is_ok()
-            && let Some(Leg::Up { session: kept, .. }) = self.legs.get_mut(&leg)
-        {
-            *kept = session;
+        // We always offer to send, so who does not want to hear us is the far end.
+        let held = session.agreed.as_ref().is_some_and(|agreed| !agreed.send);
+        if std::mem::replace(&mut session.held, held) != held {
+            self.event(if held {
+                Event::Held { leg }
+            } else {
+                Event::Retrieved { leg }
+            });
         }
     }
 
@@ -210,7 +301,14 @@ impl Engine {
         if let Some(&Leg::Up { dialog, .. }) = self.legs.get(&leg) {
             self.hang_up_dialog(dialog, Cause::NotAcceptable);
         }
-        let (cause, by, status) = (Cause::NotAcceptable, Side::Near, Some(488));
-        self.end(now, leg, Ending { cause, by, status });
+        self.end(now, leg, Ending::near(Cause::NotAcceptable, Some(488)));
+    }
+}
+
+/// Says in a description of ours that we do not hear what comes (RFC 3264 §8.4).
+pub(super) fn deafen(description: &mut Description) {
+    for media in description.media.iter_mut().filter(|media| media.port != 0) {
+        let direction = media.direction.unwrap_or(Direction::SendRecv);
+        media.direction = Some(Direction::from_halves(direction.sends(), false));
     }
 }

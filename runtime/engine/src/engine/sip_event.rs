@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use sip::message::{Request, Uri};
 use sip::{DialogId, End, Hop};
-use vocab::call::{Cause, Event, Side};
-use vocab::{CallId, LegId, Now, Party};
+use vocab::call::{Cause, Event};
+use vocab::{CallId, LegId, Now, Party, Pii};
 
 use super::Engine;
 use super::command::respond;
-use crate::leg::{Ending, Leg, Negotiation};
-use crate::limits::LEGS_MAX;
-use crate::outcome::{ELSEWHERE, cause_of, telling};
-use crate::timer::Timer;
+use crate::keys::{self, Way};
+use crate::leg::{Ending, Leg};
+use crate::limits::{HOPS, LEGS_MAX};
+use crate::outcome::{ELSEWHERE, Reason, Refusal};
 
 impl Engine {
     pub(super) fn sip_event(&mut self, now: Now, leg: Option<LegId>, event: sip::Event) {
@@ -25,7 +25,7 @@ impl Engine {
                 ..
             } => {
                 let known = user.is_some();
-                return self.take_over(dialog, old, known, &request.body);
+                return self.take_over(now, dialog, old, known, &request.body);
             }
             sip::Event::Incoming {
                 dialog,
@@ -86,54 +86,69 @@ impl Engine {
         // Reports of dialogs that were given up cross our hang-up on the wire: nothing to do.
         let Some(leg) = leg else { return };
         match event {
-            sip::Event::Cancelled { .. } => {
-                let (cause, by) = (Cause::Cancelled, Side::Far);
-                self.end(
-                    now,
-                    leg,
-                    Ending {
-                        cause,
-                        by,
-                        status: Some(487),
-                    },
-                );
+            sip::Event::Cancelled { reason, .. } => {
+                let q850 = Reason::parse(reason.as_deref()).q850;
+                self.end(now, leg, Ending::far(Cause::Cancelled, Some(487), q850));
             }
             sip::Event::Trying { .. } => self.trying(leg),
-            sip::Event::Progress { status, .. } => self.progress(leg, status),
+            sip::Event::Progress {
+                dialog,
+                status,
+                body,
+            } => self.progress(leg, dialog, status, &body),
             sip::Event::Answered { dialog, body } => self.answered(now, leg, dialog, &body),
-            sip::Event::Failed { dialog, status, .. } => self.failed(now, leg, dialog, status),
+            sip::Event::Failed {
+                dialog,
+                status,
+                reason,
+                contacts,
+            } => {
+                let reason = Reason::parse(reason.as_deref());
+                let refusal = Refusal {
+                    status,
+                    reason,
+                    contacts,
+                };
+                self.failed(now, leg, dialog, refusal);
+            }
             sip::Event::Confirmed { dialog, body } => self.confirmed(now, leg, dialog, &body),
             sip::Event::Reoffer { dialog, body } => {
-                self.reoffer(leg, dialog, &body);
+                if self.is_heard(leg, dialog) {
+                    self.reoffer(leg, dialog, &body);
+                } else {
+                    self.actions.push_back(respond(dialog, 500));
+                }
             }
-            sip::Event::Reanswered { body, .. } => self.reanswered(leg, &body),
-            sip::Event::Ended { why, .. } => {
-                let (cause, by) = match why {
-                    End::Theirs => (Cause::Normal, Side::Far),
-                    End::Ours => (Cause::Normal, Side::Near),
-                    End::NoAck | End::Lost => (Cause::Lost, Side::Far),
+            sip::Event::Reanswered { body, .. } => self.reanswered(now, leg, &body),
+            sip::Event::Refused { status, .. } => self.not_reanswered(now, leg, status),
+            sip::Event::Refer {
+                dialog,
+                to,
+                replaces,
+                ..
+            } => self.refer_asked(now, leg, dialog, to, replaces.as_ref()),
+            sip::Event::ReferAnswered { status, .. } => {
+                let over = status.is_none_or(|status| status >= 300);
+                self.referred(leg, status, over);
+            }
+            sip::Event::ReferProgress { status, over, .. } => self.referred(leg, status, over),
+            sip::Event::Info {
+                content_type, body, ..
+            } => {
+                if let Some(key) = keys::of_info(&content_type, &body) {
+                    self.digit(now, leg, Pii::new(key), Way::Info);
+                }
+            }
+            sip::Event::Ended { why, reason, .. } => {
+                let q850 = Reason::parse(reason.as_deref()).q850;
+                let end = match why {
+                    End::Theirs => Ending::far(Cause::Normal, None, q850),
+                    End::Ours => Ending::near(Cause::Normal, None),
+                    End::NoAck | End::Lost => Ending::far(Cause::Lost, None, None),
                 };
-                self.end(
-                    now,
-                    leg,
-                    Ending {
-                        cause,
-                        by,
-                        status: None,
-                    },
-                );
+                self.end(now, leg, end);
             }
-            // Nobody can be asked yet whether the call may be transferred.
-            sip::Event::Refer { dialog, .. } => {
-                let status = 603;
-                let answer = sip::Action::AnswerRefer { dialog, status };
-                self.actions.push_back(answer);
-            }
-            sip::Event::Refused { .. }
-            | sip::Event::ReferAnswered { .. }
-            | sip::Event::ReferProgress { .. }
-            | sip::Event::Info { .. }
-            | sip::Event::Response { .. }
+            sip::Event::Response { .. }
             | sip::Event::Incoming { .. }
             | sip::Event::Registered { .. }
             | sip::Event::Unregistered { .. }
@@ -145,19 +160,25 @@ impl Engine {
     /// An INVITE that takes the place of a leg's dialog (RFC 3891 §3): the leg goes on with another
     /// far end, as after a transfer. Whoever has seen the dialog's messages knows its names, so
     /// the caller has to say who it is.
-    fn take_over(&mut self, dialog: DialogId, old: DialogId, known: bool, offer: &[u8]) {
+    fn take_over(&mut self, now: Now, dialog: DialogId, old: DialogId, known: bool, offer: &[u8]) {
         let Some(&leg) = self.dialogs.get(&old) else {
             return self.actions.push_back(respond(dialog, 481));
         };
         if !known {
             return self.actions.push_back(sip::Action::Challenge { dialog });
         }
+        let up = matches!(self.legs.get(&leg), Some(Leg::Up { .. }));
+        if !up {
+            return self.actions.push_back(respond(dialog, 500));
+        }
         if self.reoffer(leg, dialog, offer)
             && let Some(Leg::Up { dialog: kept, .. }) = self.legs.get_mut(&leg)
         {
             *kept = dialog;
             self.dialogs.insert(dialog, leg);
+            self.answer_refer(leg, 603);
             self.leave(old, ELSEWHERE);
+            self.give_up_wishes(now, leg);
         }
     }
 
@@ -185,6 +206,13 @@ impl Engine {
             Leg::Offered {
                 dialog,
                 offer: request.body.to_vec(),
+                // Who names no bound gets the usual one.
+                hops: request
+                    .headers
+                    .max_forwards()
+                    .ok()
+                    .flatten()
+                    .unwrap_or(HOPS),
             },
         );
         let source = hop.remote;
@@ -198,100 +226,64 @@ impl Engine {
         });
     }
 
-    /// Something is there, whatever comes of it.
-    fn trying(&mut self, leg: LegId) {
-        if let Some(Leg::Dialing { heard, .. }) = self.legs.get_mut(&leg)
-            && !std::mem::replace(heard, true)
-        {
-            self.event(Event::Trying { leg });
+    /// The far end of this dialog is the one that the leg's session is agreed with.
+    fn is_heard(&self, leg: LegId, dialog: DialogId) -> bool {
+        match self.legs.get(&leg) {
+            Some(Leg::Dialing { dialing, .. }) => dialing.early == Some(dialog),
+            Some(
+                Leg::Offered { .. }
+                | Leg::Early { .. }
+                | Leg::Accepting { .. }
+                | Leg::Up { .. }
+                | Leg::Ending { .. },
+            )
+            | None => true,
         }
-    }
-
-    fn progress(&mut self, leg: LegId, status: u16) {
-        self.trying(leg);
-        if let Some(Leg::Dialing { ringing, .. }) = self.legs.get_mut(&leg)
-            && status >= 180
-            && !std::mem::replace(ringing, true)
-        {
-            self.event(Event::Ringing { leg });
-        }
-    }
-
-    /// One of the forks answered: it is the leg now, and the others are called off.
-    fn answered(&mut self, now: Now, leg: LegId, dialog: DialogId, body: &[u8]) {
-        let Some(Leg::Dialing { forks, session, .. }) = self.legs.get(&leg) else {
-            return;
-        };
-        let (forks, mut session) = (forks.clone(), session.clone());
-        self.timers.clear(leg, Timer::Ring);
-        for other in forks.into_iter().filter(|&other| other != dialog) {
-            self.leave(other, ELSEWHERE);
-        }
-        let settled = self.settle_offer(&mut session, body);
-        self.established(now, leg, Leg::up(dialog, session), settled);
     }
 
     /// The dialog stands: the leg is up if the two sides can also hear each other.
-    fn established(&mut self, now: Now, leg: LegId, up: Leg, settled: Result<(), Cause>) {
-        debug_assert!(matches!(up, Leg::Up { .. }), "an established leg is up");
-        self.legs.insert(leg, up);
+    pub(super) fn established(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        dialog: DialogId,
+        settled: Result<(), Cause>,
+    ) {
+        let session = self.legs.remove(&leg).and_then(Leg::into_session);
+        let session = session.expect("what is established has a session");
+        self.legs.insert(leg, Leg::Up { dialog, session });
         match settled {
-            Ok(()) => self.event(Event::Answered { leg }),
+            Ok(()) => {
+                self.event(Event::Answered { leg });
+                self.note_hold(leg);
+            }
             Err(_) => self.not_acceptable(now, leg),
         }
-    }
-
-    fn failed(&mut self, now: Now, leg: LegId, dialog: DialogId, status: Option<u16>) {
-        self.dialogs.remove(&dialog);
-        let Some(Leg::Dialing { forks, last, .. }) = self.legs.get_mut(&leg) else {
-            return;
-        };
-        forks.retain(|&fork| fork != dialog);
-        *last = telling(*last, status);
-        let status = *last;
-        // A 6xx speaks for the person, not the device: nobody else is asked (RFC 3261 §16.7).
-        let everywhere = status.is_some_and(|status| status >= 600);
-        if !everywhere && !forks.is_empty() {
-            return;
-        }
-        for other in std::mem::take(forks) {
-            self.hang_up_dialog(other, Cause::Cancelled);
-        }
-        self.end(
-            now,
-            leg,
-            Ending {
-                cause: cause_of(status),
-                by: Side::Far,
-                status,
-            },
-        );
     }
 
     fn confirmed(&mut self, now: Now, leg: LegId, dialog: DialogId, body: &[u8]) {
         match self.legs.get(&leg) {
             Some(Leg::Accepting { session, .. }) => {
-                let mut session = session.clone();
-                let settled = match session.negotiation {
-                    Negotiation::Offering => self.settle_offer(&mut session, body),
-                    Negotiation::Settled(_) => Ok(()),
+                let settled = if session.offering {
+                    self.settle_offer(leg, body)
+                } else {
+                    Ok(())
                 };
-                self.established(now, leg, Leg::up(dialog, session), settled);
+                self.established(now, leg, dialog, settled);
             }
             // The ACK of a re-INVITE that asked for our offer.
-            Some(Leg::Up { session, .. })
-                if matches!(session.negotiation, Negotiation::Offering) =>
-            {
-                let mut session = session.clone();
-                if self.settle_offer(&mut session, body).is_err() {
-                    return self.not_acceptable(now, leg);
-                }
-                if let Some(Leg::Up { session: kept, .. }) = self.legs.get_mut(&leg) {
-                    *kept = session;
+            Some(Leg::Up { session, .. }) if session.offering => {
+                match self.settle_offer(leg, body) {
+                    Ok(()) => self.note_hold(leg),
+                    Err(_) => self.not_acceptable(now, leg),
                 }
             }
             Some(
-                Leg::Up { .. } | Leg::Offered { .. } | Leg::Dialing { .. } | Leg::Ending { .. },
+                Leg::Up { .. }
+                | Leg::Offered { .. }
+                | Leg::Early { .. }
+                | Leg::Dialing { .. }
+                | Leg::Ending { .. },
             )
             | None => {}
         }

@@ -82,10 +82,10 @@ fn keys_reach_us_and_the_other_side() {
         7.050   ann → home: BYE
         7.060   home → ann: 200 OK (BYE)
         7.060     Unbridged A1 A2
-        7.060     Ended A1 normal by Far
+        7.060     Ended A1 normal by Far Q.850 16
         8.050   bob → home: BYE
         8.060   home → bob: 200 OK (BYE)
-        8.060     Ended A2 normal by Far
+        8.060     Ended A2 normal by Far Q.850 16
     "#]]);
 }
 
@@ -103,7 +103,7 @@ fn one_side_hangs_up_and_the_other_stays() {
         3.030       media 1 Unbridge
         3.030       media 1 Close
         3.030     Unbridged A1 A2
-        3.030     Ended A1 normal by Far
+        3.030     Ended A1 normal by Far Q.850 16
     "#]]);
     world.hang_up(1);
     world.settle();
@@ -148,11 +148,11 @@ fn a_bridge_is_taken_apart_and_made_again() {
         5.150   bob → home: BYE
         5.160   home → bob: 200 OK (BYE)
         5.160     Unbridged A2 A1
-        5.160     Ended A2 normal by Far
+        5.160     Ended A2 normal by Far Q.850 16
         6.150   > Bridge A1 A2
         6.150   ann → home: BYE
         6.160   home → ann: 200 OK (BYE)
-        6.160     Ended A1 normal by Far
+        6.160     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 

@@ -221,6 +221,7 @@ pub(crate) fn describe_media(command: &media::Command) -> String {
             format!("{session} RecordMessage {}", recording.n)
         }
         media::Command::RecordCall { session, .. } => format!("{session} RecordCall"),
+        media::Command::TakeRecording { from, into } => format!("{into} TakeRecording {from}"),
         media::Command::StopRecording {
             session,
             recording,
@@ -229,6 +230,10 @@ pub(crate) fn describe_media(command: &media::Command) -> String {
             format!("{session} StopRecording {} {end:?}", recording.n)
         }
         media::Command::Bridge { a, b } => format!("{a} Bridge {b}"),
+        media::Command::Join {
+            session,
+            conference,
+        } => format!("{session} Join {conference}"),
         media::Command::Unbridge { session } => format!("{session} Unbridge"),
         media::Command::Close { session } => format!("{session} Close"),
     }

@@ -249,7 +249,7 @@ fn without_a_port_nobody_is_dialled() {
         0.030     Ended A2 overload by Near 503
         0.030   ann → home: BYE
         0.040   home → ann: 200 OK (BYE)
-        0.040     Ended A1 normal by Far
+        0.040     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -298,6 +298,7 @@ fn what_a_next_hop_answers() {
         far.reply(&mut world, "INVITE", status, "");
         let event = world.until("end", |event| matches!(event, Event::Ended { .. }));
         let status = status[..3].parse().ok();
+        let contact = || Pii::new("sip:far@192.0.2.50:5060".to_owned());
         assert_eq!(
             event,
             Event::Ended {
@@ -306,7 +307,7 @@ fn what_a_next_hop_answers() {
                 by: Side::Far,
                 status,
                 q850: None,
-                contacts: Vec::new(),
+                contacts: (status == Some(302)).then(contact).into_iter().collect(),
             }
         );
         world.settle();

@@ -1,5 +1,6 @@
 //! A far end whose every message the test writes by hand.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 
 use sip::message::{HeaderName, Message};
@@ -15,6 +16,8 @@ pub(crate) struct Far {
     /// The engine's tag, once it is known.
     pub(crate) to_tag: Option<String>,
     branch: u32,
+    /// What it answered last.
+    asked: RefCell<Option<Message>>,
 }
 
 impl Far {
@@ -33,6 +36,7 @@ impl Far {
             tag,
             to_tag: None,
             branch: 0,
+            asked: RefCell::new(None),
         }
     }
 
@@ -74,6 +78,12 @@ impl Far {
         world.send(self.at, &text);
     }
 
+    /// Acknowledges a refusal: with the branch of its INVITE (RFC 3261 §17.1.1.3).
+    pub(crate) fn give_in(&mut self, world: &mut World) {
+        self.branch -= 1;
+        self.send(world, "ACK", "");
+    }
+
     /// The next request in the dialog has the next number.
     pub(crate) fn next(&mut self) {
         self.cseq += 1;
@@ -109,6 +119,44 @@ impl Far {
             .filter(|message| matches!(message, Message::Request(r) if r.method.as_str() == method))
             .last()
             .unwrap_or_else(|| panic!("no {method} came"));
+        self.answer_request(world, request, status, body);
+    }
+
+    /// Answers this request.
+    pub(crate) fn answer_request(
+        &self,
+        world: &mut World,
+        request: Message,
+        status: &str,
+        body: &str,
+    ) {
+        let text = self.answer_to(&request, status, body);
+        self.asked.replace(Some(request));
+        world.send(self.at, &text);
+    }
+
+    /// Answers once more what was answered last.
+    pub(crate) fn again(&self, world: &mut World, status: &str, body: &str) {
+        let asked = self.asked.borrow();
+        let text = self.answer_to(asked.as_ref().expect("it was answered"), status, body);
+        world.send(self.at, &text);
+    }
+
+    /// A header of what was answered last.
+    pub(crate) fn header_of_asked(&self, name: &HeaderName) -> Option<String> {
+        let asked = self.asked.borrow();
+        let value = asked.as_ref()?.headers().first(name)?;
+        Some(value.to_owned())
+    }
+
+    /// Takes on the tag of an answer.
+    pub(crate) fn take_tag(&mut self, answer: &Message) {
+        let to = answer.headers().first(&HeaderName::To).unwrap_or_default();
+        self.to_tag = to.split_once(";tag=").map(|(_, tag)| tag.to_owned());
+    }
+
+    /// An answer to a request.
+    fn answer_to(&self, request: &Message, status: &str, body: &str) -> String {
         let header = |name| {
             request
                 .headers()
@@ -127,7 +175,7 @@ impl Far {
         } else {
             format!("{to};tag={}", self.tag)
         };
-        let text = format!(
+        format!(
             "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
              Contact: <sip:far@{}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
             header(HeaderName::Via),
@@ -136,8 +184,7 @@ impl Far {
             header(HeaderName::CSeq),
             self.at,
             body.len()
-        );
-        world.send(self.at, &text);
+        )
     }
 }
 

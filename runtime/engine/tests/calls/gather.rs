@@ -36,6 +36,7 @@ pub(crate) fn everything(world: &mut World, leg: LegId) {
     world.command(record(leg, 1, &[]));
     world.command(Command::Bridge { a: leg, b: leg });
     world.command(Command::Unbridge { leg });
+    world.command(Command::Join { leg });
 }
 
 pub(crate) fn record(leg: LegId, n: u16, beep: &[Clip]) -> Command {
@@ -250,7 +251,7 @@ fn a_playback_ends_or_is_stopped_once() {
         5.520     Played A1 4 finished
         6.530   ann → home: BYE
         6.540   home → ann: 200 OK (BYE)
-        6.540     Ended A1 normal by Far
+        6.540     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -279,7 +280,7 @@ fn a_playback_repeats_until_it_is_stopped() {
         4.030     Played A1 99 stopped
         4.130   ann → home: BYE
         4.140   home → ann: 200 OK (BYE)
-        4.140     Ended A1 normal by Far
+        4.140     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -367,7 +368,7 @@ fn keys_that_nobody_waits_for_are_reported() {
         0.430     Digit A1 A
         0.680   ann → home: BYE
         0.690   home → ann: 200 OK (BYE)
-        0.690     Ended A1 normal by Far
+        0.690     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -410,7 +411,7 @@ fn a_hang_up_ends_a_gather_with_what_was_pressed() {
         0.460   ann → home: BYE
         0.470   home → ann: 200 OK (BYE)
         0.470     Gathered A1 "12" Hangup
-        0.470     Ended A1 normal by Far
+        0.470     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -440,6 +441,8 @@ fn commands_while_a_leg_ends_are_answered_before_its_end() {
         0.030   > Bridge A1 A1
         0.030     Unbridged A1 A1
         0.030   > Unbridge A1
+        0.030   > Join A1
+        0.030     Left A1
         0.040   ann → home: 200 OK (BYE)
         0.044     Ended A1 normal by Near
         70.030  > Play A1 2
@@ -447,5 +450,6 @@ fn commands_while_a_leg_ends_are_answered_before_its_end() {
         70.030  > Record A1 1
         70.030  > Bridge A1 A1
         70.030  > Unbridge A1
+        70.030  > Join A1
     "#]]);
 }

@@ -35,7 +35,7 @@ fn answered_and_ended_by_the_caller() {
         3.010   ann → home: BYE
         3.020   home → ann: 200 OK (BYE)
         3.020       media 1 Close
-        3.020     Ended A1 normal by Far
+        3.020     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -126,7 +126,7 @@ fn cancelled_while_it_rings() {
         1.010   ann → home: CANCEL
         1.020   home → ann: 200 OK (CANCEL)
         1.020   home → ann: 487 Request Terminated (INVITE)
-        1.020     Ended A1 cancelled by Far 487
+        1.020     Ended A1 cancelled by Far 487 Q.850 16
         1.030   ann → home: ACK
         71.010  > Answer A1
         71.010  > Hangup A1 normal
@@ -187,7 +187,7 @@ fn challenged_and_proved() {
         0.050     Answered B1
         0.050   ann → home: BYE
         0.060   home → ann: 200 OK (BYE)
-        0.060     Ended B1 normal by Far
+        0.060     Ended B1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -343,7 +343,7 @@ fn two_calls_race_for_the_last_port() {
         0.030     Answered A1
         1.010   ann → home: BYE
         1.020   home → ann: 200 OK (BYE)
-        1.020     Ended A1 normal by Far
+        1.020     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -371,6 +371,8 @@ fn commands_before_the_answer_are_answered_all_the_same() {
         0.010   > Bridge A1 A1
         0.010     Unbridged A1 A1
         0.010   > Unbridge A1
+        0.010   > Join A1
+        0.010     Left A1
         0.010   > Reject A1 480
         0.010   home → ann: 480 Temporarily Unavailable (INVITE)
         0.010     Ended A1 no_answer by Near 480

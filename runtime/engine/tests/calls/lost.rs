@@ -120,7 +120,7 @@ fn an_answer_whose_ack_is_lost_is_repeated() {
         3.530     Answered A1
         3.530   ann → home: BYE
         3.540   home → ann: 200 OK (BYE)
-        3.540     Ended A1 normal by Far
+        3.540     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -202,7 +202,7 @@ fn a_worker_that_never_answers_is_given_up() {
         0.030   ann → home: BYE
         0.040   home → ann: 200 OK (BYE)
         2.040     Recorded A1 1 Hangup 0 ms
-        2.040     Ended A1 normal by Far
+        2.040     Ended A1 normal by Far Q.850 16
     "#]]);
     let counts = world.engine.counts();
     assert_eq!((counts.legs, counts.sessions, counts.timers), (0, 0, 0));
@@ -245,8 +245,8 @@ fn a_session_that_breaks_takes_its_call_along() {
     world.run(ms(100));
     world.check(expect![[r#"
         2.150   home → ann: BYE
-        2.150     Unbridged A1 A2
         2.150     Recorded A1 1 Hangup 0 ms
+        2.150     Unbridged A1 A2
         2.150     Ended A1 failed by Near
         2.160   ann → home: 200 OK (BYE)
     "#]]);

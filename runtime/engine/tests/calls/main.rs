@@ -4,18 +4,27 @@
 #![allow(clippy::wildcard_enum_match_arm)] // Tests look for one variant among many.
 
 mod audio;
+mod conference;
 mod describe;
+mod families;
 mod far;
 mod ledger;
 mod world;
 
 mod bridge;
+mod change;
 mod chaos;
 mod dial;
+mod early;
 mod gather;
+mod groups;
 mod inbound;
+mod info;
 mod lost;
+mod moving;
 mod panics;
 mod phone;
+mod reason;
 mod record;
+mod refer;
 mod reoffer;

@@ -241,7 +241,7 @@ fn a_second_caller_finds_it_busy() {
         1.050     Ended B1 busy by Far 486
         2.030   bob → home: BYE
         2.040   home → bob: 200 OK (BYE)
-        2.040     Ended A1 normal by Far
+        2.040     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 

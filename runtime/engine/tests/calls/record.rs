@@ -61,7 +61,7 @@ fn a_terminator_ends_a_message_and_other_keys_do_not() {
         1.250     Recorded A1 1 Terminator 1220 ms
         1.250   ann → home: BYE
         1.260   home → ann: 200 OK (BYE)
-        1.260     Ended A1 normal by Far
+        1.260     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -86,7 +86,7 @@ fn keys_during_the_beep_count_for_nothing() {
         3.030   ann → home: BYE
         3.040   home → ann: 200 OK (BYE)
         3.040     Recorded A1 1 Hangup 2000 ms
-        3.040     Ended A1 normal by Far
+        3.040     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -143,7 +143,7 @@ fn a_caller_who_hangs_up_during_the_beep_left_no_message() {
         0.320   ann → home: BYE
         0.330   home → ann: 200 OK (BYE)
         0.330     Recorded A1 1 Hangup 0 ms
-        0.330     Ended A1 normal by Far
+        0.330     Ended A1 normal by Far Q.850 16
     "#]]);
 }
 
@@ -160,7 +160,7 @@ fn a_caller_who_hangs_up_while_speaking_left_what_was_said() {
         1.500   ann → home: BYE
         1.510   home → ann: 200 OK (BYE)
         1.510     Recorded A1 1 Hangup 1480 ms
-        1.510     Ended A1 normal by Far
+        1.510     Ended A1 normal by Far Q.850 16
     "#]]);
     let kept = &world.recordings[&RecordingId {
         call: leg.call,

@@ -9,7 +9,7 @@ use crate::far::{Far, line, sdp};
 use crate::world::{World, ms, s};
 
 /// A far end whose call is up, with the media commands in the ladder.
-fn up() -> (World, Far, LegId) {
+pub(crate) fn up() -> (World, Far, LegId) {
     let mut world = World::new();
     let mut far = Far::new(&mut world, "far");
     far.send(&mut world, "INVITE", &sdp(1, "0", "sendrecv"));
@@ -36,7 +36,7 @@ fn reoffer(world: &mut World, far: &mut Far, body: &str) -> (u16, String) {
     answer
 }
 
-fn leave(mut world: World, mut far: Far) -> World {
+pub(crate) fn leave(mut world: World, mut far: Far) -> World {
     far.next();
     far.send(&mut world, "BYE", "");
     world.settle();
@@ -80,6 +80,7 @@ fn hold_and_resume() {
         0.130   home → far: 100 Trying (INVITE)
         0.130       media 1 Configure Pcmu receives
         0.130   home → far: 200 OK (INVITE, application/sdp)
+        0.130     Held A1
         0.170   far → home: ACK
         0.220   far → home: INVITE (application/sdp)
         0.230   home → far: 100 Trying (INVITE)
@@ -90,6 +91,7 @@ fn hold_and_resume() {
         0.330   home → far: 100 Trying (INVITE)
         0.330       media 1 Configure Pcmu sends
         0.330   home → far: 200 OK (INVITE, application/sdp)
+        0.330     Retrieved A1
         0.370   far → home: ACK
         0.420   far → home: INVITE (application/sdp)
         0.430   home → far: 100 Trying (INVITE)

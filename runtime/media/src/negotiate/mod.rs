@@ -228,6 +228,12 @@ pub fn accept(offer: &Description, answer: &Description) -> Result<StreamParams,
     Ok(far.params(offer.direction_of(ours)))
 }
 
+/// The addresses at which the writer of a description takes audio, in the order of its sections.
+pub fn addresses(session: &Description) -> impl Iterator<Item = IpAddr> {
+    let sections = session.media.iter().filter(|media| is_audio(media));
+    sections.filter_map(|section| session.connection_of(section)?.host.ip())
+}
+
 /// The far end of a section that can work.
 struct FarEnd {
     codec: Codec,

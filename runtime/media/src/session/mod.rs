@@ -8,7 +8,7 @@ use vocab::call::RecordEnd;
 use vocab::{Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId};
 
 use crate::jitter::{FRAME, Frame, Heard};
-use crate::limits::CLIPS_MAX;
+use crate::limits::{CLIPS_MAX, PLAYOUT_SAMPLES};
 use crate::player::{Filled, Player};
 use crate::recorder::{CallRecorder, MessageRecorder};
 use crate::rtp::{Header, is_rtcp};
@@ -18,22 +18,24 @@ use crate::{Channel, Event, Stats, StreamParams};
 mod dialing;
 mod inbound;
 mod latch;
+mod link;
 mod outbound;
 mod presses;
 mod reception;
 mod reports;
 
 use dialing::{Dialed, Dialing};
+use inbound::Inbound;
 pub(crate) use inbound::Received;
-use inbound::{Inbound, Kind};
+pub(crate) use link::Link;
 use outbound::Outbound;
 use reports::Reports;
 
-/// A relayed stream that pauses for this long is filled up with silence until it goes on.
-const RELAY_PAUSE: Duration = Duration::from_millis(200);
-
 /// Time of one tick.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
+
+/// Ticks for which a jitter buffer can hold audio.
+const BUFFERED_TICKS: u32 = (PLAYOUT_SAMPLES / FRAME) as u32;
 
 /// Nanoseconds of one sample.
 const SAMPLE_NS: u128 = 125_000;
@@ -96,7 +98,7 @@ pub(crate) struct Session {
     dialing: Dialing,
     call: Option<CallRecorder>,
     message: Option<MessageRecorder>,
-    bridge: Option<SessionId>,
+    link: Link,
     /// Packets go through to the other side of the bridge as they come.
     through: bool,
     /// A test has planted a bug here.
@@ -152,7 +154,7 @@ impl Session {
             dialing: Dialing::default(),
             call: None,
             message: None,
-            bridge: None,
+            link: Link::Nobody,
             through: false,
             #[cfg(test)]
             fault: false,
@@ -162,11 +164,6 @@ impl Session {
     /// Its RTP port.
     pub(crate) fn local(&self) -> SocketAddr {
         self.local
-    }
-
-    /// The session it is bridged to.
-    pub(crate) fn bridge(&self) -> Option<SessionId> {
-        self.bridge
     }
 
     /// What went over it.
@@ -258,6 +255,17 @@ impl Session {
         self.call = Some(CallRecorder::new(recording));
     }
 
+    /// Gives away the recording of the call.
+    pub(crate) fn take_call_recorder(&mut self) -> Option<CallRecorder> {
+        self.call.take()
+    }
+
+    /// Goes on with the recording of a call that another session began.
+    pub(crate) fn go_on_recording(&mut self, step: &mut Step<'_>, recorder: CallRecorder) {
+        self.end_call_recording(step);
+        self.call = Some(recorder);
+    }
+
     /// A message that is being recorded already ends, as if by a key.
     pub(crate) fn record_message(
         &mut self,
@@ -318,21 +326,7 @@ impl Session {
         step.recording(recording, RecordingOutput::End);
     }
 
-    /// The other side of a bridge is this; what plays stops.
-    pub(crate) fn join(&mut self, step: &mut Step<'_>, other: SessionId) {
-        assert!(other != step.id, "the worker bridges two sessions");
-        self.bridge = Some(other);
-        let stopped = self.player.stop_all();
-        self.stopped(step, stopped);
-    }
-
-    /// The bridge is gone.
-    pub(crate) fn part(&mut self) {
-        self.bridge = None;
-        self.set_through(false);
-    }
-
-    /// Ends everything and says goodbye. The worker takes a bridge apart.
+    /// Ends everything and says goodbye. The worker unlinks it.
     pub(crate) fn close(&mut self, step: &mut Step<'_>) {
         if let Some(stream) = &mut self.stream
             && stream.outbound.packets() > 0
@@ -378,74 +372,6 @@ impl Session {
         }
     }
 
-    /// Takes a packet that the other side of the bridge received. Audio goes by the ticks unless
-    /// it goes through; keys are sent anew then.
-    pub(crate) fn relay(&mut self, step: &mut Step<'_>, received: Received<'_>) {
-        let Some(stream) = &mut self.stream else {
-            return;
-        };
-        let payload_type = match received.kind {
-            Kind::Audio => Some(stream.params.payload_type),
-            Kind::Event(_) => stream.params.dtmf_payload_type,
-            // The other side need not know it; silence is sent while nothing else comes.
-            Kind::Silence => return,
-        };
-        match (self.through, payload_type, received.kind) {
-            (true, Some(payload_type), _) => {
-                let header = Header {
-                    payload_type,
-                    ..received.header
-                };
-                let to = stream.to();
-                stream
-                    .outbound
-                    .relay(step, to, header, received.payload, received.first);
-            }
-            (_, _, Kind::Event(Some(key))) => self.dial(step, key),
-            (_, _, Kind::Audio | Kind::Event(None) | Kind::Silence) => {}
-        }
-    }
-
-    /// Whether packets can go through between two sessions: the same formats on both sides, and
-    /// nothing here that listens or speaks.
-    pub(crate) fn can_go_through(a: &Self, b: &Self) -> bool {
-        let (Some(left), Some(right)) = (&a.stream, &b.stream) else {
-            return false;
-        };
-        let (left, right) = (&left.params, &right.params);
-        left.codec == right.codec
-            && left.dtmf_payload_type.is_some() == right.dtmf_payload_type.is_some()
-            && left.send
-            && right.send
-            && [a, b].iter().all(|session| session.is_quiet())
-    }
-
-    fn is_quiet(&self) -> bool {
-        !self.player.is_playing()
-            && self.dialing.is_idle()
-            && self.call.is_none()
-            && self.message.is_none()
-    }
-
-    /// Sets whether packets go through. What is buffered here is not played then.
-    pub(crate) fn set_through(&mut self, through: bool) {
-        if self.through == through {
-            return;
-        }
-        self.through = through;
-        if let Some(stream) = &mut self.stream {
-            stream.inbound.forget_audio();
-            stream.outbound.end_relay();
-        }
-    }
-
-    /// Whether audio or a key came lately.
-    pub(crate) fn speaks(&self, now: Mono) -> bool {
-        self.stream
-            .as_ref()
-            .is_some_and(|stream| stream.inbound.spoke_within(now, RELAY_PAUSE))
-    }
-
     /// First half of a tick: what the session hears.
     pub(crate) fn hear(&mut self, step: &mut Step<'_>, frame: &mut Frame) -> Heard {
         #[cfg(test)]
@@ -464,13 +390,12 @@ impl Session {
             frame.fill(0);
             return Heard::Silence;
         }
-        stream
-            .inbound
-            .pull(step, &stream.params, self.bridge.is_none(), frame)
+        let listen = !matches!(self.link, Link::Bridge(_));
+        stream.inbound.pull(step, &stream.params, listen, frame)
     }
 
     /// Second half of a tick: what the session says, and the recordings of both. `other` is what
-    /// the other side of a bridge hears; `relayed` tells that its packets went through.
+    /// those it talks with hear; `relayed` tells that its packets went through.
     pub(crate) fn speak(
         &mut self,
         step: &mut Step<'_>,
@@ -568,10 +493,20 @@ impl Session {
         }
     }
 
-    /// Ticks that were left out: time passed all the same.
-    pub(crate) fn skip(&mut self, ticks: u32) {
-        if let Some(stream) = &mut self.stream {
-            stream.outbound.advance(ticks);
+    /// Ticks that were left out: time passed all the same, and a recording keeps what was received
+    /// in it, as far as the jitter buffer does.
+    pub(crate) fn skip(&mut self, step: &mut Step<'_>, ticks: u32) {
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        stream.outbound.advance(ticks);
+        for _ in 0..ticks.min(BUFFERED_TICKS) {
+            if self.call.is_none() && self.message.is_none() {
+                return;
+            }
+            let mut heard = [0; FRAME];
+            self.hear(step, &mut heard);
+            self.record(step, &heard, &[0; FRAME]);
         }
     }
 }

@@ -1,20 +1,22 @@
 //! The machine that owns many sessions: one runs on each media thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use vocab::{Mono, Now, RecordingId, Rng, SessionId};
+use vocab::{ConferenceId, Mono, Now, RecordingId, Rng, SessionId};
 
-use crate::jitter::{FRAME, Heard};
-use crate::limits::CATCH_UP_TICKS_MAX;
-use crate::session::{Session, Step, TICK};
+use crate::session::{Link, Session, Step};
 use crate::{Channel, Command, Event, Stats};
 
+mod conference;
+mod link;
 mod packet;
 mod sessions;
+mod tick;
 
+use conference::Conference;
 pub use packet::Packet;
 use sessions::Sessions;
 
@@ -128,7 +130,9 @@ pub struct Counts {
 ///
 /// The clock runs while there is a session, on multiples of 20 ms of [`Now::mono`]. At each tick
 /// every session plays 20 ms out of its jitter buffer and sends 20 ms, silence if nothing else.
-/// A shell that is late catches up, tick by tick, for up to 200 ms; time beyond that is left out.
+/// A shell that is late catches up, tick by tick, for up to 200 ms; time beyond that is left out,
+/// but for recordings, which keep what was received in half a second. It reads its sockets before
+/// it feeds [`Input::Tick`]: to the ticks it makes up for, what is still in a socket has not come.
 ///
 /// # Rules
 /// - Media is sent from the first [`Command::Configure`] on, if the far end wants any. Playbacks
@@ -137,6 +141,9 @@ pub struct Counts {
 /// - The audio of bridged sessions is mixed with what is played to them. If both sides have the
 ///   same formats and nothing is played, recorded or dialed, packets go through as they come, with
 ///   only the header rewritten; their keys are still reported, but tones are not listened for.
+/// - Members of a conference hear the sum of all others, cut off where it is too loud, mixed with
+///   what is played to them. Two of them hear what they would hear on a bridge. Keys are reported,
+///   as events or as tones, and not sent on.
 /// - A step of a session that panics closes that session alone: [`Event::Closed`] without a
 ///   command, counted in [`Counts::failed`].
 /// - Media is sent to where valid media comes from. The first source is kept; another one is let
@@ -153,6 +160,8 @@ pub struct Worker {
     config: Config,
     rng: Rng,
     sessions: Sessions,
+    /// Those with at least one member.
+    conferences: BTreeMap<ConferenceId, Conference>,
     next_tick: Option<Mono>,
     counts: Counts,
     out: VecDeque<Output>,
@@ -165,6 +174,7 @@ impl Worker {
             config,
             rng,
             sessions: Sessions::default(),
+            conferences: BTreeMap::new(),
             next_tick: None,
             counts: Counts::default(),
             out: VecDeque::new(),
@@ -259,6 +269,7 @@ impl Worker {
             Command::RecordCall { session, recording } => {
                 self.step(now, session, |it, step| it.record_call(step, recording));
             }
+            Command::TakeRecording { from, into } => self.take_recording(now, from, into),
             Command::StopRecording {
                 session,
                 recording,
@@ -269,6 +280,10 @@ impl Worker {
                 });
             }
             Command::Bridge { a, b } => self.bridge(now, a, b),
+            Command::Join {
+                session,
+                conference,
+            } => self.join(now, session, conference),
             Command::Unbridge { session } => self.unbridge(session),
             Command::Close { session } => self.close(now, session),
         }
@@ -291,6 +306,21 @@ impl Worker {
         }
         if self.next_tick.is_none() {
             self.next_tick = Some(Mono((now.mono.0 / TICK_NS + 1) * TICK_NS));
+        }
+    }
+
+    /// The recording of a call goes on with another session.
+    fn take_recording(&mut self, now: Now, from: SessionId, into: SessionId) {
+        let both = self.sessions.place(from).and(self.sessions.place(into));
+        if from == into || both.is_none() {
+            self.counts.refused += 1;
+            return;
+        }
+        let taken = self
+            .step(now, from, |it, _| it.take_call_recorder())
+            .flatten();
+        if let Some(recorder) = taken {
+            self.step(now, into, |it, step| it.go_on_recording(step, recorder));
         }
     }
 
@@ -319,45 +349,6 @@ impl Worker {
             self.fail(now, id);
         }
         done
-    }
-
-    fn bridge(&mut self, now: Now, a: SessionId, b: SessionId) {
-        let both = self.sessions.place(a).and(self.sessions.place(b));
-        if a == b || both.is_none() {
-            self.counts.refused += 1;
-            return;
-        }
-        self.unbridge(a);
-        self.unbridge(b);
-        let joined = self.step(now, a, |it, step| it.join(step, b)).is_some()
-            && self.step(now, b, |it, step| it.join(step, a)).is_some();
-        if joined {
-            self.refresh_through(a, b);
-        }
-    }
-
-    fn unbridge(&mut self, session: SessionId) {
-        let Some(place) = self.sessions.place(session) else {
-            self.counts.refused += 1;
-            return;
-        };
-        let other = self.sessions.at(place).bridge();
-        self.sessions.at_mut(place).part();
-        if let Some(other) = other.and_then(|other| self.sessions.place(other)) {
-            self.sessions.at_mut(other).part();
-        }
-    }
-
-    /// Decides anew whether packets go through between two sides.
-    fn refresh_through(&mut self, a: SessionId, b: SessionId) -> bool {
-        let (Some(a), Some(b)) = (self.sessions.place(a), self.sessions.place(b)) else {
-            return false;
-        };
-        let through = Session::can_go_through(self.sessions.at(a), self.sessions.at(b));
-        for side in self.sessions.pair_mut(a, b) {
-            side.set_through(through);
-        }
-        through
     }
 
     fn close(&mut self, now: Now, id: SessionId) {
@@ -390,18 +381,8 @@ impl Worker {
         let Some(place) = self.sessions.place(id) else {
             return;
         };
+        self.unlink(id, self.sessions.at(place).link());
         let session = self.sessions.remove(place);
-        if let Some(other) = session
-            .bridge()
-            .and_then(|other| self.sessions.place(other))
-        {
-            assert_eq!(
-                self.sessions.at(other).bridge(),
-                Some(id),
-                "a bridge has two sides"
-            );
-            self.sessions.at_mut(other).part();
-        }
         let (local, stats) = (session.local(), session.stats());
         self.out.push_back(Output::Event(Event::Closed {
             session: id,
@@ -425,120 +406,9 @@ impl Worker {
         let Some(Some(received)) = received else {
             return;
         };
-        let other = self
-            .sessions
-            .place(id)
-            .and_then(|place| self.sessions.at(place).bridge());
-        if let Some(other) = other {
+        let place = self.sessions.place(id);
+        if let Some(Link::Bridge(other)) = place.map(|place| self.sessions.at(place).link()) {
             self.step(now, other, |it, step| it.relay(step, received));
-        }
-    }
-
-    fn ticks(&mut self, now: Now) {
-        let Some(mut due) = self.next_tick else {
-            return;
-        };
-        if due > now.mono {
-            return;
-        }
-        let behind = now.mono.since(due).as_nanos() as u64 / TICK_NS + 1;
-        if behind > CATCH_UP_TICKS_MAX {
-            let skipped = behind - CATCH_UP_TICKS_MAX;
-            self.counts.skipped_ticks += skipped;
-            for place in 0..self.sessions.len() {
-                // The RTP clock wraps every 27 million ticks, so the count may too.
-                self.sessions.at_mut(place).skip(skipped as u32);
-            }
-            due = Mono(due.0 + skipped * TICK_NS);
-        }
-        while due <= now.mono {
-            self.counts.late_ticks += u64::from(now.mono.since(due) > TICK);
-            self.tick(now, due);
-            due = due + TICK;
-        }
-        self.next_tick = Some(due);
-    }
-
-    fn tick(&mut self, now: Now, due: Mono) {
-        let mut failed = Vec::new();
-        for place in 0..self.sessions.len() {
-            match self.sessions.at(place).bridge() {
-                None => self.tick_one(now, due, place, &mut failed),
-                Some(other) if other > self.sessions.id(place) => {
-                    self.tick_pair(now, due, place, other, &mut failed);
-                }
-                // Its turn came with the other side.
-                Some(_) => {}
-            }
-        }
-        for id in failed {
-            self.fail(now, id);
-        }
-    }
-
-    fn tick_one(&mut self, now: Now, due: Mono, place: usize, failed: &mut Vec<SessionId>) {
-        let id = self.sessions.id(place);
-        let session = self.sessions.at_mut(place);
-        let mut step = Step {
-            now,
-            due,
-            id,
-            out: &mut self.out,
-            counts: &mut self.counts,
-        };
-        let done = guarded(|| {
-            let mut heard = [0; FRAME];
-            session.hear(&mut step, &mut heard);
-            session.speak(&mut step, &heard, None, false);
-        });
-        if done.is_none() {
-            failed.push(id);
-        }
-    }
-
-    fn tick_pair(
-        &mut self,
-        now: Now,
-        due: Mono,
-        place: usize,
-        other: SessionId,
-        failed: &mut Vec<SessionId>,
-    ) {
-        let ids = [self.sessions.id(place), other];
-        let through = self.refresh_through(ids[0], ids[1]);
-        let other_place = self.sessions.place(other).expect("a bridge has two sides");
-        let pair = self.sessions.pair_mut(place, other_place);
-        let relayed = [1, 0].map(|far| through && pair[far].speaks(now.mono));
-        let mut frames = [[0; FRAME]; 2];
-        let mut heard = [Heard::Silence; 2];
-        for side in 0..2 {
-            let id = ids[side];
-            let mut step = Step {
-                now,
-                due,
-                id,
-                out: &mut self.out,
-                counts: &mut self.counts,
-            };
-            match guarded(|| pair[side].hear(&mut step, &mut frames[side])) {
-                Some(what) => heard[side] = what,
-                None => failed.push(id),
-            }
-        }
-        for side in 0..2 {
-            let id = ids[side];
-            let mut step = Step {
-                now,
-                due,
-                id,
-                out: &mut self.out,
-                counts: &mut self.counts,
-            };
-            let far = (heard[1 - side] != Heard::Silence).then_some(&frames[1 - side]);
-            let done = guarded(|| pair[side].speak(&mut step, &frames[side], far, relayed[side]));
-            if done.is_none() && !failed.contains(&id) {
-                failed.push(id);
-            }
         }
     }
 }

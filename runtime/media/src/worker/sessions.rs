@@ -48,6 +48,12 @@ impl Sessions {
             .map(|session| &mut **session)
     }
 
+    /// A member of a conference.
+    pub(crate) fn member_mut(&mut self, id: SessionId) -> &mut Session {
+        let place = self.place(id).expect("a session that closes leaves first");
+        self.at_mut(place)
+    }
+
     /// Adds a session; false if the id is taken.
     pub(crate) fn insert(&mut self, id: SessionId, session: Session) -> bool {
         match self.ids.binary_search(&id) {

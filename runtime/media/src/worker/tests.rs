@@ -117,6 +117,48 @@ fn a_bug_in_one_session_closes_that_one() {
 }
 
 #[test]
+fn a_bug_in_a_member_takes_nobody_else_out_of_the_conference() {
+    let mut worker = Worker::new(Config::default(), Rng::from_u64(1));
+    (1..=3).for_each(|n| open(&mut worker, n));
+    for n in 1..=3 {
+        let (session, conference) = (SessionId(n), ConferenceId(1));
+        let join = Command::Join {
+            session,
+            conference,
+        };
+        worker.handle(now(0), Input::Command(join));
+    }
+    let place = worker.sessions.place(SessionId(2)).expect("it is open");
+    worker.sessions.at_mut(place).fault = true;
+    worker.handle(now(1), Input::Tick);
+    let outputs = drain(&mut worker);
+    let sent = |outputs: &[Output]| {
+        let sends = outputs.iter().filter_map(|output| match output {
+            Output::Send { session, .. } => Some(session.0),
+            Output::Recording { .. } | Output::Event(_) => None,
+        });
+        sends.collect::<Vec<_>>()
+    };
+    assert_eq!(sent(&outputs), [1, 3]);
+    assert!(matches!(
+        outputs.last(),
+        Some(Output::Event(Event::Closed {
+            session: SessionId(2),
+            ..
+        }))
+    ));
+    assert_eq!(worker.conferences[&ConferenceId(1)].len(), 2);
+    worker.handle(now(2), Input::Tick);
+    assert_eq!(sent(&drain(&mut worker)), [1, 3]);
+    for n in [1, 3] {
+        let session = SessionId(n);
+        worker.handle(now(2), Input::Command(Command::Close { session }));
+        let _ = drain(&mut worker);
+    }
+    assert!(worker.conferences.is_empty());
+}
+
+#[test]
 fn a_bug_in_a_packet_closes_the_session_too() {
     let mut worker = Worker::new(Config::default(), Rng::from_u64(1));
     open(&mut worker, 1);

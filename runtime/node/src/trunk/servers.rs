@@ -120,6 +120,17 @@ impl Trunks {
         }
     }
 
+    /// A leg goes on under another name, and its trunk's line with it.
+    pub(crate) fn leg_moved(&mut self, from: LegId, to: LegId) {
+        let Some(line) = self.legs.remove(&from) else {
+            return;
+        };
+        let replaced = self.legs.insert(to, line);
+        if let Some(way) = replaced.and_then(|leg| self.ways.get_mut(&leg.on.trunk)) {
+            way.room.leave();
+        }
+    }
+
     /// What an answer to OPTIONS or REGISTER tells of the server. True if it is left alone from now
     /// on, and its trunk has others.
     pub(super) fn server_answered(

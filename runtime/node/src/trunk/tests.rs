@@ -8,7 +8,7 @@ use sip::locate::Place;
 use vocab::{CallId, Wall};
 
 use super::*;
-use crate::config::{Catalogue, TrunkRegistration};
+use crate::config::{Catalogue, EarlyMedia, Park, TrunkRegistration};
 use crate::number::NumberPlan;
 
 fn s(seconds: u64) -> Duration {
@@ -39,6 +39,10 @@ fn tenant(trunks: Vec<Arc<Trunk>>) -> Arc<Tenant> {
         routes: BTreeMap::new(),
         trunks,
         numbers: NumberPlan::default(),
+        groups: BTreeMap::new(),
+        park: Park::default(),
+        early_media: EarlyMedia::default(),
+        follow_redirects: false,
         catalogue: Catalogue::default(),
     })
 }

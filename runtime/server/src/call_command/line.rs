@@ -315,6 +315,11 @@ impl Line {
         self.ports.next_hop
     }
 
+    /// How it signals.
+    pub(super) fn transport(&self) -> Transport {
+        self.ports.transport()
+    }
+
     /// The phone.
     pub(super) fn phone(&self) -> &Phone {
         &self.phone
@@ -337,27 +342,27 @@ impl Line {
         let mut buffer = vec![0; DATAGRAM_BYTES];
         let mut over = self.drain(&mut done);
         while !over {
-            let now = self.clock.now();
-            if now.mono >= end {
+            if self.clock.now().mono >= end {
                 return;
             }
-            match self.phone.deadline() {
-                Some(deadline) if deadline <= now.mono => {
-                    self.phone.handle(now, Input::Timeout);
-                    over |= self.drain(&mut done);
-                    continue;
-                }
-                deadline => self.wait(
-                    deadline.map_or(end, |deadline| deadline.min(end)),
-                    &mut events,
-                ),
-            }
+            let deadline = self.phone.deadline();
+            self.wait(
+                deadline.map_or(end, |deadline| deadline.min(end)),
+                &mut events,
+            );
+            // Before the clock is looked at: when we were kept from running, the audio of that time
+            // is here and belongs into the ticks that are made up for.
             for event in &events {
                 over |= match event.token() {
                     RTP => self.datagrams(Channel::Rtp, &mut buffer, &mut done),
                     RTCP => self.datagrams(Channel::Rtcp, &mut buffer, &mut done),
                     _ => self.signalling(&mut buffer, &mut done),
                 };
+            }
+            let now = self.clock.now();
+            if !over && self.phone.deadline().is_some_and(|at| at <= now.mono) {
+                self.phone.handle(now, Input::Timeout);
+                over |= self.drain(&mut done);
             }
         }
     }

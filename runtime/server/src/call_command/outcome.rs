@@ -330,6 +330,7 @@ fn unanswered(ended: Ended, password: bool, target: &Target) -> String {
             Cause::Normal
             | Cause::Busy
             | Cause::Rejected
+            | Cause::Blocked
             | Cause::NotFound
             | Cause::Unreachable
             | Cause::Challenged

@@ -68,6 +68,16 @@ impl Target {
         self.uri.clone()
     }
 
+    /// The user part.
+    pub(super) fn user(&self) -> String {
+        let parsed = Uri::parse(&self.uri).ok();
+        let user = parsed
+            .as_ref()
+            .and_then(Uri::sip)
+            .and_then(|uri| uri.user_decoded());
+        user.map(|user| user.to_string()).unwrap_or_default()
+    }
+
     /// Where requests are sent: what answers first is used. `transport` goes before what the address
     /// asks for.
     ///

@@ -7,8 +7,10 @@
 //! This is also the only place that reads the environment, by the names that the file gives, for
 //! secrets.
 
+mod audio;
 mod catalogue;
 mod dns;
+mod groups;
 mod guard;
 mod limits;
 mod listeners;
@@ -90,6 +92,10 @@ pub struct Sip {
     pub realm: String,
     /// Hashes that phones may answer a challenge with, strongest first.
     pub digest: Vec<sip::auth::Algorithm>,
+    /// How long a call lasts unless it is refreshed; `None` asks nobody to (RFC 4028).
+    pub session_interval: Option<Duration>,
+    /// Ring reliably for callers who can take that (RFC 3262).
+    pub reliable_provisional: bool,
     /// `[sip.guard]`: who is listened to.
     pub guard: sip::guard::Config,
 }
@@ -106,11 +112,9 @@ pub struct Tls {
 /// Audio.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Media {
-    /// Where RTP is received.
-    pub bind: IpAddr,
-    /// The address peers are told to send RTP to.
-    pub advertise: IpAddr,
-    /// Ports; the even ones are for RTP, each next one for its RTCP. Begins even, ends odd.
+    /// Where RTP is received: at most one address of each IP version.
+    pub addresses: Vec<MediaAddress>,
+    /// Ports of each address; the even ones are for RTP, each next one for its RTCP. Begins even, ends odd.
     pub rtp_ports: RangeInclusive<u16>,
     /// Media threads.
     pub threads: usize,
@@ -135,6 +139,15 @@ impl Default for Dns {
             timeout: Duration::from_secs(dns::TIMEOUT_S),
         }
     }
+}
+
+/// An address of audio.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MediaAddress {
+    /// Where RTP is received.
+    pub bind: IpAddr,
+    /// What peers are told to send it to.
+    pub advertise: IpAddr,
 }
 
 /// The API and the pages for probes and metrics.

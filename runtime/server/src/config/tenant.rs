@@ -11,7 +11,7 @@ use vocab::{Pii, TenantId};
 use super::reader::{At, Source, Table};
 use super::secret::Environment;
 use super::spelling::did_you_mean;
-use super::{catalogue, limits, routes, trunks};
+use super::{catalogue, groups, limits, routes, trunks};
 
 /// What a tenant's settings are checked against.
 #[derive(Debug)]
@@ -108,6 +108,10 @@ fn tenant(
     let routes = routes::read(tables, &place, &mut seen.numbers);
     let trunks = trunks::read(table.tables("trunk", "[[tenant.trunk]]"), surroundings);
     let numbers = trunks::numbers(table.table("numbers"));
+    let groups = groups::read(table.tables("group", "[[tenant.group]]"), &phones);
+    let park = groups::park(table.table("park"));
+    let early_media = groups::early_media(&mut table);
+    let follow_redirects = table.truth("follow_redirects").unwrap_or(false);
     table.finish();
     Some(Tenant {
         id: id?.value,
@@ -117,6 +121,10 @@ fn tenant(
         routes,
         trunks,
         numbers,
+        groups,
+        park,
+        early_media,
+        follow_redirects,
         catalogue,
     })
 }

@@ -122,7 +122,7 @@ fn a_small_file_is_enough() {
 fn nothing_listens_beyond_this_machine_by_itself() {
     let config = Folder::new().read("").expect("an empty file is good");
     assert!(config.sip.udp.ip().is_loopback() && config.sip.tcp.ip().is_loopback());
-    assert!(config.media.bind.is_loopback() && config.http.bind.ip().is_loopback());
+    assert!(config.media.addresses[0].bind.is_loopback() && config.http.bind.ip().is_loopback());
     assert_eq!(config.warnings.len(), 1);
 }
 
@@ -231,6 +231,33 @@ fn listeners_that_cannot_be() {
 }
 
 #[test]
+fn session_timers() {
+    for (text, expected) in [
+        ("", Some(1_800)),
+        ("[sip]\nsession_interval = 90\n", Some(90)),
+        ("[sip]\nsession_interval = 0\n", None),
+    ] {
+        let config = Folder::new().read(text).expect("good");
+        let interval = config.sip.session_interval.map(|it| it.as_secs());
+        assert_eq!(interval, expected, "{text}");
+        assert!(!config.sip.reliable_provisional);
+    }
+    let reliable = "[sip]\nreliable_provisional = true\n";
+    let config = Folder::new().read(reliable).expect("good");
+    assert!(config.sip.reliable_provisional);
+    check(
+        "[sip]\nsession_interval = 89\nreliable_provisional = 1\n",
+        expect![[r#"
+            jackfield.toml:2: session_interval = 89 is too short: 90 or more (RFC 4028), or 0 for none
+            jackfield.toml:3: reliable_provisional is an integer, not true or false"#]],
+    );
+    check(
+        "[sip]\nsession_interval = 86401\n",
+        expect!["jackfield.toml:2: session_interval = 86401 is not a whole number from 0 to 86400"],
+    );
+}
+
+#[test]
 fn the_demo_is_good() {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -273,7 +300,7 @@ fn unknown_keys() {
             jackfield.toml:1: unknown key "data-dir" (did you mean "data_dir"?)
             jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, tls, media, dns, http, plugins, speech, log, tenant
             jackfield.toml:4: unknown key "upd" in [sip] (did you mean "udp"?)
-            jackfield.toml:5: unknown key "password" in [sip]; known here are trace, hep, udp, tcp, tls, ws, wss, advertise, origins, realm, digest, guard
+            jackfield.toml:5: unknown key "password" in [sip]; known here are trace, hep, udp, tcp, tls, ws, wss, advertise, origins, realm, digest, session_interval, reliable_provisional, guard
             jackfield.toml:6: unknown key "htpp" (did you mean "http"?)"#]],
     );
 }
@@ -346,6 +373,55 @@ fn ports_of_audio() {
     check(
         "[media]\nrtp_ports = \"5000-5999\"\n",
         expect!["jackfield.toml:2: rtp_ports holds 5060, which SIP uses; choose other ports"],
+    );
+}
+
+#[test]
+fn audio_is_received_where_signalling_is_unless_it_says_otherwise() {
+    for (text, expected) in [
+        ("", "127.0.0.1 as 127.0.0.1"),
+        (
+            "[sip]\nudp = [\"192.0.2.1:5060\", \"[2001:db8::1]:5060\"]\n",
+            "192.0.2.1 as 192.0.2.1, 2001:db8::1 as 2001:db8::1",
+        ),
+        (
+            "[sip]\nudp = [\"0.0.0.0:5060\", \"[::]:5060\"]\n\
+             advertise = [\"2001:db8::1\", \"198.51.100.1\"]\n",
+            "0.0.0.0 as 198.51.100.1, :: as 2001:db8::1",
+        ),
+        (
+            "[sip]\nudp = \"192.0.2.1:5060\"\nws = [\"192.0.2.2:80\", \"[2001:db8::1]:80\"]\n",
+            "192.0.2.1 as 192.0.2.1, 2001:db8::1 as 2001:db8::1",
+        ),
+        (
+            "[sip]\nudp = \"192.0.2.1:5060\"\nadvertise = \"198.51.100.1\"\n[media]\n\
+             bind = [\"192.0.2.9\", \"::\"]\nadvertise = \"2001:db8::9\"\n",
+            "192.0.2.9 as 192.0.2.9, :: as 2001:db8::9",
+        ),
+        (
+            "[sip]\nudp = \"192.0.2.1:5060\"\nadvertise = \"198.51.100.1\"\n[media]\n\
+             bind = \"192.0.2.1\"\n",
+            "192.0.2.1 as 198.51.100.1",
+        ),
+    ] {
+        // Without phones, or they would need long passwords here.
+        let config = Folder::new().read(text).expect("good");
+        let addresses = config.media.addresses.iter();
+        let addresses: Vec<String> = addresses
+            .map(|address| format!("{} as {}", address.bind, address.advertise))
+            .collect();
+        assert_eq!(addresses.join(", "), expected, "{text}");
+    }
+    check(
+        "[media]\nbind = [\"0.0.0.0\", \"127.0.0.1\", \"::\"]\nadvertise = [\"::\", \"x\"]\n",
+        expect![[r#"
+            jackfield.toml:2: bind takes one IPv4 and one IPv6 address
+            jackfield.toml:3: advertise = "x" is not an IP address, as in "192.0.2.1"
+            jackfield.toml:3: advertise stands for all addresses; name the one that phones can reach"#]],
+    );
+    check(
+        "[media]\nbind = \"0.0.0.0\"\nadvertise = \"2001:db8::1\"\nrtp_ports = \"5000-5099\"\n",
+        expect!["jackfield.toml:3: advertise has an IPv6 address, and bind has none; add one"],
     );
 }
 
@@ -527,6 +603,45 @@ fn trunks() {
     let asked = &trunks[0];
     assert_eq!(asked.health, Duration::from_secs(30));
     assert_eq!((&asked.login, &asked.registration), (&None, &None));
+}
+
+#[test]
+fn groups_slots_and_what_callers_hear() {
+    let phones = "[[tenant.phone]]\nuser = \"1001\"\npassword_env = \"PHONE_1001\"\n\
+                  [[tenant.phone]]\nuser = \"1002\"\npassword_env = \"PHONE_1002\"\n";
+    let config = Folder::new()
+        .read(&format!(
+            "{TENANT}early_media = \"ringback\"\nfollow_redirects = true\n{ROUTE}{phones}\
+             [[tenant.group]]\nname = \"sales\"\nmembers = [\"1001\", \"1002\"]\n\
+             order = \"in_turn\"\nring_s = 15\n\
+             [tenant.park]\nfirst = 801\ntimeout_s = 60\n"
+        ))
+        .expect("good");
+    let tenant = config.node.tenants.values().next().expect("one");
+    let sales = &tenant.groups["sales"];
+    assert_eq!(sales.members, ["1001", "1002"]);
+    assert_eq!((sales.in_order, sales.ring.as_secs()), (true, 15));
+    assert_eq!(tenant.park.slots, 801..=820);
+    assert_eq!(tenant.park.timeout.as_secs(), 60);
+    assert_eq!(tenant.early_media, node::EarlyMedia::Ringback);
+    assert!(tenant.follow_redirects);
+    check(
+        &format!(
+            "{TENANT}early_media = \"music\"\n{ROUTE}{phones}\
+             [[tenant.group]]\nname = \"1001\"\nmembers = [\"1003\", \"1002\", \"1002\"]\n\
+             [[tenant.group]]\nname = \"a b\"\norder = \"random\"\n\
+             [tenant.park]\nfirst = 900\nlast = 800\n"
+        ),
+        expect![[r#"
+            jackfield.toml:5: early_media = "music" is not "relay" or "ringback"
+            jackfield.toml:17: name = "1001" is a phone; choose another
+            jackfield.toml:18: no phone of this tenant is called "1003" (did you mean "1001"?)
+            jackfield.toml:18: "1002" is in the group twice
+            jackfield.toml:19: [[tenant.group]] has no members; list phones, as in members = ["1001", "1002"]
+            jackfield.toml:20: name = "a b" is not a name of letters, digits and . _ -, as in "sales"
+            jackfield.toml:21: order = "random" is not "all" or "in_turn"
+            jackfield.toml:22: slots 900 to 800: there are 1 to 100, the first one first"#]],
+    );
 }
 
 #[test]

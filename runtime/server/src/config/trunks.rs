@@ -103,6 +103,7 @@ fn trunk(
         Some(own) => ShownNumber::Own(own.to_owned()),
     };
     let asserts = table.truth("assert_identity").unwrap_or(false);
+    let follow_redirects = table.truth("follow_redirects").unwrap_or(false);
     let codecs = codecs(&mut table);
     let inbound = table.truth("inbound").unwrap_or(false);
     table.finish();
@@ -123,6 +124,7 @@ fn trunk(
         sends,
         shows,
         asserts,
+        follow_redirects,
         codecs,
         inbound,
     })

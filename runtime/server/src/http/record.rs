@@ -154,20 +154,33 @@ fn fields(kind: &CallEventKind) -> Value {
             "length_ms": u64::try_from(length.as_millis()).unwrap_or(u64::MAX),
             "end": record_end(*end),
         }),
-        CallEventKind::Dialed { leg, to } => json!({ "leg": leg, "to": party(to) }),
+        CallEventKind::RecordingCut { recording, length } => json!({
+            "recording": recording.to_string(),
+            "length_ms": u64::try_from(length.as_millis()).unwrap_or(u64::MAX),
+        }),
+        CallEventKind::Dialed { leg, to, trunk } => {
+            json!({ "leg": leg, "to": party(to), "trunk": trunk })
+        }
         CallEventKind::DialEnded { leg, result } => {
             json!({ "leg": leg, "result": dial_result(*result) })
         }
         CallEventKind::Bridged { a, b } | CallEventKind::Unbridged { a, b } => {
             json!({ "a": a, "b": b })
         }
+        CallEventKind::Step {
+            step: _,
+            leg,
+            by,
+            other,
+            detail,
+        } => json!({ "leg": leg, "by": by, "other": other, "detail": detail }),
         CallEventKind::AttrSet { key } => json!({ "key": key }),
         CallEventKind::Ended { cause, by } => json!({ "cause": cause.name(), "by": side(*by) }),
     }
 }
 
 /// A party: `tel:` and a number, `sip:` and an address, or `anonymous`.
-fn party(party: &Party) -> String {
+pub(super) fn party(party: &Party) -> String {
     match party {
         Party::E164(number) => format!("tel:{number}"),
         Party::Sip(address) => format!("sip:{address}"),

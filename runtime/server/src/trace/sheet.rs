@@ -178,7 +178,13 @@ fn summary(kind: &CallEventKind) -> String {
         CallEventKind::MessageLeft { length, .. } => {
             format!("message of {:.1} s left", length.as_secs_f64())
         }
-        CallEventKind::Dialed { leg, to } => format!("leg {leg} dialled: {}", party(to)),
+        CallEventKind::RecordingCut { length, .. } => {
+            format!("recording cut after {:.1} s", length.as_secs_f64())
+        }
+        CallEventKind::Dialed { leg, to, trunk } => {
+            let by = trunk.as_ref().map(|trunk| format!(" by {trunk}"));
+            format!("leg {leg} dialled: {}{}", party(to), by.unwrap_or_default())
+        }
         CallEventKind::DialEnded { leg, result } => match result {
             DialResult::Answered => format!("leg {leg} ended"),
             DialResult::Busy => format!("leg {leg} ended: busy"),
@@ -188,6 +194,21 @@ fn summary(kind: &CallEventKind) -> String {
         },
         CallEventKind::Bridged { a, b } => format!("legs {a} and {b} bridged"),
         CallEventKind::Unbridged { a, b } => format!("legs {a} and {b} parted"),
+        CallEventKind::Step {
+            step,
+            leg,
+            by: _,
+            other,
+            detail,
+        } => {
+            let other = other.map(|other| format!(", leg {other}"));
+            let words = [step.name(), detail].join(" ");
+            format!(
+                "{}: leg {leg}{}",
+                words.trim_end(),
+                other.unwrap_or_default()
+            )
+        }
         CallEventKind::AttrSet { key } => format!("remembered {key}"),
         CallEventKind::Ended { cause, by } => {
             let by = match by {

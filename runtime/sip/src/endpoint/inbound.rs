@@ -37,6 +37,11 @@ impl Endpoint {
         {
             return self.overload(&arrival);
         }
+        if arrival.headers().max_forwards() == Ok(Some(0)) {
+            // Whoever answers may well call on, as a proxy would; a call that comes back to us
+            // again and again ends here (§16.3).
+            return self.refuse(&arrival, 483, None, &[]);
+        }
         let Ok(session) = self.session_asked(&arrival, None) else {
             return;
         };
@@ -224,7 +229,7 @@ impl Endpoint {
             }
             (State::Ringing(pending) | State::Up(Inbound::Pending(pending)), 200..300) => {
                 let agreed = pending.session;
-                let accepted = Accepted::new(now.mono, hop, pending.cseq, bytes);
+                let accepted = Accepted::new(now.mono, hop, pending, bytes);
                 dialog.settle_session(now, agreed);
                 dialog.state = State::Up(Inbound::Accepted(accepted));
             }
@@ -486,6 +491,7 @@ pub(super) fn pending(arrival: &Arrival, head: String, session: Option<Agreed>) 
         transaction: arrival.key,
         head: head.into(),
         cseq,
+        offered: !arrival.request.body.is_empty(),
         session,
         reminder: None,
         reliable: None,

@@ -257,6 +257,19 @@ impl Endpoint {
                 bytes,
             } => self.on_stream(now, conn, remote, bytes),
             Input::StreamClosed { conn } => self.on_stream_closed(now, conn),
+            Input::StreamBroken {
+                conn,
+                transport,
+                remote,
+            } => {
+                let conn = Some(conn);
+                let seen = Hop {
+                    transport,
+                    remote,
+                    conn,
+                };
+                self.note_malformed(now, seen);
+            }
             Input::SendFailed { hop } => self.on_send_failed(now, hop),
             Input::Action(action) => self.on_action(now, action),
             Input::Timeout => self.on_timeout(now),
@@ -290,6 +303,11 @@ impl Endpoint {
         self.dialogs
             .get(&dialog)
             .map(|dialog| dialog.call_id.clone())
+    }
+
+    /// Where our requests in a dialog that is not over go.
+    pub fn hop(&self, dialog: DialogId) -> Option<Hop> {
+        self.dialogs.get(&dialog).map(|dialog| dialog.hop)
     }
 
     /// Where a user can be reached, the preferred contact first.

@@ -102,6 +102,7 @@ impl Endpoint {
             to: &attempt.to,
             call_id: &attempt.call_id,
             cseq: attempt.cseq,
+            max_forwards: attempt.max_forwards().unwrap_or(wire::MAX_FORWARDS),
         }
         .write(headers, &attempt.body)
     }
@@ -474,6 +475,13 @@ impl Endpoint {
 }
 
 impl Attempt {
+    /// What the call control asked for, if it did.
+    fn max_forwards(&self) -> Option<u8> {
+        let named = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("Max-Forwards");
+        let (_, value) = self.headers.iter().find(named)?;
+        value.parse().ok()
+    }
+
     /// Credentials that were not tried yet.
     fn unused(&self) -> Option<&Credentials> {
         self.credentials

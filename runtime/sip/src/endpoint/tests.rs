@@ -448,3 +448,53 @@ fn ipv6_as_it_is_written_in_the_wild() {
         assert_eq!(hop.remote, answered.parse().unwrap(), "{via}");
     }
 }
+
+#[test]
+fn a_call_that_went_round_in_circles_ends_here() {
+    let mut endpoint = endpoint(Limits::default());
+    let remote = "192.0.2.9:5060".parse().unwrap();
+    for (hops, expected) in [("0", "SIP/2.0 483 "), ("1", "SIP/2.0 100 ")] {
+        let text = request("INVITE", hops.parse().unwrap(), "<sip:1000@demo>");
+        let text = text.replace("Max-Forwards: 70", &format!("Max-Forwards: {hops}"));
+        let bytes = text.as_bytes();
+        endpoint.handle(Now::default(), Input::Datagram { remote, bytes });
+        let answers = sent(&outputs(&mut endpoint));
+        let answer = String::from_utf8_lossy(&answers[0]);
+        assert!(answer.starts_with(expected), "{answer}");
+    }
+}
+
+#[test]
+fn the_call_control_says_how_far_a_call_may_go() {
+    let mut endpoint = endpoint(Limits::default());
+    for (headers, expected) in [
+        (Vec::new(), "Max-Forwards: 70"),
+        (
+            vec![("Max-Forwards".to_owned(), "9".to_owned())],
+            "Max-Forwards: 9",
+        ),
+    ] {
+        let hop = Hop {
+            transport: Transport::Udp,
+            remote: "192.0.2.9:5060".parse().unwrap(),
+            conn: None,
+        };
+        let action = Action::Invite {
+            dialog: endpoint.allocate(),
+            uri: "sip:1@192.0.2.9".into(),
+            hop,
+            from: "<sip:a@demo>".into(),
+            to: "<sip:1@192.0.2.9>".into(),
+            headers,
+            body: Vec::new(),
+            credentials: None,
+        };
+        endpoint.handle(Now::default(), Input::Action(action));
+        let invite = sent(&outputs(&mut endpoint));
+        let invite = String::from_utf8_lossy(&invite[0]);
+        let lines = invite
+            .lines()
+            .filter(|line| line.starts_with("Max-Forwards"));
+        assert_eq!(lines.collect::<Vec<_>>(), [expected]);
+    }
+}

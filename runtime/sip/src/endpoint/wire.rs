@@ -115,7 +115,12 @@ pub(crate) struct Draft<'a> {
     pub(crate) to: &'a str,
     pub(crate) call_id: &'a str,
     pub(crate) cseq: u32,
+    /// How many proxies it may pass.
+    pub(crate) max_forwards: u8,
 }
+
+/// What requests begin with (RFC 3261 §8.1.1.6).
+pub(crate) const MAX_FORWARDS: u8 = 70;
 
 impl Draft<'_> {
     /// The request with further headers and, if `body` is not empty, SDP.
@@ -147,11 +152,12 @@ impl Draft<'_> {
         out.push_str(" SIP/2.0\r\n");
         let _ = write!(
             out,
-            "Via: SIP/2.0/{} {};branch={}{};rport\r\nMax-Forwards: 70\r\n",
+            "Via: SIP/2.0/{} {};branch={}{};rport\r\nMax-Forwards: {}\r\n",
             self.transport.via_name(),
             self.own,
             Via::MAGIC,
-            self.branch
+            self.branch,
+            self.max_forwards
         );
         for route in self.routes {
             out.extend(["Route: ", route, "\r\n"]);
@@ -195,7 +201,8 @@ fn push_header(out: &mut String, name: &str, value: &str) {
         debug_assert!(false, "a header name is a token");
         return;
     }
-    if name.eq_ignore_ascii_case("Content-Length") || name.eq_ignore_ascii_case("Content-Type") {
+    let own = ["Content-Length", "Content-Type", "Max-Forwards"];
+    if own.iter().any(|own| name.eq_ignore_ascii_case(own)) {
         return;
     }
     out.extend([name, ": "]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use expect_test::expect;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
-use vocab::record::{CallEventKind, Disposition};
+use vocab::record::{CallEventKind, Disposition, Step};
 use vocab::{CallId, Direction, Party, RecordingId};
 
 use super::{Word, decode, encode, party_from_text, party_text};
@@ -69,6 +69,7 @@ pub(crate) fn samples() -> Vec<CallEventKind> {
         CallEventKind::Dialed {
             leg: 2,
             to: Party::Sip("1002".into()),
+            trunk: None,
         },
         CallEventKind::DialEnded {
             leg: 2,
@@ -105,10 +106,39 @@ fn number(kind: &CallEventKind) -> usize {
         CallEventKind::Unbridged { .. } => 13,
         CallEventKind::AttrSet { .. } => 14,
         CallEventKind::Ended { .. } => 15,
+        CallEventKind::Step { .. } => 16,
+        CallEventKind::RecordingCut { .. } => 17,
     }
 }
 
 const KINDS: usize = 16;
+
+/// Kinds and fields that came after the first release, each step of call control once.
+pub(crate) fn later_samples() -> Vec<CallEventKind> {
+    let dialed = CallEventKind::Dialed {
+        leg: 2,
+        to: Party::E164("+862155501234".into()),
+        trunk: Some("city".into()),
+    };
+    let steps = Step::ALL.into_iter().enumerate().map(|(n, step)| {
+        let detail = if n % 2 == 0 { "" } else { "701" };
+        CallEventKind::Step {
+            step,
+            leg: 1,
+            by: (n % 3 == 0).then_some(2),
+            other: (n % 4 == 0).then_some(3),
+            detail: detail.into(),
+        }
+    });
+    let cut = CallEventKind::RecordingCut {
+        recording: RecordingId {
+            call: CallId(7),
+            n: 0,
+        },
+        length: Duration::from_millis(2_500),
+    };
+    [dialed, cut].into_iter().chain(steps).collect()
+}
 
 #[test]
 fn samples_cover_every_kind() {
@@ -119,7 +149,7 @@ fn samples_cover_every_kind() {
 
 #[test]
 fn every_kind_reads_back() {
-    for kind in samples() {
+    for kind in samples().into_iter().chain(later_samples()) {
         let payload = encode(&kind);
         assert_eq!(decode(kind.name(), &payload), Ok(kind), "{payload}");
     }
@@ -192,6 +222,7 @@ fn every_word_reads_back() {
         Cause::Busy,
         Cause::NoAnswer,
         Cause::Rejected,
+        Cause::Blocked,
         Cause::NotFound,
         Cause::Unreachable,
         Cause::Cancelled,
@@ -200,6 +231,7 @@ fn every_word_reads_back() {
         Cause::Lost,
         Cause::Overload,
         Cause::Failed,
+        Cause::Transferred,
         Cause::Interrupted,
     ]);
     check(&[
@@ -306,7 +338,7 @@ fn unknown_fields_of_a_later_release_are_skipped() {
 #[test]
 fn the_reference_names_every_kind_and_word() {
     let page = include_str!("../../../../docs/reference/call-events.md");
-    for kind in samples() {
+    for kind in samples().into_iter().chain(later_samples()) {
         assert!(
             page.contains(&format!("### `{}`", kind.name())),
             "{} is missing",

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use vocab::RecordingId;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
-use vocab::record::CallEventKind;
+use vocab::record::{CallEventKind, Step};
 use vocab::{Direction, Party};
 
-use super::words::{W, cut, party_from_text, party_text};
+use super::words::{W, Word, cut, party_from_text, party_text};
 
 /// The version, first in every payload.
 struct V;
@@ -128,11 +128,34 @@ struct MessageLeft<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+struct RecordingCut<'a> {
+    v: V,
+    #[serde(borrow)]
+    recording: Text<'a>,
+    length_us: u64,
+}
+
+#[derive(Serialize, Deserialize)]
 struct Dialed<'a> {
     v: V,
     leg: u16,
     #[serde(borrow)]
     to: Text<'a>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    trunk: Option<Text<'a>>,
+}
+
+/// A step of call control; its kind is the step.
+#[derive(Serialize, Deserialize)]
+struct Controlled<'a> {
+    v: V,
+    leg: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    other: Option<u16>,
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    detail: Text<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -225,10 +248,16 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
             length_us: u64::try_from(length.as_micros()).unwrap_or(u64::MAX),
             end: W(*end),
         }),
-        CallEventKind::Dialed { leg, to } => json(&Dialed {
+        CallEventKind::RecordingCut { recording, length } => json(&RecordingCut {
+            v: V,
+            recording: recording.to_string().into(),
+            length_us: u64::try_from(length.as_micros()).unwrap_or(u64::MAX),
+        }),
+        CallEventKind::Dialed { leg, to, trunk } => json(&Dialed {
             v: V,
             leg: *leg,
             to: party_text(to).into(),
+            trunk: trunk.as_deref().map(text),
         }),
         CallEventKind::DialEnded { leg, result } => json(&DialEnded {
             v: V,
@@ -238,6 +267,19 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
         CallEventKind::Bridged { a, b } | CallEventKind::Unbridged { a, b } => {
             json(&Pair { v: V, a: *a, b: *b })
         }
+        CallEventKind::Step {
+            step: _,
+            leg,
+            by,
+            other,
+            detail,
+        } => json(&Controlled {
+            v: V,
+            leg: *leg,
+            by: *by,
+            other: *other,
+            detail: text(detail),
+        }),
         CallEventKind::AttrSet { key } => json(&AttrSet {
             v: V,
             key: text(key),
@@ -323,11 +365,19 @@ pub(super) fn decode(kind: &str, payload: &str) -> Result<CallEventKind, String>
                 end: p.end.0,
             }
         }
+        "recording.cut" => {
+            let p: RecordingCut<'_> = parse(payload)?;
+            CallEventKind::RecordingCut {
+                recording: recording(&p.recording)?,
+                length: Duration::from_micros(p.length_us),
+            }
+        }
         "leg.dialed" => {
             let p: Dialed<'_> = parse(payload)?;
             CallEventKind::Dialed {
                 leg: p.leg,
                 to: party(&p.to)?,
+                trunk: p.trunk.map(Cow::into_owned),
             }
         }
         "leg.dial_ended" => {
@@ -358,7 +408,17 @@ pub(super) fn decode(kind: &str, payload: &str) -> Result<CallEventKind, String>
                 by: p.by.0,
             }
         }
-        other => return Err(format!("unknown kind `{other}`")),
+        other => {
+            let step = Step::from_text(other).ok_or_else(|| format!("unknown kind `{other}`"))?;
+            let p: Controlled<'_> = parse(payload)?;
+            CallEventKind::Step {
+                step,
+                leg: p.leg,
+                by: p.by,
+                other: p.other,
+                detail: p.detail.into_owned(),
+            }
+        }
     })
 }
 

@@ -7,7 +7,7 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, FaultKind};
-use vocab::record::Disposition;
+use vocab::record::{Disposition, Step};
 use vocab::{Direction, Party};
 
 /// A core type that is stored as one word.
@@ -76,6 +76,7 @@ words! {
         Busy = "busy",
         NoAnswer = "no_answer",
         Rejected = "rejected",
+        Blocked = "blocked",
         NotFound = "not_found",
         Unreachable = "unreachable",
         Cancelled = "cancelled",
@@ -86,6 +87,30 @@ words! {
         Failed = "failed",
         Transferred = "transferred",
         Interrupted = "interrupted",
+    }
+    Step {
+        Held = "leg.held",
+        Retrieved = "leg.retrieved",
+        TransferAsked = "transfer.asked",
+        Transferred = "transfer.done",
+        TransferFailed = "transfer.failed",
+        CalledBack = "transfer.called_back",
+        Consulting = "consult.started",
+        ConsultEnded = "consult.ended",
+        Swapped = "consult.swapped",
+        Merged = "conference.started",
+        Joined = "conference.joined",
+        Left = "conference.left",
+        Parked = "park.parked",
+        PickedUp = "park.picked_up",
+        ParkTimedOut = "park.timed_out",
+        Redirected = "call.redirected",
+        FlowVisited = "flow.visited",
+        FlowReturned = "flow.returned",
+        DigitsSent = "leg.digits_sent",
+        MovedAway = "leg.moved_away",
+        TakenOver = "leg.taken_over",
+        Gone = "leg.gone",
     }
     Disposition {
         Active = "active",

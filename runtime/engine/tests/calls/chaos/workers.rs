@@ -78,10 +78,12 @@ impl Chaos {
                 self.stop_play(a, false);
                 self.stop_play(b, false);
             }
+            C::Join { session, .. } => self.stop_play(session, false),
             C::Close { session } => self.close(session),
             C::Configure { .. }
             | C::SendDigits { .. }
             | C::RecordCall { .. }
+            | C::TakeRecording { .. }
             | C::Unbridge { .. } => {}
         }
     }

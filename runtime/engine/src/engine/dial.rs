@@ -1,0 +1,364 @@
+//! Legs that we dial: whom they ring, in which order, and what comes of it.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sip::message::{Host, SipUri, Uri};
+use sip::{DialogId, Transport};
+use vocab::call::{Carrier, Cause, Event, RingGroup, Target};
+use vocab::{LegId, Now, Party, Pii};
+
+use super::Engine;
+use crate::leg::{Dialing, Draft, Ending, Group, Leg, Place, Who};
+use crate::limits::{FORKS_MAX, HOPS, LEGS_MAX, Q_STEP, RING_GROUPS_MAX};
+use crate::outcome::{ELSEWHERE, Reason, Refusal, cause_of, telling};
+use crate::timer::Timer;
+
+impl Engine {
+    pub(super) fn dial(&mut self, now: Now, leg: LegId, target: Target, caller: &Party) {
+        assert!(!self.legs.contains_key(&leg), "a dialled leg is new");
+        let (groups, carrier) = self.groups(target);
+        let mut later = VecDeque::from(groups);
+        let Some((first, lasting)) = self.next_places(&mut later) else {
+            return self.not_dialled(leg, Cause::NotFound, 404);
+        };
+        let hops = self.hops(leg);
+        if hops == Some(0) {
+            // It has gone round in circles (RFC 3261 §16.3).
+            let cause = cause_of(Some(483), Reason::default());
+            return self.not_dialled(leg, cause, 483);
+        }
+        let hops = hops.map_or(HOPS, |hops| hops - 1);
+        let room = self.legs.len() < LEGS_MAX;
+        let codecs = carrier.as_ref().map_or(&[][..], |it| &it.codecs);
+        let family = self.family_to(self.hosts(&first, &later).into_iter());
+        let session = room.then(|| self.open_outbound(leg, codecs, family, hops));
+        let Some(session) = session.flatten() else {
+            return self.not_dialled(leg, Cause::Overload, 503);
+        };
+        let dialing = Dialing {
+            forks: Vec::new(),
+            early: None,
+            heard: false,
+            ringing: false,
+            last: Refusal::default(),
+            draft: self.draft(caller, carrier, hops),
+            later,
+        };
+        let dialing = Box::new(dialing);
+        self.legs.insert(leg, Leg::Dialing { dialing, session });
+        debug_assert!(self.legs.len() <= LEGS_MAX, "legs are bounded");
+        self.ring(now, leg, first, lasting);
+    }
+
+    /// A leg that came to nothing before anything was sent.
+    fn not_dialled(&mut self, leg: LegId, cause: Cause, status: u16) {
+        self.legs.insert(
+            leg,
+            Leg::Ending {
+                waits: Vec::new(),
+                end: Ending::near(cause, Some(status)),
+            },
+        );
+        self.finish(leg);
+    }
+
+    /// How many hops a call has left, as far as somebody who called in has told: what we send goes
+    /// out with one less, so that a call which comes back to us again and again ends.
+    fn hops(&self, leg: LegId) -> Option<u8> {
+        let call = leg.call;
+        let legs = LegId { call, n: 0 }..=LegId { call, n: u16::MAX };
+        self.legs
+            .range(legs)
+            .filter_map(|(_, leg)| leg.hops())
+            .max()
+    }
+
+    /// Who is rung, in order.
+    fn groups(&self, target: Target) -> (Vec<Group>, Option<Box<Carrier>>) {
+        match target {
+            Target::User(user) => (self.by_preference(&user), None),
+            Target::Users(groups) => {
+                let groups = groups.into_iter().take(RING_GROUPS_MAX);
+                let group = |RingGroup { users, lasting }| Group {
+                    who: Who::Users(users),
+                    lasting,
+                };
+                (groups.map(group).collect(), None)
+            }
+            Target::Uri {
+                uri,
+                next_hop,
+                tcp,
+                carrier,
+            } => {
+                // What the URI itself asks for goes first (RFC 3263 §4.1).
+                let asked = Uri::parse(uri.reveal()).ok();
+                let asked = asked
+                    .as_ref()
+                    .and_then(Uri::sip)
+                    .and_then(Transport::of_uri);
+                let otherwise = if tcp { Transport::Tcp } else { Transport::Udp };
+                let hop = sip::Hop {
+                    transport: asked.unwrap_or(otherwise),
+                    remote: next_hop,
+                    conn: None,
+                };
+                let place = Place {
+                    uri: uri.into_inner(),
+                    hop,
+                    routes: Vec::new(),
+                };
+                let group = Group {
+                    who: Who::Places(vec![place]),
+                    lasting: Q_STEP,
+                };
+                (vec![group], carrier)
+            }
+        }
+    }
+
+    /// A user's contacts: those it prefers most ring first, and equal ones together (RFC 3261
+    /// §16.6).
+    fn by_preference(&self, user: &str) -> Vec<Group> {
+        let contacts: Vec<sip::Contact> = self.sip.contacts(user).take(FORKS_MAX).collect();
+        let equal = |a: &sip::Contact, b: &sip::Contact| a.q_thousandths == b.q_thousandths;
+        let groups = contacts.chunk_by(equal);
+        let group = |contacts: &[sip::Contact]| Group {
+            who: Who::Places(contacts.iter().cloned().map(place).collect()),
+            lasting: Q_STEP,
+        };
+        groups.map(group).collect()
+    }
+
+    /// The next group of which somebody can be reached.
+    fn next_places(&self, later: &mut VecDeque<Group>) -> Option<(Vec<Place>, Duration)> {
+        loop {
+            let Group { who, lasting } = later.pop_front()?;
+            let mut places = match who {
+                Who::Places(places) => places,
+                Who::Users(users) => {
+                    let users: BTreeSet<String> = users.into_iter().collect();
+                    let contacts = users.iter().flat_map(|user| self.sip.contacts(user));
+                    contacts.take(FORKS_MAX).map(place).collect()
+                }
+            };
+            places.truncate(FORKS_MAX);
+            if !places.is_empty() {
+                return Some((places, lasting));
+            }
+        }
+    }
+
+    /// Where all those are whom it may come to.
+    fn hosts(&self, first: &[Place], later: &VecDeque<Group>) -> Vec<IpAddr> {
+        let host = |hop: &sip::Hop| hop.remote.ip();
+        let mut hosts: Vec<IpAddr> = first.iter().map(|place| host(&place.hop)).collect();
+        for group in later {
+            match &group.who {
+                Who::Places(places) => hosts.extend(places.iter().map(|place| host(&place.hop))),
+                Who::Users(users) => {
+                    let contacts = users.iter().flat_map(|user| self.sip.contacts(user));
+                    hosts.extend(contacts.map(|contact| host(&contact.hop)));
+                }
+            }
+        }
+        hosts
+    }
+
+    fn draft(&self, caller: &Party, carrier: Option<Box<Carrier>>, hops: u8) -> Draft {
+        let mut draft = Draft {
+            from: self.identity(caller),
+            headers: Vec::new(),
+            credentials: self.config.credentials.clone(),
+        };
+        if hops != HOPS {
+            let value = hops.to_string();
+            draft.headers.push(("Max-Forwards".to_owned(), value));
+        }
+        if let Some(carrier) = carrier {
+            draft.from = carrier.from.into_inner();
+            let values = carrier.headers.into_iter();
+            let values = values.map(|(name, value)| (name, value.into_inner()));
+            draft.headers.extend(values);
+            draft.credentials = carrier.login.map(|login| sip::Credentials {
+                user: login.user,
+                password: login.password,
+            });
+        }
+        draft
+    }
+
+    /// Sends the INVITEs of a group.
+    fn ring(&mut self, now: Now, leg: LegId, places: Vec<Place>, lasting: Duration) {
+        let Some(Leg::Dialing { dialing, session }) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        let offer = session.description.to_bytes();
+        let Draft {
+            from,
+            headers,
+            credentials,
+        } = &dialing.draft;
+        for Place { uri, hop, routes } in places {
+            let dialog = self.sip.allocate();
+            self.dialogs.insert(dialog, leg);
+            dialing.forks.push(dialog);
+            // The way back through the proxies it registered by (RFC 3327 §5.3).
+            let routes = routes.into_iter().map(|value| ("Route".to_owned(), value));
+            self.actions.push_back(sip::Action::Invite {
+                dialog,
+                // In brackets, or its parameters would be those of the header (RFC 3261 §20.10).
+                to: format!("<{uri}>"),
+                uri,
+                hop,
+                from: from.clone(),
+                headers: routes.chain(headers.iter().cloned()).collect(),
+                body: offer.clone(),
+                credentials: credentials.clone(),
+            });
+        }
+        if dialing.later.is_empty() {
+            self.timers.clear(leg, Timer::Group);
+        } else {
+            self.timers.set(leg, Timer::Group, now.mono + lasting);
+        }
+    }
+
+    /// It is the next group's turn. Those who ring now go on if there is nobody else.
+    pub(super) fn next_group(&mut self, now: Now, leg: LegId) -> bool {
+        let Some(Leg::Dialing { dialing, .. }) = self.legs.get_mut(&leg) else {
+            return false;
+        };
+        let mut later = std::mem::take(&mut dialing.later);
+        let next = self.next_places(&mut later);
+        let Some(Leg::Dialing { dialing, .. }) = self.legs.get_mut(&leg) else {
+            return false;
+        };
+        dialing.later = later;
+        let Some((places, lasting)) = next else {
+            return false;
+        };
+        dialing.early = None;
+        for fork in std::mem::take(&mut dialing.forks) {
+            self.hang_up_dialog(fork, Cause::NoAnswer);
+        }
+        self.ring(now, leg, places, lasting);
+        true
+    }
+
+    /// The dial gives up.
+    pub(super) fn rung_out(&mut self, now: Now, leg: LegId) {
+        if let Some(Leg::Dialing { dialing, .. }) = self.legs.get(&leg) {
+            for fork in dialing.forks.clone() {
+                self.hang_up_dialog(fork, Cause::NoAnswer);
+            }
+            self.end(now, leg, Ending::near(Cause::NoAnswer, Some(408)));
+        }
+    }
+
+    /// Something is there, whatever comes of it.
+    pub(super) fn trying(&mut self, leg: LegId) {
+        if let Some(Leg::Dialing { dialing, .. }) = self.legs.get_mut(&leg)
+            && !std::mem::replace(&mut dialing.heard, true)
+        {
+            self.event(Event::Trying { leg });
+        }
+    }
+
+    /// A provisional answer. The first fork that sends SDP with one is heard.
+    pub(super) fn progress(&mut self, leg: LegId, fork: DialogId, status: u16, body: &[u8]) {
+        self.trying(leg);
+        let Some(Leg::Dialing { dialing, session }) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        let rings = status >= 180 && !std::mem::replace(&mut dialing.ringing, true);
+        let hears = !body.is_empty() && dialing.early.is_none();
+        let first = session.agreed.is_none();
+        if rings {
+            self.event(Event::Ringing { leg });
+        }
+        // One that does not fit changes nothing: the final answer may.
+        if hears && self.settle_offer(leg, body).is_ok() {
+            if let Some(Leg::Dialing { dialing, session }) = self.legs.get_mut(&leg) {
+                dialing.early = Some(fork);
+                session.offering = true;
+            }
+            if first {
+                self.event(Event::EarlyMedia { leg });
+            }
+        }
+    }
+
+    /// One of the forks answered: it is the leg now, and the others are called off.
+    pub(super) fn answered(&mut self, now: Now, leg: LegId, dialog: DialogId, body: &[u8]) {
+        let Some(Leg::Dialing { dialing, .. }) = self.legs.get(&leg) else {
+            return;
+        };
+        // What was answered reliably before need not be said again (RFC 6337 §2.2).
+        let settled_early = body.is_empty() && dialing.early == Some(dialog);
+        let others = dialing.forks.clone();
+        self.timers.clear(leg, Timer::Ring);
+        self.timers.clear(leg, Timer::Group);
+        for other in others.into_iter().filter(|&other| other != dialog) {
+            self.leave(other, ELSEWHERE);
+        }
+        let settled = if settled_early {
+            Ok(())
+        } else {
+            self.settle_offer(leg, body)
+        };
+        self.established(now, leg, dialog, settled);
+    }
+
+    pub(super) fn failed(&mut self, now: Now, leg: LegId, fork: DialogId, refusal: Refusal) {
+        self.dialogs.remove(&fork);
+        let Some(Leg::Dialing { dialing, .. }) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        dialing.forks.retain(|&other| other != fork);
+        dialing.early = dialing.early.filter(|early| *early != fork);
+        dialing.last = telling(std::mem::take(&mut dialing.last), refusal);
+        // A 6xx speaks for the person, not the device: nobody else is asked (RFC 3261 §16.7).
+        let everywhere = dialing.last.status.is_some_and(|status| status >= 600);
+        if !everywhere && (!dialing.forks.is_empty() || self.next_group(now, leg)) {
+            return;
+        }
+        let Some(Leg::Dialing { dialing, .. }) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        let last = std::mem::take(&mut dialing.last);
+        for other in std::mem::take(&mut dialing.forks) {
+            self.hang_up_dialog(other, Cause::Cancelled);
+        }
+        let contacts = last.contacts.iter().cloned().map(Pii::new).collect();
+        let end = Ending::far(last.cause(), last.status, last.reason.q850);
+        self.end(now, leg, Ending { contacts, ..end });
+    }
+
+    /// How a caller is shown to the called party: our realm vouches for the user part.
+    fn identity(&self, caller: &Party) -> String {
+        let user = match caller {
+            Party::E164(number) => number.as_str(),
+            Party::Sip(address) => address.split('@').next().unwrap_or_default(),
+            // RFC 3323 §4.1.1.3.
+            Party::Anonymous => "",
+        };
+        if user.is_empty() {
+            return "\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned();
+        }
+        // The user may be anything that a stranger wrote into his `From`: it is escaped.
+        let sip::Config { realm, udp, .. } = &self.config.sip;
+        let host = Host::parse(realm).unwrap_or(Host::Address(udp.ip()));
+        format!("<{}>", SipUri::new(Some(user), host, None))
+    }
+}
+
+fn place(contact: sip::Contact) -> Place {
+    Place {
+        uri: contact.uri,
+        hop: contact.hop,
+        routes: contact.path,
+    }
+}

@@ -1,0 +1,116 @@
+//! A session that talks with others of its worker.
+
+use std::time::Duration;
+
+use vocab::{ConferenceId, Mono, SessionId};
+
+use crate::rtp::Header;
+use crate::session::inbound::{Kind, Received};
+use crate::session::{Session, Step};
+
+/// A relayed stream that pauses for this long is filled up with silence until it goes on.
+const RELAY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Whom a session talks with. The worker keeps both ends of it alike.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Link {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// The other side of a bridge.
+    Bridge(SessionId),
+    /// All other members of a conference.
+    Conference(ConferenceId),
+}
+
+impl Session {
+    /// Whom it talks with.
+    pub(crate) fn link(&self) -> Link {
+        self.link
+    }
+
+    /// It talks with others from now on; what plays stops.
+    pub(crate) fn link_to(&mut self, step: &mut Step<'_>, link: Link) {
+        assert!(
+            link != Link::Bridge(step.id),
+            "the worker bridges two sessions"
+        );
+        self.link = link;
+        let stopped = self.player.stop_all();
+        self.stopped(step, stopped);
+    }
+
+    /// It talks with nobody any more.
+    pub(crate) fn part(&mut self) {
+        self.link = Link::Nobody;
+        self.set_through(false);
+    }
+
+    /// Takes a packet that the other side of the bridge received. Audio goes by the ticks unless
+    /// it goes through; keys are sent anew then.
+    pub(crate) fn relay(&mut self, step: &mut Step<'_>, received: Received<'_>) {
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        let payload_type = match received.kind {
+            Kind::Audio => Some(stream.params.payload_type),
+            Kind::Event(_) => stream.params.dtmf_payload_type,
+            // The other side need not know it; silence is sent while nothing else comes.
+            Kind::Silence => return,
+        };
+        match (self.through, payload_type, received.kind) {
+            (true, Some(payload_type), _) => {
+                let header = Header {
+                    payload_type,
+                    ..received.header
+                };
+                let to = stream.to();
+                stream
+                    .outbound
+                    .relay(step, to, header, received.payload, received.first);
+            }
+            (_, _, Kind::Event(Some(key))) => self.dial(step, key),
+            (_, _, Kind::Audio | Kind::Event(None) | Kind::Silence) => {}
+        }
+    }
+
+    /// Whether packets can go through between two sessions: the same formats on both sides, and
+    /// nothing here that listens or speaks.
+    pub(crate) fn can_go_through(a: &Self, b: &Self) -> bool {
+        let (Some(left), Some(right)) = (&a.stream, &b.stream) else {
+            return false;
+        };
+        let (left, right) = (&left.params, &right.params);
+        left.codec == right.codec
+            && left.dtmf_payload_type.is_some() == right.dtmf_payload_type.is_some()
+            && left.send
+            && right.send
+            && [a, b].iter().all(|session| session.is_quiet())
+    }
+
+    fn is_quiet(&self) -> bool {
+        !self.player.is_playing()
+            && self.dialing.is_idle()
+            && self.call.is_none()
+            && self.message.is_none()
+    }
+
+    /// Sets whether packets go through. What is buffered here is not played then.
+    pub(crate) fn set_through(&mut self, through: bool) {
+        if self.through == through {
+            return;
+        }
+        self.through = through;
+        if let Some(stream) = &mut self.stream {
+            stream.inbound.forget_audio();
+            stream.outbound.end_relay();
+        }
+    }
+
+    /// Whether audio or a key came lately.
+    pub(crate) fn speaks(&self, now: Mono) -> bool {
+        self.stream
+            .as_ref()
+            .is_some_and(|stream| stream.inbound.spoke_within(now, RELAY_PAUSE))
+    }
+}

@@ -1,0 +1,179 @@
+//! What the clock does: every session hears 20 ms and says 20 ms.
+
+use vocab::{Mono, Now, SessionId};
+
+use crate::jitter::{FRAME, Heard};
+use crate::limits::CATCH_UP_TICKS_MAX;
+use crate::session::{Link, Step, TICK};
+use crate::worker::{TICK_NS, Worker, guarded};
+
+impl Worker {
+    pub(super) fn ticks(&mut self, now: Now) {
+        let Some(mut due) = self.next_tick else {
+            return;
+        };
+        if due > now.mono {
+            return;
+        }
+        let behind = now.mono.since(due).as_nanos() as u64 / TICK_NS + 1;
+        if behind > CATCH_UP_TICKS_MAX {
+            let skipped = behind - CATCH_UP_TICKS_MAX;
+            self.skip(now, due, skipped);
+            due = Mono(due.0 + skipped * TICK_NS);
+        }
+        while due <= now.mono {
+            self.counts.late_ticks += u64::from(now.mono.since(due) > TICK);
+            self.tick(now, due);
+            due = due + TICK;
+        }
+        self.next_tick = Some(due);
+    }
+
+    /// Leaves ticks out: nobody is sent anything for them.
+    fn skip(&mut self, now: Now, due: Mono, ticks: u64) {
+        self.counts.skipped_ticks += ticks;
+        let mut failed = Vec::new();
+        for place in 0..self.sessions.len() {
+            let id = self.sessions.id(place);
+            let session = self.sessions.at_mut(place);
+            let mut step = Step {
+                now,
+                due,
+                id,
+                out: &mut self.out,
+                counts: &mut self.counts,
+            };
+            // The RTP clock wraps every 27 million ticks, so the count may too.
+            if guarded(|| session.skip(&mut step, ticks as u32)).is_none() {
+                failed.push(id);
+            }
+        }
+        for id in failed {
+            self.fail(now, id);
+        }
+    }
+
+    fn tick(&mut self, now: Now, due: Mono) {
+        let mut failed = Vec::new();
+        for place in 0..self.sessions.len() {
+            match self.sessions.at(place).link() {
+                Link::Nobody => self.tick_one(now, due, place, &mut failed),
+                Link::Bridge(other) if other > self.sessions.id(place) => {
+                    self.tick_pair(now, due, place, other, &mut failed);
+                }
+                // Its turn came with the other side, or comes with the other members.
+                Link::Bridge(_) | Link::Conference(_) => {}
+            }
+        }
+        self.tick_conferences(now, due, &mut failed);
+        for id in failed {
+            self.fail(now, id);
+        }
+    }
+
+    fn tick_one(&mut self, now: Now, due: Mono, place: usize, failed: &mut Vec<SessionId>) {
+        let id = self.sessions.id(place);
+        let session = self.sessions.at_mut(place);
+        let mut step = Step {
+            now,
+            due,
+            id,
+            out: &mut self.out,
+            counts: &mut self.counts,
+        };
+        let done = guarded(|| {
+            let mut heard = [0; FRAME];
+            session.hear(&mut step, &mut heard);
+            session.speak(&mut step, &heard, None, false);
+        });
+        if done.is_none() {
+            failed.push(id);
+        }
+    }
+
+    fn tick_pair(
+        &mut self,
+        now: Now,
+        due: Mono,
+        place: usize,
+        other: SessionId,
+        failed: &mut Vec<SessionId>,
+    ) {
+        let ids = [self.sessions.id(place), other];
+        let through = self.refresh_through(ids[0], ids[1]);
+        let other_place = self.sessions.place(other).expect("a bridge has two sides");
+        let pair = self.sessions.pair_mut(place, other_place);
+        let relayed = [1, 0].map(|far| through && pair[far].speaks(now.mono));
+        let mut frames = [[0; FRAME]; 2];
+        let mut heard = [Heard::Silence; 2];
+        for side in 0..2 {
+            let id = ids[side];
+            let mut step = Step {
+                now,
+                due,
+                id,
+                out: &mut self.out,
+                counts: &mut self.counts,
+            };
+            match guarded(|| pair[side].hear(&mut step, &mut frames[side])) {
+                Some(what) => heard[side] = what,
+                None => failed.push(id),
+            }
+        }
+        for side in 0..2 {
+            let id = ids[side];
+            let mut step = Step {
+                now,
+                due,
+                id,
+                out: &mut self.out,
+                counts: &mut self.counts,
+            };
+            let far = (heard[1 - side] != Heard::Silence).then_some(&frames[1 - side]);
+            let done = guarded(|| pair[side].speak(&mut step, &frames[side], far, relayed[side]));
+            if done.is_none() && !failed.contains(&id) {
+                failed.push(id);
+            }
+        }
+    }
+    /// All members say their part before anybody hears the others.
+    fn tick_conferences(&mut self, now: Now, due: Mono, failed: &mut Vec<SessionId>) {
+        for conference in self.conferences.values_mut() {
+            conference.each(|member, mix| {
+                let (id, session) = (member.session, self.sessions.member_mut(member.session));
+                let mut step = Step {
+                    now,
+                    due,
+                    id,
+                    out: &mut self.out,
+                    counts: &mut self.counts,
+                };
+                let heard = guarded(|| session.hear(&mut step, &mut member.heard));
+                if heard.is_none() {
+                    failed.push(id);
+                }
+                mix.add(member, heard.unwrap_or(Heard::Silence));
+            });
+            conference.each(|member, mix| {
+                let (id, session) = (member.session, self.sessions.member_mut(member.session));
+                if failed.contains(&id) {
+                    return;
+                }
+                let mut step = Step {
+                    now,
+                    due,
+                    id,
+                    out: &mut self.out,
+                    counts: &mut self.counts,
+                };
+                let mut frame = [0; FRAME];
+                let others = mix.without(member, &mut frame).then_some(&frame);
+                let done = guarded(|| session.speak(&mut step, &member.heard, others, false));
+                if done.is_none() {
+                    failed.push(id);
+                }
+            });
+            conference.end_tick();
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! What operators and their programs ask of a call, and what they are told.
+
+use thiserror::Error;
+use vocab::{CallId, Party, Pii};
+
+/// One request. Counted by the shell; its answer carries the same number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ControlId(pub u64);
+
+/// A request. Each is answered once, by [`Output::Controlled`](crate::Output::Controlled): at once,
+/// when the step was taken or begun, and [`Control::ToFlow`] when the flow is over. What becomes of
+/// it later is in the call's events.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Control {
+    /// The party who is talked with hears music.
+    Hold {
+        /// Which call.
+        call: CallId,
+        /// Who holds.
+        by: Actor,
+    },
+    /// They talk again.
+    Retrieve {
+        /// Which call.
+        call: CallId,
+        /// Who holds.
+        by: Actor,
+    },
+    /// The party who is talked with goes to somebody else, unannounced; who transfers is free at
+    /// once. If nobody takes the call, it comes back.
+    Transfer {
+        /// Which call.
+        call: CallId,
+        /// Who transfers.
+        by: Actor,
+        /// Where to.
+        to: Destination,
+    },
+    /// The party who is talked with hears music, and somebody else is asked first.
+    Consult {
+        /// Which call.
+        call: CallId,
+        /// Who asks.
+        by: Actor,
+        /// Whom.
+        to: Destination,
+    },
+    /// Talk with the one who waits, and have the other wait.
+    Swap {
+        /// Which call.
+        call: CallId,
+        /// Who talks with both.
+        by: Actor,
+    },
+    /// All three talk with each other.
+    Merge {
+        /// Which call.
+        call: CallId,
+        /// Who talks with both.
+        by: Actor,
+    },
+    /// The other two are connected, and who consulted leaves: an attended transfer. While the one
+    /// who is asked still rings, too.
+    Complete {
+        /// Which call.
+        call: CallId,
+        /// Who consulted.
+        by: Actor,
+    },
+    /// The one who was asked is hung up, and the talk before goes on.
+    Cancel {
+        /// Which call.
+        call: CallId,
+        /// Who consulted.
+        by: Actor,
+    },
+    /// The party who is talked with waits in a slot of the tenant, where any of its phones can take
+    /// it; who parks is free at once.
+    Park {
+        /// Which call.
+        call: CallId,
+        /// Who parks.
+        by: Actor,
+        /// Which slot; `None` is the first that is free.
+        slot: Option<u16>,
+    },
+    /// A phone takes the call that waits in a slot of its tenant.
+    PickUp {
+        /// Whose phone.
+        user: String,
+        /// Which slot.
+        slot: u16,
+    },
+    /// The caller goes elsewhere: by 302 before an answer, and then by a transfer.
+    Redirect {
+        /// Which call.
+        call: CallId,
+        /// Where to.
+        to: Destination,
+    },
+    /// The party who is talked with goes through another route's flow and comes back with the
+    /// result; who sends it waits.
+    ToFlow {
+        /// Which call.
+        call: CallId,
+        /// Who sends and waits.
+        by: Actor,
+        /// The number of a route of the same tenant.
+        route: String,
+    },
+    /// A party hears keys pressed.
+    SendDigits {
+        /// Which call.
+        call: CallId,
+        /// Who hears them.
+        leg: Actor,
+        /// Digits out of `0-9*#A-D`.
+        digits: Pii<String>,
+    },
+    /// One party is hung up; the others go on if there are two, or one with somebody who waits.
+    Hangup {
+        /// Which call.
+        call: CallId,
+        /// Whom.
+        leg: Actor,
+    },
+    /// A new call: a user's phone rings first, and once it answers, the target.
+    Originate {
+        /// Whose phone.
+        user: String,
+        /// Whom it calls.
+        to: Destination,
+    },
+    /// The same, to what this user dialled last.
+    Redial {
+        /// Whose phone.
+        user: String,
+    },
+}
+
+/// Who acts in a call.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Actor {
+    /// The party with this number.
+    Leg(u16),
+    /// The party on a phone of this user.
+    User(String),
+}
+
+/// Where a call can be sent, always within the tenant's rules.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Destination {
+    /// As a phone would dial it: a phone, a ring group, a route or a number, in this order.
+    Dialled(Pii<String>),
+    /// A registered user.
+    Phone(String),
+    /// A ring group by name.
+    Group(String),
+    /// A route by its number: its plugin takes the call.
+    Route(String),
+    /// A number outside, by a trunk.
+    Number(Pii<String>),
+}
+
+impl Destination {
+    /// Its kind, for the journal: never the number.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Dialled(_) => "dialled",
+            Self::Phone(_) => "phone",
+            Self::Group(_) => "group",
+            Self::Route(_) => "route",
+            Self::Number(_) => "number",
+        }
+    }
+}
+
+/// What came of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Controlled {
+    /// It is done.
+    Done,
+    /// Somebody is called.
+    Calling {
+        /// The new party's number.
+        leg: u16,
+    },
+    /// A new call has begun.
+    Call(CallId),
+    /// A party waits in this slot.
+    Parked {
+        /// Which.
+        slot: u16,
+    },
+    /// The flow is over and the party is back.
+    Flow {
+        /// The flow's result in a word.
+        label: String,
+        /// More of it, for a person.
+        detail: Option<String>,
+    },
+}
+
+/// Why a request was refused; nothing has changed.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum ControlError {
+    /// No such call.
+    #[error("no such call: it may be over; live calls are listed")]
+    NoCall,
+    /// No such party.
+    #[error("no such party in this call: name a leg of it, or a user whose phone is in it")]
+    NoParty,
+    /// Not as the call is now.
+    #[error("not now: {0}")]
+    Conflict(&'static str),
+    /// Nothing has this name.
+    #[error("not found: {0}")]
+    NotFound(&'static str),
+    /// A rule forbids it.
+    #[error("denied: {0}")]
+    Denied(&'static str),
+    /// An argument makes no sense.
+    #[error("invalid: {0}")]
+    Invalid(&'static str),
+    /// It cannot be done now.
+    #[error("unavailable: {0}")]
+    Unavailable(&'static str),
+    /// A bound was reached.
+    #[error("limit: {0}")]
+    Limit(&'static str),
+    /// The party has hung up before the end.
+    #[error("hung up: the party is gone")]
+    Gone,
+}
+
+impl ControlError {
+    /// Stable lower-case name, for programs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NoCall => "no_call",
+            Self::NoParty => "no_party",
+            Self::Conflict(_) => "conflict",
+            Self::NotFound(_) => "not_found",
+            Self::Denied(_) => "denied",
+            Self::Invalid(_) => "invalid",
+            Self::Unavailable(_) => "unavailable",
+            Self::Limit(_) => "limit",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// A party of a live call as it is now, for people.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartyView {
+    /// Its number within the call.
+    pub leg: u16,
+    /// The user whose phone it is, if it is one.
+    pub user: Option<String>,
+    /// What records call it.
+    pub party: Party,
+    /// What it does.
+    pub state: PartyState,
+}
+
+/// What a party does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum PartyState {
+    /// It is called and has not answered.
+    Ringing,
+    /// It calls and was not answered.
+    Waiting,
+    /// A flow looks after it.
+    Flow,
+    /// It talks with this party.
+    Talking {
+        /// Which.
+        with: u16,
+    },
+    /// It talks with all others who do.
+    Conference,
+    /// It hears music, until somebody comes back to it.
+    Held,
+    /// It waits in a slot.
+    Parked {
+        /// Which.
+        slot: u16,
+    },
+    /// It has somebody called, or waits for somebody, and hears ringing or nothing.
+    Alone,
+}
+
+impl PartyState {
+    /// Stable lower-case name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ringing => "ringing",
+            Self::Waiting => "waiting",
+            Self::Flow => "flow",
+            Self::Talking { .. } => "talking",
+            Self::Conference => "conference",
+            Self::Held => "held",
+            Self::Parked { .. } => "parked",
+            Self::Alone => "alone",
+        }
+    }
+}

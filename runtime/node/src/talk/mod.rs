@@ -1,0 +1,186 @@
+//! Call control: who talks with whom in a call that is in the hands of people.
+//!
+//! Each party has a [`Place`]: what it should hear. A request only moves parties to other places,
+//! and a party that leaves makes the others move ([`leave`]); [`arrange`] then tells the engine what
+//! is different from what they hear now. So nobody is forgotten in silence: each place says what is
+//! heard there, and each that waits has a deadline.
+
+mod arrange;
+mod attempt;
+mod leave;
+mod noted;
+mod originate;
+mod park;
+mod phone;
+mod refer;
+mod request;
+mod view;
+mod visit;
+
+pub(crate) use noted::Noted;
+pub(crate) use refer::{Asked, Moving};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use vocab::{Party, PlayId};
+
+use crate::call::Dial;
+use crate::config::Route;
+use crate::control::{ControlId, Destination};
+
+/// The parties of a call that people control, or that a flow has connected.
+#[derive(Debug, Default)]
+pub(crate) struct Talk {
+    /// Answered parties by leg number.
+    pub(crate) members: BTreeMap<u16, Member>,
+    /// Somebody is called: one at a time.
+    pub(crate) attempt: Option<Dial>,
+    /// Who was asked in the consultation that goes on.
+    pub(crate) asked: Option<u16>,
+    pub(crate) parked: Option<Parked>,
+    pub(crate) visit: Option<Visit>,
+    /// Whom a call of ours is for, until its first leg has answered.
+    pub(crate) target: Option<Destination>,
+}
+
+/// An answered party.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// Whose phone it is.
+    pub(crate) user: Option<String>,
+    pub(crate) party: Party,
+    pub(crate) place: Place,
+    /// What the engine was last told.
+    pub(crate) hears: Hears,
+    /// Its phone has put us on hold.
+    pub(crate) holds: bool,
+}
+
+/// Where a party is.
+///
+/// | place | hears | leaves it by |
+/// |---|---|---|
+/// | `With` | the other one, or music while that one holds | any request |
+/// | `Holding` | nothing: it put the other one there | `Retrieve`, a hang-up |
+/// | `Held` | music | who holds, or when that one leaves |
+/// | `Awaiting` | ringing, while the attempt lasts | its end |
+/// | `Parked` | music, until the slot's time is over | `PickUp`, the time |
+/// | `Room` | all others there | a hang-up |
+/// | `Flow` | a flow | its end |
+/// | `Last` | the announcement, and is hung up then | its end |
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    With(u16),
+    Holding,
+    Held,
+    Awaiting,
+    Parked,
+    Room,
+    Flow,
+    Last,
+}
+
+/// What a party was told to hear.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Hears {
+    Nothing,
+    Sound(Sound, PlayId),
+    Bridge(u16),
+    Room,
+}
+
+/// Sounds that last until something changes, but for the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sound {
+    Music,
+    Ringing,
+    Last,
+}
+
+/// Who waits for somebody who is called, and what for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Wish {
+    pub(crate) waits: u16,
+    pub(crate) why: Why,
+}
+
+/// What somebody is called for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Why {
+    /// The one who waits was sent there. If nobody answers, this user's phone is called back.
+    Transfer { back: Option<String> },
+    /// This one's phone asked for the transfer of the one who waits, and stays until it is done.
+    Refer { by: u16 },
+    /// The one who waits asks, and this one is held meanwhile.
+    Consult { held: u16 },
+    /// Who transferred or parked the one who waits is called back.
+    Back,
+    /// A phone takes the one who is parked.
+    PickUp,
+    /// The one who waits had this call made.
+    Target,
+}
+
+/// A party in a slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Parked {
+    pub(crate) leg: u16,
+    pub(crate) slot: u16,
+    /// Who parked it, and is rung when the time is over.
+    pub(crate) back: Option<String>,
+}
+
+/// A party goes through another route's flow while somebody waits for it.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    /// Who waits.
+    pub(crate) by: u16,
+    /// The request that is answered when the flow is over.
+    pub(crate) request: ControlId,
+    /// The call's own route, which it has again then.
+    pub(crate) route: Arc<Route>,
+}
+
+impl Member {
+    pub(crate) fn new(user: Option<String>, party: Party, place: Place) -> Self {
+        Self {
+            user,
+            party,
+            place,
+            hears: Hears::Nothing,
+            holds: false,
+        }
+    }
+}
+
+impl Talk {
+    /// Two parties talk with each other from now on.
+    pub(crate) fn pair(&mut self, a: u16, b: u16) {
+        for (n, other) in [(a, b), (b, a)] {
+            self.put(n, Place::With(other));
+        }
+    }
+
+    /// A party goes to another place.
+    pub(crate) fn put(&mut self, n: u16, place: Place) {
+        if let Some(member) = self.members.get_mut(&n) {
+            member.place = place;
+        }
+    }
+
+    pub(crate) fn place(&self, n: u16) -> Option<Place> {
+        self.members.get(&n).map(|member| member.place)
+    }
+
+    /// The party that waits on hold, besides this one.
+    pub(crate) fn held(&self, but: u16) -> Option<u16> {
+        self.others(but)
+            .find(|n| self.place(*n) == Some(Place::Held))
+    }
+
+    /// All parties but one.
+    pub(crate) fn others(&self, but: u16) -> impl Iterator<Item = u16> {
+        self.members.keys().copied().filter(move |n| *n != but)
+    }
+}

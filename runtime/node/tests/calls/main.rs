@@ -1,0 +1,10 @@
+//! Calls through the whole node, with phones at the other end, in virtual time.
+
+mod control;
+mod crossing;
+mod dial;
+mod hold;
+mod media;
+mod phone;
+mod refer;
+mod world;

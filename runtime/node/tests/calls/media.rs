@@ -1,0 +1,143 @@
+//! Media workers that play nothing: they remember who should hear what.
+
+use std::collections::BTreeMap;
+
+use ::media::{Command, Event, Stats};
+use vocab::{Mono, PlayId, SessionId};
+
+/// What a session was told to hear.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Hears {
+    #[default]
+    Nothing,
+    /// Clips by name, and until when if they do not repeat.
+    Clips(String, PlayId, Option<Mono>),
+    Session(SessionId),
+    Conference,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    local: Option<std::net::SocketAddr>,
+    pub(crate) remote: Option<std::net::SocketAddr>,
+    pub(crate) hears: Hears,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+}
+
+impl Desk {
+    /// What the worker says to a command.
+    pub(crate) fn command(&mut self, now: Mono, command: &Command) -> Vec<Event> {
+        let mut events = Vec::new();
+        match command {
+            Command::Open { session, local } => {
+                let new = Session {
+                    local: Some(*local),
+                    ..Session::default()
+                };
+                self.sessions.insert(*session, new);
+            }
+            Command::Configure { session, params } => {
+                self.of(*session).remote = Some(params.remote_rtp);
+            }
+            Command::Play {
+                session,
+                play,
+                clips,
+                repeat,
+            } => {
+                self.stop(*session, &mut events);
+                let names: Vec<_> = clips.iter().map(|clip| &*clip.name).collect();
+                let time = clips.iter().map(vocab::Clip::duration).sum();
+                let end = (!repeat).then_some(now + time);
+                self.of(*session).hears = Hears::Clips(names.join(" "), *play, end);
+            }
+            Command::Stop { session, play } => {
+                if matches!(&self.of(*session).hears, Hears::Clips(_, p, _) if p == play) {
+                    self.stop(*session, &mut events);
+                }
+            }
+            Command::Bridge { a, b } => {
+                for (from, to) in [(a, b), (b, a)] {
+                    self.stop(*from, &mut events);
+                    self.of(*from).hears = Hears::Session(*to);
+                }
+            }
+            Command::Join { session, .. } => {
+                self.stop(*session, &mut events);
+                self.of(*session).hears = Hears::Conference;
+            }
+            Command::Unbridge { session } => self.part(*session),
+            Command::Close { session } => {
+                self.part(*session);
+                let mut closed = self.sessions.remove(session).expect("an open session");
+                let local = closed.local.take().expect("it was opened with one");
+                events.push(Event::Closed {
+                    session: *session,
+                    local,
+                    stats: Stats::default(),
+                });
+            }
+            Command::TakeRecording { .. }
+            | Command::SendDigits { .. }
+            | Command::RecordMessage { .. }
+            | Command::RecordCall { .. }
+            | Command::TakeRecording { .. }
+            | Command::StopRecording { .. } => {}
+        }
+        events
+    }
+
+    /// Playbacks that are over by now.
+    pub(crate) fn played(&mut self, now: Mono) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (id, session) in &mut self.sessions {
+            if let Hears::Clips(_, play, Some(end)) = session.hears
+                && end <= now
+            {
+                session.hears = Hears::Nothing;
+                events.push(Event::Played {
+                    session: *id,
+                    play,
+                    finished: true,
+                });
+            }
+        }
+        events
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Mono> {
+        let ends = self.sessions.values().map(|session| match session.hears {
+            Hears::Clips(_, _, end) => end,
+            Hears::Nothing | Hears::Session(_) | Hears::Conference => None,
+        });
+        ends.flatten().min()
+    }
+
+    fn of(&mut self, session: SessionId) -> &mut Session {
+        self.sessions.get_mut(&session).expect("an open session")
+    }
+
+    fn stop(&mut self, session: SessionId, events: &mut Vec<Event>) {
+        let before = std::mem::take(&mut self.of(session).hears);
+        if let Hears::Clips(_, play, _) = before {
+            events.push(Event::Played {
+                session,
+                play,
+                finished: false,
+            });
+        }
+    }
+
+    fn part(&mut self, session: SessionId) {
+        if let Hears::Session(other) = std::mem::take(&mut self.of(session).hears)
+            && let Some(other) = self.sessions.get_mut(&other)
+            && other.hears == Hears::Session(session)
+        {
+            other.hears = Hears::Nothing;
+        }
+    }
+}

@@ -1,0 +1,605 @@
+//! One node, its phones and a network that loses nothing, on a virtual clock. What happens is
+//! written down: the events of calls, who hears what, and what requests and flows are told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use expect_test::Expect;
+use jackfield_node::{
+    Actor, Catalogue, Config, Control, ControlError, ControlId, Controlled, Destination,
+    EarlyMedia, Group, Input, Node, NumberPlan, Output, Park, PluginChange, Route, Tenant,
+};
+use plugin::{CacheKey, End, Grant, Host, HostConfig, Metering, Plugin, Registry, RunOutput};
+use sip::message;
+use vocab::call::Command;
+use vocab::flow::{DialOptions, DialTarget, Op, Outcome};
+use vocab::record::{CallEvent, CallEventKind};
+use vocab::{CallId, Clip, FlowId, LegId, Mono, Now, Pii, Rng, SessionId, TenantId, Wall};
+
+use crate::media::{Desk, Hears};
+use crate::phone::{Manner, Phone};
+
+/// Where the node signals.
+pub(crate) const HOME: &str = "192.0.2.1:5060";
+
+const LATENCY: Duration = Duration::from_millis(10);
+
+pub(crate) fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+pub(crate) fn secret(user: &str) -> Pii<String> {
+    Pii::new(format!("secret of {user}"))
+}
+
+pub(crate) fn leg(n: u16) -> Actor {
+    Actor::Leg(n)
+}
+
+pub(crate) fn phone(user: &str) -> Destination {
+    Destination::Phone(user.into())
+}
+
+pub(crate) fn user(name: &str) -> Actor {
+    Actor::User(name.into())
+}
+
+/// A flow's wish to have somebody called.
+pub(crate) fn dial(target: &str) -> Op {
+    Op::Dial {
+        target: DialTarget::Sip(target.into()),
+        options: DialOptions {
+            timeout: s(20),
+            caller_id: None,
+            whisper: Vec::new(),
+        },
+    }
+}
+
+struct Parcel {
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: Arc<[u8]>,
+}
+
+pub(crate) struct World {
+    pub(crate) now: Now,
+    pub(crate) node: Node,
+    pub(crate) phones: Vec<Phone>,
+    pub(crate) show_sip: bool,
+    desk: Desk,
+    rng: Rng,
+    mail: BTreeMap<(Mono, u64), Parcel>,
+    mailed: u64,
+    controls: u64,
+    results: VecDeque<Result<Controlled, ControlError>>,
+    pub(crate) flows: Vec<FlowId>,
+    calls: Vec<CallId>,
+    told: BTreeMap<SessionId, String>,
+    /// Answered dialogs by `Call-ID`: the tags of who called and of who answered.
+    dialogs: BTreeMap<String, (String, String)>,
+    ladder: String,
+}
+
+/// The users of the world; each has one phone.
+pub(crate) const USERS: [&str; 4] = ["ann", "bob", "carol", "dave"];
+
+impl World {
+    /// A world in which all phones are registered.
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(crate) fn with(set: impl FnOnce(&mut Tenant)) -> Self {
+        let mut rng = Rng::from_u64(1);
+        let now = Now::new(Mono(0), Wall(1_795_270_987_000_000));
+        let home = address(HOME);
+        let mut signalling = sip::Config::new(home, home, [7; 32]);
+        signalling.realm = "demo".into();
+        let config = engine::Config {
+            sip: signalling,
+            capabilities: ::media::Capabilities::default(),
+            credentials: None,
+        };
+        let node = Node::new(config, Registry::new(), rng.fork());
+        let phones = USERS
+            .iter()
+            .enumerate()
+            .map(|(n, user)| {
+                let at = address(&format!("192.0.2.{}:5060", 10 + n));
+                Phone::new(now, user, at, &mut rng)
+            })
+            .collect();
+        let mut world = Self {
+            now,
+            node,
+            phones,
+            show_sip: false,
+            desk: Desk::default(),
+            rng,
+            mail: BTreeMap::new(),
+            mailed: 0,
+            controls: 0,
+            results: VecDeque::new(),
+            flows: Vec::new(),
+            calls: Vec::new(),
+            told: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
+            ladder: String::new(),
+        };
+        let ports = (0..20)
+            .map(|n| SocketAddr::new(home.ip(), 10_000 + 2 * n))
+            .collect();
+        world.feed(Input::Ports {
+            worker: engine::WorkerId(0),
+            ports,
+        });
+        let mut tenant = tenant();
+        set(&mut tenant);
+        let tenants = [(tenant.id.clone(), Arc::new(tenant))].into();
+        world.feed(Input::Configure(Arc::new(Config { tenants })));
+        world.again();
+        world
+    }
+
+    /// As at the beginning: all phones are registered and answer after a second.
+    pub(crate) fn again(&mut self) {
+        for n in 0..self.phones.len() {
+            self.phones[n].manner = Manner::Answers(s(1));
+            let sent = self.phones[n].register(self.now);
+            self.post(n, sent);
+        }
+        self.run(s(1));
+        self.ladder.clear();
+    }
+
+    /// Takes calls to numbers with a plugin; what it wants is said by the test.
+    pub(crate) fn install(&mut self) {
+        self.feed(Input::Plugin(PluginChange::Install(guest())));
+        self.ladder.clear();
+    }
+
+    /// The number of a user's phone.
+    pub(crate) fn of(&self, user: &str) -> usize {
+        USERS.iter().position(|it| *it == user).expect("a user")
+    }
+
+    pub(crate) fn manner(&mut self, user: &str, manner: Manner) {
+        let n = self.of(user);
+        self.phones[n].manner = manner;
+    }
+
+    pub(crate) fn dial(&mut self, user: &str, number: &str) {
+        let n = self.of(user);
+        let sent = self.phones[n].dial(self.now, number);
+        self.post(n, sent);
+    }
+
+    pub(crate) fn hang_up(&mut self, user: &str) {
+        let n = self.of(user);
+        let sent = self.phones[n].hang_up(self.now);
+        self.post(n, sent);
+    }
+
+    /// A phone does something with its latest call.
+    pub(crate) fn phone_does(&mut self, user: &str, command: Command) {
+        let n = self.of(user);
+        let sent = self.phones[n].command(self.now, command);
+        self.post(n, sent);
+    }
+
+    /// Asks for something and gives the answer, if it comes at once.
+    pub(crate) fn ask(&mut self, request: Control) -> Option<Result<Controlled, ControlError>> {
+        self.controls += 1;
+        let id = ControlId(self.controls);
+        self.results.clear();
+        self.feed(Input::Control { id, request });
+        self.results.pop_front()
+    }
+
+    /// A call from one user to another, made by request and up after some seconds.
+    pub(crate) fn connected(&mut self, user: &str, other: &str) -> CallId {
+        let (user, to) = (user.to_owned(), phone(other));
+        let result = self.ask(Control::Originate { user, to });
+        let Some(Ok(Controlled::Call(call))) = result else {
+            panic!("{result:?}");
+        };
+        self.run(s(4));
+        call
+    }
+
+    pub(crate) fn op(&mut self, op: Op) {
+        let flow = *self.flows.last().expect("a flow runs");
+        let output = RunOutput::Op(op);
+        self.feed(Input::Flow { flow, output });
+    }
+
+    /// The latest flow returns.
+    pub(crate) fn returns(&mut self, label: &str) {
+        let flow = self.flows.pop().expect("a flow runs");
+        let output = RunOutput::Ended(End::Outcome(Outcome {
+            label: label.to_owned(),
+            detail: None,
+        }));
+        self.feed(Input::Flow { flow, output });
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run(&mut self, span: Duration) {
+        let end = self.now.mono + span;
+        while self.step(end) {}
+        self.now = self.now + end.since(self.now.mono);
+    }
+
+    fn step(&mut self, end: Mono) -> bool {
+        let mail = self.mail.first_key_value().map(|((at, _), _)| *at);
+        let phones = self.phones.iter().filter_map(Phone::deadline).min();
+        let parts = [mail, self.node.deadline(), self.desk.deadline(), phones];
+        let Some(at) = parts.into_iter().flatten().min().filter(|at| *at <= end) else {
+            return false;
+        };
+        let at = at.max(self.now.mono);
+        self.now = self.now + at.since(self.now.mono);
+        if mail.is_some_and(|mail| mail <= at) {
+            let (_, parcel) = self.mail.pop_first().expect("just seen");
+            self.deliver(&parcel);
+        } else if self.desk.deadline().is_some_and(|due| due <= at) {
+            for event in self.desk.played(at) {
+                let worker = engine::WorkerId(0);
+                self.feed(Input::Media { worker, event });
+            }
+            self.tell_hearing();
+        } else if self.node.deadline().is_some_and(|due| due <= at) {
+            self.feed(Input::Timeout);
+        } else {
+            for n in 0..self.phones.len() {
+                if self.phones[n].deadline().is_some_and(|due| due <= at) {
+                    let sent = self.phones[n].wake(self.now);
+                    self.post(n, sent);
+                }
+            }
+        }
+        true
+    }
+
+    fn deliver(&mut self, parcel: &Parcel) {
+        let Parcel { from, to, bytes } = parcel;
+        let input = sip::Input::Datagram {
+            remote: *from,
+            bytes,
+        };
+        if *to == address(HOME) {
+            return self.feed(Input::Sip(input));
+        }
+        if let Some(n) = self.phones.iter().position(|phone| phone.at == *to) {
+            let sent = self.phones[n].feed(self.now, engine::Input::Sip(input));
+            self.post(n, sent);
+        }
+    }
+
+    fn post(&mut self, n: usize, sent: Vec<Arc<[u8]>>) {
+        let from = self.phones[n].at;
+        for bytes in sent {
+            self.mail_to(from, address(HOME), bytes);
+        }
+    }
+
+    fn mail_to(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>) {
+        if self.show_sip
+            && let Ok(message) = message::parse(&bytes)
+        {
+            let line = format!(
+                "{} → {}: {}",
+                self.place(from),
+                self.place(to),
+                message.summary()
+            );
+            self.write("", &line);
+        }
+        self.learn(&bytes);
+        self.mailed += 1;
+        let at = self.now.mono + LATENCY;
+        self.mail
+            .insert((at, self.mailed), Parcel { from, to, bytes });
+    }
+
+    /// Remembers the names of an answered dialog.
+    fn learn(&mut self, bytes: &[u8]) {
+        if let Ok(message::Message::Response(response)) = message::parse(bytes)
+            && response.status == 200
+            && let (Ok(from), Ok(to)) = (response.headers.from(), response.headers.to())
+            && let Ok(id) = response.headers.call_id()
+        {
+            let tag = |tag: Option<&str>| tag.unwrap_or_default().to_owned();
+            let tags = (tag(from.tag()), tag(to.tag()));
+            self.dialogs.insert(id.to_owned(), tags);
+        }
+    }
+
+    /// A REFER's target: this user, in the place of our own call of a phone, which was called.
+    pub(crate) fn in_place_of(&self, to: &str, user: &str, leg: LegId) -> Pii<String> {
+        let id = self.phones[self.of(user)].sip_call_id(leg).expect("a call");
+        let (theirs, ours) = &self.dialogs[&*id];
+        let id = id.replace('@', "%40");
+        Pii::new(format!(
+            "sip:{to}@demo?Replaces={id}%3Bto-tag%3D{theirs}%3Bfrom-tag%3D{ours}"
+        ))
+    }
+
+    fn place(&self, at: SocketAddr) -> String {
+        let found = self.phones.iter().find(|phone| phone.at == at);
+        found.map_or("home".to_owned(), |phone| phone.user.clone())
+    }
+
+    pub(crate) fn feed(&mut self, input: Input<'_>) {
+        self.node.handle(self.now, input);
+        let mut reports = VecDeque::new();
+        let mut committed = None;
+        while let Some(output) = self.node.poll() {
+            match output {
+                Output::Transmit { hop, bytes } => self.mail_to(address(HOME), hop.remote, bytes),
+                Output::Media { command, .. } => {
+                    reports.extend(self.desk.command(self.now.mono, &command));
+                }
+                Output::StartFlow { flow, info, .. } => {
+                    self.flows.push(flow);
+                    let callee = info.callee.reveal().to_owned();
+                    self.write(
+                        "",
+                        &format!("flow {callee} starts for {}", info.caller.reveal()),
+                    );
+                }
+                Output::Reply { reply, .. } => self.write("", &format!("flow is told {reply:?}")),
+                Output::FlowHangup { flow, reason } => {
+                    self.flows.retain(|it| *it != flow);
+                    self.write("", &format!("flow is over: {reason}"));
+                }
+                // No trunk here has a name.
+                Output::Lookup { .. } => {}
+                Output::StopFlow { flow } => self.flows.retain(|it| *it != flow),
+                Output::Persist { seq, events, .. } => {
+                    committed = Some(seq);
+                    for event in &events {
+                        self.note(event);
+                    }
+                }
+                Output::Controlled { id, result } => {
+                    self.write("", &format!("request {} is told {result:?}", id.0));
+                    self.results.push_back(result);
+                }
+                Output::CloseStream { .. } | Output::Speak { .. } | Output::Notice(_) => {}
+            }
+        }
+        self.tell_hearing();
+        if let Some(through) = committed {
+            self.feed(Input::Committed { through });
+        }
+        for event in reports {
+            let worker = engine::WorkerId(0);
+            self.feed(Input::Media { worker, event });
+        }
+    }
+
+    /// Writes an event of a call, without its private parts.
+    fn note(&mut self, event: &CallEvent) {
+        if !self.calls.contains(&event.call) {
+            self.calls.push(event.call);
+        }
+        let place = self.calls.iter().position(|it| *it == event.call);
+        let index = u8::try_from(place.expect("just seen") % 26).expect("below 26");
+        let call = char::from(b'A' + index);
+        let text = match &event.kind {
+            CallEventKind::Dialed { leg, to, trunk } => {
+                let by = trunk
+                    .as_ref()
+                    .map(|it| format!(" by {it}"))
+                    .unwrap_or_default();
+                format!("leg {leg} to {}{by}", to.reveal())
+            }
+            CallEventKind::DialEnded { leg, result } => format!("leg {leg} {result:?}"),
+            CallEventKind::Bridged { a, b } | CallEventKind::Unbridged { a, b } => {
+                format!("{a} {b}")
+            }
+            CallEventKind::Step {
+                leg,
+                by,
+                other,
+                detail,
+                ..
+            } => {
+                let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+                let other = other.map(|it| format!(" with {it}")).unwrap_or_default();
+                format!("leg {leg}{by}{other} {detail}")
+                    .trim_end()
+                    .to_owned()
+            }
+            CallEventKind::Ended { cause, by } => format!("{} by {by:?}", cause.name()),
+            CallEventKind::Fallback { announcement } => announcement.clone(),
+            CallEventKind::FlowEnded { label } => label.clone(),
+            CallEventKind::FlowAsked { op, .. } => op.clone(),
+            CallEventKind::Started { to, .. } => format!("to {to}"),
+            CallEventKind::Answered
+            | CallEventKind::FlowStarted { .. }
+            | CallEventKind::Gathered { .. }
+            | CallEventKind::FlowFault { .. }
+            | CallEventKind::RecordingStarted { .. }
+            | CallEventKind::MessageLeft { .. }
+            | CallEventKind::RecordingCut { .. }
+            | CallEventKind::AttrSet { .. } => String::new(),
+        };
+        let line = format!("{call} {} {text}", event.kind.name());
+        self.write("", line.trim_end());
+    }
+
+    /// Writes who hears something else than before.
+    fn tell_hearing(&mut self) {
+        let mut now: BTreeMap<SessionId, String> = BTreeMap::new();
+        for (id, session) in &self.desk.sessions {
+            let what = match &session.hears {
+                Hears::Nothing => "nothing".to_owned(),
+                Hears::Clips(names, ..) => names.clone(),
+                Hears::Session(other) => self.who(*other),
+                Hears::Conference => "all".to_owned(),
+            };
+            now.insert(*id, format!("{} hears {what}", self.who(*id)));
+        }
+        let before = std::mem::replace(&mut self.told, now.clone());
+        for (id, text) in now {
+            let known = before.get(&id).is_some_and(|it| *it == text);
+            let dull = !before.contains_key(&id) || text.contains('?');
+            if !known && !(dull && text.ends_with("nothing")) {
+                self.write("    ", &text);
+            }
+        }
+    }
+
+    fn who(&self, session: SessionId) -> String {
+        let remote = self.desk.sessions.get(&session).and_then(|it| it.remote);
+        let found = remote.and_then(|remote| {
+            let phone = self.phones.iter().find(|it| it.at.ip() == remote.ip());
+            phone.map(|phone| phone.user.clone())
+        });
+        found.unwrap_or_else(|| "?".to_owned())
+    }
+
+    /// Who has a session that hears nothing.
+    pub(crate) fn in_silence(&self) -> Vec<String> {
+        let silent = self
+            .desk
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.hears == Hears::Nothing);
+        silent.map(|(id, _)| self.who(*id)).collect()
+    }
+
+    pub(crate) fn sessions(&self) -> usize {
+        self.desk.sessions.len()
+    }
+
+    fn write(&mut self, indent: &str, what: &str) {
+        let seconds = self.now.mono.0 as f64 / 1e9;
+        writeln!(self.ladder, "{seconds:<7.2} {indent}{what}").expect("a string takes any text");
+    }
+
+    pub(crate) fn check(&mut self, expected: Expect) {
+        expected.assert_eq(&std::mem::take(&mut self.ladder));
+    }
+
+    pub(crate) fn skip_ladder(&mut self) {
+        self.ladder.clear();
+    }
+
+    pub(crate) fn ladder(&self) -> &str {
+        &self.ladder
+    }
+
+    /// All hang up; nothing may be left when the last transaction is forgotten.
+    pub(crate) fn settle(&mut self) {
+        for user in USERS {
+            self.hang_up(user);
+        }
+        self.run(s(70));
+        let counts = self.node.counts();
+        let (engine, sip) = (counts.engine, counts.sip);
+        assert_eq!(
+            (
+                counts.calls,
+                counts.flows,
+                counts.deadlines,
+                counts.unwritten
+            ),
+            (0, 0, 0, 0),
+            "something is left:\n{}",
+            self.ladder
+        );
+        assert_eq!(
+            (engine.legs, engine.sessions, engine.conferences),
+            (0, 0, 0)
+        );
+        assert_eq!((engine.ports_free, engine.panics), (engine.ports_total, 0));
+        assert!(sip.is_idle(), "{sip:?}");
+        assert_eq!(self.node.parked().count(), 0);
+        assert_eq!(self.sessions(), 0);
+        let _ = &self.rng;
+    }
+}
+
+fn tenant() -> Tenant {
+    let id: TenantId = "demo".parse().expect("a tenant's name");
+    let phones = USERS.map(|user| {
+        let password = secret(user);
+        (user.to_owned(), jackfield_node::Phone { password })
+    });
+    let route = |number: &str| {
+        let route = Route {
+            tenant: id.clone(),
+            number: number.into(),
+            public: true,
+            plugin: "hello-ivr".into(),
+            settings: plugin::Config::default(),
+            grant: Grant::all(),
+            fallback: "sorry".into(),
+            record: false,
+        };
+        (number.to_owned(), Arc::new(route))
+    };
+    let clip = |name: &str| (name.to_owned(), Clip::new(name, vec![0; 8_000]));
+    let clips = ["sorry", "welcome"].map(clip).into();
+    let group = |members: &[&str], in_order| Group {
+        members: members.iter().map(|user| (*user).to_owned()).collect(),
+        in_order,
+        ring: s(10),
+    };
+    Tenant {
+        id: id.clone(),
+        time_zone: "Asia/Shanghai".into(),
+        language: "zh-CN".into(),
+        phones: phones.into(),
+        routes: ["1000", "2000"].map(route).into(),
+        trunks: Vec::new(),
+        numbers: NumberPlan::default(),
+        groups: [
+            ("sales".to_owned(), group(&["bob", "carol"], false)),
+            ("night".to_owned(), group(&["bob", "carol"], true)),
+        ]
+        .into(),
+        park: Park {
+            slots: 701..=702,
+            timeout: s(20),
+        },
+        early_media: EarlyMedia::default(),
+        follow_redirects: false,
+        catalogue: Catalogue::new([("zh-CN".to_owned(), clips)].into()),
+    }
+}
+
+/// The smallest plugin, which is only named here: its flows say what the test says.
+fn guest() -> Plugin {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "tests may look where guests were put"
+    )]
+    let folder = std::env::var_os("JACKFIELD_GUESTS").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/guests"),
+        PathBuf::from,
+    );
+    let path = folder.join("hello-ivr.wasm");
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; build the guests with: cargo xtask plugins",
+            path.display()
+        )
+    });
+    let mut config = HostConfig::new(CacheKey::new([7; 32]));
+    config.metering = Metering::Fuel;
+    let host = Host::new(config).expect("the plugin host starts");
+    host.load(&bytes, None).expect("a component of ours").plugin
+}
