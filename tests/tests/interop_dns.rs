@@ -157,7 +157,10 @@ fn a_call_goes_to_the_server_of_a_carrier_that_is_there() {
     .expect("two servers");
     let before = second.calls();
     finish(start("5"));
-    assert_eq!((first.calls(), second.calls()), (1, before));
+    // It may have got what was left of the first call, too: an INVITE is repeated for 32 s, and what
+    // answers late is dismissed.
+    assert!(first.calls() >= 1, "it was not asked");
+    assert_eq!(second.calls(), before);
     assert_eq!(ended(3)[0], ["\"answered\""]);
 }
 
