@@ -42,9 +42,10 @@ impl Carrier {
         let text = text.unwrap_or_default();
         let messages = text.split("-----------------------------------------------");
         let received = messages.filter(|message| message.contains("message received"));
-        received
-            .filter(|message| message.contains("INVITE sip:02155501234@carrier.test"))
-            .count()
+        let offered = received.filter(|it| it.contains("INVITE sip:02155501234@carrier.test"));
+        // A slow carrier gets an INVITE twice.
+        let ids = offered.filter_map(|it| it.lines().find(|line| line.starts_with("Call-ID:")));
+        ids.collect::<std::collections::BTreeSet<_>>().len()
     }
 }
 
@@ -62,7 +63,7 @@ fn setup(dns: SocketAddr) -> Setup {
     setup.tenants += "\n[tenant.numbers]\ncountry = \"86\"\narea = \"21\"\nnational_prefix = \"0\"\n\
          international_prefix = \"00\"\n\
          [[tenant.trunk]]\nid = \"named\"\naddress = \"carrier.test\"\nprefixes = [\"+86\"]\n\
-         health_s = 0\nnumbers = \"national\"\ninbound = true\n";
+         health_s = 0\nnumbers = \"national\"\n";
     let menu = setup.files.get_mut("menu.toml").expect("the demo's menu");
     *menu = menu.replace("transfer = \"1001\"", "transfer = \"021-5550-1234\"");
     setup
@@ -109,30 +110,43 @@ fn a_call_goes_to_the_server_of_a_carrier_that_is_there() {
         dns.asked()
     );
 
-    let call = |hangup: &str| {
+    let start = |hangup: &str| {
         let args = ["--from", "1002", "--password-env", "PHONE_1002"];
         let walk = ["--wait", "1", "--press", "1", "--wait", "2", "--press", "0"];
         let end = ["--hangup-after", hangup];
-        let call = server.call("1000", &[&args[..], &walk[..], &end[..]].concat());
-        let call = call.expect("a call");
+        let phone = server.phone("1000", &[&args[..], &walk[..], &end[..]].concat());
+        phone.expect("a phone")
+    };
+    let finish = |phone: std::process::Child| {
+        let said = phone.wait_with_output().expect("an end").stdout;
+        let call: serde_json::Value = serde_json::from_slice(&said).expect("its JSON");
         assert_eq!(call["status"], 200, "{call}");
     };
-    // Nobody answers on the first server; after 4 s the second one is asked.
-    call("14");
-    assert_eq!(second.calls(), 1);
     let ended = |count: usize| {
         let records = record::of_user(&server, "1002", count).expect("records");
-        let ended = records[0].events("leg.dial_ended");
-        let ended = ended.iter().map(|it| it["result"].to_string());
-        ended.collect::<Vec<_>>()
+        let ended = |record: &record::Record| {
+            let ended = record.events("leg.dial_ended");
+            let ended = ended.iter().map(|it| it["result"].to_string());
+            ended.collect::<Vec<_>>()
+        };
+        records.iter().map(ended).collect::<Vec<_>>()
     };
-    assert_eq!(ended(1), ["\"unreachable\"", "\"answered\""]);
-
-    // The next call does not ask the first one, if it comes while that is left alone.
-    let before = alive(&server).expect("servers");
-    if before.len() == 1 {
-        call("5");
-        assert_eq!(second.calls(), 2);
+    let left_alone = || alive(&server).is_ok_and(|alive| alive.len() == 1);
+    // Nobody answers on the first server; after 4 s the second one is asked. The next call begins
+    // there. On a machine so slow that the first one's time is over before that call is, it may not.
+    let calling = start("12");
+    until("the first server is left alone", || {
+        Ok(Some(()).filter(|()| left_alone()))
+    })
+    .expect("one server");
+    finish(start("4"));
+    let straight = left_alone();
+    finish(calling);
+    assert_eq!(second.calls(), 2);
+    let both = ended(2);
+    assert_eq!(both[1], ["\"unreachable\"", "\"answered\""]);
+    if straight {
+        assert_eq!(both[0], ["\"answered\""]);
     }
 
     // It is back, and after a while it is the first again.
@@ -142,8 +156,12 @@ fn a_call_goes_to_the_server_of_a_carrier_that_is_there() {
     })
     .expect("two servers");
     let before = second.calls();
-    call("5");
-    assert_eq!((first.calls(), second.calls()), (1, before));
+    finish(start("5"));
+    // It may have got what was left of the first call, too: an INVITE is repeated for 32 s, and what
+    // answers late is dismissed.
+    assert!(first.calls() >= 1, "it was not asked");
+    assert_eq!(second.calls(), before);
+    assert_eq!(ended(3)[0], ["\"answered\""]);
 }
 
 #[test]
