@@ -1,7 +1,7 @@
 //! Goal: baresip, a phone that others wrote, registers with its password, reaches the menu, hears
 //! it, presses keys and gets the right answer, by every way of signalling and every codec; the
-//! operator's phone is rung and both parties hear each other; a wrong password gets nowhere, and a
-//! stranger never makes a phone ring.
+//! operator's phone is rung and both parties hear each other, is held, retrieved and transferred; a
+//! wrong password gets nowhere, and a stranger never makes a phone ring.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use jackfield_tests::peers::sipp::Calls;
 use jackfield_tests::peers::{record, until};
 use jackfield_tests::shell::{Server, Setup, free_port};
 use media::Codec;
+use serde_json::Value;
 use sip::Transport;
 
 fn metric(server: &Server, name: &str) -> f64 {
@@ -32,10 +33,10 @@ fn saying(prompt: &Prompt) -> Vec<i16> {
 }
 
 fn phone(server: SocketAddr, name: &str, user: &str) -> baresip::Setup {
-    let password = if user == "1001" {
-        "secret-one"
-    } else {
-        "secret-two"
+    let password = match user {
+        "1001" => "secret-one",
+        "1002" => "secret-two",
+        _ => "secret-three",
     };
     baresip::Setup {
         name: name.to_owned(),
@@ -184,6 +185,88 @@ fn the_operators_phone_is_rung_and_both_hear_each_other() {
     answer.assert_in(&recording.heard, "the recording's operator");
 }
 
+/// Waits until the only call has so many events of a kind; gives its record.
+fn call_with(server: &Server, kind: &str, count: usize) -> Value {
+    until(&format!("{count} {kind}"), || {
+        let calls = server.json("/api/v1/calls")?;
+        let id = calls["items"][0]["id"].as_str().unwrap_or_default();
+        let call = server.json(&format!("/api/v1/calls/{id}"))?;
+        let events = call["events"].as_array();
+        let found = events.map_or(0, |events| {
+            events.iter().filter(|event| event["kind"] == kind).count()
+        });
+        Ok((found >= count).then_some(call))
+    })
+    .expect(kind)
+}
+
+#[test]
+fn a_phone_holds_retrieves_and_transfers() {
+    for transport in [Transport::Udp, Transport::Tls] {
+        let tls = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let mut setup = Setup::demo("interop-transfer");
+        setup.sip = format!("tls = \"{tls}\"");
+        // 1000 rings the first phone at once.
+        let menu = "start = { transfer = \"1001\", timeout_s = 30, failed = { menu = \"end\" } }\n\
+                    [menu.end]\nprompt = { pause_ms = 100 }\noption.0 = \"hangup\"\n";
+        setup.files.insert("menu.toml".to_owned(), menu.to_owned());
+        let third = "\n[[tenant.phone]]\nuser = \"1003\"\npassword_env = \"PHONE_1003\"\n";
+        setup.tenants = format!("[tls]\nself_signed = true\n\n{}{third}", setup.tenants);
+        let env = ("PHONE_1003".to_owned(), "secret-three".to_owned());
+        setup.env.extend([env]);
+        let server = Server::start(setup).expect("a server");
+        let to = if transport == Transport::Tls {
+            tls
+        } else {
+            server.sip
+        };
+        let start = |name: &str, user: &str, says: &str| {
+            let setup = baresip::Setup {
+                transport,
+                microphone: saying(&Prompt::of_demo(says)),
+                answers: user != "1002",
+                ..phone(to, name, user)
+            };
+            Baresip::registered(setup).expect("a registered phone")
+        };
+        let mut second = start("transfer-second", "1003", "en/order_packing");
+        let mut first = start("transfer-first", "1001", "en/order_shipped");
+        let mut caller = start("transfer-caller", "1002", "en/order_ask");
+
+        caller.call("1000").expect("an answer");
+        first.established().expect("a call");
+        let shipped = Prompt::of_demo("en/order_shipped");
+        caller
+            .hear_begin(std::slice::from_ref(&shipped))
+            .expect("the first phone's voice");
+        first.hold().expect("told");
+        call_with(&server, "leg.held", 1);
+        first.resume().expect("told");
+        call_with(&server, "leg.retrieved", 1);
+        caller.hear_begin(&[shipped]).expect("its voice again");
+
+        first.transfer("1003").expect("told");
+        second.established().expect("a call");
+        first.wait_for(&["CALL_CLOSED"]).expect("it is out of it");
+        let packing = Prompt::of_demo("en/order_packing");
+        caller.hear_begin(&[packing]).expect("the second voice");
+        let call = call_with(&server, "transfer.done", 1);
+        let kinds: Vec<&str> = call["events"]
+            .as_array()
+            .expect("events")
+            .iter()
+            .filter_map(|event| event["kind"].as_str())
+            .filter(|kind| kind.starts_with("transfer.") || kind.starts_with("leg.held"))
+            .collect();
+        assert_eq!(kinds, ["leg.held", "transfer.asked", "transfer.done"]);
+        caller.hang_up().expect("the end");
+        second.wait_for(&["CALL_CLOSED"]).expect("its end, too");
+        let calls = server.calls().expect("calls");
+        assert_eq!(calls.len(), 1, "{transport:?}");
+        assert_eq!(calls[0]["disposition"], "answered", "{transport:?}");
+    }
+}
+
 #[test]
 fn a_wrong_password_registers_nobody() {
     let mut server = Server::start(Setup::demo("interop-password")).expect("a server");
@@ -245,7 +328,7 @@ fn a_stranger_makes_no_phone_ring() {
     Prompt::of_demo("zh-CN/operator_busy").assert_in(&call.capture.heard(), "the stranger");
 
     let record = record::of_call(&server, &call.call_id).expect("a record");
-    assert_eq!(record.json["user"], serde_json::Value::Null);
+    assert_eq!(record.json["user"], Value::Null);
     assert_eq!(record.json["disposition"], "answered");
     assert!(record.events("leg.dialed").is_empty(), "{}", record.json);
     // The phone knows of no call, and the server has rung nobody.

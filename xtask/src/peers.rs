@@ -1,6 +1,6 @@
 //! What the machine must have: a C compiler, and the phones of the interop tests.
 
-use crate::step::{capture, command, execute, has};
+use crate::step::{capture, command, execute, has, root};
 
 /// A program the tests run and the Debian package it comes in.
 struct Peer {
@@ -18,6 +18,19 @@ const PEERS: &[Peer] = &[
     Peer {
         program: "baresip",
         package: "baresip-core",
+    },
+    Peer {
+        program: "kamailio",
+        package: "kamailio",
+    },
+    // Phones of browsers run in Node; npm installs them.
+    Peer {
+        program: "node",
+        package: "nodejs",
+    },
+    Peer {
+        program: "npm",
+        package: "npm",
     },
     Peer {
         program: "espeak-ng",
@@ -69,6 +82,30 @@ pub(crate) fn test_peers() -> Result<(), String> {
             .env("DEBIAN_FRONTEND", "noninteractive"),
     )
     .map_err(|reason| format!("{reason}; {by_hand}"))
+}
+
+/// Installs the libraries of the browser phones, of exactly the versions of the lock file, unless
+/// they are there.
+pub(crate) fn browser_libraries() -> Result<(), String> {
+    let folder = root().join("tests/browser");
+    let changed = |file: &str| {
+        folder
+            .join(file)
+            .metadata()
+            .and_then(|it| it.modified())
+            .ok()
+    };
+    // npm writes the second one when it is done.
+    let (wanted, installed) = (
+        changed("package-lock.json"),
+        changed("node_modules/.package-lock.json"),
+    );
+    if installed.is_some() && installed >= wanted {
+        return Ok(());
+    }
+    execute(
+        command("npm", &["ci", "--omit=optional", "--no-audit", "--no-fund"]).current_dir(folder),
+    )
 }
 
 /// The line that installs these packages.

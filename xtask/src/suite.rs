@@ -9,8 +9,8 @@ use crate::{check, peers};
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask test
 
-Installs what the tests need (by apt as root; else it prints the line to run), builds the plugins,
-checks formatting, lints and tidy, and runs every test.
+Installs what the tests need (by apt as root; else it prints the line to run; browser phones by
+npm), builds the plugins, checks formatting, lints and tidy, and runs every test.
 Uses cargo-nextest when it is installed and `cargo test` when it is not.
 
 Examples:
@@ -29,6 +29,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut steps = Steps::new();
     steps.need("C compiler", peers::c_compiler)?;
     steps.need("test peers", peers::test_peers)?;
+    steps.need("browser phones", peers::browser_libraries)?;
     steps.need("plugins", build_plugins)?;
     // The scenarios start it as a process.
     steps.need("server", || {

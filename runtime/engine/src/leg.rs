@@ -12,6 +12,7 @@ use vocab::{LegId, Pii, PlayId, RecordingId, SessionId};
 
 use crate::WorkerId;
 use crate::gather::Gather;
+use crate::keys::Keys;
 use crate::outcome::Refusal;
 
 /// A leg.
@@ -164,12 +165,61 @@ pub(crate) struct Session {
     pub(crate) peer: Option<LegId>,
     /// The Q.850 cause with which the other end of its last bridge left.
     pub(crate) passed_on: Option<u8>,
+    /// Our re-INVITE that waits for its answer.
+    pub(crate) change: Option<Change>,
+    /// What is to be offered after that, in order.
+    pub(crate) wishes: VecDeque<Wish>,
+    /// A REFER of ours is not over.
+    pub(crate) referring: bool,
+    /// A REFER of theirs is not answered.
+    pub(crate) refer_asked: bool,
+    pub(crate) keys: Keys,
+    /// The recording of the whole call, if there is one.
+    pub(crate) recorded: Option<RecordingId>,
+}
+
+impl Session {
+    /// It is about to go on as another leg.
+    pub(crate) fn is_moving(&self) -> bool {
+        let change = self.change.iter().map(|change| &change.wish);
+        let mut wishes = change.chain(&self.wishes);
+        wishes.any(|wish| matches!(wish, Wish::Move { .. }))
+    }
+}
+
+/// Where a session is: its name, its worker and its port.
+pub(crate) type Where = (SessionId, WorkerId, SocketAddr);
+
+/// A re-INVITE of ours.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) wish: Wish,
+    /// What it offers.
+    pub(crate) description: Description,
+    pub(crate) version: u64,
+    /// The session that goes on with the far end, if it is another one.
+    pub(crate) place: Option<Where>,
+}
+
+/// What an offer of ours is for.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    Reoffer {
+        codecs: Vec<String>,
+        hold: bool,
+    },
+    /// The far end goes on as this leg, which is on another worker.
+    Move {
+        to: LegId,
+        /// There was such a leg, and it must still be there.
+        replaces: bool,
+    },
 }
 
 impl Session {
     /// A session whose description is an offer of ours, or an answer already agreed upon.
     pub(crate) fn new(
-        (id, worker, local): (SessionId, WorkerId, SocketAddr),
+        (id, worker, local): Where,
         description: Description,
         version: u64,
         hops: u8,
@@ -190,6 +240,12 @@ impl Session {
             activity: Activity::Idle,
             peer: None,
             passed_on: None,
+            change: None,
+            wishes: VecDeque::new(),
+            referring: false,
+            refer_asked: false,
+            keys: Keys::default(),
+            recorded: None,
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod phone;
 
 mod engine;
 mod gather;
+mod keys;
 mod leg;
 mod limits;
 mod outcome;

@@ -36,3 +36,17 @@ pub(crate) const Q_STEP: Duration = Duration::from_secs(20);
 
 /// What `Max-Forwards` of a call begins with (RFC 3261 §8.1.1.6).
 pub(crate) const HOPS: u8 = 70;
+
+/// Most offers of ours that wait on one leg for the answer to the one before; further ones are
+/// refused with 491. Each waits for the far end, which may take a minute.
+pub(crate) const WISHES_MAX: usize = 8;
+
+/// Most codec names of one offer that are looked at; we have fewer codecs.
+pub(crate) const CODECS_MAX: usize = 16;
+
+/// How long a REFER waits for the node to decide; then it is declined. Its sender waits for 32 s
+/// (RFC 3261 §17.1.2.2, timer F) and sends it again all the while.
+pub(crate) const REFER_ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// Presses remembered in case they come another way, too: nobody presses more keys a second.
+pub(crate) const PRESSES_MAX: usize = 32;

@@ -7,6 +7,10 @@ pub(crate) enum Timer {
     Ring,
     /// It is the next group's turn to be rung.
     Group,
+    /// Nobody decided about a REFER.
+    Refer,
+    /// What was asked of a session that goes on with another leg was not reported.
+    Close,
     /// The first or next digit did not come.
     Gather,
 }

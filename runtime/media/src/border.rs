@@ -103,6 +103,14 @@ pub enum Command {
         /// Names it.
         recording: RecordingId,
     },
+    /// The recording of a call goes on with another session of the worker, without a gap; one that
+    /// this has already ends.
+    TakeRecording {
+        /// The session that is recorded.
+        from: SessionId,
+        /// The session that will be.
+        into: SessionId,
+    },
     /// Ends a message recording early.
     StopRecording {
         /// The session.

@@ -11,8 +11,8 @@ use vocab::{Clip, Direction, FlowId, LegId, Mono, Now, Party, PlayId, RecordingI
 
 use crate::border::SpeechId;
 use crate::config::{Route, Tenant};
-use crate::talk::{Talk, Wish};
-use crate::trunk::TrunkId;
+use crate::talk::{Talk, Why, Wish};
+use crate::trunk::Try;
 
 /// A call from its first event to its last.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub(crate) struct Call {
     pub(crate) refusal: Option<Refused>,
     pub(crate) leg_last: u16,
     pub(crate) message_last: u16,
+    /// Recordings that end early, and what is kept of each; as many as it has at most.
+    pub(crate) cut: BTreeMap<RecordingId, Duration>,
 }
 
 /// Where the caller is.
@@ -119,7 +121,7 @@ pub(crate) enum Pending {
     Record {
         recording: RecordingId,
     },
-    Dial(Dial),
+    Dial(Box<Dial>),
     NextEvent,
     Sleep,
 }
@@ -203,8 +205,8 @@ pub(crate) struct Outside {
     pub(crate) number: String,
     /// The trunk that is tried.
     pub(crate) trunk: String,
-    /// Trunks not tried yet, the best last.
-    pub(crate) rest: Vec<TrunkId>,
+    /// Trunks and their servers not tried yet, the best last.
+    pub(crate) rest: Vec<Try>,
     /// It rings: no other trunk is tried, or two would.
     pub(crate) rings: bool,
 }
@@ -230,13 +232,24 @@ impl Dial {
             Errand::Dial | Errand::Transfer => None,
         }
     }
+
+    /// Whose phone asked for it, if one did, and is told how far it is.
+    pub(crate) fn referrer(&self) -> Option<u16> {
+        match &self.errand {
+            Errand::Talk(Wish {
+                why: Why::Refer { by },
+                ..
+            }) => Some(*by),
+            Errand::Talk(_) | Errand::Dial | Errand::Transfer => None,
+        }
+    }
 }
 
 impl Flow {
     /// Whom it has dialled.
     pub(crate) fn dialing(&self) -> Option<&Dial> {
         match &self.turn {
-            Turn::Host(Pending::Dial(dial)) => Some(dial),
+            Turn::Host(Pending::Dial(dial)) => Some(dial.as_ref()),
             Turn::Host(_) | Turn::Plugin | Turn::Returning => None,
         }
     }
@@ -263,7 +276,7 @@ impl Call {
     pub(crate) fn dialing(&mut self) -> Option<&mut Dial> {
         match &mut self.stage {
             Stage::Flow(flow) => match &mut flow.turn {
-                Turn::Host(Pending::Dial(dial)) => Some(dial),
+                Turn::Host(Pending::Dial(dial)) => Some(dial.as_mut()),
                 Turn::Host(_) | Turn::Plugin | Turn::Returning => None,
             },
             Stage::Talk => self.talk.attempt.as_mut(),

@@ -11,7 +11,10 @@
 //! A caller whose flow breaks hears the route's announcement, and if there is none, a tone.
 //!
 //! **Invariant:** a caller without credentials reaches only routes marked public, and never
-//! causes an outbound leg.
+//! causes an outbound leg; an operator, or a phone it talks with, may send it on.
+//!
+//! **Invariant:** in a talk ([`Control`]) each party is in a place that says what it hears; nobody
+//! but one who holds another hears nothing.
 
 mod border;
 mod call;
@@ -19,6 +22,7 @@ mod config;
 mod control;
 mod counts;
 mod dial;
+mod event;
 mod flow;
 mod incoming;
 mod journal;
@@ -27,6 +31,7 @@ mod node;
 mod number;
 mod op;
 mod prompt;
+mod recording;
 mod redirect;
 mod ring;
 mod speak;
@@ -48,4 +53,4 @@ pub use counts::Counts;
 pub use limits::{COMMIT_WAIT, FLOW_WAIT, SLOTS_MAX};
 pub use node::Node;
 pub use number::{NumberForm, NumberPlan};
-pub use trunk::{TrunkState, TrunkView};
+pub use trunk::{TrunkState, TrunkTarget, TrunkView};

@@ -17,12 +17,12 @@ impl Node {
     /// Goes on to the first contact that the policy allows; false if there is none.
     pub(crate) fn sent_on(&mut self, now: Now, leg: LegId, contacts: &[Pii<String>]) -> bool {
         let id = leg.call;
-        let Some((way, name)) = self.next_hop(now, id, contacts) else {
+        let Some(way) = self.next_hop(now, id, contacts) else {
             return false;
         };
         let dial = self.take_dial(id).expect("it was just seen");
         let mut hops = dial.hops.clone();
-        hops.push(name);
+        hops.push(dial.party.reveal().to_owned());
         let ring = Ring {
             way,
             caller: dial.caller.clone(),
@@ -40,12 +40,7 @@ impl Node {
         true
     }
 
-    fn next_hop(
-        &mut self,
-        now: Now,
-        id: CallId,
-        contacts: &[Pii<String>],
-    ) -> Option<(Way, String)> {
+    fn next_hop(&mut self, now: Now, id: CallId, contacts: &[Pii<String>]) -> Option<Way> {
         let call = self.calls.get_mut(&id)?;
         let (tenant, legs) = (Arc::clone(&call.tenant), call.leg_last);
         let dial = call.dialing()?;
@@ -76,8 +71,7 @@ impl Node {
             };
             // Whoever was called before would send us in a circle.
             if *name != first && !hops.contains(name) {
-                let name = name.clone();
-                return Some((way, name));
+                return Some(way);
             }
         }
         None
@@ -95,6 +89,6 @@ fn allowed(tenant: &Tenant, trunk: Option<&Arc<Trunk>>, uri: &SipUri) -> Option<
     };
     let host = uri.host.to_string();
     let own = trunk.domain.as_ref().is_some_and(|domain| *domain == host)
-        || trunk.address.ip().to_string() == host.trim_matches(['[', ']']);
+        || trunk.address.host == uri.host;
     (trunk.follow_redirects && own).then(|| Destination::Number(Pii::new(user)))
 }

@@ -109,13 +109,7 @@ impl Node {
                 continue;
             };
             let (tenant, caller) = (&self.calls[&id].tenant, &dial.caller);
-            let (uri, carrier) = trunk::call(tenant, trunk, &outside.number, caller);
-            let target = Target::Uri {
-                uri,
-                next_hop: trunk.address,
-                tcp: trunk.tcp,
-                carrier: Some(Box::new(carrier)),
-            };
+            let target = trunk::call(tenant, (trunk, next.target), &outside.number, caller);
             outside.trunk.clone_from(&trunk.id);
             let (caller, timeout) = (dial.caller.clone(), dial.until.since(now.mono));
             let by = Some(outside.trunk.clone());
@@ -164,7 +158,7 @@ impl Node {
     /// Puts an attempt where it belongs: with the flow that waits for it, or with the talk.
     pub(crate) fn keep_dial(&mut self, id: CallId, dial: Dial) {
         match &dial.errand {
-            Errand::Dial | Errand::Transfer => self.pend(id, Pending::Dial(dial)),
+            Errand::Dial | Errand::Transfer => self.pend(id, Pending::Dial(Box::new(dial))),
             Errand::Talk(_) => {
                 let call = self.calls.get_mut(&id).expect("the caller looked it up");
                 debug_assert!(call.talk.attempt.is_none(), "one attempt at a time");
@@ -180,7 +174,7 @@ impl Node {
             Stage::Flow(flow) => match &mut flow.turn {
                 Turn::Host(pending @ Pending::Dial(_)) => {
                     match std::mem::replace(pending, Pending::Answer) {
-                        Pending::Dial(dial) => Some(dial),
+                        Pending::Dial(dial) => Some(*dial),
                         Pending::Answer
                         | Pending::Resolving(_)
                         | Pending::Play { .. }
@@ -207,6 +201,10 @@ impl Node {
             if let Some(outside) = &mut dial.outside {
                 outside.rings |= ringing;
                 self.deadlines.clear(leg.call, Wait::Trying);
+            }
+            let referrer = dial.referrer();
+            if let Some(by) = referrer.filter(|_| ringing) {
+                self.tell_referrer(leg.call, by, 180);
             }
             if ringing {
                 self.tell_ringing(leg.call);

@@ -116,6 +116,7 @@ pub(super) const ROWS: &[Row] = &[
 fn caller() -> anyhow::Result<Script> {
     Ok(Script {
         number: "1000",
+        user: None,
         acts: vec![(Duration::from_millis(3_600), Act::Press('1'))],
         patience: Duration::from_secs(15),
         audio: Some(voice(&project("examples/demo/prompts/en/query.wav"))?),
@@ -127,6 +128,7 @@ fn menu_caller() -> anyhow::Result<Script> {
     let at = Duration::from_secs;
     Ok(Script {
         number: "1000",
+        user: None,
         acts: vec![
             (at(4), Act::Press('2')),
             (at(8), Act::Press('1')),

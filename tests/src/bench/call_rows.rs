@@ -151,6 +151,7 @@ const GONE: Duration = Duration::from_secs(64);
 fn touch() -> Script {
     Script {
         number: "1000",
+        user: None,
         acts: vec![(Duration::ZERO, Act::HangUp)],
         patience: PATIENCE,
         audio: None,

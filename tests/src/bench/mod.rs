@@ -12,6 +12,8 @@
 
 mod audio_rows;
 mod call_rows;
+mod engine_rows;
+mod failover_row;
 mod figure;
 mod machine;
 mod media_rows;
@@ -77,14 +79,16 @@ struct Row {
 
 /// All rows, in the order of the table.
 fn rows() -> Vec<&'static Row> {
-    let groups: [&'static [Row]; 8] = [
+    let groups: [&'static [Row]; 10] = [
         sip_rows::ROWS,
+        engine_rows::ROWS,
         media_rows::ROWS,
         plugin_rows::ROWS,
         store_rows::ROWS,
         call_rows::ROWS,
         audio_rows::ROWS,
         reload_row::ROWS,
+        failover_row::ROWS,
         server_rows::ROWS,
     ];
     groups.into_iter().flatten().chain(sim_row::ROWS).collect()

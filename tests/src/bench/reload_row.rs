@@ -44,6 +44,7 @@ fn reload() -> anyhow::Result<Sample> {
     let server = Process::start(&Plan::hello(300))?;
     let script = Script {
         number: "1000",
+        user: None,
         // Between the calls' beginnings and this the new version comes.
         acts: vec![(Duration::from_secs(5), Act::Press('1'))],
         patience: Duration::from_secs(15),

@@ -9,6 +9,8 @@
 #![allow(clippy::disallowed_methods)]
 
 mod audio;
+mod carrier;
+pub mod failover;
 mod script;
 mod tally;
 
@@ -20,10 +22,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use server::clock::Clock;
 use server::net::batch::{self, Receiver};
-use sip::{Action, Config, DialogId, End, Endpoint, Event, Hop, Input, Output, Transport};
-use vocab::{Mono, Now, Rng};
+use sip::{
+    Action, Config, Credentials, DialogId, End, Endpoint, Event, Hop, Input, Output, Transport,
+};
+use vocab::{Mono, Now, Pii, Rng};
 
 use self::audio::{Audio, StreamId};
+pub use self::carrier::{Carrier, Seen};
 pub use self::script::{Act, Script};
 pub use self::tally::{Packets, Tally};
 
@@ -140,6 +145,11 @@ impl Load {
         self.goal = goal;
         self.owed = 0.0;
         self.owed_at = self.clock.now().mono;
+    }
+
+    /// Its clock.
+    pub fn now(&self) -> Mono {
+        self.clock.now().mono
     }
 
     /// Calls that are up or being set up.
@@ -479,10 +489,16 @@ impl Load {
                 remote: server,
                 conn: None,
             },
-            from: format!("<sip:load{}@{server}>", self.next_number),
+            from: match self.script.user {
+                Some((user, _)) => format!("<sip:{user}@{server}>"),
+                None => format!("<sip:load{}@{server}>", self.next_number),
+            },
             headers: Vec::new(),
             body: offer(port),
-            credentials: None,
+            credentials: self.script.user.map(|(user, password)| Credentials {
+                user: user.to_owned(),
+                password: Pii::new(password.to_owned()),
+            }),
         };
         let call = Call {
             begun: now.mono,

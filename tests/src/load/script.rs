@@ -17,6 +17,8 @@ pub enum Act {
 pub struct Script {
     /// The number it calls.
     pub number: &'static str,
+    /// Who it calls as, with the password; `None` is a stranger.
+    pub user: Option<(&'static str, &'static str)>,
     /// What it does, and how long after the answer. Without a hang-up at the end the far end is
     /// to hang up.
     pub acts: Vec<(Duration, Act)>,

@@ -177,6 +177,31 @@ impl Baresip {
         self.command("sndcode", &key.to_string())
     }
 
+    /// Puts the call on hold: its microphone is silent for the other side.
+    ///
+    /// # Errors
+    /// If the phone does not take it.
+    pub fn hold(&mut self) -> anyhow::Result<()> {
+        self.command("hold", "")
+    }
+
+    /// Talks again after [`hold`](Self::hold).
+    ///
+    /// # Errors
+    /// If the phone does not take it.
+    pub fn resume(&mut self) -> anyhow::Result<()> {
+        self.command("resume", "")
+    }
+
+    /// Sends the other side on to a number of the server, and leaves (a blind transfer).
+    ///
+    /// # Errors
+    /// If the phone does not take it.
+    pub fn transfer(&mut self, number: &str) -> anyhow::Result<()> {
+        let uri = format!("sip:{number}@{}", self.setup.server);
+        self.command("transfer", &uri)
+    }
+
     /// Hangs up, and waits until the call is over.
     ///
     /// # Errors

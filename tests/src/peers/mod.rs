@@ -3,16 +3,22 @@
 //! - [`prompt`] is what callers should hear, [`capture`] what arrived, packet by packet.
 //! - [`lines`] is many RTP ends on one loop: each follows a script of what it hears and does then.
 //! - [`sipp`] signals for such lines; a control connection tells it when each call is over.
+//! - [`kamailio`] is a proxy between phones and several nodes.
 //! - [`baresip`] is a whole phone, told what to do over its own control connection.
+//! - [`browser`] is the libraries of pages in browsers, in Node.
 //! - [`menu`] is the walk through the demo that all of them make.
 //! - [`scenario`] is one side of one call, as a ladder that sipp keeps to.
+//! - [`dns`] is a DNS server whose zone the test holds in its hand.
 //! - [`record`] reads what the server kept.
 //!
 //! Nothing here asserts a duration. Waits end with an event or, should it never come, with
 //! [`PATIENCE`](crate::shell::PATIENCE).
 
 pub mod baresip;
+pub mod browser;
 pub mod capture;
+pub mod dns;
+pub mod kamailio;
 pub mod lab;
 pub mod lines;
 pub mod menu;
@@ -78,7 +84,7 @@ fn hurry() {
 ///
 /// # Errors
 /// If not, with the command that installs it.
-fn require(program: &str, package: &str) -> anyhow::Result<()> {
+pub fn require(program: &str, package: &str) -> anyhow::Result<()> {
     let started = Command::new(program)
         .arg("-v")
         .stdin(Stdio::null())

@@ -55,12 +55,10 @@ impl Engine {
                 self.record(leg, message, beep);
             }
             Command::RecordCall { leg, recording } => {
-                if let Some(session) = self.legs.get(&leg).and_then(Leg::session) {
-                    let command = media::Command::RecordCall {
-                        session: session.id,
-                        recording,
-                    };
-                    self.media(session.worker, command);
+                if let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) {
+                    session.recorded = Some(recording);
+                    let (worker, session) = (session.worker, session.id);
+                    self.media(worker, media::Command::RecordCall { session, recording });
                 }
             }
             Command::Dial {
@@ -77,11 +75,11 @@ impl Engine {
             Command::Bridge { a, b } => self.bridge(a, b),
             Command::Unbridge { leg } => self.unbridge(leg),
             Command::Join { leg } => self.join(leg),
-            Command::Reoffer { .. }
-            | Command::Refer { .. }
-            | Command::AnswerRefer { .. }
-            | Command::TellRefer { .. }
-            | Command::Move { .. } => {}
+            Command::Reoffer { leg, codecs, hold } => self.offer_anew(now, leg, codecs, hold),
+            Command::Refer { leg, to } => self.refer(leg, to),
+            Command::AnswerRefer { leg, status } => self.answer_refer(leg, status),
+            Command::TellRefer { leg, status } => self.tell_refer(leg, status),
+            Command::Move { from, to } => self.go_on_as(now, from, to),
             Command::SendDigits { leg, digits } => self.send_digits(leg, digits),
             Command::Hangup { leg, cause } => self.hang_up(now, leg, cause),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use media::limits::CONFERENCE_MEMBERS_MAX;
 use vocab::call::Event;
-use vocab::{ConferenceId, LegId};
+use vocab::{ConferenceId, LegId, SessionId};
 
 use super::Engine;
 use crate::WorkerId;
@@ -83,6 +83,23 @@ impl Engine {
             self.media(worker, media::Command::Unbridge { session });
         }
         self.event(Event::Left { leg });
+    }
+
+    /// A leg goes on in the conference with another session.
+    pub(super) fn sit_in(&mut self, leg: LegId, old: SessionId, session: SessionId) {
+        let conference = self.conferences.get(&leg.call);
+        let Some(conference) = conference.filter(|it| it.members.contains(&leg)) else {
+            return;
+        };
+        let (worker, conference) = (conference.worker, conference.id);
+        self.media(worker, media::Command::Unbridge { session: old });
+        self.media(
+            worker,
+            media::Command::Join {
+                session,
+                conference,
+            },
+        );
     }
 
     fn is_member(&self, leg: LegId) -> bool {

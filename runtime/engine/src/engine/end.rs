@@ -26,6 +26,7 @@ impl Engine {
         if matches!(self.legs.get(&leg), None | Some(Leg::Ending { .. })) {
             return;
         }
+        self.give_up_wishes(now, leg);
         self.give_up_doing(leg, end.q850);
         let Some(old) = self.legs.remove(&leg) else {
             return;
@@ -45,7 +46,7 @@ impl Engine {
 
     /// Stops all that a leg does and takes it out of its bridge, whose other end is told why it
     /// will hear nothing more.
-    fn give_up_doing(&mut self, leg: LegId, q850: Option<u8>) {
+    pub(super) fn give_up_doing(&mut self, leg: LegId, q850: Option<u8>) {
         let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) else {
             return;
         };

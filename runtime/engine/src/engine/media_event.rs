@@ -8,6 +8,7 @@ use vocab::{LegId, Now, Pii, PlayId, RecordingId, SessionId};
 use super::Engine;
 use super::command::{INNER, record_message};
 use crate::WorkerId;
+use crate::keys::Way;
 use crate::leg::{Activity, Ending, Leg};
 
 impl Engine {
@@ -34,7 +35,7 @@ impl Engine {
                 play,
                 finished,
             } => self.played(now, leg, (session, play), finished),
-            media::Event::Digit { digit, .. } => self.digit(now, leg, digit),
+            media::Event::Digit { digit, .. } => self.digit(now, leg, digit, Way::Media),
             media::Event::Recorded {
                 session,
                 recording,
@@ -124,10 +125,14 @@ impl Engine {
         }
     }
 
-    fn digit(&mut self, now: Now, leg: LegId, digit: Pii<char>) {
-        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) else {
+    /// A key was pressed, by whichever way it was heard.
+    pub(super) fn digit(&mut self, now: Now, leg: LegId, digit: Pii<char>, way: Way) {
+        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::audible) else {
             return;
         };
+        if !session.keys.is_new(now.mono, *digit.reveal(), way) {
+            return;
+        }
         let (id, worker) = (session.id, session.worker);
         match &mut session.activity {
             Activity::Idle => self.event(Event::Digit { leg, digit }),

@@ -1,11 +1,14 @@
 //! The machine: what goes in, what comes out, and who handles it.
 
+mod change;
 mod command;
 mod conference;
 mod dial;
 mod end;
 mod media_event;
+mod moving;
 mod negotiation;
+mod refer;
 mod sip_event;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -365,6 +368,8 @@ impl Engine {
                     self.gather_step(leg, step);
                 }
             }
+            Timer::Refer => self.answer_refer(leg, 603),
+            Timer::Close => self.finish(leg),
             Timer::Group => {
                 self.next_group(now, leg);
             }

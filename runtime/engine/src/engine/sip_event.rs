@@ -5,10 +5,11 @@ use std::sync::Arc;
 use sip::message::{Request, Uri};
 use sip::{DialogId, End, Hop};
 use vocab::call::{Cause, Event};
-use vocab::{CallId, LegId, Now, Party};
+use vocab::{CallId, LegId, Now, Party, Pii};
 
 use super::Engine;
 use super::command::respond;
+use crate::keys::{self, Way};
 use crate::leg::{Ending, Leg};
 use crate::limits::{HOPS, LEGS_MAX};
 use crate::outcome::{ELSEWHERE, Reason, Refusal};
@@ -24,7 +25,7 @@ impl Engine {
                 ..
             } => {
                 let known = user.is_some();
-                return self.take_over(dialog, old, known, &request.body);
+                return self.take_over(now, dialog, old, known, &request.body);
             }
             sip::Event::Incoming {
                 dialog,
@@ -118,7 +119,26 @@ impl Engine {
                     self.actions.push_back(respond(dialog, 500));
                 }
             }
-            sip::Event::Reanswered { body, .. } => self.reanswered(leg, &body),
+            sip::Event::Reanswered { body, .. } => self.reanswered(now, leg, &body),
+            sip::Event::Refused { status, .. } => self.not_reanswered(now, leg, status),
+            sip::Event::Refer {
+                dialog,
+                to,
+                replaces,
+                ..
+            } => self.refer_asked(now, leg, dialog, to, replaces.as_ref()),
+            sip::Event::ReferAnswered { status, .. } => {
+                let over = status.is_none_or(|status| status >= 300);
+                self.referred(leg, status, over);
+            }
+            sip::Event::ReferProgress { status, over, .. } => self.referred(leg, status, over),
+            sip::Event::Info {
+                content_type, body, ..
+            } => {
+                if let Some(key) = keys::of_info(&content_type, &body) {
+                    self.digit(now, leg, Pii::new(key), Way::Info);
+                }
+            }
             sip::Event::Ended { why, reason, .. } => {
                 let q850 = Reason::parse(reason.as_deref()).q850;
                 let end = match why {
@@ -128,17 +148,7 @@ impl Engine {
                 };
                 self.end(now, leg, end);
             }
-            // Nobody can be asked yet whether the call may be transferred.
-            sip::Event::Refer { dialog, .. } => {
-                let status = 603;
-                let answer = sip::Action::AnswerRefer { dialog, status };
-                self.actions.push_back(answer);
-            }
-            sip::Event::Refused { .. }
-            | sip::Event::ReferAnswered { .. }
-            | sip::Event::ReferProgress { .. }
-            | sip::Event::Info { .. }
-            | sip::Event::Response { .. }
+            sip::Event::Response { .. }
             | sip::Event::Incoming { .. }
             | sip::Event::Registered { .. }
             | sip::Event::Unregistered { .. }
@@ -150,7 +160,7 @@ impl Engine {
     /// An INVITE that takes the place of a leg's dialog (RFC 3891 §3): the leg goes on with another
     /// far end, as after a transfer. Whoever has seen the dialog's messages knows its names, so
     /// the caller has to say who it is.
-    fn take_over(&mut self, dialog: DialogId, old: DialogId, known: bool, offer: &[u8]) {
+    fn take_over(&mut self, now: Now, dialog: DialogId, old: DialogId, known: bool, offer: &[u8]) {
         let Some(&leg) = self.dialogs.get(&old) else {
             return self.actions.push_back(respond(dialog, 481));
         };
@@ -166,7 +176,9 @@ impl Engine {
         {
             *kept = dialog;
             self.dialogs.insert(dialog, leg);
+            self.answer_refer(leg, 603);
             self.leave(old, ELSEWHERE);
+            self.give_up_wishes(now, leg);
         }
     }
 
@@ -274,15 +286,6 @@ impl Engine {
                 | Leg::Ending { .. },
             )
             | None => {}
-        }
-    }
-
-    /// Takes the answer to a re-INVITE that refreshed the session with what was agreed. One that
-    /// cannot be used changes nothing.
-    fn reanswered(&mut self, leg: LegId, body: &[u8]) {
-        let up = matches!(self.legs.get(&leg), Some(Leg::Up { .. }));
-        if up && !body.is_empty() && self.settle_offer(leg, body).is_ok() {
-            self.note_hold(leg);
         }
     }
 }

@@ -44,6 +44,9 @@ struct Chaos {
     dialogs: Vec<DialogId>,
     /// INVITEs that ring at the crowd.
     ringing: Vec<DialogId>,
+    /// New offers and REFERs that wait there.
+    offers: Vec<DialogId>,
+    referrals: Vec<DialogId>,
     sessions: BTreeMap<SessionId, Session>,
     /// All legs there ever were.
     legs: Vec<LegId>,
@@ -84,6 +87,8 @@ impl Chaos {
             rng,
             dialogs: Vec::new(),
             ringing: Vec::new(),
+            offers: Vec::new(),
+            referrals: Vec::new(),
             sessions: BTreeMap::new(),
             legs: Vec::new(),
             offered: Vec::new(),
@@ -148,12 +153,15 @@ impl Chaos {
                     self.datagram(bytes, Parcel::ToEngine);
                 }
                 sip::Output::CloseStream { .. } => {}
-                sip::Output::Event(event) => {
-                    if let sip::Event::Incoming { dialog, .. } = event {
+                sip::Output::Event(event) => match event {
+                    sip::Event::Incoming { dialog, .. } => {
                         self.ringing.push(dialog);
                         self.dialogs.push(dialog);
                     }
-                }
+                    sip::Event::Reoffer { dialog, .. } => self.offers.push(dialog),
+                    sip::Event::Refer { dialog, .. } => self.referrals.push(dialog),
+                    _ => {}
+                },
             }
         }
     }
@@ -207,10 +215,22 @@ impl Chaos {
             Event::Left { .. } => "Left",
             Event::Held { .. } => "Held",
             Event::Retrieved { .. } => "Retrieved",
-            Event::Reoffered { .. } => "Reoffered",
+            Event::Reoffered { refused: None, .. } => "Reoffered",
+            Event::Reoffered { .. } => "not reoffered",
+            Event::ReferAsked {
+                replaces: Some(_), ..
+            } => "ReferAsked in place",
             Event::ReferAsked { .. } => "ReferAsked",
-            Event::Referred { .. } => "Referred",
-            Event::Moved { .. } => "Moved",
+            Event::Referred { over: false, .. } => "Referred",
+            Event::Referred { .. } => "Referred at last",
+            Event::Moved { from, to } if from == to => "stayed",
+            Event::Moved { from, to } => {
+                self.up.retain(|other| other != from && other != to);
+                self.offered.retain(|other| other != to);
+                self.up.push(*to);
+                self.legs.push(*to);
+                "Moved"
+            }
             Event::Registered { .. }
             | Event::Unregistered { .. }
             | Event::AuthFailed { .. }
@@ -317,16 +337,17 @@ impl Chaos {
                     body,
                 });
             }
-            20..25 => {
+            20..23 => {
                 if let Some(dialog) = pick(&mut self.rng, &self.dialogs) {
-                    self.act(Action::Hangup {
-                        dialog,
-                        reason: None,
-                    });
+                    let reasons = [None, Some("Q.850;cause=16"), Some("SIP;cause=486, x")];
+                    let reason = self.one_of(&reasons).flatten().map(str::to_owned);
+                    self.act(Action::Hangup { dialog, reason });
                 }
             }
-            25..28 => self.reinvite(),
-            28..30 => {
+            23..25 => self.reinvite(),
+            25..28 => self.wish_within(),
+            28 => self.answer_within(),
+            29 => {
                 if let Some(bytes) = pick(&mut self.rng, &self.old) {
                     self.datagram(bytes, Parcel::ToEngine);
                 }
@@ -502,6 +523,18 @@ fn walk(seeds: std::ops::Range<u64>) {
         "overload",
         "failed",
         "interrupted",
+        "EarlyMedia",
+        "Held",
+        "Retrieved",
+        "Reoffered",
+        "not reoffered",
+        "ReferAsked",
+        "ReferAsked in place",
+        "Referred",
+        "Referred at last",
+        "Moved",
+        "stayed",
+        "transferred",
     ] {
         assert!(
             seen.get(name).is_some_and(|count| *count > 8),

@@ -221,6 +221,7 @@ pub(crate) fn describe_media(command: &media::Command) -> String {
             format!("{session} RecordMessage {}", recording.n)
         }
         media::Command::RecordCall { session, .. } => format!("{session} RecordCall"),
+        media::Command::TakeRecording { from, into } => format!("{into} TakeRecording {from}"),
         media::Command::StopRecording {
             session,
             recording,

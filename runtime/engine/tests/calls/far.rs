@@ -119,6 +119,17 @@ impl Far {
             .filter(|message| matches!(message, Message::Request(r) if r.method.as_str() == method))
             .last()
             .unwrap_or_else(|| panic!("no {method} came"));
+        self.answer_request(world, request, status, body);
+    }
+
+    /// Answers this request.
+    pub(crate) fn answer_request(
+        &self,
+        world: &mut World,
+        request: Message,
+        status: &str,
+        body: &str,
+    ) {
         let text = self.answer_to(&request, status, body);
         self.asked.replace(Some(request));
         world.send(self.at, &text);
@@ -129,6 +140,13 @@ impl Far {
         let asked = self.asked.borrow();
         let text = self.answer_to(asked.as_ref().expect("it was answered"), status, body);
         world.send(self.at, &text);
+    }
+
+    /// A header of what was answered last.
+    pub(crate) fn header_of_asked(&self, name: &HeaderName) -> Option<String> {
+        let asked = self.asked.borrow();
+        let value = asked.as_ref()?.headers().first(name)?;
+        Some(value.to_owned())
     }
 
     /// Takes on the tag of an answer.

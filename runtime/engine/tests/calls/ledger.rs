@@ -18,14 +18,23 @@ pub(crate) struct Ledger {
 struct Leg {
     ended: bool,
     answered: bool,
-    /// It was told to let its caller hear us, or reported that it can be heard early.
+    /// It was told to let its caller hear us.
     early: bool,
+    /// It reported that it can be heard early.
+    heard: bool,
     /// Who it is held by, as reported.
     held: bool,
     plays: Vec<PlayId>,
     gathers: usize,
     recordings: Vec<RecordingId>,
     peer: Option<LegId>,
+    reoffers: usize,
+    refers: usize,
+    moves: usize,
+    /// A REFER of its far end waits for the node.
+    asked: bool,
+    /// It goes on under another name: what is still reported is the end of what it did.
+    moved: bool,
     joins: usize,
     joined: bool,
 }
@@ -70,6 +79,26 @@ impl Ledger {
                     leg.joins += 1;
                 }
             }
+            Command::Reoffer { leg, .. } => {
+                if let Some(leg) = self.live(*leg) {
+                    leg.reoffers += 1;
+                }
+            }
+            Command::Refer { leg, .. } => {
+                if let Some(leg) = self.live(*leg) {
+                    leg.refers += 1;
+                }
+            }
+            Command::Move { from, .. } => {
+                if let Some(leg) = self.live(*from) {
+                    leg.moves += 1;
+                }
+            }
+            Command::AnswerRefer { leg, .. } => {
+                if let Some(leg) = self.live(*leg) {
+                    leg.asked = false;
+                }
+            }
             Command::Challenge { .. }
             | Command::Ring { .. }
             | Command::Reject { .. }
@@ -78,14 +107,16 @@ impl Ledger {
             | Command::Bridge { .. }
             | Command::Unbridge { .. }
             | Command::Redirect { .. }
-            | Command::Reoffer { .. }
-            | Command::Refer { .. }
-            | Command::AnswerRefer { .. }
             | Command::TellRefer { .. }
-            | Command::Move { .. }
             | Command::SendDigits { .. }
             | Command::Hangup { .. } => {}
         }
+    }
+
+    /// Legs that are not over.
+    pub(crate) fn living(&self) -> impl Iterator<Item = LegId> {
+        let living = self.legs.iter().filter(|(_, leg)| !leg.ended);
+        living.map(|(leg, _)| *leg)
     }
 
     fn live(&mut self, leg: LegId) -> Option<&mut Leg> {
@@ -99,6 +130,19 @@ impl Ledger {
             .get_mut(&leg)
             .unwrap_or_else(|| panic!("{event:?} of no leg"));
         assert!(!found.ended, "{event:?} after the end");
+        let last = matches!(
+            event,
+            Event::Played { .. }
+                | Event::Recorded { .. }
+                | Event::Reoffered { .. }
+                | Event::Referred { .. }
+                | Event::Moved { .. }
+                | Event::Gathered { .. }
+                | Event::Left { .. }
+                | Event::Unbridged { .. }
+                | Event::Ended { .. }
+        );
+        assert!(last || !found.moved, "{event:?} of one that moved");
         found
     }
 
@@ -133,7 +177,8 @@ impl Ledger {
             Event::Bridged { a, b } => {
                 for (leg, other) in [(a, b), (b, a)] {
                     let leg = self.of(*leg, event);
-                    assert!(leg.answered || leg.early, "{event:?} too early");
+                    let audible = leg.answered || leg.early || leg.heard;
+                    assert!(audible, "{event:?} too early");
                     assert!(leg.peer.is_none_or(|peer| peer == *other));
                     assert!(!leg.joined, "{event:?} of a member");
                     leg.peer = Some(*other);
@@ -142,7 +187,7 @@ impl Ledger {
             Event::EarlyMedia { leg } => {
                 let leg = self.of(*leg, event);
                 assert!(!leg.answered, "{event:?} too late");
-                assert!(!std::mem::replace(&mut leg.early, true), "{event:?} twice");
+                assert!(!std::mem::replace(&mut leg.heard, true), "{event:?} twice");
             }
             Event::Held { leg } | Event::Retrieved { leg } => {
                 let leg = self.of(*leg, event);
@@ -167,12 +212,26 @@ impl Ledger {
                     leg.joins -= 1;
                 }
             }
-            Event::Reoffered { leg, .. }
-            | Event::ReferAsked { leg, .. }
-            | Event::Referred { leg, .. }
-            | Event::Moved { from: leg, .. } => {
-                self.of(*leg, event);
+            Event::Reoffered { leg, .. } => {
+                let leg = self.of(*leg, event);
+                assert!(leg.reoffers > 0, "{event:?} was not asked for");
+                leg.reoffers -= 1;
             }
+            Event::Referred { leg, over, .. } => {
+                let leg = self.of(*leg, event);
+                assert!(leg.refers > 0, "{event:?} was not asked for");
+                leg.refers -= usize::from(*over);
+            }
+            Event::ReferAsked { leg, replaces, .. } => {
+                if let Some(other) = replaces {
+                    self.of(*other, event);
+                }
+                let leg = self.of(*leg, event);
+                assert!(leg.answered, "{event:?} before the answer");
+                // One that nobody decided about was declined by the engine.
+                leg.asked = true;
+            }
+            Event::Moved { from, to } => self.moved(*from, *to, event),
             Event::Unbridged { a, b } => {
                 let were = self.of(*a, event).peer == Some(*b);
                 for leg in [a, b] {
@@ -188,6 +247,8 @@ impl Ledger {
                     leg.plays.is_empty() && leg.gathers == 0 && leg.recordings.is_empty();
                 let alone = leg.peer.is_none() && leg.joins == 0 && !leg.joined;
                 assert!(answered && alone, "{event:?} leaves {leg:?}");
+                let told = (leg.reoffers, leg.refers, leg.moves) == (0, 0, 0);
+                assert!(told, "{event:?} leaves {leg:?}");
                 leg.ended = true;
             }
             Event::Registered { .. }
@@ -195,6 +256,27 @@ impl Ledger {
             | Event::AuthFailed { .. }
             | Event::Banned { .. } => {}
         }
+    }
+
+    /// What is between us and the far end goes on under the new name; what the leg did does not.
+    fn moved(&mut self, from: LegId, to: LegId, event: &Event) {
+        let old = self.of(from, event);
+        assert!(old.moves > 0, "{event:?} was not asked for");
+        old.moves -= 1;
+        if from == to {
+            return;
+        }
+        assert!(old.answered, "{event:?} before the answer");
+        assert!(old.peer.is_none() && !old.joined && old.gathers == 0);
+        let carried = (old.reoffers, old.refers);
+        (old.reoffers, old.refers, old.moved) = (0, 0, true);
+        let new = self.legs.entry(to).or_insert_with(|| Leg {
+            answered: true,
+            ..Leg::default()
+        });
+        assert!(!new.ended, "{event:?} to one that is over");
+        assert_eq!((new.reoffers, new.refers), (0, 0), "{event:?} of {new:?}");
+        (new.reoffers, new.refers) = carried;
     }
 
     /// A worker is told something.
@@ -208,6 +290,10 @@ impl Ledger {
             C::Configure { session, .. } => {
                 self.phase(*session, command, &[Phase::Open, Phase::Configured]);
                 self.sessions.insert(*session, Phase::Configured);
+            }
+            C::TakeRecording { from, into } => {
+                self.phase(*from, command, &[Phase::Open, Phase::Configured]);
+                self.phase(*into, command, &[Phase::Configured]);
             }
             C::RecordCall { session, .. } => {
                 self.phase(*session, command, &[Phase::Open, Phase::Configured]);

@@ -9,7 +9,7 @@ use crate::far::{Far, line, sdp};
 use crate::world::{World, ms, s};
 
 /// A far end whose call is up, with the media commands in the ladder.
-fn up() -> (World, Far, LegId) {
+pub(crate) fn up() -> (World, Far, LegId) {
     let mut world = World::new();
     let mut far = Far::new(&mut world, "far");
     far.send(&mut world, "INVITE", &sdp(1, "0", "sendrecv"));
@@ -36,7 +36,7 @@ fn reoffer(world: &mut World, far: &mut Far, body: &str) -> (u16, String) {
     answer
 }
 
-fn leave(mut world: World, mut far: Far) -> World {
+pub(crate) fn leave(mut world: World, mut far: Far) -> World {
     far.next();
     far.send(&mut world, "BYE", "");
     world.settle();

@@ -130,7 +130,9 @@ pub struct Counts {
 ///
 /// The clock runs while there is a session, on multiples of 20 ms of [`Now::mono`]. At each tick
 /// every session plays 20 ms out of its jitter buffer and sends 20 ms, silence if nothing else.
-/// A shell that is late catches up, tick by tick, for up to 200 ms; time beyond that is left out.
+/// A shell that is late catches up, tick by tick, for up to 200 ms; time beyond that is left out,
+/// but for recordings, which keep what was received in half a second. It reads its sockets before
+/// it feeds [`Input::Tick`]: to the ticks it makes up for, what is still in a socket has not come.
 ///
 /// # Rules
 /// - Media is sent from the first [`Command::Configure`] on, if the far end wants any. Playbacks
@@ -267,6 +269,7 @@ impl Worker {
             Command::RecordCall { session, recording } => {
                 self.step(now, session, |it, step| it.record_call(step, recording));
             }
+            Command::TakeRecording { from, into } => self.take_recording(now, from, into),
             Command::StopRecording {
                 session,
                 recording,
@@ -303,6 +306,21 @@ impl Worker {
         }
         if self.next_tick.is_none() {
             self.next_tick = Some(Mono((now.mono.0 / TICK_NS + 1) * TICK_NS));
+        }
+    }
+
+    /// The recording of a call goes on with another session.
+    fn take_recording(&mut self, now: Now, from: SessionId, into: SessionId) {
+        let both = self.sessions.place(from).and(self.sessions.place(into));
+        if from == into || both.is_none() {
+            self.counts.refused += 1;
+            return;
+        }
+        let taken = self
+            .step(now, from, |it, _| it.take_call_recorder())
+            .flatten();
+        if let Some(recorder) = taken {
+            self.step(now, into, |it, step| it.go_on_recording(step, recorder));
         }
     }
 

@@ -32,7 +32,11 @@ impl Node {
         }
         let timeout = match wish.why {
             Why::Back => CALL_BACK,
-            Why::Transfer { .. } | Why::Consult { .. } | Why::PickUp | Why::Target => TALK_RING,
+            Why::Transfer { .. }
+            | Why::Refer { .. }
+            | Why::Consult { .. }
+            | Why::PickUp
+            | Why::Target => TALK_RING,
         };
         let ring = Ring {
             way,
@@ -76,6 +80,10 @@ impl Node {
             Why::Transfer { .. } => {
                 self.step(now, id, Noted::new(Step::Transferred, waits).with(n));
             }
+            Why::Refer { by } => {
+                self.step(now, id, Noted::new(Step::Transferred, waits).by(by).with(n));
+                self.refer_done(id, by);
+            }
             Why::Consult { .. } => {
                 let call = self.calls.get_mut(&id).expect("the caller looked it up");
                 call.talk.asked = Some(n);
@@ -105,6 +113,7 @@ impl Node {
                 );
                 self.call_back(now, id, waits, back);
             }
+            Why::Refer { by } => self.refer_failed(now, id, by, waits, result),
             Why::Consult { held } => {
                 let call = self.calls.get_mut(&id).expect("the caller looked it up");
                 call.talk.pair(waits, held);
@@ -180,7 +189,7 @@ impl Node {
     }
 }
 
-fn word(result: DialResult) -> &'static str {
+pub(super) fn word(result: DialResult) -> &'static str {
     match result {
         DialResult::Answered => "answered",
         DialResult::Busy => "busy",

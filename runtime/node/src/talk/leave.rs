@@ -75,7 +75,19 @@ impl Node {
             }
             // Who was held is gone: the one who asks goes on calling.
             Why::Consult { held } if *held == n => *why = Why::Target,
-            Why::Transfer { .. } | Why::Consult { .. } | Why::Back | Why::PickUp | Why::Target => {
+            // A phone that hangs up before its transfer is done leaves the rest to us.
+            Why::Refer { by } if *by == n => *why = Why::Transfer { back: user },
+            Why::Refer { by } if *waits == n => {
+                let by = *by;
+                self.cancel_attempt(now, id);
+                self.tell_referrer(id, by, 487);
+            }
+            Why::Transfer { .. }
+            | Why::Refer { .. }
+            | Why::Consult { .. }
+            | Why::Back
+            | Why::PickUp
+            | Why::Target => {
                 if *waits == n {
                     self.cancel_attempt(now, id);
                 }

@@ -12,11 +12,13 @@ mod noted;
 mod originate;
 mod park;
 mod phone;
+mod refer;
 mod request;
 mod view;
 mod visit;
 
 pub(crate) use noted::Noted;
+pub(crate) use refer::{Asked, Moving};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -108,6 +110,8 @@ pub(crate) struct Wish {
 pub(crate) enum Why {
     /// The one who waits was sent there. If nobody answers, this user's phone is called back.
     Transfer { back: Option<String> },
+    /// This one's phone asked for the transfer of the one who waits, and stays until it is done.
+    Refer { by: u16 },
     /// The one who waits asks, and this one is held meanwhile.
     Consult { held: u16 },
     /// Who transferred or parked the one who waits is called back.

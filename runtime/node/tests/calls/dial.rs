@@ -180,7 +180,18 @@ fn a_phone_sends_a_call_elsewhere() {
     dialed(&mut world);
     world.show_sip = false;
     world.run(s(3));
-    world.check(expect![[r#""#]]);
+    world.check(expect![[r#"
+        2.00    home → bob: INVITE (application/sdp)
+        2.00    A flow.asked dial
+        2.00    A leg.dialed leg 2 to bob
+        2.02    A leg.dial_ended leg 2 Rejected
+        2.02    A leg.dialed leg 3 to carol
+        3.04        carol hears nothing
+        3.06    A call.answered
+        3.06    A leg.bridged 1 3
+        3.06        carol hears ann
+        3.06        ann hears carol
+    "#]]);
     world.settle();
 }
 
@@ -209,13 +220,29 @@ fn a_group_is_rung_all_at_once_or_in_turn() {
     world.manner("bob", Manner::Rings);
     dialed_group(&mut world, "sales");
     world.run(s(3));
-    world.check(expect![[r#""#]]);
+    world.check(expect![[r#"
+        2.00    A flow.asked dial
+        2.00    A leg.dialed leg 2 to sales
+        3.02        carol hears nothing
+        3.04    A call.answered
+        3.04    A leg.bridged 1 2
+        3.04        carol hears ann
+        3.04        ann hears carol
+    "#]]);
     world.settle();
     let mut world = World::new();
     world.manner("bob", Manner::Rings);
     dialed_group(&mut world, "night");
     world.run(s(13));
-    world.check(expect![[r#""#]]);
+    world.check(expect![[r#"
+        2.00    A flow.asked dial
+        2.00    A leg.dialed leg 2 to night
+        13.02       carol hears nothing
+        13.04   A call.answered
+        13.04   A leg.bridged 1 2
+        13.04       carol hears ann
+        13.04       ann hears carol
+    "#]]);
     world.settle();
 }
 

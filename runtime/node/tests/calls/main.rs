@@ -6,4 +6,5 @@ mod dial;
 mod hold;
 mod media;
 mod phone;
+mod refer;
 mod world;

@@ -81,9 +81,11 @@ impl Desk {
                     stats: Stats::default(),
                 });
             }
-            Command::SendDigits { .. }
+            Command::TakeRecording { .. }
+            | Command::SendDigits { .. }
             | Command::RecordMessage { .. }
             | Command::RecordCall { .. }
+            | Command::TakeRecording { .. }
             | Command::StopRecording { .. } => {}
         }
         events

@@ -210,6 +210,10 @@ impl Phone {
             .collect()
     }
 
+    pub(crate) fn sip_call_id(&self, leg: LegId) -> Option<Arc<str>> {
+        self.engine.sip_call_id(leg)
+    }
+
     pub(crate) fn command(&mut self, now: Now, command: Command) -> Vec<Arc<[u8]>> {
         self.feed(now, Input::Command(command))
     }

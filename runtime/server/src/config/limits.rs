@@ -49,3 +49,5 @@ pub(super) const SESSION_S_MAX: u64 = 86_400;
 
 /// Phones of one ring group: each that is rung at the same time is a transaction of its own.
 pub(super) const GROUP_MEMBERS_MAX: usize = 32;
+/// DNS servers: the system reads three, and the first that answers is enough.
+pub(super) const DNS_SERVERS_MAX: usize = 8;

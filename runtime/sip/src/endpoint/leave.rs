@@ -16,11 +16,15 @@ impl Endpoint {
         };
         match &mut dialog.state {
             State::Calling(calling) => {
-                let slot = self.client_invites.slot(calling.transaction);
+                let invite = calling.transaction;
+                let slot = self.client_invites.slot(invite);
                 let proceeding = slot.is_some_and(|slot| slot.machine.is_proceeding());
                 match calling.cancel {
                     Cancel::No if proceeding => self.cancel(now, id, reason.as_deref()),
-                    Cancel::No => calling.cancel = Cancel::Wanted { reason },
+                    Cancel::No => {
+                        calling.cancel = Cancel::Wanted { reason };
+                        self.feed_client_invite(now, invite, client_invite::Input::Abandoned);
+                    }
                     Cancel::Wanted { .. } | Cancel::Sent => {}
                 }
             }

@@ -101,7 +101,7 @@ impl Endpoint {
     pub(super) fn on_refer(&mut self, now: Now, id: DialogId, arrival: &Arrival) {
         match self.dialogs[&id].state {
             State::Up(_) => {}
-            State::Calling(_) | State::Ringing(_) => return self.not_yet(arrival),
+            State::Calling(_) | State::Ringing(_) => return self.not_yet(now, id, arrival),
             State::Leaving(..) | State::Ending => return self.refuse(arrival, 481, None, &[]),
         }
         let Wish { to, replaces } = match wish(arrival.headers()) {
@@ -110,7 +110,7 @@ impl Endpoint {
         };
         let cseq = arrival.headers().cseq().map_or(0, |cseq| cseq.number);
         if self.dialogs[&id].referral.is_some() {
-            return self.refuse(arrival, 491, None, &[]);
+            return self.refuse_now(now, id, arrival, 491, &[]);
         }
         let head = wire::head(&arrival.request, &arrival.via, "");
         let slot = Slot {
@@ -359,6 +359,23 @@ impl Endpoint {
             }
             State::Ringing(_) | State::Up(_) | State::Leaving(..) | State::Ending => Err(481),
         }
+    }
+
+    /// The dialog that a `Replaces` names, as whoever sends it sees it: our tag is the `to-tag`. It
+    /// may be early.
+    pub fn named(&self, replaces: &Replaces) -> Option<DialogId> {
+        let name = self.name(&replaces.call_id, &replaces.to_tag);
+        let id = *self.names.get(&name)?;
+        let dialog = self.dialogs.get(&id)?;
+        let same = match &dialog.state {
+            State::Calling(calling) => {
+                let mut early = calling.early.iter();
+                early.any(|early| *early.tag == *replaces.from_tag)
+            }
+            State::Ringing(_) | State::Up(_) => *dialog.remote_tag == *replaces.from_tag,
+            State::Leaving(..) | State::Ending => false,
+        };
+        same.then_some(id)
     }
 
     /// What an INVITE says in `Replaces` to take the place of this dialog at its far end; `None`

@@ -8,7 +8,7 @@ use super::pending::{BROKEN, DELIVER, Pending, TIMED_OUT, TRANSMIT};
 use super::timer::{GIVE_UP, Timers};
 use super::{Derived, Timer, derive};
 use crate::border::{Hop, Transport};
-use crate::limits::FORKS_MAX;
+use crate::limits::{ABANDONED_RESENDS_MAX, FORKS_MAX};
 
 /// Sends an INVITE until something answers, acknowledges failures, and keeps the ACKs of 2xx for
 /// their retransmissions.
@@ -16,6 +16,7 @@ use crate::limits::FORKS_MAX;
 /// | State | Input | Next | Outputs |
 /// |---|---|---|---|
 /// | Calling | timer A | Calling | `Transmit` |
+/// | Calling | abandoned | Calling, timer A ends soon | |
 /// | Calling | timer B | Terminated | `TimedOut` |
 /// | Calling, Proceeding | 1xx | Proceeding | `Deliver` |
 /// | Calling, Proceeding | 2xx | Accepted | `Deliver` |
@@ -34,6 +35,7 @@ pub struct ClientInvite {
     timers: Timers,
     transport: Transport,
     resends: u8,
+    resends_max: u8,
     out: Pending,
 }
 
@@ -78,6 +80,8 @@ pub enum Input<'a> {
     },
     /// CANCEL was sent, or the dialog is over: a final response is waited for no longer than 64·T1 (§9.1).
     Cancelled,
+    /// Nobody waits for an answer any more, and CANCEL must not be sent before there is one (§9.1).
+    Abandoned,
     /// The request could not be sent.
     TransportError,
     /// The deadline has come.
@@ -118,6 +122,7 @@ impl ClientInvite {
             timers,
             transport,
             resends: 0,
+            resends_max: u8::MAX,
             out,
         }
     }
@@ -171,6 +176,12 @@ impl ClientInvite {
                 self.timers.disarm(Timer::A);
                 self.timers.arm(Timer::B, now.mono + GIVE_UP);
             }
+            (State::Calling { .. }, Input::Abandoned) => {
+                self.resends_max = ABANDONED_RESENDS_MAX;
+                if self.resends >= self.resends_max {
+                    self.timers.disarm(Timer::A);
+                }
+            }
             (State::Calling { .. } | State::Proceeding { .. }, Input::TransportError) => {
                 self.end(BROKEN);
             }
@@ -187,6 +198,10 @@ impl ClientInvite {
             | (State::Accepted { .. }, Input::TransportError)
             | (State::Completed { .. } | State::Accepted { .. }, Input::Cancelled)
             | (
+                State::Proceeding { .. } | State::Completed { .. } | State::Accepted { .. },
+                Input::Abandoned,
+            )
+            | (
                 State::Calling { .. } | State::Proceeding { .. } | State::Completed { .. },
                 Input::Acknowledged { .. },
             )
@@ -195,6 +210,7 @@ impl ClientInvite {
                 Input::Response { .. }
                 | Input::Acknowledged { .. }
                 | Input::Cancelled
+                | Input::Abandoned
                 | Input::TransportError
                 | Input::Timeout,
             ) => {}
@@ -287,8 +303,10 @@ impl ClientInvite {
         match timer {
             Timer::A => {
                 self.resends = self.resends.saturating_add(1);
-                self.timers
-                    .arm(Timer::A, now.mono + Timer::A.pause(self.resends));
+                if self.resends < self.resends_max {
+                    let pause = Timer::A.pause(self.resends);
+                    self.timers.arm(Timer::A, now.mono + pause);
+                }
                 self.out.add(TRANSMIT);
             }
             Timer::B => self.end(TIMED_OUT),

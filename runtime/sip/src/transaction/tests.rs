@@ -269,6 +269,37 @@ fn a_cancelled_invite_waits_for_its_end_no_longer_than_64_t1() {
 }
 
 #[test]
+fn an_abandoned_invite_rings_nobody_who_comes_back() {
+    for given_up in [100, 4_000] {
+        let mut bench = client_invite(UDP);
+        bench.feed(given_up, "abandoned", |machine, now| {
+            machine.handle(now, client_invite::Input::Abandoned);
+        });
+        bench.response(31_000, 200, "x");
+        let copies = bench.log.lines().filter(|line| line.ends_with("INVITE"));
+        assert_eq!(copies.count(), 4, "{}", bench.log);
+        assert!(bench.log.contains("3500  timer: INVITE"), "{}", bench.log);
+        assert!(bench.log.contains("31000 200 x: deliver"), "{}", bench.log);
+    }
+}
+
+#[test]
+fn an_abandoned_invite_that_nobody_answers_is_over_after_64_t1() {
+    let mut bench = client_invite(UDP);
+    bench.feed(700, "abandoned", |machine, now| {
+        machine.handle(now, client_invite::Input::Abandoned);
+    });
+    bench.check(expect![[r#"
+        0     start: INVITE
+        500   timer: INVITE
+        700   abandoned: -
+        1500  timer: INVITE
+        3500  timer: INVITE
+        32000 timer: timed out (over)
+    "#]]);
+}
+
+#[test]
 fn an_invite_that_cannot_be_sent_is_broken() {
     let mut bench = client_invite(UDP);
     bench.feed(10, "error", |machine, now| {

@@ -1,6 +1,6 @@
 //! Any command, with any values.
 
-use vocab::call::{Cause, Command, GatherSpec, Target};
+use vocab::call::{Cause, Command, GatherSpec, RingGroup, Target};
 use vocab::{CallId, Clip, LegId, Party, Pii, PlayId, RecordingId};
 
 use super::{CROWD, Chaos};
@@ -14,8 +14,10 @@ impl Chaos {
             0 => Vec::new(),
             _ => vec![Clip::silence(ms(100))],
         };
-        match self.below(31) {
-            0 => Command::Challenge { leg },
+        match self.below(46) {
+            0 => Command::Challenge {
+                leg: self.offered_leg(),
+            },
             1 => Command::Ring { leg },
             2 => Command::Answer { leg },
             3 => Command::Reject {
@@ -71,8 +73,9 @@ impl Chaos {
                     call,
                     n: 100 + self.last as u16,
                 };
-                let target = match self.below(4) {
+                let target = match self.below(6) {
                     0 | 1 => Target::User("bob".into()),
+                    4 | 5 => self.ring_groups(),
                     2 => Target::User("nobody".into()),
                     _ => Target::Uri {
                         uri: Pii::new("sip:1@192.0.2.50".into()),
@@ -103,6 +106,36 @@ impl Chaos {
             }
             22 => Command::Unbridge { leg },
             28..31 => Command::Join { leg },
+            31..33 => Command::Progress {
+                leg: self.offered_leg(),
+            },
+            33 => Command::Redirect {
+                leg: self.offered_leg(),
+                to: Pii::new(["sip:else@192.0.2.9", "nowhere"][self.below(2)].into()),
+            },
+            34..37 => Command::Reoffer {
+                leg,
+                codecs: vec![["PCMA", "pcmu", "opus"][self.below(3)].into()],
+                hold: self.below(2) == 0,
+            },
+            37..39 => Command::Refer {
+                leg,
+                to: Pii::new(
+                    ["sip:1@192.0.2.9", "sip:2@192.0.2.9?Replaces=a", ""][self.below(3)].into(),
+                ),
+            },
+            39 => Command::AnswerRefer {
+                leg,
+                status: [202, 202, 603, 100][self.below(4)],
+            },
+            40 => Command::TellRefer {
+                leg,
+                status: 100 + self.rng.below(600) as u16,
+            },
+            41..45 => Command::Move {
+                from: leg,
+                to: self.another_name(leg),
+            },
             23 => Command::SendDigits {
                 leg,
                 digits: Pii::new("1#x".into()),
@@ -118,5 +151,36 @@ impl Chaos {
                 Command::Hangup { leg, cause }
             }
         }
+    }
+
+    /// A leg that nobody has answered, if there is one.
+    fn offered_leg(&mut self) -> LegId {
+        let offered = self.one_of(&self.offered.clone());
+        offered.unwrap_or_else(|| self.leg())
+    }
+
+    /// Another leg, of any call and in any state, or a new one.
+    fn another_name(&mut self, leg: LegId) -> LegId {
+        let living: Vec<LegId> = self.ledger.living().collect();
+        match self.below(4) {
+            0 | 1 => self.one_of(&living).unwrap_or(leg),
+            2 => LegId {
+                call: self.leg().call,
+                n: 100 + self.last as u16,
+            },
+            _ => LegId {
+                call: leg.call,
+                n: 100 + self.last as u16,
+            },
+        }
+    }
+
+    fn ring_groups(&mut self) -> Target {
+        let users = ["bob", "nobody"];
+        let groups = (0..self.below(4)).map(|n| RingGroup {
+            users: vec![users[n % 2].into(), "bob".into()],
+            lasting: ms(self.rng.below(3_000)),
+        });
+        Target::Users(groups.collect())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sip::Action;
 use sip::message::{self, HeaderName, Message};
 
 use super::{CROWD, Chaos, Parcel, pick};
@@ -38,6 +39,64 @@ impl Chaos {
         let length = format!("{content}Content-Length: {}\r\n\r\n{body}", body.len());
         let invite = invite.replace("Content-Length: 0\r\n\r\n", &length);
         self.datagram(invite.into_bytes().into(), Parcel::ToEngine);
+    }
+
+    /// The crowd wants something within one of its calls.
+    pub(super) fn wish_within(&mut self) {
+        // Most of the others are over.
+        let last = self.dialogs.len().saturating_sub(12);
+        let [dialog, other] = [(); 2].map(|()| pick(&mut self.rng, &self.dialogs[last..]));
+        let (Some(dialog), Some(other)) = (dialog, other) else {
+            return;
+        };
+        let (headers, body) = (Vec::new(), self.body().into_bytes());
+        let action = match self.below(6) {
+            0 => Action::Reinvite {
+                dialog,
+                headers,
+                body,
+            },
+            1 => Action::Update {
+                dialog,
+                headers,
+                body,
+            },
+            2 => Action::Info {
+                dialog,
+                content_type: "application/dtmf-relay".into(),
+                body: b"Signal=5\r\n".to_vec(),
+            },
+            _ => {
+                let to = self.crowd.refer_to(other);
+                let to = to.unwrap_or_else(|| "sip:somebody@192.0.2.9".into());
+                Action::Refer {
+                    dialog,
+                    to,
+                    headers,
+                }
+            }
+        };
+        self.act(action);
+    }
+
+    /// The crowd answers what it was asked within a call, if only by hanging up.
+    pub(super) fn answer_within(&mut self) {
+        let body = self.body().into_bytes();
+        if let Some(dialog) = self.offers.pop() {
+            let status = self.one_of(&[200, 200, 200, 488, 491, 500]).expect("some");
+            self.act(Action::Respond {
+                dialog,
+                status,
+                headers: Vec::new(),
+                body,
+            });
+        }
+        if let Some(dialog) = pick(&mut self.rng, &self.referrals) {
+            let status = self.one_of(&[202, 202, 405]).expect("some");
+            self.act(Action::AnswerRefer { dialog, status });
+            let status = self.one_of(&[180, 200, 486]).expect("some");
+            self.act(Action::Notify { dialog, status });
+        }
     }
 
     /// Acknowledges an answer to a re-INVITE, usually.

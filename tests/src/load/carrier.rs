@@ -1,0 +1,270 @@
+//! A carrier that takes calls, hangs up each after a while, and falls silent when told to.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use server::clock::Clock;
+use sip::{Action, Config, DialogId, Endpoint, Event, Input, Output};
+use vocab::{Mono, Now, Rng};
+
+use super::{DATAGRAM_BYTES, offer, roomy};
+
+/// Longest wait for a datagram: what is due is late by this at most.
+const TURN: Duration = Duration::from_millis(2);
+
+/// What a carrier has seen so far.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Seen {
+    /// Calls it took.
+    pub taken: u64,
+    /// Of these, calls whose caller confirmed that both talk.
+    pub talked: u64,
+    /// Calls that are over.
+    pub over: u64,
+    /// Call-IDs of the calls it was asked to take while it was silent, and did not.
+    pub missed: BTreeSet<String>,
+    /// How many of those it took after all, when they were sent again.
+    pub late: u64,
+}
+
+/// A carrier on a thread of its own. Ends when dropped.
+#[derive(Debug)]
+pub struct Carrier {
+    /// Where it takes calls, over UDP.
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    silent: AtomicBool,
+    ends: AtomicBool,
+    seen: Mutex<Seen>,
+}
+
+impl Shared {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Carrier {
+    /// Starts a carrier that hangs up `talk` after a call was confirmed.
+    ///
+    /// # Errors
+    /// If the system gives no socket or thread.
+    pub fn start(talk: Duration) -> anyhow::Result<Self> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        roomy(&socket);
+        socket.set_read_timeout(Some(TURN))?;
+        let address = socket.local_addr()?;
+        let shared = Arc::new(Shared::default());
+        let work = Work {
+            clock: Clock::start(),
+            endpoint: Endpoint::new(
+                Config {
+                    realm: "carrier".into(),
+                    ..Config::new(address, address, [7; 32])
+                },
+                Rng::from_u64(u64::from(address.port())),
+            ),
+            socket,
+            sink: UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?,
+            talk,
+            agenda: VecDeque::new(),
+            shared: shared.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("carrier".to_owned())
+            .spawn(move || work.run())?;
+        Ok(Self {
+            address,
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Falls silent: it neither answers nor hangs up.
+    pub fn stop(&self) {
+        self.shared.silent.store(true, Ordering::SeqCst);
+    }
+
+    /// Goes on where it stopped.
+    pub fn resume(&self) {
+        self.shared.silent.store(false, Ordering::SeqCst);
+    }
+
+    /// What it has seen so far.
+    pub fn seen(&self) -> Seen {
+        self.shared.seen().clone()
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        self.shared.ends.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// The carrier itself.
+struct Work {
+    clock: Clock,
+    endpoint: Endpoint,
+    socket: UdpSocket,
+    /// Where it wants audio sent, and nobody looks.
+    sink: UdpSocket,
+    talk: Duration,
+    /// Calls to hang up, the next one first.
+    agenda: VecDeque<(Mono, DialogId)>,
+    shared: Arc<Shared>,
+}
+
+impl Work {
+    fn run(mut self) {
+        // The caller is the server alone, however fast it calls.
+        let trusted = BTreeSet::from([Ipv4Addr::LOCALHOST.into()]);
+        self.feed(Input::Action(Action::SetTrusted(trusted)));
+        let mut bytes = vec![0; DATAGRAM_BYTES];
+        while !self.shared.ends.load(Ordering::SeqCst) {
+            let received = self.socket.recv_from(&mut bytes);
+            let silent = self.shared.silent.load(Ordering::SeqCst);
+            match received {
+                Ok((length, _)) if silent => self.miss(&bytes[..length]),
+                Ok((length, remote)) => self.feed(Input::Datagram {
+                    remote,
+                    bytes: &bytes[..length],
+                }),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
+                // An ICMP error of an earlier datagram.
+                Err(_) => {}
+            }
+            if !silent {
+                self.due();
+            }
+        }
+    }
+
+    /// Notes what it would have been asked.
+    fn miss(&self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        if !text.starts_with("INVITE ") {
+            return;
+        }
+        if let Some(call_id) = call_id(&text) {
+            self.shared.seen().missed.insert(call_id.to_owned());
+        }
+    }
+
+    fn due(&mut self) {
+        let now = self.clock.now().mono;
+        while let Some(&(at, dialog)) = self.agenda.front()
+            && at <= now
+        {
+            self.agenda.pop_front();
+            self.feed(Input::Action(Action::Hangup {
+                dialog,
+                reason: None,
+            }));
+        }
+        if self.endpoint.deadline().is_some_and(|at| at <= now) {
+            self.feed(Input::Timeout);
+        }
+    }
+
+    fn feed(&mut self, input: Input<'_>) {
+        let now = self.clock.now();
+        self.endpoint.handle(now, input);
+        let mut actions = Vec::new();
+        loop {
+            while let Some(output) = self.endpoint.poll() {
+                match output {
+                    // What the system drops is lost, as on any network.
+                    Output::Transmit { hop, bytes } => {
+                        drop(self.socket.send_to(&bytes, hop.remote));
+                    }
+                    Output::CloseStream { .. } => {}
+                    Output::Event(event) => actions.extend(self.event(now, event)),
+                }
+            }
+            let Some(action) = actions.pop() else { return };
+            self.endpoint.handle(now, Input::Action(action));
+        }
+    }
+
+    fn event(&mut self, now: Now, event: Event) -> Option<Action> {
+        match event {
+            Event::Incoming {
+                dialog, request, ..
+            } => {
+                let mut seen = self.shared.seen();
+                seen.taken += 1;
+                let call_id = request.headers.first(&sip::message::HeaderName::CallId);
+                if call_id.is_some_and(|call_id| seen.missed.contains(call_id)) {
+                    seen.late += 1;
+                }
+                let port = self.sink.local_addr().map_or(9, |address| address.port());
+                return Some(Action::Respond {
+                    dialog,
+                    status: 200,
+                    headers: Vec::new(),
+                    body: offer(port),
+                });
+            }
+            Event::Confirmed { dialog, .. } => {
+                self.shared.seen().talked += 1;
+                self.agenda.push_back((now.mono + self.talk, dialog));
+            }
+            Event::Ended { .. } | Event::Cancelled { .. } => self.shared.seen().over += 1,
+            Event::Progress { .. }
+            | Event::Answered { .. }
+            | Event::Failed { .. }
+            | Event::Reoffer { .. }
+            | Event::Info { .. }
+            | Event::Trying { .. }
+            | Event::Reanswered { .. }
+            | Event::Refused { .. }
+            | Event::Refer { .. }
+            | Event::ReferProgress { .. }
+            | Event::ReferAnswered { .. }
+            | Event::Response { .. }
+            | Event::Registered { .. }
+            | Event::Unregistered { .. }
+            | Event::AuthFailed { .. }
+            | Event::Banned { .. } => {}
+        }
+        None
+    }
+}
+
+/// The `Call-ID` of a request.
+fn call_id(request: &str) -> Option<&str> {
+    let line = request
+        .lines()
+        .find_map(|line| line.strip_prefix("Call-ID:"))?;
+    Some(line.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_known_by_its_call_id() {
+        let request = "INVITE sip:1@x SIP/2.0\r\nVia: x\r\nCall-ID: 7@y\r\n\r\n";
+        assert_eq!(call_id(request), Some("7@y"));
+        assert_eq!(call_id("INVITE sip:1@x SIP/2.0\r\n\r\n"), None);
+    }
+}
