@@ -109,6 +109,25 @@ pub fn free_port() -> u16 {
     }
 }
 
+/// A UDP and TCP port for another program, which binds it later: below those that the system gives
+/// away by itself, and each only once in this process.
+///
+/// # Panics
+/// If there is none.
+pub fn port_to_hand_over() -> u16 {
+    static TURN: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 60).expect("below 60") * 100;
+    for _ in 0..6_000u16 {
+        let turn = TURN.fetch_add(1, Ordering::Relaxed) % 6_000;
+        let port = 26_000 + (first + turn) % 6_000;
+        let at = (Ipv4Addr::LOCALHOST, port);
+        if UdpSocket::bind(at).is_ok() && TcpListener::bind(at).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port on loopback");
+}
+
 /// A stretch of `count` UDP ports, starting even, that is free on loopback now.
 ///
 /// # Panics

@@ -328,8 +328,10 @@ fn sizes(lab: &Lab, name: &str) -> anyhow::Result<()> {
     let mut raw = Raw::tcp(lab.server.sip)?;
     let long = format!("X-Long: {}\r\n", "x".repeat(40_000));
     raw.send(raw.request(&options(name), &long, ""))?;
-    let answer = raw.answer(name, "OPTIONS")?;
-    ensure!(status(&answer) == Some(513), "{answer}");
+    ensure!(
+        raw.is_closed()?,
+        "{name}: who never ends his headers is not waited for"
+    );
     Ok(())
 }
 

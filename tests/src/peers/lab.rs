@@ -11,7 +11,7 @@ use super::raw::Raw;
 use super::record::{self, Record};
 use super::scenario::{Party, Play, Seen};
 use super::until;
-use crate::shell::{Server, Setup, free_port};
+use crate::shell::{Server, Setup, port_to_hand_over};
 
 /// Phones that are dialled, each by a number of its own.
 const PHONES: usize = 48;
@@ -137,7 +137,7 @@ impl Lab {
     /// # Errors
     /// If it cannot be registered, or sipp does not start.
     pub fn callee(&self, name: &str, phone: &Phone, ladder: &str) -> anyhow::Result<Party> {
-        let port = free_port();
+        let port = port_to_hand_over();
         // sipp takes the port over: a phone is reached where its registration came from.
         Raw::udp_at(self.server.sip, port)?.register(&phone.user, PASSWORD)?;
         let play = Play::callee(name, self.server.sip, port, ladder);

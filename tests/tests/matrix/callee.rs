@@ -68,7 +68,7 @@ fn answers(lab: &Lab, name: &str) -> anyhow::Result<()> {
 }
 
 fn caller_hangs_up(lab: &Lab, name: &str) -> anyhow::Result<()> {
-    let caller = CALLER.replace("< BYE\n    > 200", "wait 500\n> BYE\n< 200");
+    let caller = CALLER.replace("< BYE\n    > 200", "wait 2500\n> BYE\n< 200");
     let callee = "
         < INVITE
         > 180
@@ -126,7 +126,7 @@ fn no_answer(lab: &Lab, name: &str) -> anyhow::Result<()> {
 }
 
 fn caller_gives_up(lab: &Lab, name: &str) -> anyhow::Result<()> {
-    let caller = CALLER.replace("< BYE\n    > 200", "wait 500\n> BYE\n< 200");
+    let caller = CALLER.replace("< BYE\n    > 200", "wait 2500\n> BYE\n< 200");
     let callee = "
         < INVITE
         > 180
@@ -366,7 +366,7 @@ fn forks_two(lab: &Lab, name: &str) -> anyhow::Result<()> {
 
 /// The answer crosses the CANCEL of a caller who has gone (RFC 3261 §9.1).
 fn answers_cancel(lab: &Lab, name: &str) -> anyhow::Result<()> {
-    let caller = CALLER.replace("< BYE\n    > 200", "wait 500\n> BYE\n< 200");
+    let caller = CALLER.replace("< BYE\n    > 200", "wait 2500\n> BYE\n< 200");
     let callee = "
         < INVITE
         > 180

@@ -148,7 +148,7 @@ fn callee_stops(lab: &Lab, name: &str) -> anyhow::Result<()> {
     ";
     // The caller has a session of its own, which we refresh.
     let caller = CALLER
-        .replace("3600;refresher=uac", "90;refresher=uas")
+        .replace("3600;refresher=uac", "90;refresher=uas\nAllow: UPDATE")
         .replace(
             "< BYE",
             "< UPDATE\n> 200\nRequire: timer\nSession-Expires: 90;refresher=uac\n< BYE",
@@ -210,5 +210,5 @@ fn never_acknowledged(lab: &Lab, name: &str) -> anyhow::Result<()> {
                 "> 200 BYE"
             ]
     );
-    same(&lab.story(name)?, "asks answer, ended lost near")
+    same(&lab.story(name)?, "asks answer, ended lost far")
 }

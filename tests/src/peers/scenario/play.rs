@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 
 use super::{Side, checked, xml};
 use crate::peers::{require, until};
-use crate::shell::{Folder, free_port};
+use crate::shell::{Folder, port_to_hand_over};
 
 /// What sipp writes before each message it sent or received.
 const RULE: &str = "-----------------------------------------------";
@@ -110,7 +110,7 @@ impl Play {
         let folder = Folder::new(&format!("ladder-{}", self.name));
         let scenario = xml::write(self.side, &self.user, &steps);
         std::fs::write(folder.path().join("ladder.xml"), scenario)?;
-        let address = SocketAddr::new(self.ip, self.port.unwrap_or_else(free_port));
+        let address = SocketAddr::new(self.ip, self.port.unwrap_or_else(port_to_hand_over));
         let output = std::fs::File::create(folder.path().join("screen.txt"))?;
         let mut command = Command::new("sipp");
         command
@@ -119,7 +119,7 @@ impl Play {
             .args(["-s", &self.number, "-cid_str", &self.name])
             .args(["-i", &self.ip.to_string()])
             .args(["-p", &address.port().to_string()])
-            .args(["-mp", &free_port().to_string()])
+            .args(["-mp", &port_to_hand_over().to_string()])
             .args(["-t", if self.tcp { "t1" } else { "u1" }])
             // The digest is for the URI that is called, not for the server (RFC 7616 §3.4).
             .args(["-auth_uri", &format!("{}@{}", self.number, self.server)])
