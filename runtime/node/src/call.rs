@@ -119,7 +119,7 @@ pub(crate) enum Pending {
     Record {
         recording: RecordingId,
     },
-    Dial(Dial),
+    Dial(Box<Dial>),
     NextEvent,
     Sleep,
 }
@@ -247,7 +247,7 @@ impl Flow {
     /// Whom it has dialled.
     pub(crate) fn dialing(&self) -> Option<&Dial> {
         match &self.turn {
-            Turn::Host(Pending::Dial(dial)) => Some(dial),
+            Turn::Host(Pending::Dial(dial)) => Some(dial.as_ref()),
             Turn::Host(_) | Turn::Plugin | Turn::Returning => None,
         }
     }
@@ -274,7 +274,7 @@ impl Call {
     pub(crate) fn dialing(&mut self) -> Option<&mut Dial> {
         match &mut self.stage {
             Stage::Flow(flow) => match &mut flow.turn {
-                Turn::Host(Pending::Dial(dial)) => Some(dial),
+                Turn::Host(Pending::Dial(dial)) => Some(dial.as_mut()),
                 Turn::Host(_) | Turn::Plugin | Turn::Returning => None,
             },
             Stage::Talk => self.talk.attempt.as_mut(),

@@ -22,6 +22,7 @@ mod config;
 mod control;
 mod counts;
 mod dial;
+mod event;
 mod flow;
 mod incoming;
 mod journal;

@@ -164,7 +164,7 @@ impl Node {
     /// Puts an attempt where it belongs: with the flow that waits for it, or with the talk.
     pub(crate) fn keep_dial(&mut self, id: CallId, dial: Dial) {
         match &dial.errand {
-            Errand::Dial | Errand::Transfer => self.pend(id, Pending::Dial(dial)),
+            Errand::Dial | Errand::Transfer => self.pend(id, Pending::Dial(Box::new(dial))),
             Errand::Talk(_) => {
                 let call = self.calls.get_mut(&id).expect("the caller looked it up");
                 debug_assert!(call.talk.attempt.is_none(), "one attempt at a time");
@@ -180,7 +180,7 @@ impl Node {
             Stage::Flow(flow) => match &mut flow.turn {
                 Turn::Host(pending @ Pending::Dial(_)) => {
                     match std::mem::replace(pending, Pending::Answer) {
-                        Pending::Dial(dial) => Some(dial),
+                        Pending::Dial(dial) => Some(*dial),
                         Pending::Answer
                         | Pending::Resolving(_)
                         | Pending::Play { .. }

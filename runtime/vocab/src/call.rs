@@ -32,18 +32,22 @@ pub enum Command {
         leg: LegId,
         /// A SIP status from 300 to 699.
         status: u16,
-        /// What the far end that we tried said, as a Q.850 cause (RFC 3326), if anything.
+        /// What the far end that we tried said, as a Q.850 cause (RFC 3326), if anything. It goes into
+        /// `Reason`.
         q850: Option<u8>,
     },
-    /// Sends an unanswered caller elsewhere: 302 with a contact (RFC 3261 §21.3.3).
+    /// Sends an unanswered caller elsewhere: 302 with a contact (RFC 3261 §21.3.3). The leg ends
+    /// with [`Cause::Transferred`].
     Redirect {
         /// The inbound leg.
         leg: LegId,
-        /// A SIP URI.
+        /// A SIP URI; with anything else the caller gets 500 and the leg ends with
+        /// [`Cause::Failed`].
         to: Pii<String>,
     },
     /// Lets an unanswered caller hear us: 183 with an answer to its offer (RFC 3261 §21.1.5). From
-    /// then on clips may be played to it and it may be bridged. Without an offer it is a 180.
+    /// then on clips may be played to it and it may be bridged; `Answer` sends the same answer, and
+    /// whatever refuses a caller still does. Without an offer it is a 180.
     Progress {
         /// The inbound leg.
         leg: LegId,
@@ -91,7 +95,9 @@ pub enum Command {
         /// Keys that end the recording, out of `0-9*#A-D`.
         terminators: String,
     },
-    /// Starts the stereo recording of the whole call: the first leg left, what it hears right.
+    /// Starts the stereo recording of the whole call: the first leg left, what it hears right. New
+    /// offers do not break it, and if another leg takes the place of this one it goes on with that.
+    /// It ends with the leg, and when the leg goes on in another call.
     RecordCall {
         /// The leg that started the call.
         leg: LegId,
@@ -99,7 +105,8 @@ pub enum Command {
         recording: RecordingId,
     },
     /// Calls somebody: a new leg of an existing call, or of a new one.
-    /// Answered by [`Event::Answered`] or [`Event::Ended`] on that leg.
+    /// Answered by [`Event::Answered`] or [`Event::Ended`] on that leg. A call that came in with
+    /// `Max-Forwards` goes out with one less, and at 0 not at all: that is a 483 (RFC 3261 §16.3).
     Dial {
         /// The new leg.
         leg: LegId,
@@ -132,24 +139,28 @@ pub enum Command {
         leg: LegId,
     },
     /// Gives the far end of an answered leg a new offer by re-INVITE (RFC 3261 §14). Answered by
-    /// [`Event::Reoffered`].
+    /// [`Event::Reoffered`]: one after the other, refused with 491 if too many wait or the leg is not
+    /// answered yet, and with 487 if it ends meanwhile.
     Reoffer {
         /// The leg.
         leg: LegId,
         /// Codec names in the order of preference; empty is the node's.
         codecs: Vec<String>,
-        /// Nothing that it sends is heard: `sendonly` instead of `sendrecv` (RFC 3264 §8.4).
+        /// Nothing that it sends is heard: `sendonly` instead of `sendrecv` (RFC 3264 §8.4). It stays
+        /// so, whatever the far end offers, until an offer without it.
         hold: bool,
     },
     /// Asks the far end of an answered leg to call somebody else in our place (RFC 3515). Answered
-    /// by [`Event::Referred`].
+    /// by [`Event::Referred`]. One at a time: another one meanwhile is refused with 491, and that
+    /// report has `over` as well.
     Refer {
         /// The leg.
         leg: LegId,
         /// A SIP URI.
         to: Pii<String>,
     },
-    /// Answers [`Event::ReferAsked`]: 202 accepts, 300 and more refuses.
+    /// Answers [`Event::ReferAsked`]: 202 accepts, 300 and more refuses. Not answered within 10 s, or
+    /// before the leg moves, it is declined with 603; then this does nothing.
     AnswerRefer {
         /// The leg that asked.
         leg: LegId,
@@ -166,7 +177,16 @@ pub enum Command {
     },
     /// Gives an answered leg another name, if need be in another call: its far end and its media go
     /// on as `to`. If there is a leg `to`, its far end is hung up and it goes on with this one, in
-    /// the bridge it is in. `from` ends with [`Cause::Transferred`]. Answered by [`Event::Moved`].
+    /// the bridge, the conference and the recording that it is in; if it was not answered before, it
+    /// is now, which is reported. `from` ends with [`Cause::Transferred`]. Answered by
+    /// [`Event::Moved`].
+    ///
+    /// Before that, what `from` does is cut short with the usual events, and its bridge taken apart.
+    /// What was asked of its far end goes on: [`Event::Reoffered`] and [`Event::Referred`] follow for
+    /// `to`. If `to` is on another media worker, the far end is first asked by re-INVITE to send
+    /// there. If it does not want to, or there is no port, or `to` is gone by then, or `from` is not
+    /// answered, it stays as it was, which is answered by [`Event::Moved`] with `to` the same as
+    /// `from`; only in the third case its bridge is lost.
     Move {
         /// The leg that moves.
         from: LegId,
@@ -192,7 +212,8 @@ pub enum Command {
 /// Where a leg is dialled to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Target {
-    /// Every contact registered for this user.
+    /// Every contact registered for this user: those that it prefers (`q`) ring first, equal ones
+    /// together, the next ones 20 s later (RFC 3261 §16.6).
     User(String),
     /// The contacts of several users, group by group: all of a group ring at the same time, and the
     /// next group when nobody has answered for its time or all have refused.
@@ -422,7 +443,8 @@ pub enum Event {
         /// It played to its end; false if it was stopped.
         finished: bool,
     },
-    /// A key was pressed while nothing was gathered or recorded.
+    /// A key was pressed while nothing was gathered or recorded: a tone, an event of RFC 4733 or an
+    /// INFO, and once even if it came in several ways.
     Digit {
         /// The leg that pressed.
         leg: LegId,
@@ -473,7 +495,8 @@ pub enum Event {
         /// The leg.
         leg: LegId,
     },
-    /// The far end has put us on hold: it wants to hear nothing (RFC 3264 §8.4). A bridge stays.
+    /// The far end has put us on hold: it wants to hear nothing (RFC 3264 §8.4). A bridge stays. Once
+    /// for each change, after `Answered` if the call begins so, and anew under a new name.
     Held {
         /// The leg.
         leg: LegId,
@@ -487,7 +510,8 @@ pub enum Event {
     Reoffered {
         /// The leg.
         leg: LegId,
-        /// What stands in the way: a final SIP status. Everything stays as it was.
+        /// What stands in the way: a final SIP status, or 488 for an answer that cannot be used.
+        /// Everything stays as it was.
         refused: Option<u16>,
     },
     /// The far end wants somebody else called in its place (RFC 3515). Nothing but
@@ -515,7 +539,7 @@ pub enum Event {
     Moved {
         /// Its name before.
         from: LegId,
-        /// Its name now.
+        /// Its name now; the same if it could not be moved.
         to: LegId,
     },
     /// A leg is over; nothing more is reported of it.

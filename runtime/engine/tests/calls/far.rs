@@ -142,6 +142,13 @@ impl Far {
         world.send(self.at, &text);
     }
 
+    /// A header of what was answered last.
+    pub(crate) fn header_of_asked(&self, name: &HeaderName) -> Option<String> {
+        let asked = self.asked.borrow();
+        let value = asked.as_ref()?.headers().first(name)?;
+        Some(value.to_owned())
+    }
+
     /// Takes on the tag of an answer.
     pub(crate) fn take_tag(&mut self, answer: &Message) {
         let to = answer.headers().first(&HeaderName::To).unwrap_or_default();

@@ -221,6 +221,38 @@ impl World {
         self.run(s(1));
     }
 
+    /// A far end that the test speaks for registers a contact with this preference.
+    pub(crate) fn register_by_hand(&mut self, far: &Far, user: &str, q: &str) {
+        let at = far.at;
+        let request = |number: u32, authorization: &str| {
+            format!(
+                "REGISTER sip:demo SIP/2.0\r\n\
+                 Via: SIP/2.0/UDP {at};branch=z9hG4bK-register-{number}\r\n\
+                 Max-Forwards: 70\r\nFrom: <sip:{user}@demo>;tag=1\r\nTo: <sip:{user}@demo>\r\n\
+                 Call-ID: register-{at}\r\nCSeq: {number} REGISTER\r\n\
+                 Contact: <sip:{user}@{at}>;q={q}\r\n{authorization}Content-Length: 0\r\n\r\n"
+            )
+        };
+        self.send(at, &request(1, ""));
+        self.run(ms(50));
+        let challenge = std::iter::from_fn(|| self.received(at))
+            .find_map(|message| sip::auth::Challenge::choose(message.headers()))
+            .expect("a challenge");
+        let credentials = sip::Credentials {
+            user: user.to_owned(),
+            password: secret(user),
+        };
+        let method = sip::message::Method::Register;
+        let answer = sip::auth::Client::new(challenge).answer(
+            &mut self.rng,
+            &method,
+            "sip:demo",
+            &credentials,
+        );
+        self.send(at, &request(2, &format!("Authorization: {answer}\r\n")));
+        self.run(ms(50));
+    }
+
     pub(crate) fn hang_up(&mut self, phone: usize) {
         self.feed_phone(phone, phone::Input::Hangup);
     }

@@ -130,11 +130,14 @@ impl Node {
         if ends || tenant != self.calls[&id].tenant.id {
             return Err(DECLINED);
         }
+        let from = LegId { call: id, n: b };
+        if self.moves.contains_key(&from) {
+            return Err(DECLINED);
+        }
         self.take_over(now, id);
         let noted = Noted::new(Step::TransferAsked, b).by(a).detail("consulted");
         self.step(now, id, noted);
         self.command(Command::AnswerRefer { leg, status: 202 });
-        let from = LegId { call: id, n: b };
         let member = &self.calls[&id].talk.members[&b];
         let moving = Moving {
             to: other,
@@ -152,6 +155,9 @@ impl Node {
         let Some(moving) = self.moves.remove(&from) else {
             return;
         };
+        if from == to {
+            return self.not_moved(now, from, moving.referrer);
+        }
         self.trunks.leg_moved(from, to);
         let Moving {
             referrer,
@@ -179,6 +185,18 @@ impl Node {
         }
         self.step(now, to.call, Noted::new(Step::TakenOver, to.n));
         self.arrange(to.call);
+    }
+
+    /// The party could not go on in the other call: all is as before.
+    fn not_moved(&mut self, now: Now, leg: LegId, referrer: LegId) {
+        let status = 480;
+        self.command(Command::TellRefer {
+            leg: referrer,
+            status,
+        });
+        let noted = Noted::new(Step::TransferFailed, leg.n).by(referrer.n);
+        self.step(now, leg.call, noted.detail("unreachable"));
+        self.arrange(leg.call);
     }
 
     /// How far a transfer is that a phone asked for.

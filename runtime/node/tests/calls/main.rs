@@ -3,6 +3,8 @@
 mod control;
 mod crossing;
 mod dial;
+mod hold;
 mod media;
 mod phone;
+mod refer;
 mod world;

@@ -81,7 +81,8 @@ impl Desk {
                     stats: Stats::default(),
                 });
             }
-            Command::SendDigits { .. }
+            Command::TakeRecording { .. }
+            | Command::SendDigits { .. }
             | Command::RecordMessage { .. }
             | Command::RecordCall { .. }
             | Command::StopRecording { .. } => {}

@@ -134,7 +134,28 @@ impl Phone {
                 self.ringing.remove(leg);
                 None
             }
-            _ => None,
+            Event::Trying { .. }
+            | Event::Ringing { .. }
+            | Event::EarlyMedia { .. }
+            | Event::Answered { .. }
+            | Event::Played { .. }
+            | Event::Digit { .. }
+            | Event::Gathered { .. }
+            | Event::Recorded { .. }
+            | Event::Bridged { .. }
+            | Event::Unbridged { .. }
+            | Event::Joined { .. }
+            | Event::Left { .. }
+            | Event::Held { .. }
+            | Event::Retrieved { .. }
+            | Event::Reoffered { .. }
+            | Event::ReferAsked { .. }
+            | Event::Referred { .. }
+            | Event::Moved { .. }
+            | Event::Registered { .. }
+            | Event::Unregistered { .. }
+            | Event::AuthFailed { .. }
+            | Event::Banned { .. } => None,
         }
     }
 
@@ -208,6 +229,10 @@ impl Phone {
         legs.into_iter()
             .flat_map(|leg| self.feed(now, hang_up(leg)))
             .collect()
+    }
+
+    pub(crate) fn sip_call_id(&self, leg: LegId) -> Option<Arc<str>> {
+        self.engine.sip_call_id(leg)
     }
 
     pub(crate) fn command(&mut self, now: Now, command: Command) -> Vec<Arc<[u8]>> {

@@ -18,7 +18,7 @@ use sip::message;
 use vocab::call::Command;
 use vocab::flow::{DialOptions, DialTarget, Op, Outcome};
 use vocab::record::{CallEvent, CallEventKind};
-use vocab::{CallId, Clip, FlowId, Mono, Now, Pii, Rng, SessionId, TenantId, Wall};
+use vocab::{CallId, Clip, FlowId, LegId, Mono, Now, Pii, Rng, SessionId, TenantId, Wall};
 
 use crate::media::{Desk, Hears};
 use crate::phone::{Manner, Phone};
@@ -84,6 +84,8 @@ pub(crate) struct World {
     pub(crate) flows: Vec<FlowId>,
     calls: Vec<CallId>,
     told: BTreeMap<SessionId, String>,
+    /// Answered dialogs by `Call-ID`: the tags of who called and of who answered.
+    dialogs: BTreeMap<String, (String, String)>,
     ladder: String,
 }
 
@@ -130,6 +132,7 @@ impl World {
             flows: Vec::new(),
             calls: Vec::new(),
             told: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
             ladder: String::new(),
         };
         let ports = (0..20)
@@ -301,10 +304,34 @@ impl World {
             );
             self.write("", &line);
         }
+        self.learn(&bytes);
         self.mailed += 1;
         let at = self.now.mono + LATENCY;
         self.mail
             .insert((at, self.mailed), Parcel { from, to, bytes });
+    }
+
+    /// Remembers the names of an answered dialog.
+    fn learn(&mut self, bytes: &[u8]) {
+        if let Ok(message::Message::Response(response)) = message::parse(bytes)
+            && response.status == 200
+            && let (Ok(from), Ok(to)) = (response.headers.from(), response.headers.to())
+            && let Ok(id) = response.headers.call_id()
+        {
+            let tag = |tag: Option<&str>| tag.unwrap_or_default().to_owned();
+            let tags = (tag(from.tag()), tag(to.tag()));
+            self.dialogs.insert(id.to_owned(), tags);
+        }
+    }
+
+    /// A REFER's target: this user, in the place of our own call of a phone, which was called.
+    pub(crate) fn in_place_of(&self, to: &str, user: &str, leg: LegId) -> Pii<String> {
+        let id = self.phones[self.of(user)].sip_call_id(leg).expect("a call");
+        let (theirs, ours) = &self.dialogs[&*id];
+        let id = id.replace('@', "%40");
+        Pii::new(format!(
+            "sip:{to}@demo?Replaces={id}%3Bto-tag%3D{theirs}%3Bfrom-tag%3D{ours}"
+        ))
     }
 
     fn place(&self, at: SocketAddr) -> String {
@@ -425,7 +452,8 @@ impl World {
         for (id, text) in now {
             let known = before.get(&id).is_some_and(|it| *it == text);
             let dull = !before.contains_key(&id) || text.contains('?');
-            if !known && !(dull && text.ends_with("nothing")) {
+            let dull = dull && text.ends_with("nothing");
+            if !known && !dull {
                 self.write("    ", &text);
             }
         }

@@ -1,0 +1,205 @@
+//! What the engine's reports mean for their calls.
+
+use vocab::call::{Cause, Command, Event, GatherEnd, Side};
+use vocab::flow::{FlowError, FlowEvent, Reply};
+use vocab::record::{CallEventKind, Step};
+use vocab::{LegId, Now, Pii, PlayId};
+
+use crate::border::Notice;
+use crate::call::{Pending, Refused, Stage, Turn};
+use crate::incoming::Incoming;
+use crate::node::Node;
+use crate::talk::{Asked, Hears, Noted, Sound};
+use crate::wait::Wait;
+
+impl Node {
+    pub(crate) fn event(&mut self, now: Now, event: Event) {
+        match event {
+            Event::Incoming {
+                leg,
+                from,
+                to,
+                user,
+                source,
+                sip_call_id,
+            } => {
+                let incoming = Incoming {
+                    leg,
+                    from,
+                    to,
+                    user,
+                    source,
+                };
+                self.incoming(now, incoming, &sip_call_id);
+            }
+            Event::Trying { leg } => self.dialed_heard(now, leg, false),
+            Event::Ringing { leg } => self.dialed_heard(now, leg, true),
+            Event::Answered { leg } if self.is_first(leg) => self.answered(now, leg.call),
+            Event::Answered { leg } => self.dialed_answered(now, leg),
+            Event::Played {
+                leg,
+                play,
+                finished,
+            } => self.played(now, leg, play, finished),
+            Event::Digit { leg, digit } => {
+                if self.is_first(leg) {
+                    self.flow_event(now, leg.call, FlowEvent::Dtmf(digit));
+                }
+            }
+            Event::Gathered { leg, digits, end } => {
+                let Some(call) = self.calls.get_mut(&leg.call) else {
+                    return;
+                };
+                let count = u8::try_from(digits.reveal().len()).unwrap_or(u8::MAX);
+                let kind = CallEventKind::Gathered { digits: count, end };
+                self.journal.note(call, now.wall, kind);
+                // A hang-up is told by the leg's end, which follows at once.
+                if end != GatherEnd::Hangup && matches!(call.pending(), Some(Pending::Gather)) {
+                    self.reply(now, leg.call, Ok(Reply::Digits { value: digits, end }));
+                }
+            }
+            Event::Recorded {
+                leg,
+                recording,
+                end,
+                length,
+            } => {
+                let Some(call) = self.calls.get_mut(&leg.call) else {
+                    return;
+                };
+                // A caller who hung up during the beep left nothing: there is no file.
+                if !length.is_zero() {
+                    let kind = CallEventKind::MessageLeft {
+                        recording,
+                        length,
+                        end,
+                    };
+                    self.journal.note(call, now.wall, kind);
+                }
+                if matches!(call.pending(), Some(Pending::Record { recording: r }) if *r == recording)
+                {
+                    let reply = Ok(Reply::Recorded(recording.to_string()));
+                    self.reply(now, leg.call, reply);
+                }
+            }
+            Event::Bridged { a, b } => self.bridged(now, a, b),
+            Event::Unbridged { a, b } => self.unbridged(now, a, b),
+            Event::Ended {
+                leg,
+                cause,
+                by,
+                status,
+                q850,
+                contacts,
+            } => {
+                let refused = Refused {
+                    cause,
+                    status,
+                    q850,
+                };
+                self.leg_ended(now, leg, by, refused, &contacts);
+            }
+            Event::Joined { leg } => {
+                self.step(now, leg.call, Noted::new(Step::Joined, leg.n));
+            }
+            Event::Left { leg } => {
+                self.step(now, leg.call, Noted::new(Step::Left, leg.n));
+            }
+            Event::EarlyMedia { leg } => self.dialed_early(now, leg),
+            Event::Held { leg } => self.phone_holds(now, leg, true),
+            Event::Retrieved { leg } => self.phone_holds(now, leg, false),
+            Event::ReferAsked {
+                leg,
+                to,
+                replaces,
+                elsewhere,
+            } => {
+                let asked = Asked {
+                    to,
+                    replaces,
+                    elsewhere,
+                };
+                self.refer_asked(now, leg, &asked);
+            }
+            Event::Moved { from, to } => self.moved(now, from, to),
+            // We change nothing of a running call by ourselves, nor ask anybody to call elsewhere.
+            Event::Reoffered { .. } | Event::Referred { .. } => {}
+            Event::Registered { contacts, .. } => self.notice(Notice::Registered { contacts }),
+            Event::Unregistered { .. } => self.notice(Notice::Unregistered),
+            Event::AuthFailed { source, .. } => self.notice(Notice::AuthFailed { source }),
+            Event::Banned {
+                source,
+                reason,
+                lasting,
+            } => self.notice(Notice::Banned {
+                source,
+                reason,
+                lasting,
+            }),
+        }
+    }
+
+    /// Whether it is the leg that a flow, or nobody yet, looks after.
+    fn is_first(&self, leg: LegId) -> bool {
+        let call = self.calls.get(&leg.call);
+        call.is_some_and(|call| call.leg == leg)
+    }
+
+    /// A leg is over: the one of a flow, somebody who was called, or a party of a talk.
+    fn leg_ended(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        by: Side,
+        refused: Refused,
+        contacts: &[Pii<String>],
+    ) {
+        let Refused { cause, status, .. } = refused;
+        let unanswered = cause == Cause::Unreachable && status.is_none();
+        self.forget_move(leg, cause);
+        self.trunks.leg_ended(now.mono, leg, unanswered);
+        let Some(call) = self.calls.get_mut(&leg.call) else {
+            return;
+        };
+        if call.dialing().is_some_and(|dial| dial.leg == leg) {
+            return self.dialed_ended(now, leg, refused, contacts);
+        }
+        let talks = matches!(call.stage, Stage::Talk);
+        if talks && call.talk.members.contains_key(&leg.n) || call.leg != leg {
+            return self.member_gone(now, leg, cause, by);
+        }
+        self.caller_gone(now, leg.call, cause, by);
+    }
+
+    fn played(&mut self, now: Now, leg: LegId, play: PlayId, finished: bool) {
+        let id = leg.call;
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let member = call.talk.members.get(&leg.n);
+        if member.is_some_and(|it| it.hears == Hears::Sound(Sound::Last, play)) {
+            let cause = Cause::Failed;
+            return self.commands.push_back(Command::Hangup { leg, cause });
+        }
+        if leg != call.leg {
+            return self.whispered(now, leg, play);
+        }
+        if matches!(call.stage, Stage::Fallback { play: Some(p) } if p == play) {
+            call.stage = Stage::Leaving;
+            self.deadlines.clear(id, Wait::Op);
+            return self.hang_up(id, Cause::Failed);
+        }
+        let Some(flow) = call.flow() else { return };
+        if let Some(token) = flow.plays.remove(&play) {
+            return self.flow_event(now, id, FlowEvent::PlayDone(token));
+        }
+        if matches!(flow.turn, Turn::Host(Pending::Play { play: p }) if p == play) {
+            let reply = if finished {
+                Ok(Reply::Done)
+            } else {
+                Err(FlowError::Cancelled)
+            };
+            self.reply(now, id, reply);
+        }
+    }
+}
