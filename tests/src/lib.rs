@@ -2,10 +2,12 @@
 //!
 //! [`sim`] holds a world of phones, a lossy network, a disk and plugins around the production
 //! node, on one thread and one virtual clock: the same seed gives the same run, to the byte.
+//! [`crowd`] has a million calls made through call control and signalling over bad lines.
 //! [`bench`] measures, with calls made by [`load`].
 //! [`shell`] starts the real binary, [`phones`] and real [`peers`] call it over real sockets.
 
 pub mod bench;
+pub mod crowd;
 pub mod load;
 pub mod peers;
 pub mod phones;

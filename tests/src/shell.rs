@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
@@ -141,6 +142,8 @@ pub struct Setup {
     pub ip: IpAddr,
     /// Further keys of `[sip]`.
     pub sip: String,
+    /// The same for `[media]`.
+    pub media: String,
     /// The same for `[http]`.
     pub http: String,
     /// TOML of the tenants, appended to the sockets' part. `@PROMPTS@` is the demo's prompts.
@@ -170,6 +173,7 @@ impl Setup {
             plugins: vec!["ivr-menu".to_owned(), "hello-ivr".to_owned()],
             ip: Ipv4Addr::LOCALHOST.into(),
             sip: String::new(),
+            media: String::new(),
             http: String::new(),
             tenants: demo[tenants..].to_owned(),
             files: BTreeMap::from([("menu.toml".to_owned(), menu)]),
@@ -192,7 +196,8 @@ pub struct Server {
     pub http: SocketAddr,
     setup: Setup,
     child: Child,
-    lines: Receiver<String>,
+    /// Behind a lock only so that threads may share the server.
+    lines: Mutex<Receiver<String>>,
     /// Every line of its log so far.
     pub log: Vec<String>,
 }
@@ -214,12 +219,13 @@ impl Server {
         let head = format!(
             "data_dir = \"data\"\nprompts_dir = \"{}\"\n\
              [sip]\nudp = \"{sip}\"\ntcp = \"{sip}\"\n{}\n\
-             [media]\nrtp_ports = \"{first}-{last}\"\n\
+             [media]\nrtp_ports = \"{first}-{last}\"\n{}\n\
              [plugins]\ndir = \"plugins\"\n\
              [http]\nbind = \"{http}\"\ntoken_env = \"JACKFIELD_TOKEN\"\n{}\n\
              [log]\njson = true\n\n",
             prompts.display(),
             setup.sip,
+            setup.media,
             setup.http
         );
         let plugins = folder.path().join("plugins");
@@ -238,7 +244,7 @@ impl Server {
             http,
             setup,
             child,
-            lines,
+            lines: Mutex::new(lines),
             log: Vec::new(),
         };
         server.wait_for("\"serving\"")?;
@@ -254,7 +260,7 @@ impl Server {
         self.child.wait()?;
         let (child, lines) = spawn(&self.folder, &self.setup)?;
         self.child = child;
-        self.lines = lines;
+        self.lines = Mutex::new(lines);
         self.log.clear();
         self.wait_for("\"serving\"")?;
         Ok(())
@@ -266,7 +272,7 @@ impl Server {
     /// If the server ended or said nothing of the kind for [`PATIENCE`].
     pub fn wait_for(&mut self, text: &str) -> anyhow::Result<String> {
         loop {
-            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+            let Ok(line) = self.lines().recv_timeout(PATIENCE) else {
                 bail!(
                     "the server never said {text:?}; its log:\n{}",
                     self.log.join("\n")
@@ -281,10 +287,16 @@ impl Server {
 
     /// Takes in what was logged so far.
     pub fn read_log(&mut self) -> &[String] {
-        while let Ok(line) = self.lines.try_recv() {
+        while let Ok(line) = self.lines().try_recv() {
             self.log.push(line);
         }
         &self.log
+    }
+
+    fn lines(&mut self) -> &mut Receiver<String> {
+        self.lines
+            .get_mut()
+            .expect("nothing panics while it holds the log")
     }
 
     /// Process id.
@@ -311,7 +323,7 @@ impl Server {
     pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
         // The log ends when the process does.
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines().recv_timeout(PATIENCE) {
                 Ok(line) => self.log.push(line),
                 Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) => bail!("it does not end"),

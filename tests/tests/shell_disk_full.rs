@@ -216,6 +216,17 @@ fn check(mut server: Server, disk: &Disk) {
         cut && samples < heard.len(),
         "{samples} samples, cut: {cut}"
     );
+    // And the call's events say it.
+    let id = answered[1]["id"].as_str().expect("an id");
+    let detail = server.json(&format!("/api/v1/calls/{id}")).expect("JSON");
+    let events = detail["events"].as_array().expect("events");
+    let cut: Vec<_> = events
+        .iter()
+        .filter(|event| event["kind"] == "recording.cut")
+        .collect();
+    assert_eq!(cut.len(), 1, "{events:?}");
+    assert_eq!(cut[0]["recording"], id);
+    assert_eq!(cut[0]["length_ms"], samples as u64 / 8, "{cut:?}");
     let cut = until("the count", || {
         let cut = server.metric("jackfield_recordings_cut_total")?;
         Ok((cut > 0.0).then_some(cut))

@@ -72,3 +72,49 @@ fn seeds_that_once_failed() {
         run_seed(seed, guests());
     }
 }
+
+/// A caller leaves a message on a disk that is full all the while: none is claimed.
+#[test]
+fn a_message_the_disk_does_not_take_is_not_claimed() {
+    use engine::phone::Step;
+    use jackfield_tests::sim::DiskPlan;
+    use std::time::Duration;
+    use vocab::record::CallEventKind;
+    use vocab::{Clip, Pii};
+    let quiet = Step::Quiet {
+        give_up: Duration::from_secs(4),
+    };
+    let script = vec![
+        quiet.clone(),
+        Step::Press(Pii::new("1".to_owned())),
+        quiet.clone(),
+        Step::Press(Pii::new("2".to_owned())),
+        quiet,
+        Step::Play(Clip::new("talk", vec![3_000; 16_000])),
+        Step::Wait(Duration::from_secs(4)),
+        Step::Hangup,
+    ];
+    let mut scenario = Scenario::default()
+        .phone(PhonePlan::stranger("+8613912345678").doing(script))
+        .call(100, 0, "1000");
+    scenario.disk = DiskPlan {
+        full: vec![(Duration::from_secs(2), Duration::from_secs(60))],
+        ..scenario.disk
+    };
+    let (world, text) = story(scenario);
+    println!("{text}");
+    let record = world.records().next().expect("one call");
+    assert!(record.recording.is_some() && record.messages.is_empty());
+    let cuts: Vec<_> = world
+        .events(record.call)
+        .iter()
+        .filter_map(|event| match &event.kind {
+            CallEventKind::RecordingCut { recording, length } => {
+                Some((recording.n, !length.is_zero()))
+            }
+            _ => None,
+        })
+        .collect();
+    // The whole call's has what was said before; of the message there is nothing.
+    assert_eq!(cuts, [(0, true), (1, false)]);
+}

@@ -269,6 +269,30 @@ impl Run {
             shown(&self.program),
             self.sip_port
         );
+        println!(
+            "Two test phones that call each other, each in a terminal of its own, and what an"
+        );
+        println!("agent does with the call in a third:");
+        let program = shown(&self.program);
+        for (user, password) in &self.phones {
+            println!(
+                "  PASSWORD={password} {program} phone sip:{user}@127.0.0.1:{} --password-env PASSWORD",
+                self.sip_port
+            );
+        }
+        if let [(one, _), (other, _), ..] = &self.phones[..] {
+            let http = format!("--url http://127.0.0.1:{}", self.http_port);
+            println!("  export JACKFIELD_TOKEN={}", self.token);
+            for wish in [
+                format!("dial {one} {other}"),
+                format!("hold --by {one}"),
+                "list".to_owned(),
+                format!("transfer --by {one} --to 1000"),
+                "watch".to_owned(),
+            ] {
+                println!("  {program} calls {http} {wish}");
+            }
+        }
         println!("The calls so far:");
         println!(
             "  curl -H 'Authorization: Bearer {}' http://127.0.0.1:{}/api/v1/calls",

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use engine::WorkerId;
 use plugin::{Plugin, RunOutput};
+use sip::locate::{Answer, LookupId, NoAnswer, Question};
 use sip::{ConnId, Hop};
-use vocab::call::Cause;
+use vocab::call::{Cause, Unregistered};
 use vocab::flow::{CallInfo, Fault, FlowError, Level, PluginRef, Reply};
 use vocab::record::CallEvent;
-use vocab::{CallId, Clip, FlowId, Pii, TenantId};
+use vocab::{CallId, Clip, FlowId, Pii, RecordingId, TenantId};
 
 use crate::config::{Config, Route};
 use crate::control::{Control, ControlError, ControlId, Controlled};
@@ -62,6 +63,20 @@ pub enum Input<'a> {
         id: SpeechId,
         /// The audio, or why not.
         result: Result<Clip, String>,
+    },
+    /// A recording could not be written on; the rest of it is lost.
+    RecordingCut {
+        /// Which.
+        recording: RecordingId,
+        /// What is kept of it; zero if there is no file.
+        length: Duration,
+    },
+    /// A DNS server answered, or did not.
+    LookedUp {
+        /// From `Output::Lookup`.
+        id: LookupId,
+        /// What it said.
+        answer: Result<Answer, NoAnswer>,
     },
     /// A new configuration. Live calls keep what they began with.
     Configure(Arc<Config>),
@@ -185,6 +200,13 @@ pub enum Output {
         id: ControlId,
         /// The answer.
         result: Result<Controlled, ControlError>,
+    },
+    /// Ask a DNS server. Answered by `LookedUp`; if it never is, the node goes on after some seconds.
+    Lookup {
+        /// Names the lookup.
+        id: LookupId,
+        /// What to ask.
+        question: Question,
     },
     /// Something worth a log line or a count.
     Notice(Notice),
@@ -318,11 +340,24 @@ pub enum Notice {
     },
     /// A phone registered or refreshed.
     Registered {
+        /// Whose phone.
+        tenant: Option<TenantId>,
+        /// The user.
+        user: String,
         /// Contacts it now has.
         contacts: usize,
+        /// It had at least as many before: nothing new, only a refresh.
+        refreshed: bool,
     },
-    /// A phone is no longer registered.
-    Unregistered,
+    /// A user has no phone any more.
+    Unregistered {
+        /// Whose phone.
+        tenant: Option<TenantId>,
+        /// The user.
+        user: String,
+        /// Why.
+        why: Unregistered,
+    },
     /// Wrong credentials.
     AuthFailed {
         /// Where they came from.

@@ -12,7 +12,7 @@ use vocab::{Clip, Direction, FlowId, LegId, Mono, Now, Party, PlayId, RecordingI
 use crate::border::SpeechId;
 use crate::config::{Route, Tenant};
 use crate::talk::{Talk, Why, Wish};
-use crate::trunk::TrunkId;
+use crate::trunk::Try;
 
 /// A call from its first event to its last.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub(crate) struct Call {
     pub(crate) refusal: Option<Refused>,
     pub(crate) leg_last: u16,
     pub(crate) message_last: u16,
+    /// Recordings that end early, and what is kept of each; as many as it has at most.
+    pub(crate) cut: BTreeMap<RecordingId, Duration>,
 }
 
 /// Where the caller is.
@@ -203,8 +205,8 @@ pub(crate) struct Outside {
     pub(crate) number: String,
     /// The trunk that is tried.
     pub(crate) trunk: String,
-    /// Trunks not tried yet, the best last.
-    pub(crate) rest: Vec<TrunkId>,
+    /// Trunks and their servers not tried yet, the best last.
+    pub(crate) rest: Vec<Try>,
     /// It rings: no other trunk is tried, or two would.
     pub(crate) rings: bool,
 }

@@ -1,11 +1,12 @@
 //! What a node needs to know of its tenants. Checked and complete: the shell reads the files.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sip::locate::Place;
 use vocab::call::Login;
 use vocab::{Clip, Pii, TenantId};
 
@@ -120,12 +121,9 @@ pub struct Route {
 pub struct Trunk {
     /// Its name.
     pub id: String,
-    /// Where requests are sent.
-    pub address: SocketAddr,
-    /// Over TCP instead of UDP.
-    pub tcp: bool,
-    /// Over TLS; its certificate must name `domain`, or else the address.
-    pub tls: bool,
+    /// Where requests are sent: an address, or a name that is looked up (RFC 3263). Over TLS its
+    /// certificate must name `domain`, or else this host.
+    pub address: Place,
     /// What the carrier calls itself in URIs; `None` is its address.
     pub domain: Option<String>,
     /// Allowed destinations, such as `+8621`. Empty allows none.
@@ -154,7 +152,7 @@ pub struct Trunk {
     pub follow_redirects: bool,
     /// Codec names in the order of preference; empty is the node's.
     pub codecs: Vec<String>,
-    /// Calls from its address are taken to the tenant's routes.
+    /// Calls from its addresses are taken to the tenant's routes.
     pub inbound: bool,
 }
 
@@ -163,9 +161,7 @@ impl Default for Trunk {
     fn default() -> Self {
         Self {
             id: String::new(),
-            address: SocketAddr::from(([0, 0, 0, 0], 0)),
-            tcp: false,
-            tls: false,
+            address: Place::from(SocketAddr::from(([0, 0, 0, 0], 0))),
             domain: None,
             prefixes: Vec::new(),
             priority: 0,
@@ -297,12 +293,6 @@ impl Config {
         self.tenants
             .values()
             .find(|tenant| tenant.phones.contains_key(user))
-    }
-
-    /// Addresses of trunks, which signalling never limits nor bans.
-    pub fn trusted(&self) -> BTreeSet<IpAddr> {
-        let trunks = self.tenants.values().flat_map(|tenant| &tenant.trunks);
-        trunks.map(|trunk| trunk.address.ip()).collect()
     }
 
     /// All users for the registrar.

@@ -63,25 +63,7 @@ impl Node {
                 recording,
                 end,
                 length,
-            } => {
-                let Some(call) = self.calls.get_mut(&leg.call) else {
-                    return;
-                };
-                // A caller who hung up during the beep left nothing: there is no file.
-                if !length.is_zero() {
-                    let kind = CallEventKind::MessageLeft {
-                        recording,
-                        length,
-                        end,
-                    };
-                    self.journal.note(call, now.wall, kind);
-                }
-                if matches!(call.pending(), Some(Pending::Record { recording: r }) if *r == recording)
-                {
-                    let reply = Ok(Reply::Recorded(recording.to_string()));
-                    self.reply(now, leg.call, reply);
-                }
-            }
+            } => self.recorded(now, leg.call, recording, length, end),
             Event::Bridged { a, b } => self.bridged(now, a, b),
             Event::Unbridged { a, b } => self.unbridged(now, a, b),
             Event::Ended {
@@ -124,8 +106,23 @@ impl Node {
             Event::Moved { from, to } => self.moved(now, from, to),
             // We change nothing of a running call by ourselves, nor ask anybody to call elsewhere.
             Event::Reoffered { .. } | Event::Referred { .. } => {}
-            Event::Registered { contacts, .. } => self.notice(Notice::Registered { contacts }),
-            Event::Unregistered { .. } => self.notice(Notice::Unregistered),
+            Event::Registered {
+                user,
+                contacts,
+                refreshed,
+            } => {
+                let tenant = self.config.tenant_of(&user).map(|tenant| tenant.id.clone());
+                self.notice(Notice::Registered {
+                    tenant,
+                    user,
+                    contacts,
+                    refreshed,
+                });
+            }
+            Event::Unregistered { user, why } => {
+                let tenant = self.config.tenant_of(&user).map(|tenant| tenant.id.clone());
+                self.notice(Notice::Unregistered { tenant, user, why });
+            }
             Event::AuthFailed { source, .. } => self.notice(Notice::AuthFailed { source }),
             Event::Banned {
                 source,

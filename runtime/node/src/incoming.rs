@@ -1,6 +1,6 @@
 //! How a call comes in: who may call what, and the answer once its first event is on disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use vocab::call::Command;
@@ -84,6 +84,7 @@ impl Node {
             refusal: None,
             leg_last: 1,
             message_last: 0,
+            cut: BTreeMap::new(),
         };
         if let Some(user) = &user {
             self.remember(user, &Destination::Dialled(Pii::new(to.clone())));

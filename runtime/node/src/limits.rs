@@ -72,3 +72,9 @@ pub(crate) const DIGITS_MAX: usize = 32;
 /// Times in a row that a call is sent elsewhere by whom it was to reach: what RFC 3261 §16.7 leaves to
 /// a proxy's target set, kept short.
 pub(crate) const REDIRECTS_MAX: usize = 5;
+/// Shortest time between two searches for the same trunk, however short its records are kept.
+pub(crate) const LOCATE_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a server that was silent is left alone while it is asked whether it is back: until the
+/// transaction gives up (RFC 3261 §17.1.2.2 timer F, 32 s), and a little.
+pub(crate) const PROBE_TIME: Duration = Duration::from_secs(33);

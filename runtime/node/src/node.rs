@@ -50,27 +50,22 @@ pub struct Node {
     pub(crate) redials: BTreeMap<String, Destination>,
     /// What our phones and callers know us by, for a 302.
     pub(crate) own_host: String,
+    /// When it was last fed.
+    fed: Mono,
 }
 
 impl Node {
     /// A node without media ports, plugins and tenants; it is given them as inputs.
     pub fn new(engine: engine::Config, registry: Registry, mut rng: Rng) -> Self {
-        let contacts = Contacts {
-            udp: engine.sip.udp,
-            tcp: engine.sip.tcp,
-            tls: engine.sip.own(sip::Hop {
-                transport: sip::Transport::Tls,
-                remote: engine.sip.tcp,
-                conn: None,
-            }),
-        };
+        let contacts = Contacts::new(&engine.sip);
+        let own_host = engine.sip.udp.to_string();
         Self {
             config: Arc::default(),
             trunks: Trunks::new(contacts, rng.fork()),
             slots: BTreeMap::new(),
             moves: BTreeMap::new(),
             redials: BTreeMap::new(),
-            own_host: contacts.udp.to_string(),
+            own_host,
             engine: Engine::new(engine, rng.fork()),
             registry,
             rng,
@@ -86,6 +81,7 @@ impl Node {
             commands: VecDeque::new(),
             out: VecDeque::new(),
             tones: Tones::new(),
+            fed: Mono::default(),
         }
     }
 
@@ -95,6 +91,7 @@ impl Node {
             self.out.is_empty(),
             "outputs are drained before the next input"
         );
+        self.fed = now.mono;
         match input {
             Input::Sip(input) => self.engine.handle(now, engine::Input::Sip(input)),
             Input::Media { worker, event } => {
@@ -109,6 +106,10 @@ impl Node {
             Input::Committed { through } => self.committed(now, through),
             Input::Refused { seq } => self.refused(seq),
             Input::Spoken { id, result } => self.spoken(now, id, result),
+            Input::RecordingCut { recording, length } => {
+                self.recording_cut(now, recording, length);
+            }
+            Input::LookedUp { id, answer } => self.trunks.looked_up(now.mono, id, answer),
             Input::Configure(config) => self.configure(now, config),
             Input::Plugin(change) => self.plugin_change(now, change),
             Input::Hangup { call } => self.end_call(now, call),
@@ -167,7 +168,7 @@ impl Node {
 
     /// The trunks and how they are.
     pub fn trunks(&self) -> impl Iterator<Item = TrunkView> {
-        self.trunks.views()
+        self.trunks.views(self.fed)
     }
 
     /// Whether it takes no more calls.
@@ -268,6 +269,10 @@ impl Node {
             trunk::Output::Request(action) => {
                 self.engine.handle(now, engine::Input::Request(action));
             }
+            trunk::Output::Lookup { id, question } => {
+                self.out.push_back(Output::Lookup { id, question });
+            }
+            trunk::Output::Trusted(addresses) => self.engine.set_trusted(now, addresses),
             trunk::Output::Changed {
                 tenant,
                 trunk,
@@ -426,9 +431,6 @@ impl Node {
     fn configure(&mut self, now: Now, config: Arc<Config>) {
         if config.accounts() != self.config.accounts() {
             self.engine.set_accounts(now, config.accounts());
-        }
-        if config.trusted() != self.config.trusted() {
-            self.engine.set_trusted(now, config.trusted());
         }
         self.trunks.configure(now, config.tenants.values());
         self.config = config;

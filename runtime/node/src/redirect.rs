@@ -89,6 +89,6 @@ fn allowed(tenant: &Tenant, trunk: Option<&Arc<Trunk>>, uri: &SipUri) -> Option<
     };
     let host = uri.host.to_string();
     let own = trunk.domain.as_ref().is_some_and(|domain| *domain == host)
-        || trunk.address.ip().to_string() == host.trim_matches(['[', ']']);
+        || trunk.address.host == uri.host;
     (trunk.follow_redirects && own).then(|| Destination::Number(Pii::new(user)))
 }

@@ -109,13 +109,7 @@ impl Node {
                 continue;
             };
             let (tenant, caller) = (&self.calls[&id].tenant, &dial.caller);
-            let (uri, carrier) = trunk::call(tenant, trunk, &outside.number, caller);
-            let target = Target::Uri {
-                uri,
-                next_hop: trunk.address,
-                tcp: trunk.tcp,
-                carrier: Some(Box::new(carrier)),
-            };
+            let target = trunk::call(tenant, (trunk, next.target), &outside.number, caller);
             outside.trunk.clone_from(&trunk.id);
             let (caller, timeout) = (dial.caller.clone(), dial.until.since(now.mono));
             let by = Some(outside.trunk.clone());

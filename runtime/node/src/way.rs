@@ -9,7 +9,7 @@ use vocab::{CallId, Mono};
 use crate::config::{Group, Route, Tenant};
 use crate::control::{ControlError, Destination};
 use crate::node::Node;
-use crate::trunk::{NoTrunk, TrunkId};
+use crate::trunk::{NoTrunk, Try};
 
 /// Where a target is reached.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) enum Way {
     /// The registered users of a ring group, as they are rung.
     Group { name: String, rings: Vec<RingGroup> },
     /// By one of these, the best first.
-    Trunks { number: String, best: Vec<TrunkId> },
+    Trunks { number: String, best: Vec<Try> },
 }
 
 /// Where a call is sent: to somebody, or to a route's plugin.
@@ -40,6 +40,7 @@ pub(crate) enum NoWay {
     Outside,
     NotANumber,
     Full,
+    Unresolved,
     Forbidden,
 }
 
@@ -54,6 +55,7 @@ impl NoWay {
             Self::Outside => "addresses outside are not dialled: use a number and a trunk",
             Self::NotANumber => "not a number: digits with an optional +",
             Self::Full => "all lines of the trunks to this destination are in use",
+            Self::Unresolved => "the names of the trunks to this destination have no address now",
             Self::Forbidden => {
                 "no trunk of this tenant allows this destination: add its prefix to one"
             }
@@ -65,7 +67,9 @@ impl From<NoWay> for FlowError {
     fn from(why: NoWay) -> Self {
         let text = why.text().to_owned();
         match why {
-            NoWay::NotRegistered | NoWay::NobodyThere => Self::Unavailable(text),
+            NoWay::NotRegistered | NoWay::NobodyThere | NoWay::Unresolved => {
+                Self::Unavailable(text)
+            }
             NoWay::UnknownPhone | NoWay::UnknownGroup | NoWay::UnknownRoute => Self::NotFound(text),
             NoWay::Outside | NoWay::Forbidden => Self::Denied(text),
             NoWay::NotANumber => Self::Invalid(text),
@@ -78,7 +82,9 @@ impl From<NoWay> for ControlError {
     fn from(why: NoWay) -> Self {
         let text = why.text();
         match why {
-            NoWay::NotRegistered | NoWay::NobodyThere => Self::Unavailable(text),
+            NoWay::NotRegistered | NoWay::NobodyThere | NoWay::Unresolved => {
+                Self::Unavailable(text)
+            }
             NoWay::UnknownPhone | NoWay::UnknownGroup | NoWay::UnknownRoute => Self::NotFound(text),
             NoWay::Outside | NoWay::Forbidden => Self::Denied(text),
             NoWay::NotANumber => Self::Invalid(text),
@@ -207,6 +213,7 @@ impl Node {
         match self.trunks.candidates(now, &tenant.id, &number) {
             Ok(best) => Ok(Way::Trunks { number, best }),
             Err(NoTrunk::Full) => Err(NoWay::Full),
+            Err(NoTrunk::Unresolved) => Err(NoWay::Unresolved),
             Err(NoTrunk::Forbidden) => Err(NoWay::Forbidden),
         }
     }

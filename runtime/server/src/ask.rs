@@ -1,6 +1,6 @@
 //! Asks a running server over its API: one request, one answer.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
@@ -9,6 +9,9 @@ use vocab::Pii;
 
 /// Longest wait for a server, which is near or not there. An answer may take 10 s.
 const WAIT: Duration = Duration::from_secs(12);
+
+/// Longest silence of a stream of events, which has a comment every 10 s.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Longest answer that is read: a trace of 512 KB of messages, told as JSON.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
@@ -69,8 +72,88 @@ impl Server {
     /// # Errors
     /// In one line, if there is no answer.
     pub(crate) fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        self.ask(Wish {
+            method: "GET",
+            path,
+            body: "",
+        })
+    }
+
+    /// Wants something done, with a JSON object that says what.
+    ///
+    /// # Errors
+    /// In one line, if there is no answer.
+    pub(crate) fn post(&self, path: &str, body: &str) -> anyhow::Result<Answer> {
+        self.ask(Wish {
+            method: "POST",
+            path,
+            body,
+        })
+    }
+
+    /// Wants something ended.
+    ///
+    /// # Errors
+    /// In one line, if there is no answer.
+    pub(crate) fn delete(&self, path: &str) -> anyhow::Result<Answer> {
+        self.ask(Wish {
+            method: "DELETE",
+            path,
+            body: "",
+        })
+    }
+
+    /// Listens to a stream of lines until `take` says enough or the server ends it. Silence is no
+    /// error for three times as long as the server is ever silent.
+    ///
+    /// # Errors
+    /// In one line, if there is no answer or the connection breaks.
+    pub(crate) fn listen(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&str) -> bool,
+    ) -> anyhow::Result<()> {
+        let wish = Wish {
+            method: "GET",
+            path,
+            body: "",
+        };
+        let no_answer = |error: io::Error| {
+            anyhow!(
+                "no server answers on {} ({error}): start it, or say where by --url",
+                self.host
+            )
+        };
+        let stream =
+            open(self.address, &self.host, wish, &self.token, SILENCE).map_err(no_answer)?;
+        let mut lines = BufReader::new(stream).lines();
+        let mut head = String::new();
+        for line in lines.by_ref() {
+            let line = line.map_err(no_answer)?;
+            head += &line;
+            head += "\r\n";
+            if line.is_empty() {
+                break;
+            }
+        }
+        let answer = read(head.as_bytes())?;
+        match answer.status {
+            200 => {}
+            401 => bail!("{} does not take this token: see --token-env", self.host),
+            status => bail!("{} answers with status {status}", self.host),
+        }
+        for line in lines {
+            let line = line.context("the connection to the server broke")?;
+            if !take(&line) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&self, wish: Wish<'_>) -> anyhow::Result<Answer> {
         let bounds = (WAIT, ANSWER_BYTES_MAX);
-        let answer = exchange(self.address, &self.host, path, &self.token, bounds);
+        let answer = send(self.address, &self.host, wish, &self.token, bounds);
         let answer = answer.map_err(|error| {
             anyhow!(
                 "no server answers on {} ({error}): start it, or say where by --url",
@@ -97,19 +180,63 @@ pub(crate) fn exchange(
     host: &str,
     path: &str,
     token: &Pii<String>,
+    bounds: (Duration, u64),
+) -> io::Result<Vec<u8>> {
+    let wish = Wish {
+        method: "GET",
+        path,
+        body: "",
+    };
+    send(address, host, wish, token, bounds)
+}
+
+/// One request.
+struct Wish<'a> {
+    method: &'static str,
+    path: &'a str,
+    /// JSON; empty for none.
+    body: &'a str,
+}
+
+fn send(
+    address: SocketAddr,
+    host: &str,
+    wish: Wish<'_>,
+    token: &Pii<String>,
     (wait, bytes_max): (Duration, u64),
 ) -> io::Result<Vec<u8>> {
+    let stream = open(address, host, wish, token, wait)?;
+    let mut answer = Vec::new();
+    stream.take(bytes_max).read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+/// Sends a request over a connection of its own.
+fn open(
+    address: SocketAddr,
+    host: &str,
+    Wish { method, path, body }: Wish<'_>,
+    token: &Pii<String>,
+    wait: Duration,
+) -> io::Result<TcpStream> {
+    let about = if body.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "Content-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        )
+    };
     let head = format!(
-        "GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: */*\r\nAuthorization: Bearer {}\r\n\r\n",
+        "{method} {path} HTTP/1.0\r\nHost: {host}\r\nAccept: */*\r\n\
+         Authorization: Bearer {}\r\n{about}\r\n{body}",
         token.reveal()
     );
     let mut stream = TcpStream::connect_timeout(&address, wait)?;
     stream.set_read_timeout(Some(wait))?;
     stream.set_write_timeout(Some(wait))?;
     stream.write_all(head.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(bytes_max).read_to_end(&mut answer)?;
-    Ok(answer)
+    Ok(stream)
 }
 
 impl Answer {

@@ -1,11 +1,13 @@
 //! `jackfield call`: the test phone of `engine`, over real sockets.
 
 mod actions;
+mod answer;
 mod hearing;
 mod line;
 mod outcome;
 mod target;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,6 +26,7 @@ use crate::config;
 use crate::net::tls::{self, Tls};
 
 use actions::{Actions, Plan, Seconds};
+pub(crate) use answer::{PhoneArgs, run as take_calls};
 use line::Line;
 use outcome::{Call, Outcome};
 use target::Target;
@@ -62,7 +65,8 @@ Examples:
   jackfield call sip:1000@127.0.0.1 --transport tls --ca data/tls-self-signed.pem
   PHONE_1001=secret jackfield call sip:1000@127.0.0.1 --from 1001 --password-env PHONE_1001 --register")]
 pub(crate) struct CallArgs {
-    /// Whom to call: `sip:number@host`, with `:port` if it is not 5060.
+    /// Whom to call: `sip:number@host`, with `:port` if it is not 5060. A host name is looked up as
+    /// RFC 3263 has it: NAPTR and SRV records, then addresses.
     #[arg(value_name = "URI", value_parser = target::parse)]
     uri: Target,
 
@@ -93,7 +97,7 @@ pub(crate) struct CallArgs {
     #[arg(long, conflicts_with = "transport")]
     tcp: bool,
 
-    /// How to signal. Without it what the address asks for, or else UDP.
+    /// How to signal. Without it what the address asks for, or its domain, or else UDP.
     #[arg(long, value_name = "HOW")]
     transport: Option<TransportName>,
 
@@ -104,6 +108,10 @@ pub(crate) struct CallArgs {
     /// Over TLS, believe any certificate.
     #[arg(long, conflicts_with = "ca")]
     insecure: bool,
+
+    /// Ask this DNS server for the address of a host name, not the system's.
+    #[arg(long, value_name = "ADDRESS", value_parser = config::dns_server)]
+    dns: Option<SocketAddr>,
 
     /// The codec to offer. Without it both, µ-law first.
     #[arg(long, value_name = "CODEC")]
@@ -209,9 +217,12 @@ fn make(args: &CallArgs) -> anyhow::Result<Outcome> {
     // A call is not worth making if what it is made for cannot be kept.
     keep(&[])?;
     let transport = match args.transport {
-        Some(name) => name.into(),
-        None if args.tcp => Transport::Tcp,
-        None => args.uri.transport.unwrap_or(Transport::Udp),
+        Some(name) => Some(name.into()),
+        None => args.tcp.then_some(Transport::Tcp),
+    };
+    let dns = config::Dns {
+        servers: args.dns.into_iter().collect(),
+        ..config::Dns::default()
     };
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| anyhow!("no entropy from the system: {error}"))?;
@@ -222,7 +233,9 @@ fn make(args: &CallArgs) -> anyhow::Result<Outcome> {
         ..tls::Setup::default()
     })?;
     let clock = Clock::start();
-    let ports = line::Ports::open(&args.uri, transport, &tls, &mut rng)?;
+    let servers = args.uri.locate(transport, &dns, clock)?;
+    let ports = line::Ports::open(&args.uri, &servers, &tls, &mut rng)?;
+    let transport = ports.transport();
     let phone = phone(args, &plan, password, &ports, (clock, rng));
     let mut line = Line::new(ports, phone, clock)?;
     if !args.json {
@@ -259,7 +272,7 @@ fn phone(
     };
     let config = phone::Config {
         user: args.from.clone(),
-        domain: args.uri.host.clone(),
+        domain: args.uri.host.to_string(),
         password,
         sip: ports.sip_address(),
         rtp: ports.rtp_address(),

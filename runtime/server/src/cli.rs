@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Errors};
-use crate::{call_command, plugin_command, serve, trace_command};
+use crate::{call_command, calls_command, plugin_command, serve, trace_command};
 
 /// A programmable telephony server: SIP phones call in, WebAssembly plugins answer.
 #[derive(Parser, Debug)]
@@ -24,7 +24,9 @@ Examples:
   jackfield serve --config jackfield.toml
   jackfield check-config --config jackfield.toml
   jackfield call sip:1000@127.0.0.1 --press 1 --record heard.wav
+  jackfield phone sip:1001@127.0.0.1 --password-env PHONE_1001
   jackfield trace --last
+  jackfield calls list
   jackfield plugin install ivr-menu.wasm --config jackfield.toml
 
 `jackfield COMMAND --help` has more of each."
@@ -60,7 +62,24 @@ Examples:
 
     // Its help is with its arguments.
     Call(call_command::CallArgs),
+    Phone(call_command::PhoneArgs),
     Trace(trace_command::TraceArgs),
+
+    /// See the calls that are up, and do what an agent does: hold, transfer, park and the like.
+    ///
+    /// Asks a running server over its API. A call is named by its id, or by a user whose phone is in
+    /// it.
+    #[command(
+        arg_required_else_help = true,
+        after_help = "\
+Examples:
+  jackfield calls list
+  jackfield calls dial 1001 1002
+  jackfield calls hold --by 1001
+  jackfield calls transfer --by 1001 --to 1002
+  jackfield calls hangup 01kaj8q2zk5v7n3r9t4w6y8b0c"
+    )]
+    Calls(calls_command::CallsArgs),
 
     /// Check, install, list and roll back plugins.
     #[command(
@@ -105,7 +124,9 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(file) => serve::run(&file.config),
         Command::CheckConfig(file) => check_config(&file.config),
         Command::Call(args) => call_command::run(&args),
+        Command::Phone(args) => call_command::take_calls(&args),
         Command::Trace(args) => trace_command::run(&args),
+        Command::Calls(args) => calls_command::run(&args),
         Command::Plugin { command } => plugin_command::run(&command),
         Command::Version => {
             say(&format!("jackfield {}", env!("CARGO_PKG_VERSION")));
@@ -208,7 +229,27 @@ mod tests {
             "serve",
             "check-config",
             "call",
+            "phone",
             "trace",
+            "calls",
+            "list",
+            "watch",
+            "dial",
+            "redial",
+            "hold",
+            "retrieve",
+            "transfer",
+            "consult",
+            "swap",
+            "merge",
+            "complete",
+            "cancel",
+            "park",
+            "pickup",
+            "redirect",
+            "flow",
+            "digits",
+            "hangup",
             "plugin",
             "check",
             "install",

@@ -3,6 +3,7 @@
 // A thread of its own is what this file is for.
 #![allow(clippy::disallowed_methods)]
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -20,6 +21,8 @@ use vocab::{CallId, FlowId, Mono, Rng};
 
 use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::dns::Asker;
+use crate::feed::{Feed, News, Other};
 use crate::mailbox::Mailbox;
 use crate::metrics::{Metrics, Shell};
 use crate::net::batch::{self, Receiver};
@@ -38,10 +41,10 @@ use crate::trace::{Tap, Traces};
 /// that senders wait, which slows media and plugins down, never memory up.
 const INBOX_MAX: usize = 1 << 17;
 
-/// Datagrams taken in one system call, and the largest that is read: a SIP message over UDP should
-/// stay below the path's MTU (RFC 3261 §18.1.1), so 16 KiB is generous.
+/// Datagrams taken in one system call, and the largest that is read: all there are, as RFC 3261
+/// §18.1.1 demands. 4 MiB, of which the system gives what was ever used.
 const DATAGRAMS: usize = 64;
-const DATAGRAM_BYTES: usize = 16 << 10;
+const DATAGRAM_BYTES: usize = 64 << 10;
 
 /// Batches taken before other work gets its turn.
 const BATCHES_A_TURN: usize = 8;
@@ -58,6 +61,10 @@ const STREAMS: usize = LISTENERS + LISTENERS_MAX;
 
 /// Most listeners for streams: each transport on each family, and some more.
 pub(crate) const LISTENERS_MAX: usize = 48;
+
+/// Most requests of operators that wait for an answer. All but those for a flow's result are
+/// answered at once, and HTTP lets in a quarter of it at a time.
+const ASKERS_MAX: usize = 1_024;
 
 /// Something another thread tells the control thread.
 pub(crate) enum Message {
@@ -77,6 +84,16 @@ pub(crate) enum Message {
         id: node::SpeechId,
         result: Result<vocab::Clip, String>,
     },
+    /// From the recorder.
+    RecordingCut {
+        recording: vocab::RecordingId,
+        length: Duration,
+    },
+    /// From a DNS server.
+    LookedUp {
+        id: sip::locate::LookupId,
+        answer: Result<sip::locate::Answer, sip::locate::NoAnswer>,
+    },
     /// A new configuration.
     Configure(Arc<node::Config>),
     /// What further connections are made with.
@@ -91,6 +108,11 @@ pub(crate) enum Message {
     Plugin(node::PluginChange),
     /// An operator ends a call.
     Hangup { call: CallId },
+    /// An operator wants something of a call.
+    Control {
+        request: node::Control,
+        answer: Answering,
+    },
     /// An operator ends the ban of an address.
     Unban { address: std::net::IpAddr },
     /// Take no more calls.
@@ -100,6 +122,10 @@ pub(crate) enum Message {
     /// End the thread.
     Stop,
 }
+
+/// Who waits for what becomes of a request.
+pub(crate) type Answering =
+    tokio::sync::oneshot::Sender<Result<node::Controlled, node::ControlError>>;
 
 /// How others reach the control thread.
 #[derive(Clone, Debug)]
@@ -131,6 +157,20 @@ impl Handle {
             .ok()?
             .ok()
     }
+
+    /// Asks something of a call; `None` if there was no answer within two seconds, which for
+    /// [`node::Control::ToFlow`] is usual: what comes of it is in the call's events.
+    pub(crate) async fn control(
+        &self,
+        request: node::Control,
+    ) -> Option<Result<node::Controlled, node::ControlError>> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.try_send(Message::Control { request, answer }).ok()?;
+        tokio::time::timeout(Duration::from_secs(2), answered)
+            .await
+            .ok()?
+            .ok()
+    }
 }
 
 /// What others may read at any time.
@@ -150,12 +190,14 @@ pub(crate) struct Hands {
     pub(crate) pool: PluginPool,
     pub(crate) writer: Writer,
     pub(crate) speaker: Speaker,
+    pub(crate) dns: Asker,
     pub(crate) recorder: Recorder,
     pub(crate) tap: Tap,
     pub(crate) traces: Traces,
     pub(crate) disk: Arc<Disk>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) status: Arc<Status>,
+    pub(crate) feed: Arc<Feed>,
 }
 
 /// Where signalling is received, and how its connections are made.
@@ -293,6 +335,8 @@ impl Desk {
             not_taken: Vec::new(),
             gauges_at: Mono(0),
             lines: telemetry::Lines::default(),
+            askers: BTreeMap::new(),
+            asker_last: 0,
         };
         let (poll, listeners, inbox) = (self.poll, self.listeners, self.inbox);
         let run = move || control.run(poll, &listeners, &inbox);
@@ -313,6 +357,9 @@ struct Control {
     not_taken: Vec<u64>,
     gauges_at: Mono,
     lines: telemetry::Lines,
+    /// Who waits for what becomes of a request; see [`ASKERS_MAX`].
+    askers: BTreeMap<node::ControlId, Answering>,
+    asker_last: u64,
 }
 
 impl Control {
@@ -422,6 +469,15 @@ impl Control {
                         transport: *transport,
                         remote: *remote,
                     },
+                    StreamEvent::Broken {
+                        conn,
+                        transport,
+                        remote,
+                    } => sip::Input::StreamBroken {
+                        conn: *conn,
+                        transport: *transport,
+                        remote: *remote,
+                    },
                     StreamEvent::Trouble {
                         transport,
                         remote,
@@ -460,7 +516,11 @@ impl Control {
             Message::Flow { flow, output } => self.feed(node::Input::Flow { flow, output }),
             Message::Committed { through } => self.feed(node::Input::Committed { through }),
             Message::Refused { seq } => self.feed(node::Input::Refused { seq }),
+            Message::RecordingCut { recording, length } => {
+                self.feed(node::Input::RecordingCut { recording, length });
+            }
             Message::Spoken { id, result } => self.feed(node::Input::Spoken { id, result }),
+            Message::LookedUp { id, answer } => self.feed(node::Input::LookedUp { id, answer }),
             Message::Configure(config) => self.feed(node::Input::Configure(config)),
             Message::Tls(tls) => self.streams.set_tls(tls),
             Message::WebSocket {
@@ -474,6 +534,7 @@ impl Control {
             }
             Message::Plugin(change) => self.feed(node::Input::Plugin(change)),
             Message::Hangup { call } => self.feed(node::Input::Hangup { call }),
+            Message::Control { request, answer } => self.control(request, answer),
             Message::Unban { address } => self.feed(node::Input::Unban { address }),
             Message::Drain => {
                 self.hands.status.draining.store(true, Ordering::Relaxed);
@@ -482,6 +543,21 @@ impl Control {
             Message::Query(look) => look(&self.node),
             Message::Stop => {}
         }
+    }
+
+    fn control(&mut self, request: node::Control, answer: Answering) {
+        if self.askers.len() >= ASKERS_MAX {
+            self.askers.retain(|_, asker| !asker.is_closed());
+        }
+        if self.askers.len() >= ASKERS_MAX {
+            let limit = node::ControlError::Limit("too many requests wait; try again");
+            let _ = answer.send(Err(limit));
+            return;
+        }
+        self.asker_last += 1;
+        let id = node::ControlId(self.asker_last);
+        self.askers.insert(id, answer);
+        self.feed(node::Input::Control { id, request });
     }
 
     fn feed(&mut self, input: node::Input<'_>) {
@@ -541,11 +617,18 @@ impl Control {
                 }
             }
             Output::Speak { id, text, voice } => self.hands.speaker.speak(id, text, voice),
-            // Nobody asks yet.
-            Output::Controlled { .. } => {}
+            Output::Controlled { id, result } => {
+                if let Some(asker) = self.askers.remove(&id) {
+                    // Whoever asked may have given up.
+                    let _ = asker.send(result);
+                }
+            }
+            Output::Lookup { id, question } => self.hands.dns.ask(id, question),
             Output::Notice(notice) => {
                 self.hands.tap.notice(&notice);
                 self.hands.metrics.notice(&notice);
+                let other = Other::of(self.clock.now().wall, &notice);
+                self.hands.feed.tell(other.map(News::Other));
                 self.lines.notice(self.clock.now().mono, &notice);
             }
         }
@@ -593,6 +676,7 @@ impl Control {
             disk_failing: self.hands.disk.is_failing(),
             disk_failures: self.hands.disk.failures(),
             traces: self.hands.traces.counts(),
+            streams: self.streams.faults().counts(),
         });
         self.lines.turn(now.mono);
         self.hands

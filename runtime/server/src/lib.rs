@@ -12,7 +12,7 @@
 //! | recorder | recording files ([`recorder`]) |
 //! | store | call events to the database ([`store_task`]) |
 //! | trace | the signalling of each call: masked, filed, packed ([`trace`]) |
-//! | tokio × 2 | HTTP, speech synthesis, signals |
+//! | tokio × 2 | HTTP, speech synthesis, DNS ([`dns`]), signals |
 
 pub mod cli;
 pub mod clock;
@@ -23,8 +23,11 @@ pub mod net;
 
 mod ask;
 mod call_command;
+mod calls_command;
 mod control;
 mod disk;
+mod dns;
+mod feed;
 mod http;
 mod media_thread;
 mod plugin_command;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +16,12 @@ use media::{Channel, Command, Input, Output, Packet, Worker};
 use vocab::{Mono, Rng, SessionId};
 
 use crate::clock::Clock;
+use crate::config::MediaAddress;
 use crate::control::{Handle, Message};
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::net::batch::{self, Receiver};
+use crate::net::bind;
 use crate::recorder::Recorder;
 
 /// Commands that may wait for a worker: a call makes some ten in its life, a worker carries at
@@ -46,32 +48,32 @@ struct Pair {
 }
 
 /// Bound ports, ready to be handed to a thread.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Ports {
-    pairs: BTreeMap<u16, Pair>,
-    advertise: IpAddr,
+    /// By the RTP address as far ends see it.
+    pairs: BTreeMap<SocketAddr, Pair>,
 }
 
 impl Ports {
     /// Binds RTP (even) and RTCP (odd) pairs over a range; pairs in use are left out.
-    pub(crate) fn bind(bind: IpAddr, advertise: IpAddr, range: &RangeInclusive<u16>) -> Self {
+    pub(crate) fn bind(at: MediaAddress, range: &RangeInclusive<u16>) -> Self {
         let mut pairs = BTreeMap::new();
         for port in range.clone().filter(|port| port.is_multiple_of(2)) {
             if port == u16::MAX {
                 break;
             }
-            let socket = |port| -> io::Result<UdpSocket> {
-                let socket = UdpSocket::bind(SocketAddr::new(bind, port))?;
-                socket.set_nonblocking(true)?;
-                Ok(socket)
-            };
+            let socket = |port| bind::media(SocketAddr::new(at.bind, port));
             if let (Ok(rtp), Ok(rtcp)) = (socket(port), socket(port + 1)) {
-                // Expedited forwarding (RFC 3246), as phones expect of voice.
-                drop(socket2::SockRef::from(&rtp).set_tos_v4(0xb8));
-                pairs.insert(port, Pair { rtp, rtcp });
+                pairs.insert(SocketAddr::new(at.advertise, port), Pair { rtp, rtcp });
             }
         }
-        Self { pairs, advertise }
+        Self { pairs }
+    }
+
+    /// Those of two addresses together.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.pairs.extend(other.pairs);
+        self
     }
 
     /// Number of pairs.
@@ -81,10 +83,7 @@ impl Ports {
 
     /// The RTP addresses as far ends see them.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.pairs
-            .keys()
-            .map(|&port| SocketAddr::new(self.advertise, port))
-            .collect()
+        self.pairs.keys().copied().collect()
     }
 
     /// Splits evenly into `parts`.
@@ -92,11 +91,10 @@ impl Ports {
         let mut split: Vec<Self> = (0..parts)
             .map(|_| Self {
                 pairs: BTreeMap::new(),
-                advertise: self.advertise,
             })
             .collect();
-        for (index, (port, pair)) in self.pairs.into_iter().enumerate() {
-            split[index % parts].pairs.insert(port, pair);
+        for (index, (local, pair)) in self.pairs.into_iter().enumerate() {
+            split[index % parts].pairs.insert(local, pair);
         }
         split
     }
@@ -149,8 +147,8 @@ fn raise_priority() {
 struct Thread {
     setup: Setup,
     worker: Worker,
-    /// Ports of open sessions.
-    open: BTreeMap<SessionId, u16>,
+    /// RTP addresses of open sessions.
+    open: BTreeMap<SessionId, SocketAddr>,
     receiver: Receiver,
     /// Events that did not fit the control thread's mailbox yet.
     events: VecDeque<media::Event>,
@@ -214,9 +212,8 @@ impl Thread {
     fn command(&mut self, command: Command) {
         match &command {
             Command::Open { session, local } => {
-                let port = local.port();
-                self.open.insert(*session, port);
-                self.empty(port);
+                self.open.insert(*session, *local);
+                self.empty(*local);
             }
             Command::Configure { .. }
             | Command::Play { .. }
@@ -237,8 +234,8 @@ impl Thread {
     }
 
     /// Throws away what strangers or the last call's far end sent to a port while it was idle.
-    fn empty(&mut self, port: u16) {
-        let Some(pair) = self.setup.ports.pairs.get(&port) else {
+    fn empty(&mut self, local: SocketAddr) {
+        let Some(pair) = self.setup.ports.pairs.get(&local) else {
             return;
         };
         for socket in [&pair.rtp, &pair.rtcp] {
@@ -254,9 +251,10 @@ impl Thread {
 
     /// Takes what arrived on the sockets of open sessions.
     fn sweep(&mut self, channel: Channel) {
-        let sessions: Vec<(SessionId, u16)> = self.open.iter().map(|(&s, &p)| (s, p)).collect();
-        for (session, port) in sessions {
-            let Some(pair) = self.setup.ports.pairs.get(&port) else {
+        let open = self.open.iter().map(|(&session, &local)| (session, local));
+        let sessions: Vec<(SessionId, SocketAddr)> = open.collect();
+        for (session, local) in sessions {
+            let Some(pair) = self.setup.ports.pairs.get(&local) else {
                 continue;
             };
             let socket = match channel {
@@ -343,7 +341,7 @@ impl Thread {
         let pair = self
             .open
             .get(&session)
-            .and_then(|port| self.setup.ports.pairs.get(port));
+            .and_then(|local| self.setup.ports.pairs.get(local));
         if let Some(pair) = pair {
             let socket = match channel {
                 Channel::Rtp => &pair.rtp,

@@ -23,6 +23,8 @@ use vocab::flow::Level;
 use family::Family;
 use gauges::{Kind, MEDIA, NODE, Row};
 use guard::GUARD;
+
+use crate::net::faults::Fault;
 use histogram::Histogram;
 
 /// Most sets of labels of one family: ten tenants with all causes, or a hundred plugins that fail
@@ -66,6 +68,7 @@ pub struct Metrics {
     media: [Worker; WORKERS_MAX],
     shell: [AtomicU64; gauges::SHELL.len()],
     guard: [AtomicU64; GUARD.len()],
+    streams: [AtomicU64; Fault::ALL.len()],
 }
 
 /// The counts of one media worker.
@@ -93,6 +96,8 @@ pub struct Shell {
     pub disk_failures: u64,
     /// What is kept of the signalling.
     pub traces: crate::trace::Counts,
+    /// Connections of SIP that came to a bad end, in the order of [`Fault::ALL`].
+    pub streams: [u64; Fault::ALL.len()],
 }
 
 impl Default for Metrics {
@@ -176,6 +181,7 @@ impl Default for Metrics {
             }; WORKERS_MAX],
             shell: [const { AtomicU64::new(0) }; gauges::SHELL.len()],
             guard: [const { AtomicU64::new(0) }; GUARD.len()],
+            streams: [const { AtomicU64::new(0) }; Fault::ALL.len()],
         }
     }
 }
@@ -227,7 +233,7 @@ impl Metrics {
             | Notice::Banned { .. }
             | Notice::PluginDrained { .. }
             | Notice::PluginFreed { .. }
-            | Notice::Unregistered => {}
+            | Notice::Unregistered { .. } => {}
             Notice::Trunk {
                 tenant,
                 trunk,
@@ -261,6 +267,7 @@ impl Metrics {
 
     /// Sets the gauges of the shell. Never waits.
     pub fn shell(&self, shell: Shell) {
+        set(&self.streams, shell.streams);
         set(&self.shell, gauges::shell_values(shell));
     }
 
@@ -325,6 +332,7 @@ impl Metrics {
         single(out, "jackfield_not_written_total", help, &self.not_written);
         rows(out, &NODE, &self.node);
         guard::render(out, &self.guard);
+        guard::render_streams(out, &self.streams);
         rows(out, &gauges::SHELL, &self.shell);
         self.render_media(out);
         text

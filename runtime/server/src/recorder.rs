@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use media::{RecordingOutput, wav};
 use vocab::RecordingId;
 
+use crate::control::{Handle, Message};
 use crate::disk::{self, Disk, Part, Trouble};
 
 /// Pieces that may wait for the disk: 1 s of audio each at most, some 64 MB in all. Past this the
@@ -56,10 +57,11 @@ impl Recorder {
     pub(crate) fn start(
         folder: PathBuf,
         disk: Arc<Disk>,
+        control: Handle,
     ) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
         fs::create_dir_all(&folder)?;
         let (sender, receiver) = sync_channel(WAITING_MAX);
-        let files = Files::new(folder, disk);
+        let files = Files::new(folder, disk, control);
         let recorder = Self {
             sender,
             dropped: Arc::default(),
@@ -104,6 +106,7 @@ struct Files {
     open: BTreeMap<RecordingId, Open>,
     disk: Arc<Disk>,
     cut: Arc<AtomicU64>,
+    control: Handle,
     /// The folder took no audio; when it is tried again.
     retry_at: Option<Instant>,
 }
@@ -115,8 +118,9 @@ struct Open {
 }
 
 impl Files {
-    fn new(folder: PathBuf, disk: Arc<Disk>) -> Self {
+    fn new(folder: PathBuf, disk: Arc<Disk>, control: Handle) -> Self {
         Self {
+            control,
             folder,
             open: BTreeMap::new(),
             disk,
@@ -156,13 +160,24 @@ impl Files {
         self.disk.failed(Part::Recordings, trouble, error);
         self.retry_at.get_or_insert(Instant::now() + RETRY_DELAY);
         self.cut.fetch_add(1, Ordering::Relaxed);
-        let open = self.open.remove(&id);
-        let seconds = open.as_ref().map_or(0, |open| open.frames / 8_000);
-        let marked = open.map_or(Ok(()), Open::cut);
-        tracing::warn!(
-            recording = %id, seconds, marked = marked.is_ok(),
-            "recording {id} is cut after {seconds} s"
-        );
+        let kept = match self.open.remove(&id).map(Open::cut) {
+            Some(Ok(0)) => {
+                // Nothing that anybody could hear.
+                drop(fs::remove_file(path(&self.folder, id)));
+                Ok(0)
+            }
+            Some(kept) => kept,
+            None => Ok(0),
+        };
+        let marked = kept.is_ok();
+        let length = wav_time(kept.unwrap_or_else(|frames| frames));
+        let seconds = length.as_secs();
+        tracing::warn!(recording = %id, seconds, marked, "recording {id} is cut after {seconds} s");
+        // Without room the call's events do not say it, and the file still does.
+        drop(self.control.try_send(Message::RecordingCut {
+            recording: id,
+            length,
+        }));
     }
 
     /// Tries the folder: if it has room, calls are taken again.
@@ -240,9 +255,14 @@ impl Open {
             .write_all(&wav::header(self.channels, self.frames))
     }
 
+    /// Says that it is cut, and how many frames are kept; an error if it could not be said.
+    fn cut(mut self) -> Result<u32, u32> {
+        self.mark().map_err(|_| self.frames)
+    }
+
     /// Writes what is true into the header, and behind the audio that it is cut. All of it into
-    /// room the file has already.
-    fn cut(mut self) -> io::Result<()> {
+    /// room the file has already. Gives the frames that are left.
+    fn mark(&mut self) -> io::Result<u32> {
         let length = self.file.metadata()?.len();
         let audio = length.saturating_sub(CUT.len() as u64);
         let mut header = wav::repair(self.channels, audio);
@@ -255,8 +275,14 @@ impl Open {
         let riff_bytes = u32::try_from(whole - 8).unwrap_or(u32::MAX);
         header[4..8].copy_from_slice(&riff_bytes.to_le_bytes());
         self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(&header)
+        self.file.write_all(&header)?;
+        Ok(audio_bytes / 2 / u32::from(self.channels.max(1)))
     }
+}
+
+/// How long so many frames are: recordings have 8,000 a second.
+fn wav_time(frames: u32) -> Duration {
+    Duration::from_micros(u64::from(frames) * 125)
 }
 
 /// Whether a recording says that it is cut: the disk took no more before the call was over.
@@ -306,6 +332,7 @@ mod tests {
     use vocab::{CallId, Rng, Wall};
 
     use super::*;
+    use crate::control::{Desk, Signalling};
 
     #[test]
     fn an_interrupted_recording_is_mended() {
@@ -314,7 +341,8 @@ mod tests {
         let call = CallId::new(Wall(1_795_270_987_000_000), &mut Rng::from_u64(1));
         let id = RecordingId { call, n: 0 };
         let disk = Arc::new(Disk::new(folder.clone()));
-        let mut files = Files::new(folder.clone(), disk);
+        let desk = Desk::bind(Signalling::anywhere()).expect("a desk");
+        let mut files = Files::new(folder.clone(), disk, desk.handle());
         files
             .piece(id, RecordingOutput::Start { channels: 2 })
             .expect("start");
@@ -340,7 +368,7 @@ mod tests {
             channels: 2,
             frames: 400,
         };
-        open.cut().expect("in place");
+        assert_eq!(open.cut(), Ok(387), "in place");
         let bytes = fs::read(&file).expect("the file");
         assert_eq!(bytes.len(), 44 + 1_600, "no room was taken");
         assert_eq!(bytes[4..8], (36 + 1_600_u32).to_le_bytes());

@@ -3,6 +3,7 @@
 // Threads, waits and signals are what this file is for.
 #![allow(clippy::disallowed_methods)]
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,25 +17,28 @@ use media::Capabilities;
 use node::Node;
 use notify::{RecursiveMode, Watcher};
 use plugin::{CacheKey, Host, HostConfig, Registry};
-use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use vocab::Rng;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config, Media};
 use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
-use crate::disk::{self, Disk};
+use crate::disk;
+use crate::dns::{Asker, Servers};
+use crate::mailbox::Mailbox;
 use crate::media_thread::{self, Ports};
 use crate::metrics::Metrics;
 use crate::net::tls::{self, Tls};
 use crate::net::websocket::Origins;
 use crate::plugin_dir::{PluginDir, write_private};
 use crate::plugin_pool::PluginPool;
-use crate::recorder::{self, Recorder};
 use crate::speech::Speaker;
-use crate::store_task::Writer;
-use crate::{http, store_task, telemetry, trace};
+use crate::{http, telemetry};
+
+mod keeping;
+
+use keeping::Keeping;
 
 /// Longest drain: calls that go on after it are cut.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
@@ -70,56 +74,11 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     disk::prepare(&config.data_dir)?;
 
     let origins = Origins::new(config.sip.origins.clone());
-    let desk = Desk::bind(Signalling {
-        udp: config.sip.datagrams(),
-        streams: config.sip.streams(),
-        tls: load_tls(&config)?,
-        origins: origins.clone(),
-        rng: rng.fork(),
-    })?;
-    let listener = tokio::net::TcpListener::bind(config.http.bind)
-        .await
-        .with_context(|| {
-            format!(
-                "cannot listen on http {}: stop the program that uses this port, or set another \
-             address under [http]",
-                config.http.bind
-            )
-        })?;
+    let (desk, listener) = listen(&config, &origins, &mut rng).await?;
     let control = desk.handle();
-    let ports = Ports::bind(
-        config.media.bind,
-        config.media.advertise,
-        &config.media.rtp_ports,
-    );
-    anyhow::ensure!(
-        ports.len() > 0,
-        "none of the RTP ports {}-{} is free: set another range under [media]",
-        config.media.rtp_ports.start(),
-        config.media.rtp_ports.end()
-    );
+    let ports = bind_media(&config.media)?;
     let ports_total = ports.len();
-
-    let recordings = config.data_dir.join("recordings");
-    let store = open_store(&config, clock, &recordings).await?;
-    let (stop_store, stopped) = tokio::sync::oneshot::channel();
-    let disk = Arc::new(Disk::new(config.data_dir.clone()));
-    let setup = store_task::Setup {
-        store: Arc::clone(&store),
-        clock,
-        control: control.clone(),
-        disk: Arc::clone(&disk),
-        traces: store_task::Keeping {
-            age: config.trace.keep,
-            bytes_max: config.trace.keep_bytes,
-        },
-    };
-    let (writer, store_thread) = store_task::start(setup, stopped)?;
-    let (recorder, recorder_thread) = Recorder::start(recordings.clone(), Arc::clone(&disk))
-        .context("making the recordings' folder")?;
-    let (tap, traces, stop_trace, trace_thread) =
-        trace::start(trace_setup(&config, clock, writer.clone()))
-            .context("opening a socket for the HEP collector under [sip.hep]")?;
+    let (keeping, tap) = Keeping::start(&config, clock, &control).await?;
     let metrics = Arc::new(Metrics::default());
     let status = Arc::new(Status::default());
 
@@ -135,13 +94,10 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         &control,
         stop.clone(),
     )?;
-
-    let mut mailboxes = Vec::new();
-    let mut addresses = Vec::new();
+    let mut media = Vec::new();
     for (index, ports) in ports.split(config.media.threads).into_iter().enumerate() {
         let worker = WorkerId(u16::try_from(index).context("too many media threads")?);
-        addresses.push((worker, ports.addresses()));
-        let mailbox = media_thread::mailbox();
+        let addresses = ports.addresses();
         let setup = media_thread::Setup {
             clock,
             worker,
@@ -152,77 +108,139 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
             ports,
             rng: rng.fork(),
             control: control.clone(),
-            recorder: recorder.clone(),
+            recorder: keeping.recorder.clone(),
             metrics: Arc::clone(&metrics),
             stop: Arc::clone(&stop),
         };
+        let mailbox = media_thread::mailbox();
         threads.push(media_thread::start(setup, mailbox.clone())?);
-        mailboxes.push(mailbox);
+        media.push((worker, addresses, mailbox));
     }
 
-    let mut node = Node::new(
-        engine_config(&config, &mut rng),
-        Registry::new(),
-        rng.fork(),
-    );
-    let now = clock.now();
-    for (worker, ports) in addresses {
-        node.handle(now, node::Input::Ports { worker, ports });
-        assert!(node.poll().is_none(), "ports ask for nothing");
-    }
+    let (node, mailboxes) = make_node(&config, clock, &mut rng, media);
     let speaker = Speaker::new(
         config.speech.enabled.then(|| config.speech.command.clone()),
+        control.clone(),
+        tokio::runtime::Handle::current(),
+    );
+    let dns = Asker::new(
+        dns_servers(&config.dns),
         control.clone(),
         tokio::runtime::Handle::current(),
     );
     let hands = Hands {
         media: mailboxes,
         pool: pool.clone(),
-        writer,
+        writer: keeping.writer.clone(),
         speaker,
-        recorder: recorder.clone(),
+        dns,
+        recorder: keeping.recorder.clone(),
         tap,
-        traces: traces.clone(),
-        disk: Arc::clone(&disk),
+        traces: keeping.traces.clone(),
+        disk: Arc::clone(&keeping.disk),
         metrics: Arc::clone(&metrics),
         status: Arc::clone(&status),
+        feed: Arc::clone(&keeping.feed),
     };
     let control_thread = desk.start(clock, node, hands)?;
     control.send(Message::Configure(Arc::clone(&config.node)));
-
-    let mut plugins = PluginDir::new(
-        config.plugins.dir.clone(),
-        config.data_dir.join("plugin-cache"),
-        host,
-        control.clone(),
-    )
-    .with_context(|| {
-        format!(
-            "making the plugins' folder {}",
-            config.plugins.dir.display()
-        )
-    })?;
-    let plugins = tokio::task::spawn_blocking(move || {
-        plugins.load_all();
-        plugins
-    })
-    .await?;
+    let plugins = load_plugins(&config, host, &control).await?;
     threads.push(plugins.watch(Arc::clone(&stop))?);
 
     let app = http::App {
-        store: Arc::clone(&store),
+        store: Arc::clone(&keeping.store),
         metrics,
         control: control.clone(),
         token: config.http.token.clone(),
-        recordings,
-        traces,
-        disk,
+        recordings: keeping.recordings.clone(),
+        traces: keeping.traces.clone(),
+        disk: Arc::clone(&keeping.disk),
         status: Arc::clone(&status),
         websocket: config.http.websocket.then_some(origins),
+        feed: Arc::clone(&keeping.feed),
+        listeners: http::App::listeners(),
     };
     let router = http::router(app);
     let web = tokio::spawn(async move { axum::serve(http::Door::new(listener), router).await });
     status.ready.store(true, Ordering::Release);
+    tell(&config, ports_total);
+
+    let code = wait(config, &control, &status).await?;
+
+    keeping.feed.close();
+    control.send(Message::Stop);
+    join(control_thread).await;
+    stop.store(true, Ordering::Release);
+    pool.shut_down();
+    for thread in threads {
+        join(thread).await;
+    }
+    keeping.stop(web).await?;
+    tracing::info!("stopped");
+    Ok(code)
+}
+
+/// Binds signalling and HTTP.
+async fn listen(
+    config: &Config,
+    origins: &Origins,
+    rng: &mut Rng,
+) -> anyhow::Result<(Desk, tokio::net::TcpListener)> {
+    let desk = Desk::bind(Signalling {
+        udp: config.sip.datagrams(),
+        streams: config.sip.streams(),
+        tls: load_tls(config)?,
+        origins: origins.clone(),
+        rng: rng.fork(),
+    })?;
+    let http = config.http.bind;
+    let listener = tokio::net::TcpListener::bind(http).await;
+    let listener = listener.with_context(|| {
+        format!(
+            "cannot listen on http {http}: stop the program that uses this port, or set another \
+             address under [http]"
+        )
+    })?;
+    Ok((desk, listener))
+}
+
+/// The node with the ports of its media threads, and how to reach those.
+fn make_node(
+    config: &Config,
+    clock: Clock,
+    rng: &mut Rng,
+    media: Vec<(WorkerId, Vec<SocketAddr>, Mailbox<media::Command>)>,
+) -> (Node, Vec<Mailbox<media::Command>>) {
+    let mut node = Node::new(engine_config(config, rng), Registry::new(), rng.fork());
+    let now = clock.now();
+    let mut mailboxes = Vec::new();
+    for (worker, ports, mailbox) in media {
+        node.handle(now, node::Input::Ports { worker, ports });
+        assert!(node.poll().is_none(), "ports ask for nothing");
+        mailboxes.push(mailbox);
+    }
+    (node, mailboxes)
+}
+
+/// Loads the plugins of the folder.
+async fn load_plugins(config: &Config, host: Host, control: &Handle) -> anyhow::Result<PluginDir> {
+    let dir = &config.plugins.dir;
+    let mut plugins = PluginDir::new(
+        dir.clone(),
+        config.data_dir.join("plugin-cache"),
+        host,
+        control.clone(),
+    )
+    .with_context(|| format!("making the plugins' folder {}", dir.display()))?;
+    let loaded = tokio::task::spawn_blocking(move || {
+        plugins.load_all();
+        plugins
+    });
+    Ok(loaded.await?)
+}
+
+/// Says that it serves, and where.
+fn tell(config: &Config, ports_total: usize) {
     for (transport, at) in &config.sip.listeners {
         let transport = transport.via_name();
         tracing::debug!(transport, %at, "listening");
@@ -231,32 +249,6 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         sip.udp = %config.sip.udp, sip.tcp = %config.sip.tcp, http = %config.http.bind,
         rtp_ports = ports_total, "serving"
     );
-
-    let code = wait(config, &control, &status).await?;
-
-    control.send(Message::Stop);
-    join(control_thread).await;
-    stop.store(true, Ordering::Release);
-    pool.shut_down();
-    for thread in threads {
-        join(thread).await;
-    }
-    recorder.stop();
-    join(recorder_thread).await;
-    // What the calls have said is packed, and then with the store, too.
-    stop_trace.stop();
-    join(trace_thread).await;
-    // Everything the node has said is with the store now: let it finish writing.
-    let _ = stop_store.send(());
-    join(store_thread).await;
-    web.abort();
-    drop(web.await);
-    // Requests that are still being answered keep it open; dropping it is safe too.
-    if let Ok(store) = Arc::try_unwrap(store) {
-        store.close().await?;
-    }
-    tracing::info!("stopped");
-    Ok(code)
 }
 
 /// Until a signal says stop; meanwhile a changed configuration is applied.
@@ -307,6 +299,34 @@ async fn wait(config: Config, control: &Handle, status: &Status) -> anyhow::Resu
             _ = int.recv() => return Ok(ExitCode::SUCCESS),
         }
     }
+}
+
+/// Whom to ask for the addresses of trunks. A server whose trunks are all addresses needs nobody.
+fn dns_servers(dns: &config::Dns) -> Option<Servers> {
+    match Servers::new(dns) {
+        Ok(servers) => Some(servers),
+        Err(error) => {
+            tracing::warn!("{error:#}; trunks by name are not found: name servers under [dns]");
+            None
+        }
+    }
+}
+
+/// Binds the ports of audio at every address.
+fn bind_media(config: &Media) -> anyhow::Result<Ports> {
+    let mut all = Ports::default();
+    for address in &config.addresses {
+        let ports = Ports::bind(*address, &config.rtp_ports);
+        anyhow::ensure!(
+            ports.len() > 0,
+            "none of the RTP ports {}-{} is free on {}: set another range or address under [media]",
+            config.rtp_ports.start(),
+            config.rtp_ports.end(),
+            address.bind
+        );
+        all = all.and(ports);
+    }
+    Ok(all)
 }
 
 /// The certificate and who is believed; makes the certificate if that is asked for.
@@ -409,49 +429,10 @@ async fn reload(old: Config, control: &Handle) -> Config {
     }
 }
 
-async fn open_store(
-    config: &Config,
-    clock: Clock,
-    recordings: &Path,
-) -> anyhow::Result<Arc<Store>> {
-    let path = config.data_dir.join("jackfield.db");
-    let (store, closed) = store_task::open(path, clock).await?;
-    for call in closed {
-        let id = vocab::RecordingId { call, n: 0 };
-        if let Err(error) = recorder::repair(recordings, id) {
-            tracing::warn!(%error, recording = %id, "an interrupted recording was not mended");
-        }
-    }
-    Ok(Arc::new(store))
-}
-
-/// What the thread of the traces is given.
-fn trace_setup(config: &Config, clock: Clock, writer: Writer) -> trace::Setup {
-    let at = |port| std::net::SocketAddr::new(config.sip.advertise, port);
-    let hep = config.trace.hep.as_ref().map(|hep| trace::Hep {
-        to: hep.to,
-        marks: trace::Marks {
-            capture_id: hep.capture_id,
-            key: hep.key.clone(),
-        },
-    });
-    trace::Setup {
-        clock,
-        locals: trace::Locals {
-            udp: at(config.sip.udp.port()),
-            tcp: at(config.sip.tcp.port()),
-        },
-        writer,
-        on: config.trace.enabled,
-        keep: !config.trace.keep.is_zero(),
-        hep,
-    }
-}
-
 fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
     let mut nonce_key = [0; 32];
     rng.fill(&mut nonce_key);
-    let at = |port| std::net::SocketAddr::new(config.sip.advertise, port);
+    let at = |port| SocketAddr::new(config.sip.advertise, port);
     let mut sip = sip::Config::new(
         at(config.sip.udp.port()),
         at(config.sip.tcp.port()),
@@ -465,11 +446,13 @@ fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
         } else {
             http.ip()
         };
-        let http = std::net::SocketAddr::new(ip, http.port());
+        let http = SocketAddr::new(ip, http.port());
         sip.addresses.push((sip::Transport::Ws, http));
     }
     sip.realm.clone_from(&config.sip.realm);
     sip.algorithms.clone_from(&config.sip.digest);
+    sip.session_interval = config.sip.session_interval;
+    sip.reliable_provisional = config.sip.reliable_provisional;
     sip.guard.clone_from(&config.sip.guard);
     engine::Config {
         sip,
@@ -501,7 +484,8 @@ fn entropy() -> anyhow::Result<[u8; 32]> {
 /// Two sockets a call, and some for everything else.
 fn raise_file_limit(config: &Config) {
     let range = &config.media.rtp_ports;
-    let wanted = u64::from(range.end() - range.start()) + 4_096 + 1_024;
+    let ports = u64::from(range.end() - range.start()) * config.media.addresses.len() as u64;
+    let wanted = ports + 4_096 + 1_024;
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,

@@ -21,6 +21,7 @@ use vocab::{CallId, Mono, Wall};
 use crate::clock::Clock;
 use crate::control::{Handle, Message};
 use crate::disk::{Disk, Part, Trouble};
+use crate::feed::{Feed, News};
 
 /// Batches that may wait for the thread. The queue behind it has its own bound and refusals; this
 /// one only has to hold what arrives during one transaction.
@@ -214,6 +215,7 @@ pub(crate) struct Setup {
     pub(crate) clock: Clock,
     pub(crate) control: Handle,
     pub(crate) disk: Arc<Disk>,
+    pub(crate) feed: Arc<Feed>,
     /// How long past calls' traces are kept.
     pub(crate) traces: Keeping,
 }
@@ -393,6 +395,7 @@ impl Task {
                         );
                     }
                     self.setup.disk.wrote(Part::Store);
+                    self.setup.feed.tell(batch.iter().cloned().map(News::Call));
                     Input::Committed
                 }
                 Err(error) => {

@@ -171,6 +171,16 @@ pub enum Input<'a> {
         /// The stream.
         conn: ConnId,
     },
+    /// The other side of a stream broke the rules of what carries SIP on it, such as those of a
+    /// WebSocket; it counts as one that sends what is no SIP. `StreamClosed` comes besides.
+    StreamBroken {
+        /// The stream.
+        conn: ConnId,
+        /// What it was.
+        transport: Transport,
+        /// Its other side.
+        remote: SocketAddr,
+    },
     /// A message could not be sent: no stream could be opened, or the socket refused.
     SendFailed {
         /// Where it was going.

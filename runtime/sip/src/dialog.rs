@@ -171,6 +171,8 @@ pub(crate) struct Pending {
     /// What all its answers begin with.
     pub(crate) head: Box<str>,
     pub(crate) cseq: u32,
+    /// It carried an offer; otherwise our 2xx does.
+    pub(crate) offered: bool,
     /// Session interval that our 2xx settles.
     pub(crate) session: Option<Agreed>,
     /// The last provisional answer above 100 and when it is repeated.
@@ -186,6 +188,8 @@ pub(crate) struct Accepted {
     pub(crate) hop: Hop,
     /// Of the INVITE and its ACK.
     pub(crate) cseq: u32,
+    /// It carries our offer, and the ACK will have their answer.
+    pub(crate) offers: bool,
     resend_at: Mono,
     pause: Duration,
     give_up_at: Mono,
@@ -220,11 +224,12 @@ pub(crate) enum Chore {
 pub(crate) struct OutOfOrder;
 
 impl Accepted {
-    pub(crate) fn new(now: Mono, hop: Hop, cseq: u32, ok: Arc<[u8]>) -> Self {
+    pub(crate) fn new(now: Mono, hop: Hop, invite: &Pending, ok: Arc<[u8]>) -> Self {
         Self {
             ok,
             hop,
-            cseq,
+            cseq: invite.cseq,
+            offers: !invite.offered,
             resend_at: now + T1,
             pause: T1,
             give_up_at: now + GIVE_UP,

@@ -10,11 +10,13 @@
 //! - [`Endpoint`] joins all of it, with dialogs and a registrar, into the one machine that others
 //!   use; [`Input`] and [`Output`] are its border.
 //! - [`guard`] decides who is listened to.
+//! - [`locate`] finds the addresses of a domain's servers.
 //! - [`limits`] holds every bound with its reason.
 
 pub mod auth;
 pub mod guard;
 pub mod limits;
+pub mod locate;
 pub mod message;
 pub mod transaction;
 

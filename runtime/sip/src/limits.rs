@@ -148,6 +148,59 @@ pub const REFER_WAIT: Duration = Duration::from_secs(180);
 /// RFC 3261 §13.3.1.1 asks for one every minute, so that proxies do not give up.
 pub const PROVISIONAL_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Longest wait for the answer to one DNS lookup: a resolver asks twice and is slow now and then.
+pub const LOOKUP_WAIT: Duration = Duration::from_secs(6);
+
+/// Searches for places under way at once. A node looks for its trunks, some dozens.
+pub const SEARCHES_MAX: usize = 1_024;
+
+/// DNS lookups under way at once; further ones fail at once and are asked again later.
+pub const LOOKUPS_MAX: usize = 256;
+
+/// DNS lookups of one search. A domain with three transports and four servers each of two families
+/// takes 28; one that leads to more than this is an attack.
+pub const LOOKUPS_EACH_MAX: usize = 64;
+
+/// DNS answers that are kept; when full the one that ends first goes. About 1 KB each.
+pub const ANSWERS_MAX: usize = 2_048;
+
+/// Records of one DNS answer that are looked at, those that go first.
+pub const RECORDS_MAX: usize = 32;
+
+/// Targets of one place: a call that was refused by so many has waited long enough.
+pub const TARGETS_MAX: usize = 16;
+
+/// Shortest and longest time that DNS records are kept, whatever they say. Zero would have each step
+/// of a search ask again; a day is what RFC 8767 §5 holds for the longest useful.
+pub const TTL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
+
+/// Longest time that the absence of records is believed: whoever adds them will not wait for longer
+/// (RFC 2308 §5 recommends one to three hours).
+pub const NEGATIVE_TTL: Duration = Duration::from_secs(3_600);
+
+/// How long an answer without a time is kept.
+pub const TTL_UNSAID: Duration = Duration::from_secs(30);
+
+/// How long it is believed that no DNS server answers (RFC 2308 §7.2: five minutes at most).
+pub const FAILURE_TTL: Duration = Duration::from_secs(10);
+
+/// How long records are used past their time while no DNS server answers (RFC 8767 §5 recommends one
+/// to three days): calls go on without DNS.
+pub const STALE_TTL: Duration = Duration::from_secs(86_400);
+
+/// How long a target that did not answer is left alone (RFC 3263 §4.3): the first time, doubled each
+/// time in a row, and the longest. Short, so that a recovery is noticed soon.
+pub const DEAD_WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
+
+/// Longest `Retry-After` of a 503 that is obeyed.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+/// How long a target's earlier failures count after it may be tried again.
+pub const DEAD_MEMORY: Duration = Duration::from_secs(600);
+
+/// Targets that did not answer and are remembered; when full the one that is tried soonest goes.
+pub const DEAD_MAX: usize = 1_024;
+
 /// The bounds an endpoint is built with, so that tests can reach them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {

@@ -13,6 +13,8 @@ mod prack;
 mod refer;
 #[path = "dialog/session.rs"]
 mod session;
+#[path = "dialog/vanish.rs"]
+mod vanish;
 mod world;
 
 use std::time::Duration;

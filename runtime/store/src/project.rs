@@ -137,6 +137,16 @@ fn advance(record: &mut CallRecord, event: &CallEvent) -> Projected {
                 record.messages.push(*recording);
             }
         }
+        // Of one that was cut at its beginning there is no file.
+        CallEventKind::RecordingCut { recording, length } => {
+            let claimed =
+                record.recording == Some(*recording) || record.messages.contains(recording);
+            if !length.is_zero() || !claimed {
+                return Projected::Counted;
+            }
+            record.recording.take_if(|own| own == recording);
+            record.messages.retain(|own| own != recording);
+        }
         CallEventKind::Ended { cause, by } => {
             record.ended_at = Some(event.at);
             record.cause = Some(*cause);

@@ -89,6 +89,13 @@ pub enum CallEventKind {
         /// How it ended.
         end: RecordEnd,
     },
+    /// A recording ends early: it could not be written. The rest of it is lost.
+    RecordingCut {
+        /// Which.
+        recording: RecordingId,
+        /// What is kept of it; of one that is zero there is no file.
+        length: Duration,
+    },
     /// Another party is called.
     Dialed {
         /// Number of the leg within the call.
@@ -160,6 +167,7 @@ impl CallEventKind {
             Self::Fallback { .. } => "call.fallback",
             Self::RecordingStarted { .. } => "recording.started",
             Self::MessageLeft { .. } => "message.left",
+            Self::RecordingCut { .. } => "recording.cut",
             Self::Dialed { .. } => "leg.dialed",
             Self::DialEnded { .. } => "leg.dial_ended",
             Self::Bridged { .. } => "leg.bridged",

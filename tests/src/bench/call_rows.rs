@@ -104,7 +104,48 @@ pub(super) const ROWS: &[Row] = &[
         ],
         measure: short_calls,
     },
+    Row {
+        name: "vanish",
+        what: "3,000 callers in a menu vanish without BYE: what is left 64 s later",
+        runs: 1,
+        figures: &[
+            Figure {
+                name: "up",
+                what: "calls that were up when all of them vanished",
+                unit: "calls",
+                target: Target::AtLeast(VANISHED as f64),
+            },
+            Figure {
+                name: "left",
+                what: "dialogs, transactions, flows, sessions, timers, ports left 64 s later",
+                unit: "things",
+                target: Target::AtMost(0.0),
+            },
+            Figure {
+                name: "fds",
+                what: "open files beyond those before",
+                unit: "files",
+                target: Target::AtMost(0.0),
+            },
+            Figure {
+                name: "gone_after",
+                what: "until the last of it is gone",
+                unit: "s",
+                target: Target::AtMost(64.0),
+            },
+        ],
+        measure: vanish,
+    },
 ];
+
+/// Callers who vanish, how fast they come, and a menu in which they stay.
+const VANISHED: usize = 3_000;
+const VANISHED_RATE: f64 = 300.0;
+const LONG_MENU: &str = "start = \"main\"\n[menu.main]\nprompt = \"sorry\"\ntimeout_s = 60\n\
+                         tries = 2\n[menu.main.option]\n1 = \"hangup\"\n";
+
+/// When nothing may be left: 30 s of missed audio and 32 s of a BYE that nobody answers, and some.
+const GONE: Duration = Duration::from_secs(64);
 
 /// Up, and down at once.
 fn touch() -> Script {
@@ -227,6 +268,54 @@ const LEFTOVERS: [&str; 10] = [
     "dialogs",
     "transactions",
 ];
+
+/// RTP ports that are in use.
+fn ports_used(counts: &BTreeMap<String, f64>) -> f64 {
+    left(counts, &["rtp_ports"]) - left(counts, &["rtp_ports_free"])
+}
+
+fn vanish() -> anyhow::Result<Sample> {
+    let mut plan = Plan::hello(RTP_PAIRS * 2);
+    plan.plugins = &["ivr-menu"];
+    plan.tenants = plan.tenants.replace(
+        "plugin = \"hello-ivr\"",
+        "plugin = \"ivr-menu\"\nconfig = \"menu.toml\"",
+    );
+    plan.files
+        .insert("menu.toml".to_owned(), LONG_MENU.to_owned());
+    let server = Process::start(&plan)?;
+    let mut script = touch();
+    script.acts = vec![(Duration::from_secs(3_600), Act::HangUp)];
+    script.patience = Duration::from_secs(10);
+    let mut load = Load::new(server.sip, script)?;
+    let before = server.usage()?;
+    load.set_goal(Goal::Live {
+        calls: VANISHED,
+        rate_max: VANISHED_RATE,
+    });
+    load.run_for(Duration::from_secs_f64(
+        VANISHED as f64 / VANISHED_RATE + 5.0,
+    ));
+    let up = load.live();
+    // From here on nobody reads or says anything; the sockets stay, so no ICMP tells of it.
+    let begun = Instant::now();
+    let gone =
+        |counts: &BTreeMap<String, f64>| left(counts, &LEFTOVERS) + ports_used(counts) == 0.0;
+    let counts = server.settle(GONE, gone)?;
+    let after = begun.elapsed();
+    let mut sample = Sample::default()
+        .with("up", up as f64)
+        .with("left", left(&counts, &LEFTOVERS) + ports_used(&counts))
+        .with("fds", server.usage()?.fds as f64 - before.fds as f64)
+        .with("gone_after", after.as_secs_f64());
+    for name in LEFTOVERS {
+        let count = left(&counts, &[name]);
+        if count != 0.0 {
+            sample.notes.insert(format!("{count} {name} left"));
+        }
+    }
+    Ok(sample)
+}
 
 fn short_calls() -> anyhow::Result<Sample> {
     let server = Process::start(&Plan::hello(RTP_PAIRS))?;

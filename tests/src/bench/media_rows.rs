@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use media::dtmf::Detector;
 use media::rtp::Header;
 use media::{Channel, Codec, Command, Config, Input, Output, StreamParams, Worker, g711, wav};
-use vocab::{CallId, Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId, Wall};
+use vocab::{CallId, Clip, ConferenceId, Mono, Now, PlayId, RecordingId, Rng, SessionId, Wall};
 
 use super::{Figure, Row, Sample, Target, micros, on_core};
 use crate::shell::project;
@@ -15,6 +15,10 @@ use crate::shell::project;
 /// Sessions of a worker, and ticks in one run.
 const SESSIONS: u64 = 1_000;
 const TICKS: u64 = 250;
+
+/// Members of a conference, and ticks in one run: as many steps of a session as above.
+const MEMBERS: u64 = 50;
+const CONFERENCE_TICKS: u64 = 5_000;
 
 const fn figure(name: &'static str, what: &'static str) -> Figure {
     Figure {
@@ -45,6 +49,21 @@ pub(super) const ROWS: &[Row] = &[
         measure: ticks,
     },
     Row {
+        name: "conference_50",
+        what: "a conference of 50, all talking, received packets included, without sockets",
+        runs: super::RUNS,
+        figures: &[
+            figure("member", "20 ms of one of 50 who all talk"),
+            Figure {
+                name: "core",
+                what: "a conference of 50 who all talk, without sockets",
+                unit: "% of a core",
+                target: Target::AtMost(5.0),
+            },
+        ],
+        measure: conference,
+    },
+    Row {
         name: "dtmf",
         what: "the in-band digit detector, 20 ms of speech",
         runs: super::RUNS,
@@ -66,6 +85,7 @@ enum Load {
     Prompt,
     Recorded,
     Bridged,
+    Conference,
 }
 
 fn ticks() -> anyhow::Result<Sample> {
@@ -77,9 +97,16 @@ fn ticks() -> anyhow::Result<Sample> {
         ("recorded", Load::Recorded),
         ("bridged", Load::Bridged),
     ] {
-        sample = sample.with(name, worker(load, &speech)?);
+        sample = sample.with(name, worker(load, (SESSIONS, TICKS), &speech)?);
     }
     Ok(sample)
+}
+
+fn conference() -> anyhow::Result<Sample> {
+    let member = worker(Load::Conference, (MEMBERS, CONFERENCE_TICKS), &speech()?)?;
+    let tick_us = 20_000.0;
+    let core = member * MEMBERS as f64 / tick_us * 100.0;
+    Ok(Sample::default().with("member", member).with("core", core))
 }
 
 /// A prompt of the demo, for both directions.
@@ -107,13 +134,14 @@ fn detector() -> anyhow::Result<Sample> {
 }
 
 /// Microseconds of one session's 20 ms.
-fn worker(load: Load, speech: &[i16]) -> anyhow::Result<f64> {
+fn worker(load: Load, size: (u64, u64), speech: &[i16]) -> anyhow::Result<f64> {
+    let (sessions, ticks) = size;
     let mut worker = Worker::new(Config::default(), Rng::from_u64(1));
     let prompt = Clip {
         name: "main".into(),
         samples: speech.into(),
     };
-    for n in 0..SESSIONS {
+    for n in 0..sessions {
         open(&mut worker, load, n, &prompt);
     }
     let codes: Vec<u8> = speech
@@ -121,25 +149,25 @@ fn worker(load: Load, speech: &[i16]) -> anyhow::Result<f64> {
         .map(|&sample| g711::ulaw_encode(sample))
         .collect();
     let frames: Vec<&[u8]> = codes.chunks_exact(160).collect();
-    let packets: Vec<Vec<u8>> = (1..=TICKS)
+    let packets: Vec<Vec<u8>> = (1..=ticks)
         .map(|tick| packet(tick, frames[tick as usize % frames.len()]))
         .collect();
-    let spent = on_core(|| run(&mut worker, load, &packets));
+    let spent = on_core(|| run(&mut worker, load, sessions, &packets));
     let counts = worker.counts();
     let wrong = (counts.failed, counts.refused, counts.dropped);
     ensure!(
         wrong == (0, 0, 0),
         "sessions failed, were refused or dropped packets: {wrong:?}"
     );
-    Ok(micros(spent) / (SESSIONS * TICKS) as f64)
+    Ok(micros(spent) / (sessions * ticks) as f64)
 }
 
 /// Each tick every session gets a packet, and then its tick.
-fn run(worker: &mut Worker, load: Load, packets: &[Vec<u8>]) {
+fn run(worker: &mut Worker, load: Load, sessions: u64, packets: &[Vec<u8>]) {
     for (tick, bytes) in (1..).zip(packets) {
         let now = at(tick * 20_000_000 - 10_000_000);
         if load != Load::Idle {
-            for n in 0..SESSIONS {
+            for n in 0..sessions {
                 let (session, channel) = (SessionId(n), Channel::Rtp);
                 let input = Input::Packet {
                     session,
@@ -202,6 +230,16 @@ fn open(worker: &mut Worker, load: Load, n: u64, prompt: &Clip) {
             );
         }
         Load::Bridged => {}
+        Load::Conference => {
+            let conference = ConferenceId(1);
+            command(
+                worker,
+                Command::Join {
+                    session,
+                    conference,
+                },
+            );
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod audio_rows;
 mod call_rows;
+mod engine_rows;
 mod failover_row;
 mod figure;
 mod machine;
@@ -78,8 +79,9 @@ struct Row {
 
 /// All rows, in the order of the table.
 fn rows() -> Vec<&'static Row> {
-    let groups: [&'static [Row]; 9] = [
+    let groups: [&'static [Row]; 10] = [
         sip_rows::ROWS,
+        engine_rows::ROWS,
         media_rows::ROWS,
         plugin_rows::ROWS,
         store_rows::ROWS,

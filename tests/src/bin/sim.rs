@@ -6,21 +6,27 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jackfield_tests::crowd;
 use jackfield_tests::sim::{Guests, Report, run_seed};
 
 const HELP: &str = "\
 Usage: [SEED=n] sim [--seeds K] [--from N] [--once] [--keep-going] [-v]
+       [SEED=n] sim --calls N [--from SEED] [-v]
 
-Runs each seed twice and compares the two runs to the byte.
+Runs each seed twice and compares the two runs to the byte. With --calls it runs one seed once: so
+many calls through call control and signalling alone.
 
   --seeds K      how many; 200 if not said
   --from N       the first; 1 if not said, or what SEED says
   --once         once each, without the comparison
   --keep-going   try the other seeds after a failure, and name the failed ones at the end
+  --calls N      calls over lines that lose, repeat and reorder: one final answer to each INVITE,
+                 nothing left of any call, and no growth
   -v             a line for each seed, and at the end what was in the mix
 ";
 
 struct Options {
+    calls: Option<u32>,
     from: u64,
     seeds: u64,
     once: bool,
@@ -46,6 +52,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(calls) = options.calls {
+        many_calls(&options, calls);
+        return ExitCode::SUCCESS;
+    }
     let guests = Arc::new(Guests::load());
     let begin = clock();
     let mut total = Total::default();
@@ -66,6 +76,41 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// So many calls in one run; a broken promise is a panic.
+fn many_calls(options: &Options, calls: u32) {
+    let begin = clock();
+    let every = (calls / 20).max(1);
+    let mut next = every;
+    let report = crowd::run(options.from, calls, |begun, alive| {
+        if begun >= next {
+            next += every;
+            let seconds = begin.elapsed().as_secs();
+            println!("{seconds:>5} s: {begun:>8} calls; {alive}");
+        }
+    });
+    if options.verbose {
+        for (who, counts) in [("engine", &report.seen), ("far ends", &report.heard)] {
+            for (name, count) in counts {
+                println!("{count:>8} {who}: {name}");
+            }
+        }
+    }
+    if let Some((first, last)) = &report.warm {
+        println!("alive in full traffic, at first: {first}; at last: {last}");
+    }
+    println!(
+        "seed {}: {} calls, {} INVITEs with one final answer each ({} sent again), nothing left; \
+         {:.0} s in {:.0} s; {}",
+        report.seed,
+        report.calls,
+        report.invites,
+        report.repeated,
+        report.time.as_secs_f64(),
+        begin.elapsed().as_secs_f64(),
+        report.fingerprint
+    );
 }
 
 fn one_seed(seed: u64, options: &Options, guests: &Arc<Guests>) -> Report {
@@ -154,6 +199,7 @@ fn clock() -> Instant {
 
 fn options() -> Result<Options, String> {
     let mut options = Options {
+        calls: None,
         from: 1,
         seeds: 200,
         once: false,
@@ -171,6 +217,10 @@ fn options() -> Result<Options, String> {
         match arg.as_str() {
             "--seeds" => options.seeds = number()?,
             "--from" => options.from = number()?,
+            "--calls" => {
+                let calls = u32::try_from(number()?);
+                options.calls = Some(calls.map_err(|_| "--calls: too many".to_owned())?);
+            }
             "--once" => options.once = true,
             "--keep-going" => options.keep_going = true,
             "-v" => options.verbose = true,

@@ -7,6 +7,8 @@
 //! - [`baresip`] is a whole phone, told what to do over its own control connection.
 //! - [`browser`] is the libraries of pages in browsers, in Node.
 //! - [`menu`] is the walk through the demo that all of them make.
+//! - [`scenario`] is one side of one call, as a ladder that sipp keeps to.
+//! - [`dns`] is a DNS server whose zone the test holds in its hand.
 //! - [`record`] reads what the server kept.
 //!
 //! Nothing here asserts a duration. Waits end with an event or, should it never come, with
@@ -15,11 +17,15 @@
 pub mod baresip;
 pub mod browser;
 pub mod capture;
+pub mod dns;
 pub mod kamailio;
+pub mod lab;
 pub mod lines;
 pub mod menu;
 pub mod prompt;
+pub mod raw;
 pub mod record;
+pub mod scenario;
 pub mod sipp;
 
 use std::net::UdpSocket;
@@ -95,7 +101,7 @@ pub fn hear(rtp: &UdpSocket) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If not, with the command that installs it.
-fn require(program: &str, package: &str) -> anyhow::Result<()> {
+pub fn require(program: &str, package: &str) -> anyhow::Result<()> {
     let started = Command::new(program)
         .arg("-v")
         .stdin(Stdio::null())

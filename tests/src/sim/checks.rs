@@ -64,6 +64,8 @@ pub(super) struct Checks {
     sessions: BTreeMap<SessionId, Sending>,
     recordings: BTreeMap<RecordingId, bool>,
     recordings_noted: BTreeSet<RecordingId>,
+    /// What is kept of those that were cut, as the node was told.
+    cut: BTreeMap<RecordingId, Duration>,
     without_calls_since: Option<Mono>,
     hello_removed: bool,
     legs_max: usize,
@@ -113,6 +115,7 @@ impl Checks {
             sessions: BTreeMap::new(),
             recordings: BTreeMap::new(),
             recordings_noted: BTreeSet::new(),
+            cut: BTreeMap::new(),
             without_calls_since: None,
             hello_removed: false,
             legs_max: usize::from(scenario.workers) * usize::from(scenario.ports)
@@ -206,9 +209,20 @@ impl Checks {
                 assert!(call.authenticated, "a stranger's call causes no call out");
                 self.step_dialed += 1;
             }
-            CallEventKind::RecordingStarted { recording }
-            | CallEventKind::MessageLeft { recording, .. } => {
+            CallEventKind::RecordingStarted { recording } => {
                 self.recordings_noted.insert(*recording);
+            }
+            CallEventKind::MessageLeft {
+                recording, length, ..
+            } => {
+                let kept = self.cut.get(recording).unwrap_or(length);
+                let kept = !kept.is_zero() && length <= kept;
+                assert!(kept, "{length:?} of message {recording} are claimed");
+                self.recordings_noted.insert(*recording);
+            }
+            CallEventKind::RecordingCut { recording, length } => {
+                let told = self.cut.get(recording);
+                assert_eq!(told, Some(length), "{recording} is cut as it was told");
             }
             CallEventKind::Ended { .. } => call.over = true,
             CallEventKind::FlowStarted { .. }
@@ -264,10 +278,16 @@ impl Checks {
             | Notice::Dialog { .. }
             | Notice::Trunk { .. }
             | Notice::Failover { .. }
-            | Notice::Unregistered
+            | Notice::Unregistered { .. }
             | Notice::AuthFailed { .. }
             | Notice::Banned { .. } => {}
         }
+    }
+
+    /// The node is told that a recording ends early.
+    pub(super) fn cut(&mut self, recording: RecordingId, length: Duration) {
+        let before = self.cut.insert(recording, length);
+        assert_eq!(before, None, "a recording is cut once");
     }
 
     pub(super) fn operator(&mut self, call: CallId) {

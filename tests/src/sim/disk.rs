@@ -74,17 +74,20 @@ impl Disk {
     /// The write in hand is over.
     pub(super) fn written(&mut self, now: Now) -> Vec<Wish> {
         let batch = self.writing.take().expect("something was being written");
-        let full = self.plan.full.iter().any(|(from, to)| {
-            let at = now.mono.since(Mono::default());
-            *from <= at && at < *to
-        });
-        if full {
+        if self.is_full(now.mono) {
             return self.handle(now, Input::Failed);
         }
         for event in &*batch {
             self.keep(event);
         }
         self.handle(now, Input::Committed)
+    }
+
+    /// Nothing can be written.
+    pub(super) fn is_full(&self, now: Mono) -> bool {
+        let at = now.since(Mono::default());
+        let full = &self.plan.full;
+        full.iter().any(|(from, to)| *from <= at && at < *to)
     }
 
     /// Folds an event into its record; whatever does not fit is a bug of the node.

@@ -111,7 +111,7 @@ fn tenant(
     let trunks = trunks.iter().enumerate().map(|(n, &phone)| {
         Arc::new(Trunk {
             id: format!("city-{n}"),
-            address: Home::new(phone, false).sip(),
+            address: Home::new(phone, false).sip().into(),
             prefixes: vec!["+8621".into()],
             priority: u16::try_from(n).expect("a few"),
             calls_max: Some(8),

@@ -17,13 +17,14 @@ mod fake;
 mod flows;
 mod guests;
 mod house;
-mod network;
+pub(crate) mod network;
+mod recorder;
 mod report;
 mod scenario;
 mod seeded;
 mod streams;
 mod trace;
-mod wire;
+pub(crate) mod wire;
 mod world;
 
 pub use guests::Guests;

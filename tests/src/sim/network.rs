@@ -39,7 +39,7 @@ impl Weather {
 
 /// One phone's line.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     weather: Weather,
     /// Nothing passes from the first moment to the second.
     outages: Vec<(Mono, Mono)>,
@@ -47,7 +47,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(weather: Weather, outages: Vec<(Mono, Mono)>, rng: Rng) -> Self {
+    pub(crate) fn new(weather: Weather, outages: Vec<(Mono, Mono)>, rng: Rng) -> Self {
         Self {
             weather,
             outages,
@@ -56,7 +56,7 @@ impl Line {
     }
 
     /// When copies of a datagram arrive: none, one or two.
-    pub(super) fn datagram(&mut self, now: Mono) -> [Option<Mono>; 2] {
+    pub(crate) fn datagram(&mut self, now: Mono) -> [Option<Mono>; 2] {
         let lost = self.rng.chance(self.weather.loss) || self.outage(now).is_some();
         let first = (!lost).then(|| now + self.delay());
         let again = !lost && self.rng.chance(self.weather.repeat);
@@ -65,7 +65,7 @@ impl Line {
     }
 
     /// When bytes of a stream arrive; the kernel sends again what is lost.
-    pub(super) fn stream(&mut self, now: Mono) -> Mono {
+    pub(crate) fn stream(&mut self, now: Mono) -> Mono {
         let again = self.rng.chance(self.weather.loss);
         let sent = self.outage(now).unwrap_or(now);
         let extra = if again {
@@ -77,7 +77,7 @@ impl Line {
     }
 
     /// The end of the outage that is going on, if one is.
-    pub(super) fn outage(&self, now: Mono) -> Option<Mono> {
+    pub(crate) fn outage(&self, now: Mono) -> Option<Mono> {
         self.outages
             .iter()
             .find(|(from, to)| *from <= now && now < *to)
@@ -85,13 +85,13 @@ impl Line {
     }
 
     /// Whether the line was cut at any time between two moments.
-    pub(super) fn was_cut(&self, from: Mono, to: Mono) -> bool {
+    pub(crate) fn was_cut(&self, from: Mono, to: Mono) -> bool {
         self.outages
             .iter()
             .any(|&(begin, end)| begin < to && from < end)
     }
 
-    pub(super) fn weather(&self) -> &Weather {
+    pub(crate) fn weather(&self) -> &Weather {
         &self.weather
     }
 

@@ -89,6 +89,7 @@ fn sight(event: &CallEvent) -> String {
         | CallEventKind::Fallback { .. }
         | CallEventKind::RecordingStarted { .. }
         | CallEventKind::MessageLeft { .. }
+        | CallEventKind::RecordingCut { .. }
         | CallEventKind::Dialed { .. }
         | CallEventKind::Bridged { .. }
         | CallEventKind::Unbridged { .. }

@@ -2,22 +2,22 @@
 
 /// What the checks and the trace need of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// The status of an answer; `None` for a request.
-    pub(super) status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// The method, of an answer that of its `CSeq`.
-    pub(super) method: String,
-    pub(super) call_id: String,
-    pub(super) cseq: String,
+    pub(crate) method: String,
+    pub(crate) call_id: String,
+    pub(crate) cseq: String,
     /// Of the topmost `Via`.
-    pub(super) branch: String,
+    pub(crate) branch: String,
     /// It belongs to a dialog: `To` has a tag.
-    pub(super) in_dialog: bool,
+    pub(crate) in_dialog: bool,
 }
 
 impl Seen {
     /// `None` for keep-alives and what is no message.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let head = bytes.split(|&b| b == 0).next()?;
         let text = String::from_utf8_lossy(head);
         let mut lines = text.split("\r\n");
@@ -64,7 +64,7 @@ impl Seen {
     }
 
     /// Its line in the trace.
-    pub(super) fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let call: String = self.call_id.chars().take(6).collect();
         match self.status {
             Some(status) => format!("{status} ({} {}) {call}", self.cseq, self.method),

@@ -12,13 +12,14 @@ use node::{Node, PluginChange, SpeechId};
 use plugin::{Registry, RunInput, RunOutput, Setup};
 use sip::{ConnId, Hop, Transport};
 use vocab::record::{CallEvent, CallRecord};
-use vocab::{CallId, Clip, FlowId, Mono, Now, Pii, Rng, SessionId, Wall};
+use vocab::{CallId, Clip, FlowId, Mono, Now, Pii, RecordingId, Rng, SessionId, Wall};
 
 use super::checks::{Checks, GARBLED, HangUp};
 use super::disk::{Disk, Wish};
 use super::flows::Flows;
 use super::guests::Guests;
 use super::network::{Home, Line, NODE, NODE_RTP};
+use super::recorder::Recorder;
 use super::scenario::{Act, PhonePlan, Reload, Scenario};
 use super::streams::Streams;
 use super::trace::Trace;
@@ -122,6 +123,10 @@ enum Event {
         id: SpeechId,
         result: Result<Clip, String>,
     },
+    Cut {
+        recording: RecordingId,
+        length: Duration,
+    },
     /// The scenario.
     Act(Act),
 }
@@ -133,6 +138,7 @@ enum Way {
     FromWorker(u16),
     ToDisk,
     FromDisk,
+    FromRecorder,
 }
 
 /// A phone and its line.
@@ -173,6 +179,7 @@ pub struct World {
     desks: Vec<Desk>,
     phones: Vec<Handset>,
     disk: Disk,
+    recorder: Recorder,
     flows: Flows,
     streams: Streams,
     passwords: BTreeMap<String, String>,
@@ -214,6 +221,7 @@ impl World {
         let mut world = Self {
             now,
             disk: Disk::new(scenario.disk.clone(), rng.fork()),
+            recorder: Recorder::default(),
             flows: Flows::new(scenario.think, rng.fork()),
             checks: Checks::new(&scenario),
             guests: Arc::clone(guests),
@@ -491,6 +499,14 @@ impl World {
                     .line(self.now.mono, format_args!("flow {flow}: {output:?}"));
                 self.feed(node::Input::Flow { flow, output });
             }
+            Event::Cut { recording, length } => {
+                self.trace.line(
+                    self.now.mono,
+                    format_args!("recorder: {recording} is cut after {length:?}"),
+                );
+                self.checks.cut(recording, length);
+                self.feed(node::Input::RecordingCut { recording, length });
+            }
             Event::Spoken { id, result } => self.feed(node::Input::Spoken { id, result }),
             Event::Act(act) => {
                 self.acts_left -= 1;
@@ -720,6 +736,8 @@ impl World {
                 self.trace
                     .line(self.now.mono, format_args!("node: {id:?} {result:?}"));
             }
+            // No trunk here has a name; the lookup would run out.
+            node::Output::Lookup { .. } => {}
             node::Output::Notice(notice) => {
                 self.trace
                     .line(self.now.mono, format_args!("node: {notice:?}"));
@@ -852,6 +870,10 @@ impl World {
             }
             media::Output::Recording { recording, what } => {
                 self.checks.recording(recording, &what);
+                let full = self.disk.is_full(self.now.mono);
+                if let Some(length) = self.recorder.take(recording, &what, full) {
+                    self.mail(Way::FromRecorder, Event::Cut { recording, length });
+                }
             }
             media::Output::Event(event) => {
                 self.trace

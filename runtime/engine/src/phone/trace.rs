@@ -71,6 +71,7 @@ impl Trace {
                 Vec::new()
             }
             sip::Input::StreamOpened { .. }
+            | sip::Input::StreamBroken { .. }
             | sip::Input::SendFailed { .. }
             | sip::Input::Action(_)
             | sip::Input::Timeout => Vec::new(),

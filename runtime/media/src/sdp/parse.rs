@@ -246,6 +246,11 @@ fn origin(value: &str) -> Result<Origin, Reason> {
     let [session_id, version, network, family, address] = rest else {
         return Err(Reason::Origin);
     };
+    // Some write an IPv6 address as in a URI; nobody ever sends anything there.
+    let bare = address
+        .strip_prefix('[')
+        .and_then(|it| it.strip_suffix(']'));
+    let address = bare.unwrap_or(address);
     Ok(Origin {
         username: username.join(" "),
         session_id: (*session_id).to_owned(),

@@ -21,6 +21,14 @@ fn check(text: &str, expect: Expect) {
 }
 
 #[test]
+fn an_origin_in_brackets_is_an_address_all_the_same() {
+    let text = HEAD.replace("IN IP4 192.0.2.1\r\ns", "IN IP6 [2001:db8::7]\r\ns");
+    let read = Description::parse(text.as_bytes()).expect("a good description");
+    let plain = text.replace(['[', ']'], "");
+    assert_eq!(Ok(read), Description::parse(plain.as_bytes()));
+}
+
+#[test]
 fn everything_is_kept_and_written_in_the_order_of_the_grammar() {
     check(
         "v=0\n\

@@ -8,7 +8,7 @@ use vocab::call::RecordEnd;
 use vocab::{Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId};
 
 use crate::jitter::{FRAME, Frame, Heard};
-use crate::limits::CLIPS_MAX;
+use crate::limits::{CLIPS_MAX, PLAYOUT_SAMPLES};
 use crate::player::{Filled, Player};
 use crate::recorder::{CallRecorder, MessageRecorder};
 use crate::rtp::{Header, is_rtcp};
@@ -33,6 +33,9 @@ use reports::Reports;
 
 /// Time of one tick.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
+
+/// Ticks for which a jitter buffer can hold audio.
+const BUFFERED_TICKS: u32 = (PLAYOUT_SAMPLES / FRAME) as u32;
 
 /// Nanoseconds of one sample.
 const SAMPLE_NS: u128 = 125_000;
@@ -490,10 +493,20 @@ impl Session {
         }
     }
 
-    /// Ticks that were left out: time passed all the same.
-    pub(crate) fn skip(&mut self, ticks: u32) {
-        if let Some(stream) = &mut self.stream {
-            stream.outbound.advance(ticks);
+    /// Ticks that were left out: time passed all the same, and a recording keeps what was received
+    /// in it, as far as the jitter buffer does.
+    pub(crate) fn skip(&mut self, step: &mut Step<'_>, ticks: u32) {
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        stream.outbound.advance(ticks);
+        for _ in 0..ticks.min(BUFFERED_TICKS) {
+            if self.call.is_none() && self.message.is_none() {
+                return;
+            }
+            let mut heard = [0; FRAME];
+            self.hear(step, &mut heard);
+            self.record(step, &heard, &[0; FRAME]);
         }
     }
 }

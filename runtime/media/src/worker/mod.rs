@@ -130,7 +130,9 @@ pub struct Counts {
 ///
 /// The clock runs while there is a session, on multiples of 20 ms of [`Now::mono`]. At each tick
 /// every session plays 20 ms out of its jitter buffer and sends 20 ms, silence if nothing else.
-/// A shell that is late catches up, tick by tick, for up to 200 ms; time beyond that is left out.
+/// A shell that is late catches up, tick by tick, for up to 200 ms; time beyond that is left out,
+/// but for recordings, which keep what was received in half a second. It reads its sockets before
+/// it feeds [`Input::Tick`]: to the ticks it makes up for, what is still in a socket has not come.
 ///
 /// # Rules
 /// - Media is sent from the first [`Command::Configure`] on, if the far end wants any. Playbacks

@@ -18,11 +18,7 @@ impl Worker {
         let behind = now.mono.since(due).as_nanos() as u64 / TICK_NS + 1;
         if behind > CATCH_UP_TICKS_MAX {
             let skipped = behind - CATCH_UP_TICKS_MAX;
-            self.counts.skipped_ticks += skipped;
-            for place in 0..self.sessions.len() {
-                // The RTP clock wraps every 27 million ticks, so the count may too.
-                self.sessions.at_mut(place).skip(skipped as u32);
-            }
+            self.skip(now, due, skipped);
             due = Mono(due.0 + skipped * TICK_NS);
         }
         while due <= now.mono {
@@ -31,6 +27,30 @@ impl Worker {
             due = due + TICK;
         }
         self.next_tick = Some(due);
+    }
+
+    /// Leaves ticks out: nobody is sent anything for them.
+    fn skip(&mut self, now: Now, due: Mono, ticks: u64) {
+        self.counts.skipped_ticks += ticks;
+        let mut failed = Vec::new();
+        for place in 0..self.sessions.len() {
+            let id = self.sessions.id(place);
+            let session = self.sessions.at_mut(place);
+            let mut step = Step {
+                now,
+                due,
+                id,
+                out: &mut self.out,
+                counts: &mut self.counts,
+            };
+            // The RTP clock wraps every 27 million ticks, so the count may too.
+            if guarded(|| session.skip(&mut step, ticks as u32)).is_none() {
+                failed.push(id);
+            }
+        }
+        for id in failed {
+            self.fail(now, id);
+        }
     }
 
     fn tick(&mut self, now: Now, due: Mono) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use media::compare::similarity;
+use media::compare::{coverage, similarity};
 use media::{Codec, Command, Event};
 use vocab::call::RecordEnd;
 use vocab::{CallId, RecordingId};
@@ -64,6 +64,36 @@ fn both_channels_are_aligned_and_without_gaps() {
     }
     assert!(recorded(&world).is_empty(), "only messages are reported");
     world.assert_empty();
+}
+
+#[test]
+fn audio_that_waited_for_a_late_shell_is_not_lost() {
+    // Up to 200 ms all ticks are made up for; beyond that the recording alone is.
+    for stall_ms in [60, 120, 180, 300, 450] {
+        let link = Link {
+            delay_ms: 5,
+            ..Link::default()
+        };
+        let mut world = World::call(1, link, Codec::Pcmu);
+        let words = speech(7, 6_000);
+        world.run_ms(500);
+        world.play(0, ONE, 1, &words);
+        for _ in 0..5 {
+            world.run_ms(1_000);
+            world.stall(1, Duration::from_millis(stall_ms));
+        }
+        world.run_ms(3_000);
+        world.close(0, ONE);
+        world.close(1, TWO);
+        let heard = world.heard(TWO);
+        let share = coverage(&words, &heard, 8_000);
+        let found = similarity(&words, &heard, 8_000);
+        // As a whole: nothing has even moved.
+        assert!(
+            share > 0.98 && found.score > 0.98,
+            "{stall_ms} ms: {share} {found:?}"
+        );
+    }
 }
 
 #[test]

@@ -59,8 +59,10 @@ struct Node {
     worker: Worker,
     /// How fast its clock is, in millionths.
     drift_ppm: i64,
-    /// Its shell does not look at the clock before this.
+    /// Its shell looks neither at the clock nor at its sockets before this.
     busy_until: Mono,
+    /// What its sockets hold meanwhile.
+    waiting: Vec<Flying>,
 }
 
 impl Node {
@@ -105,6 +107,7 @@ impl World {
             worker: Worker::new(Config::default(), rng.fork()),
             drift_ppm: 0,
             busy_until: Mono(0),
+            waiting: Vec::new(),
         };
         let nodes = (0..nodes).map(node).collect();
         Self {
@@ -224,6 +227,10 @@ impl World {
                     if at <= end && packet.is_none_or(|(then, _)| at <= then) =>
                 {
                     self.now = self.now.max(at);
+                    // As every shell does: sockets first.
+                    for flying in std::mem::take(&mut self.nodes[node].waiting) {
+                        self.deliver(flying);
+                    }
                     self.feed(node, Input::Tick);
                 }
                 (_, Some(key)) if key.0 <= end => {
@@ -242,8 +249,18 @@ impl World {
     }
 
     fn deliver(&mut self, flying: Flying) {
-        let Flying { from, to, bytes } = flying;
-        match self.ports.get(&to).copied() {
+        let to = self.ports.get(&flying.to).copied();
+        if let Some((node, ..)) = to
+            && self.nodes[node].busy_until > self.now
+        {
+            return self.nodes[node].waiting.push(flying);
+        }
+        let Flying {
+            from,
+            to: at,
+            bytes,
+        } = flying;
+        match to {
             Some((node, session, channel)) => {
                 self.feed(
                     node,
@@ -257,7 +274,7 @@ impl World {
             }
             None => self.tapped.push(Tapped {
                 at: self.now,
-                to,
+                to: at,
                 bytes,
             }),
         }

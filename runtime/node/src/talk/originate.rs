@@ -1,6 +1,6 @@
 //! Calls that we make: a user's phone first, then whom it calls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use vocab::call::{Command, Target};
@@ -87,6 +87,7 @@ impl Node {
             refusal: None,
             leg_last: 1,
             message_last: 0,
+            cut: BTreeMap::new(),
         };
         let started = CallEventKind::Started {
             direction: Direction::Outbound,

@@ -54,9 +54,7 @@ impl Health {
 
     pub(super) fn answered(&mut self, now: Mono, answer: &Answer) {
         self.asking = false;
-        // Any answer shows that somebody is there; these say that nobody is, or not now.
-        let there = !matches!(answer.status, None | Some(408 | 503));
-        if there {
+        if answer.is_there() {
             (self.alive, self.misses) = (true, 0);
         } else {
             self.misses = self.misses.saturating_add(1);
@@ -76,6 +74,17 @@ impl Health {
         if !self.asking {
             self.at = Some(now + DEAD);
         }
+    }
+
+    /// Whether the last question had no answer.
+    pub(super) fn has_missed(&self) -> bool {
+        self.misses > 0
+    }
+
+    /// The server that was asked is left alone from now on; another one is asked at once.
+    pub(super) fn goes_elsewhere(&mut self, now: Mono) {
+        (self.alive, self.misses) = (true, 0);
+        self.at = Some(now);
     }
 
     /// A call was answered in some way.

@@ -2,12 +2,38 @@
 
 use std::time::Duration;
 
+use sip::locate::{Families, Target};
 use sip::message::{Host, SipUri};
+use sip::{Config, Transport};
 use vocab::call::{Carrier, Login};
 use vocab::{Party, Pii};
 
-use super::Contacts;
 use crate::config::{ShownNumber, Tenant, Trunk};
+
+/// Our addresses, for `Contact`.
+#[derive(Debug)]
+pub(crate) struct Contacts(Config);
+
+impl Contacts {
+    /// From the settings of signalling.
+    pub(crate) fn new(config: &Config) -> Self {
+        let (udp, tcp) = (config.udp, config.tcp);
+        Self(Config {
+            addresses: config.addresses.clone(),
+            ..Config::new(udp, tcp, [0; 32])
+        })
+    }
+
+    /// The families we have addresses of.
+    pub(super) fn families(&self) -> Families {
+        let more = self.0.addresses.iter().map(|(_, at)| *at);
+        let all = more.chain([self.0.udp, self.0.tcp]);
+        Families {
+            ipv4: all.clone().any(|at| at.is_ipv4()),
+            ipv6: all.clone().any(|at| at.is_ipv6()),
+        }
+    }
+}
 
 /// The carrier's domain: what it calls itself, or its address.
 fn domain(trunk: &Trunk) -> String {
@@ -22,24 +48,9 @@ fn uri(user: &str, trunk: &Trunk) -> String {
         .domain
         .as_deref()
         .and_then(|host| Host::parse(host).ok());
-    let port = host.is_none().then(|| trunk.address.port());
-    let host = host.unwrap_or(Host::Address(trunk.address.ip()));
+    let port = trunk.address.port.filter(|_| host.is_none());
+    let host = host.unwrap_or_else(|| trunk.address.host.clone());
     SipUri::new(Some(user), host, port).to_string()
-}
-
-fn hop(trunk: &Trunk) -> sip::Hop {
-    let transport = if trunk.tls {
-        sip::Transport::Tls
-    } else if trunk.tcp {
-        sip::Transport::Tcp
-    } else {
-        sip::Transport::Udp
-    };
-    sip::Hop {
-        transport,
-        remote: trunk.address,
-        conn: None,
-    }
 }
 
 fn credentials(trunk: &Trunk) -> Option<sip::Credentials> {
@@ -58,14 +69,14 @@ fn ourselves(trunk: &Trunk) -> String {
     format!("<{}>", uri(user, trunk))
 }
 
-pub(super) fn options(id: sip::RequestId, trunk: &Trunk) -> sip::Action {
+pub(super) fn options(id: sip::RequestId, trunk: &Trunk, at: Target) -> sip::Action {
     let target = format!("sip:{}", domain(trunk));
     sip::Action::Request {
         id,
         method: "OPTIONS".to_owned(),
         to: format!("<{target}>"),
         uri: target,
-        hop: hop(trunk),
+        hop: at.hop(),
         from: ourselves(trunk),
         headers: vec![("Accept".to_owned(), "application/sdp".to_owned())],
         credentials: credentials(trunk),
@@ -75,19 +86,19 @@ pub(super) fn options(id: sip::RequestId, trunk: &Trunk) -> sip::Action {
 pub(super) fn register(
     id: sip::RequestId,
     trunk: &Trunk,
-    contacts: Contacts,
+    at: Target,
+    contacts: &Contacts,
     expires: Duration,
 ) -> sip::Action {
     let user = trunk
         .registration
         .as_ref()
         .map_or("", |it| it.user.as_str());
-    let (contact, parameter) = if trunk.tls {
-        (contacts.tls, ";transport=tls")
-    } else if trunk.tcp {
-        (contacts.tcp, ";transport=tcp")
-    } else {
-        (contacts.udp, "")
+    let contact = contacts.0.own(at.hop());
+    let parameter = match at.transport {
+        Transport::Udp => "",
+        Transport::Tcp | Transport::Ws | Transport::Wss => ";transport=tcp",
+        Transport::Tls => ";transport=tls",
     };
     let contact = SipUri::new(
         Some(user),
@@ -99,7 +110,7 @@ pub(super) fn register(
         id,
         method: "REGISTER".to_owned(),
         uri: format!("sip:{}", domain(trunk)),
-        hop: hop(trunk),
+        hop: at.hop(),
         from: aor.clone(),
         to: aor,
         headers: vec![
@@ -110,22 +121,26 @@ pub(super) fn register(
     }
 }
 
-/// The request URI of a call by this trunk, and who we say is calling.
+/// Where a call by this trunk goes, and who we say is calling.
 ///
 /// What is asserted (RFC 3325 §9.1) is between us and the carrier; a caller who hides is anonymous
 /// in `From` and asks for privacy (RFC 3323 §4.1.1.3), and is asserted all the same.
 pub(crate) fn call(
     tenant: &Tenant,
-    trunk: &Trunk,
+    (trunk, at): (&Trunk, Target),
     number: &str,
     caller: &Party,
-) -> (Pii<String>, Carrier) {
+) -> vocab::call::Target {
     let plan = &tenant.numbers;
     let written = |number: &str| match plan.to_e164(number) {
         Some(number) => plan.write(&number, trunk.sends),
         None => number.to_owned(),
     };
-    let parameter = if trunk.tls { ";transport=tls" } else { "" };
+    // UDP and TCP are said apart from the URI.
+    let parameter = match at.transport {
+        Transport::Udp | Transport::Tcp => "",
+        Transport::Tls | Transport::Ws | Transport::Wss => ";transport=tls",
+    };
     let target = Pii::new(uri(&written(number), trunk) + parameter);
     let own = match (&trunk.shows, caller) {
         (ShownNumber::Own(number), _) => Some(written(number)),
@@ -159,5 +174,10 @@ pub(crate) fn call(
         }),
         codecs: trunk.codecs.clone(),
     };
-    (target, carrier)
+    vocab::call::Target::Uri {
+        uri: target,
+        next_hop: at.address,
+        tcp: at.transport == Transport::Tcp,
+        carrier: Some(Box::new(carrier)),
+    }
 }

@@ -1,25 +1,33 @@
 //! Ways to carriers: which one takes a call, which ones are there, and how many calls each has.
 //!
-//! A trunk is one carrier's address. It may want us to register ([`registration`]); it is asked
-//! whether it lives ([`health`]); and it takes so many calls at a time and a second ([`room`]).
-//! A call that one trunk cannot take goes on to the next within the same attempt.
+//! A trunk is one carrier: an address, or a name with several servers behind it ([`places`]). It may
+//! want us to register ([`registration`]); it is asked whether it lives ([`health`]); and it takes so
+//! many calls at a time and a second ([`room`]). A call that one server cannot take goes on to the
+//! next, and then to the next trunk, within the same attempt ([`choice`]).
 
+mod choice;
 mod health;
 mod identity;
+mod places;
 mod registration;
 mod room;
+mod servers;
 
-pub(crate) use identity::call;
+pub(crate) use choice::{NoTrunk, Try};
+pub(crate) use identity::{Contacts, call};
+pub use places::TrunkTarget;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sip::locate::{Locator, LookupId, Question, Target};
 use vocab::{Deadlines, LegId, Mono, Now, Rng, TenantId};
 
 use crate::config::{Tenant, Trunk};
 use health::Health;
+use places::Places;
 use registration::Registration;
 use room::Room;
 
@@ -34,6 +42,10 @@ enum Wait {
     Health,
     /// Its registration runs out.
     Lapse,
+    /// Its name is looked up again.
+    Locate,
+    /// A server that was silent is asked, or forgiven.
+    Probe,
 }
 
 /// The answer to a request outside calls.
@@ -42,6 +54,13 @@ pub(crate) struct Answer {
     /// The final status; `None` is no answer.
     pub(crate) status: Option<u16>,
     pub(crate) times: sip::Times,
+}
+
+impl Answer {
+    /// Any answer shows that somebody is there; these say that nobody is, or not now.
+    fn is_there(&self) -> bool {
+        !matches!(self.status, None | Some(408 | 503))
+    }
 }
 
 /// Why a trunk is used or not.
@@ -53,6 +72,8 @@ pub enum TrunkState {
     Unregistered,
     /// It does not answer.
     Dead,
+    /// Its name has no address.
+    Unresolved,
 }
 
 impl TrunkState {
@@ -62,6 +83,7 @@ impl TrunkState {
             Self::Up => "up",
             Self::Unregistered => "unregistered",
             Self::Dead => "dead",
+            Self::Unresolved => "unresolved",
         }
     }
 }
@@ -73,8 +95,10 @@ pub struct TrunkView {
     pub tenant: TenantId,
     /// Its name.
     pub id: String,
-    /// Where it is.
-    pub address: SocketAddr,
+    /// Where it is, as configured.
+    pub address: String,
+    /// Its servers, as far as they are known.
+    pub servers: Vec<TrunkTarget>,
     /// Whether it is used.
     pub state: TrunkState,
     /// Calls on it.
@@ -92,6 +116,13 @@ pub(crate) enum Output {
         trunk: String,
         state: TrunkState,
     },
+    /// A DNS server is to be asked.
+    Lookup {
+        id: LookupId,
+        question: Question,
+    },
+    /// All addresses of trunks, if they are others than before.
+    Trusted(BTreeSet<IpAddr>),
 }
 
 /// One trunk.
@@ -103,18 +134,23 @@ struct Way {
     health: Health,
     room: Room,
     state: TrunkState,
+    /// Servers that did not answer and are asked from time to time whether they are back.
+    silent: BTreeSet<Target>,
+    /// When its name is to be looked up again.
+    locate_at: Option<Mono>,
 }
 
 /// All trunks of the node.
 #[derive(Debug)]
 pub(crate) struct Trunks {
     ways: BTreeMap<TrunkId, Way>,
-    /// Legs by the trunk they are on, and whether their far end was heard of.
-    legs: BTreeMap<LegId, (TrunkId, bool)>,
-    requests: BTreeMap<sip::RequestId, (TrunkId, Wait)>,
+    places: Places,
+    legs: BTreeMap<LegId, Leg>,
+    requests: BTreeMap<sip::RequestId, (Try, Wait)>,
     deadlines: Deadlines<TrunkId, Wait>,
     /// Who may call us, by address.
     sources: BTreeMap<IpAddr, TrunkId>,
+    trusted: BTreeSet<IpAddr>,
     contacts: Contacts,
     rng: Rng,
     way_last: u32,
@@ -122,31 +158,28 @@ pub(crate) struct Trunks {
     out: VecDeque<Output>,
 }
 
-/// Our addresses, for `Contact`.
+/// A leg that is on a trunk.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Contacts {
-    pub(crate) udp: SocketAddr,
-    pub(crate) tcp: SocketAddr,
-    pub(crate) tls: SocketAddr,
-}
-
-/// Why no trunk takes a call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum NoTrunk {
-    /// None allows the destination.
-    Forbidden,
-    /// Those that do have no line left.
-    Full,
+struct Leg {
+    on: Try,
+    /// Its far end was heard of.
+    spoke: bool,
 }
 
 impl Trunks {
-    pub(crate) fn new(contacts: Contacts, rng: Rng) -> Self {
+    pub(crate) fn new(contacts: Contacts, mut rng: Rng) -> Self {
+        let config = sip::locate::Config {
+            families: contacts.families(),
+            ..sip::locate::Config::default()
+        };
         Self {
             ways: BTreeMap::new(),
+            places: Places::new(Locator::new(config, rng.fork())),
             legs: BTreeMap::new(),
             requests: BTreeMap::new(),
             deadlines: Deadlines::default(),
             sources: BTreeMap::new(),
+            trusted: BTreeSet::new(),
             contacts,
             rng,
             way_last: 0,
@@ -160,15 +193,17 @@ impl Trunks {
     }
 
     pub(crate) fn deadline(&self) -> Option<Mono> {
-        self.deadlines.next()
+        let parts = [self.deadlines.next(), self.places.deadline()];
+        parts.into_iter().flatten().min()
     }
 
     /// All trunks, by tenant and then as they were configured.
-    pub(crate) fn views(&self) -> impl Iterator<Item = TrunkView> {
-        self.ways.values().map(|way| TrunkView {
+    pub(crate) fn views(&self, now: Mono) -> impl Iterator<Item = TrunkView> {
+        self.ways.values().map(move |way| TrunkView {
             tenant: way.tenant.id.clone(),
             id: way.trunk.id.clone(),
-            address: way.trunk.address,
+            address: way.trunk.address.to_string(),
+            servers: self.places.view(now, &way.trunk.address),
             state: way.state,
             calls: way.room.calls(),
             calls_max: way.trunk.calls_max,
@@ -199,14 +234,15 @@ impl Trunks {
         }
         for (id, way) in old {
             self.deadlines.clear_all(id);
-            if way.registration.is_some_and(|it| it.is_good(now.mono)) {
-                self.request(id, &way.trunk, Wait::Lapse, Duration::ZERO);
+            let good = way.registration.is_some_and(|it| it.is_good(now.mono));
+            let place = &way.trunk.address;
+            let servers = self.places.servers(now.mono, place, &way.silent);
+            if let Some(&target) = servers.first().filter(|_| good) {
+                let at = Try { trunk: id, target };
+                self.request(at, &way.trunk, Wait::Lapse, Duration::ZERO);
             }
         }
-        let inbound = self.ways.iter().filter(|(_, way)| way.trunk.inbound);
-        self.sources = inbound
-            .map(|(&id, way)| (way.trunk.address.ip(), id))
-            .collect();
+        self.note_addresses(now.mono);
     }
 
     fn add(&mut self, now: Mono, tenant: &Arc<Tenant>, trunk: &Arc<Trunk>) {
@@ -216,10 +252,10 @@ impl Trunks {
             .registration
             .as_ref()
             .map(|it| Registration::new(now, it.expires, &mut self.rng));
-        let state = if registration.is_some() {
-            TrunkState::Unregistered
-        } else {
-            TrunkState::Up
+        let state = match &registration {
+            _ if trunk.address.address().is_none() => TrunkState::Unresolved,
+            Some(_) => TrunkState::Unregistered,
+            None => TrunkState::Up,
         };
         let way = Way {
             tenant: Arc::clone(tenant),
@@ -228,131 +264,40 @@ impl Trunks {
             health: Health::new(now, trunk.health),
             room: Room::new(now, trunk.calls_max, trunk.calls_per_second),
             state,
+            silent: BTreeSet::new(),
+            locate_at: None,
         };
         self.ways.insert(id, way);
-        self.rearm(id);
-    }
-
-    /// The trunks that may take a call to this number, best first: the longest prefix, then the
-    /// lowest priority, then by chance and weight (as RFC 2782 has it for servers). One that is not
-    /// up comes after all that are: it may be back, and nothing better is there.
-    ///
-    /// # Errors
-    /// No trunk takes it.
-    pub(crate) fn candidates(
-        &mut self,
-        now: Mono,
-        tenant: &TenantId,
-        number: &str,
-    ) -> Result<Vec<TrunkId>, NoTrunk> {
-        let mut found = Vec::new();
-        let mut fits = false;
-        for (&id, way) in &mut self.ways {
-            let Some(prefix) = way
-                .trunk
-                .prefixes
-                .iter()
-                .filter(|prefix| way.tenant.id == *tenant && number.starts_with(*prefix))
-                .map(String::len)
-                .max()
-            else {
-                continue;
-            };
-            fits = true;
-            if way.room.has_place(now) {
-                let down = way.state != TrunkState::Up;
-                let rank = (down, std::cmp::Reverse(prefix), way.trunk.priority);
-                found.push((rank, way.trunk.weight, id));
-            }
+        if trunk.address.address().is_none() {
+            self.places.locate(now, id, &trunk.address);
+            self.places_news(now);
         }
-        if !fits {
-            return Err(NoTrunk::Forbidden);
-        }
-        if found.is_empty() {
-            return Err(NoTrunk::Full);
-        }
-        found.sort_by_key(|&(rank, _, id)| (rank, id));
-        let mut ordered = Vec::with_capacity(found.len());
-        for equals in found.chunk_by(|a, b| a.0 == b.0) {
-            let equals = equals.iter().map(|&(_, weight, id)| (weight, id));
-            by_weight(equals.collect(), &mut self.rng, &mut ordered);
-        }
-        Ok(ordered)
-    }
-
-    /// A call takes a place; `None` if there is none any more, or the trunk is gone.
-    pub(crate) fn take(&mut self, now: Mono, id: TrunkId, leg: LegId) -> Option<&Arc<Trunk>> {
-        let way = self.ways.get_mut(&id)?;
-        if !way.room.take(now) {
-            return None;
-        }
-        let before = self.legs.insert(leg, (id, false));
-        debug_assert!(before.is_none(), "a leg is on one trunk");
-        Some(&way.trunk)
-    }
-
-    /// The far end of a trunk's leg said something, whatever it was.
-    pub(crate) fn leg_spoke(&mut self, now: Mono, leg: LegId) {
-        let Some((id, spoke)) = self.legs.get_mut(&leg) else {
-            return;
-        };
-        let id = *id;
-        if !std::mem::replace(spoke, true)
-            && let Some(way) = self.ways.get_mut(&id)
-        {
-            way.health.good_call();
-            self.judge(now, id);
-        }
-    }
-
-    /// A leg is over. `unanswered` if it failed without a status of the far end.
-    pub(crate) fn leg_ended(&mut self, now: Mono, leg: LegId, unanswered: bool) {
-        let Some((id, spoke)) = self.legs.remove(&leg) else {
-            return;
-        };
-        let Some(way) = self.ways.get_mut(&id) else {
-            return;
-        };
-        way.room.leave();
-        if unanswered && !spoke {
-            way.health.failed_call(now);
-            self.judge(now, id);
-            self.rearm(id);
-        }
-    }
-
-    /// A leg goes on under another name, and its trunk's line with it.
-    pub(crate) fn leg_moved(&mut self, from: LegId, to: LegId) {
-        let Some(line) = self.legs.remove(&from) else {
-            return;
-        };
-        let replaced = self.legs.insert(to, line);
-        if let Some(way) = replaced.and_then(|(id, _)| self.ways.get_mut(&id)) {
-            way.room.leave();
-        }
-    }
-
-    /// The trunk from which a request comes: by address alone, since carriers send from any port.
-    pub(crate) fn of_source(&self, source: SocketAddr) -> Option<(&Arc<Tenant>, &Arc<Trunk>)> {
-        let way = self.ways.get(self.sources.get(&source.ip())?)?;
-        Some((&way.tenant, &way.trunk))
+        self.rearm(now, id);
     }
 
     /// The answer to a request of ours.
     pub(crate) fn answered(&mut self, now: Mono, id: sip::RequestId, answer: &Answer) {
-        let Some((id, wait)) = self.requests.remove(&id) else {
+        let Some((at, wait)) = self.requests.remove(&id) else {
             return;
         };
+        let id = at.trunk;
+        let others = self.server_answered(now, at, wait, answer);
         let Some(way) = self.ways.get_mut(&id) else {
             return;
         };
         match (wait, &mut way.registration) {
             (Wait::Register, Some(registration)) => {
                 registration.answered(now, answer, &mut self.rng);
+                if others {
+                    registration.hurry(now, &mut self.rng);
+                }
             }
             (Wait::Health, registration) => {
                 let before = way.health.is_alive();
                 way.health.answered(now, answer);
+                if others {
+                    way.health.goes_elsewhere(now);
+                }
                 if let Some(registration) = registration
                     && way.health.is_alive()
                     && !before
@@ -360,33 +305,51 @@ impl Trunks {
                     registration.hurry(now, &mut self.rng);
                 }
             }
-            (Wait::Register | Wait::Lapse, _) => {}
+            (Wait::Register | Wait::Lapse | Wait::Locate | Wait::Probe, _) => {}
         }
         self.judge(now, id);
-        self.rearm(id);
+        self.rearm(now, id);
     }
 
     pub(crate) fn timeout(&mut self, now: Mono) {
+        self.places.timeout(now);
+        self.places_news(now);
         while let Some((id, wait)) = self.deadlines.expire(now) {
             let Some(way) = self.ways.get_mut(&id) else {
                 continue;
             };
             let trunk = Arc::clone(&way.trunk);
-            match (wait, &mut way.registration) {
-                (Wait::Register, Some(registration)) => {
+            let place = &trunk.address;
+            let servers = self.places.servers(now, place, &way.silent);
+            let server = servers.first().copied();
+            let at = server.map(|target| Try { trunk: id, target });
+            match (wait, &mut way.registration, at) {
+                (Wait::Register, Some(registration), Some(at)) => {
                     let expires = registration.ask();
-                    self.request(id, &trunk, Wait::Register, expires);
+                    self.request(at, &trunk, Wait::Register, expires);
                 }
-                (Wait::Health, _) => {
+                (Wait::Health, _, Some(at)) => {
                     if way.health.due() {
-                        self.request(id, &trunk, Wait::Health, Duration::ZERO);
+                        self.request(at, &trunk, Wait::Health, Duration::ZERO);
                     }
                 }
-                (Wait::Lapse, Some(registration)) => registration.lapsed(),
-                (Wait::Register | Wait::Lapse, None) => {}
+                (Wait::Lapse, Some(registration), _) => registration.lapsed(),
+                (Wait::Locate, ..) => {
+                    way.locate_at = None;
+                    self.places.locate(now, id, place);
+                    self.places_news(now);
+                }
+                (Wait::Probe, ..) => {
+                    for target in self.places.probe(now, &way.silent) {
+                        let at = Try { trunk: id, target };
+                        self.request(at, &trunk, Wait::Probe, Duration::ZERO);
+                    }
+                }
+                (Wait::Register | Wait::Lapse, None, _)
+                | (Wait::Register | Wait::Health, _, None) => {}
             }
             self.judge(now, id);
-            self.rearm(id);
+            self.rearm(now, id);
         }
     }
 
@@ -396,6 +359,7 @@ impl Trunks {
             return;
         };
         let state = match &way.registration {
+            _ if !self.places.is_known(now, &way.trunk.address) => TrunkState::Unresolved,
             _ if !way.health.is_alive() => TrunkState::Dead,
             Some(registration) if !registration.is_good(now) => TrunkState::Unregistered,
             Some(_) | None => TrunkState::Up,
@@ -409,15 +373,29 @@ impl Trunks {
         }
     }
 
-    fn rearm(&mut self, id: TrunkId) {
-        let Some(way) = self.ways.get(&id) else {
+    fn rearm(&mut self, now: Mono, id: TrunkId) {
+        let Some(way) = self.ways.get_mut(&id) else {
             return;
         };
-        let registration = way.registration.as_ref();
+        // What has no address is asked nothing.
+        let place = &way.trunk.address;
+        let known = self.places.is_known(now, place);
+        let registration = way.registration.as_ref().filter(|_| known);
+        let probe = if way.trunk.health.is_zero() {
+            self.places.forgiven_at(now, place)
+        } else {
+            let probe = self.places.probe_at(now, &way.silent);
+            probe.filter(|_| self.places.has_others(now, place, &way.silent))
+        };
         for (wait, at) in [
             (Wait::Register, registration.and_then(Registration::next)),
-            (Wait::Lapse, registration.and_then(Registration::lapse)),
-            (Wait::Health, way.health.next()),
+            (
+                Wait::Lapse,
+                way.registration.as_ref().and_then(Registration::lapse),
+            ),
+            (Wait::Health, way.health.next().filter(|_| known)),
+            (Wait::Locate, way.locate_at),
+            (Wait::Probe, probe),
         ] {
             match at {
                 Some(at) => self.deadlines.set(id, wait, at),
@@ -427,33 +405,18 @@ impl Trunks {
     }
 
     /// Sends OPTIONS or REGISTER; the latter with no time left takes our contact back.
-    fn request(&mut self, id: TrunkId, trunk: &Trunk, wait: Wait, expires: Duration) {
+    fn request(&mut self, at: Try, trunk: &Trunk, wait: Wait, expires: Duration) {
         self.request_last += 1;
         let request = sip::RequestId(self.request_last);
         let action = match wait {
-            Wait::Health => identity::options(request, trunk),
+            Wait::Health | Wait::Probe => identity::options(request, trunk, at.target),
             Wait::Register | Wait::Lapse => {
-                identity::register(request, trunk, self.contacts, expires)
+                identity::register(request, trunk, at.target, &self.contacts, expires)
             }
+            Wait::Locate => return,
         };
-        self.requests.insert(request, (id, wait));
+        self.requests.insert(request, (at, wait));
         self.out.push_back(Output::Request(action));
-    }
-}
-
-/// Orders equals by chance with odds by weight, as RFC 2782 has it for servers; the weight 0 comes
-/// up rarely.
-fn by_weight(mut equals: Vec<(u16, TrunkId)>, rng: &mut Rng, ordered: &mut Vec<TrunkId>) {
-    while !equals.is_empty() {
-        let total: u64 = equals.iter().map(|&(weight, _)| u64::from(weight)).sum();
-        let mut drawn = rng.below(total + 1);
-        let place = equals.iter().position(|&(weight, _)| {
-            let hit = drawn <= u64::from(weight);
-            drawn = drawn.saturating_sub(u64::from(weight));
-            hit
-        });
-        let (_, id) = equals.remove(place.expect("the draw is within the sum"));
-        ordered.push(id);
     }
 }
 

@@ -65,6 +65,13 @@ impl Room {
         debug_assert!(self.calls > 0, "a call leaves once");
         self.calls = self.calls.saturating_sub(1);
     }
+
+    /// Nobody was there to hear of a call: it does not count for the second.
+    pub(super) fn unheard(&mut self) {
+        if let Some(rate) = self.per_second {
+            self.bucket = (self.bucket + ONE).min(u64::from(rate) * ONE);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +88,16 @@ mod tests {
         room.leave();
         assert!(room.take(Mono(3)));
         assert_eq!(room.calls(), 2);
+    }
+
+    #[test]
+    fn what_nobody_heard_does_not_count() {
+        let mut room = Room::new(Mono(0), None, Some(1));
+        assert!(room.take(Mono(0)) && !room.take(Mono(0)));
+        room.leave();
+        room.unheard();
+        room.unheard();
+        assert!(room.take(Mono(0)) && !room.take(Mono(0)));
     }
 
     #[test]

@@ -85,6 +85,7 @@ impl Desk {
             | Command::SendDigits { .. }
             | Command::RecordMessage { .. }
             | Command::RecordCall { .. }
+            | Command::TakeRecording { .. }
             | Command::StopRecording { .. } => {}
         }
         events

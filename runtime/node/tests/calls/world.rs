@@ -362,6 +362,8 @@ impl World {
                     self.flows.retain(|it| *it != flow);
                     self.write("", &format!("flow is over: {reason}"));
                 }
+                // No trunk here has a name.
+                Output::Lookup { .. } => {}
                 Output::StopFlow { flow } => self.flows.retain(|it| *it != flow),
                 Output::Persist { seq, events, .. } => {
                     committed = Some(seq);
@@ -430,6 +432,7 @@ impl World {
             | CallEventKind::FlowFault { .. }
             | CallEventKind::RecordingStarted { .. }
             | CallEventKind::MessageLeft { .. }
+            | CallEventKind::RecordingCut { .. }
             | CallEventKind::AttrSet { .. } => String::new(),
         };
         let line = format!("{call} {} {text}", event.kind.name());

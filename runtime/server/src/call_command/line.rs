@@ -9,8 +9,7 @@ use engine::phone::{Input, News, Output, Phone};
 use media::Channel;
 use mio::net::{TcpStream, UdpSocket};
 use mio::{Events, Interest, Poll, Token};
-use sip::message::Host;
-use sip::{ConnId, Transport};
+use sip::{ConnId, Transport, locate};
 use vocab::{Mono, Now, Rng};
 
 use super::target::Target;
@@ -69,14 +68,32 @@ struct Stream {
 }
 
 impl Ports {
-    /// Opens them towards a target, on ports that the system chooses.
+    /// Opens them towards a target, on ports that the system chooses: to the first of its servers
+    /// that can be reached.
     pub(super) fn open(
         target: &Target,
-        transport: Transport,
+        servers: &[locate::Target],
         tls: &Tls,
         rng: &mut Rng,
     ) -> anyhow::Result<Self> {
-        let next_hop = target.resolve(transport)?;
+        let mut first = None;
+        for server in servers {
+            match Self::open_to(target, *server, tls, rng) {
+                Ok(ports) => return Ok(ports),
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        Err(first.unwrap_or_else(|| anyhow!("{} is nowhere", target.host)))
+    }
+
+    fn open_to(
+        target: &Target,
+        server: locate::Target,
+        tls: &Tls,
+        rng: &mut Rng,
+    ) -> anyhow::Result<Self> {
+        let locate::Target { transport, address } = server;
+        let next_hop = address;
         let ip = local_ip(next_hop).with_context(|| format!("no way to {}", next_hop.ip()))?;
         let refused = || anyhow!("nothing answers on {next_hop}; {}", target.advice());
         let (sip, local) = match transport {
@@ -99,9 +116,9 @@ impl Ports {
                         }
                     })?;
                 stream.set_nodelay(true)?;
-                let host = Host::parse(&target.host).map_err(|error| anyhow!("{error}"))?;
+                let host = &target.host;
                 let mut layers =
-                    Layers::connect(transport, tls, &host, rng).map_err(|why| anyhow!("{why}"))?;
+                    Layers::connect(transport, tls, host, rng).map_err(|why| anyhow!("{why}"))?;
                 let early = shake_hands(&mut stream, &mut layers).with_context(|| {
                     let name = super::outcome::transport(transport);
                     format!("no way to {next_hop} over {name}")
@@ -298,6 +315,11 @@ impl Line {
         self.ports.next_hop
     }
 
+    /// How it signals.
+    pub(super) fn transport(&self) -> Transport {
+        self.ports.transport()
+    }
+
     /// The phone.
     pub(super) fn phone(&self) -> &Phone {
         &self.phone
@@ -320,27 +342,27 @@ impl Line {
         let mut buffer = vec![0; DATAGRAM_BYTES];
         let mut over = self.drain(&mut done);
         while !over {
-            let now = self.clock.now();
-            if now.mono >= end {
+            if self.clock.now().mono >= end {
                 return;
             }
-            match self.phone.deadline() {
-                Some(deadline) if deadline <= now.mono => {
-                    self.phone.handle(now, Input::Timeout);
-                    over |= self.drain(&mut done);
-                    continue;
-                }
-                deadline => self.wait(
-                    deadline.map_or(end, |deadline| deadline.min(end)),
-                    &mut events,
-                ),
-            }
+            let deadline = self.phone.deadline();
+            self.wait(
+                deadline.map_or(end, |deadline| deadline.min(end)),
+                &mut events,
+            );
+            // Before the clock is looked at: when we were kept from running, the audio of that time
+            // is here and belongs into the ticks that are made up for.
             for event in &events {
                 over |= match event.token() {
                     RTP => self.datagrams(Channel::Rtp, &mut buffer, &mut done),
                     RTCP => self.datagrams(Channel::Rtcp, &mut buffer, &mut done),
                     _ => self.signalling(&mut buffer, &mut done),
                 };
+            }
+            let now = self.clock.now();
+            if !over && self.phone.deadline().is_some_and(|at| at <= now.mono) {
+                self.phone.handle(now, Input::Timeout);
+                over |= self.drain(&mut done);
             }
         }
     }

@@ -1,22 +1,25 @@
 //! Who is called.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use sip::Transport;
+use sip::locate::{self, Place};
 use sip::message::{Host, Uri};
+
+use crate::clock::Clock;
+use crate::config::Dns;
+use crate::dns;
 
 /// A `sip:` address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Target {
     uri: String,
     /// Its host, as written.
-    pub(super) host: String,
-    address: Option<IpAddr>,
-    port: Option<u16>,
+    pub(super) host: Host,
+    place: Place,
     /// What it asks for itself.
-    pub(super) transport: Option<Transport>,
+    transport: Option<Transport>,
 }
 
 /// Reads `sip:1000@127.0.0.1:5060`; the scheme may be left out.
@@ -42,16 +45,10 @@ pub(super) fn parse(text: &str) -> Result<Target, String> {
     if sip.user.is_none() {
         return Err(format!("no number before the host; write it {example}"));
     }
-    let address = match &sip.host {
-        Host::Address(address) => Some(*address),
-        Host::Name(_) => None,
-    };
-    let transport = Transport::of_uri(&sip);
     Ok(Target {
-        host: sip.host.to_string(),
-        address,
-        port: sip.port,
-        transport,
+        place: Place::of_uri(&sip),
+        transport: Transport::of_uri(&sip),
+        host: sip.host,
         uri,
     })
 }
@@ -71,23 +68,38 @@ impl Target {
         self.uri.clone()
     }
 
-    /// Where requests are sent; of several addresses the first, IPv4 before IPv6.
-    pub(super) fn resolve(&self, transport: Transport) -> anyhow::Result<SocketAddr> {
-        let port = self.port.unwrap_or(transport.default_port());
-        if let Some(address) = self.address {
-            return Ok(SocketAddr::new(address, port));
-        }
-        let found = (self.host.as_str(), port).to_socket_addrs();
-        let found = found.with_context(|| format!("looking up {}", self.host))?;
-        let first = found.min_by_key(|address| !address.is_ipv4());
-        first.ok_or_else(|| anyhow!("{} has no address", self.host))
+    /// The user part.
+    pub(super) fn user(&self) -> String {
+        let parsed = Uri::parse(&self.uri).ok();
+        let user = parsed
+            .as_ref()
+            .and_then(Uri::sip)
+            .and_then(|uri| uri.user_decoded());
+        user.map(|user| user.to_string()).unwrap_or_default()
+    }
+
+    /// Where requests are sent: what answers first is used. `transport` goes before what the address
+    /// asks for.
+    ///
+    /// # Errors
+    /// The name is nowhere.
+    pub(super) fn locate(
+        &self,
+        transport: Option<Transport>,
+        dns: &Dns,
+        clock: Clock,
+    ) -> anyhow::Result<Vec<locate::Target>> {
+        let place = self.place.clone();
+        let transport = transport.or(place.transport);
+        dns::find(&place.over(transport), dns, clock)
+            .with_context(|| format!("looking up {}", self.host))
     }
 
     /// What to do if nothing answers there.
     pub(super) fn advice(&self) -> String {
         let host = &self.host;
         let transport = self.transport.unwrap_or(Transport::Udp);
-        let port = self.port.unwrap_or(transport.default_port());
+        let port = self.place.port.unwrap_or(transport.default_port());
         format!("start a server on {host}:{port} with `jackfield serve`, or check the address")
     }
 }
@@ -115,7 +127,11 @@ mod tests {
         ] {
             let target = parse(text).unwrap_or_else(|why| panic!("{text}: {why}"));
             assert_eq!(
-                (target.host.as_str(), target.port, target.transport),
+                (
+                    target.host.to_string().as_str(),
+                    target.place.port,
+                    target.transport
+                ),
                 (host, port, transport),
                 "{text}"
             );
@@ -134,11 +150,18 @@ mod tests {
 
     #[test]
     fn addresses_need_no_look_up() {
-        let target = parse("sip:1@[::1]:5061").unwrap();
-        let given = target.resolve(Transport::Udp).unwrap();
-        assert_eq!(given, "[::1]:5061".parse().unwrap());
-        let target = parse("sip:1@192.0.2.1").unwrap();
-        let default = target.resolve(Transport::Tls).unwrap();
-        assert_eq!(default, "192.0.2.1:5061".parse().unwrap());
+        let at = |text, transport| {
+            let target = parse(text).unwrap();
+            let found = target.locate(transport, &Dns::default(), Clock::start());
+            let found: Vec<String> = found.unwrap().iter().map(ToString::to_string).collect();
+            found.join(", ")
+        };
+        assert_eq!(at("sip:1@[::1]:5061", None), "udp [::1]:5061");
+        let tls = Some(Transport::Tls);
+        assert_eq!(at("sip:1@192.0.2.1", tls), "tls 192.0.2.1:5061");
+        assert_eq!(at("sips:1@192.0.2.1", None), "tls 192.0.2.1:5061");
+        let tcp = "sip:1@192.0.2.1:9;transport=tcp";
+        assert_eq!(at(tcp, None), "tcp 192.0.2.1:9");
+        assert_eq!(at(tcp, Some(Transport::Udp)), "udp 192.0.2.1:9");
     }
 }

@@ -43,5 +43,11 @@ pub(super) const RUNS_MAX: u64 = 50_000;
 /// Characters of a word that marks scanners: shorter ones are in many honest names.
 pub(super) const SCANNER_CHARS_MIN: usize = 4;
 
+/// Seconds that a call may last unrefreshed: with a day, one whose phone vanished while it was on
+/// hold is still there the next morning.
+pub(super) const SESSION_S_MAX: u64 = 86_400;
+
 /// Phones of one ring group: each that is rung at the same time is a transaction of its own.
 pub(super) const GROUP_MEMBERS_MAX: usize = 32;
+/// DNS servers: the system reads three, and the first that answers is enough.
+pub(super) const DNS_SERVERS_MAX: usize = 8;

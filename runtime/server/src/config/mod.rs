@@ -7,7 +7,9 @@
 //! This is also the only place that reads the environment, by the names that the file gives, for
 //! secrets.
 
+mod audio;
 mod catalogue;
+mod dns;
 mod groups;
 mod guard;
 mod limits;
@@ -30,6 +32,7 @@ use std::time::Duration;
 
 use vocab::Pii;
 
+pub(crate) use dns::server as dns_server;
 pub use problem::{Errors, Problem};
 pub(crate) use secret::{no_colour, secret};
 pub(crate) use spelling::did_you_mean;
@@ -56,6 +59,8 @@ pub struct Config {
     pub tls: Tls,
     /// `[media]`.
     pub media: Media,
+    /// `[dns]`.
+    pub dns: Dns,
     /// `[http]`.
     pub http: Http,
     /// `[plugins]`.
@@ -87,6 +92,10 @@ pub struct Sip {
     pub realm: String,
     /// Hashes that phones may answer a challenge with, strongest first.
     pub digest: Vec<sip::auth::Algorithm>,
+    /// How long a call lasts unless it is refreshed; `None` asks nobody to (RFC 4028).
+    pub session_interval: Option<Duration>,
+    /// Ring reliably for callers who can take that (RFC 3262).
+    pub reliable_provisional: bool,
     /// `[sip.guard]`: who is listened to.
     pub guard: sip::guard::Config,
 }
@@ -103,16 +112,42 @@ pub struct Tls {
 /// Audio.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Media {
-    /// Where RTP is received.
-    pub bind: IpAddr,
-    /// The address peers are told to send RTP to.
-    pub advertise: IpAddr,
-    /// Ports; the even ones are for RTP, each next one for its RTCP. Begins even, ends odd.
+    /// Where RTP is received: at most one address of each IP version.
+    pub addresses: Vec<MediaAddress>,
+    /// Ports of each address; the even ones are for RTP, each next one for its RTCP. Begins even, ends odd.
     pub rtp_ports: RangeInclusive<u16>,
     /// Media threads.
     pub threads: usize,
     /// A call that receives nothing for this long is ended.
     pub inactive_after: Duration,
+}
+
+/// Who is asked for the addresses of names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dns {
+    /// Servers; empty for the system's.
+    pub servers: Vec<SocketAddr>,
+    /// Longest wait for one of them, which is asked twice.
+    pub timeout: Duration,
+}
+
+impl Default for Dns {
+    /// The system's servers, each with two seconds.
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            timeout: Duration::from_secs(dns::TIMEOUT_S),
+        }
+    }
+}
+
+/// An address of audio.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MediaAddress {
+    /// Where RTP is received.
+    pub bind: IpAddr,
+    /// What peers are told to send it to.
+    pub advertise: IpAddr,
 }
 
 /// The API and the pages for probes and metrics.
@@ -180,6 +215,7 @@ impl Config {
             ("data_dir", self.data_dir != new.data_dir),
             ("[sip]", self.sip != new.sip || self.trace != new.trace),
             ("[media]", self.media != new.media),
+            ("[dns]", self.dns != new.dns),
             ("[http]", self.http != new.http),
             ("[plugins]", self.plugins != new.plugins),
             ("[speech]", self.speech != new.speech),

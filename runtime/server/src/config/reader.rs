@@ -157,6 +157,12 @@ impl<'a> Table<'a> {
             .is_some_and(|entries| entries.contains_key(key))
     }
 
+    /// Where a key's value stands, if the file has it.
+    pub(super) fn place(&self, key: &str) -> Option<usize> {
+        let value = self.entries.and_then(|entries| entries.get(key))?;
+        Some(value.span().start)
+    }
+
     /// A list of texts; empty if absent.
     pub(super) fn texts(&mut self, key: &'static str) -> Vec<At<&'a str>> {
         let wanted = "a list of texts, as in [\"a\", \"b\"]";

@@ -1,18 +1,19 @@
 //! The sections about the server itself.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use sip::auth::Algorithm;
+use sip::limits::SESSION_INTERVAL_MIN;
 use vocab::Pii;
 
 use super::reader::{At, Source, Table};
 use super::secret::Environment;
 use super::{
-    Config, Http, Log, Media, Plugins, Sip, Speech, guard, limits, listeners, tenant, trace,
+    Config, Http, Log, Plugins, Sip, Speech, audio, dns, guard, limits, listeners, tenant, trace,
 };
 
 /// The port of SIP (RFC 3261 §18.1.1), on this machine only until somebody decides otherwise.
@@ -20,12 +21,6 @@ const SIP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
 
 /// The customary port of services behind a proxy, on this machine only.
 const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-
-/// A thousand calls. Below the ports that Linux gives to outgoing connections, which begin at
-/// 32,768.
-const RTP_PORTS: RangeInclusive<u16> = 20_000..=21_999;
-
-const HOST: &str = "an IP address, as in \"192.0.2.1\"";
 
 /// Reads the whole file. Where something is wrong the defaults stand in: the report decides in the
 /// end.
@@ -47,7 +42,8 @@ pub(super) fn read(
     let trace = trace::read(&mut sip_table, environment);
     let (sip, listeners) = sip(sip_table);
     let tls = listeners::tls(root.table("tls"), &listeners);
-    let media = media(root.table("media"), &sip);
+    let media = audio::read(root.table("media"), &sip);
+    let dns = dns::read(root.table("dns"));
     let http = http(root.table("http"), environment);
     let plugins = plugins(root.table("plugins"));
     let speech = speech(root.table("speech"));
@@ -68,6 +64,7 @@ pub(super) fn read(
         trace,
         tls,
         media,
+        dns,
         http,
         plugins,
         speech,
@@ -97,9 +94,11 @@ fn sip(mut table: Table<'_>) -> (Sip, listeners::Listeners) {
         fits
     });
     let digest = digest(&mut table);
+    let defaults = sip::Config::new(udp, tcp, [0; 32]);
+    let session_interval = session_interval(&mut table, defaults.session_interval);
+    let reliable = table.truth("reliable_provisional");
     let guard = guard::read(table.table("guard"));
     table.finish();
-    let defaults = sip::Config::new(udp, tcp, [0; 32]);
     let sip = Sip {
         udp,
         tcp,
@@ -109,9 +108,29 @@ fn sip(mut table: Table<'_>) -> (Sip, listeners::Listeners) {
         origins,
         realm: realm.map_or(defaults.realm, |realm| realm.value.to_owned()),
         digest: digest.unwrap_or(defaults.algorithms),
+        session_interval,
+        reliable_provisional: reliable.unwrap_or(defaults.reliable_provisional),
         guard,
     };
     (sip, listeners)
+}
+
+/// Seconds, or 0 for none.
+fn session_interval(table: &mut Table<'_>, default: Option<Duration>) -> Option<Duration> {
+    let at = table.place("session_interval");
+    let Some(seconds) = table.whole("session_interval", 0..=limits::SESSION_S_MAX) else {
+        return default;
+    };
+    let interval = Duration::from_secs(seconds);
+    if (1..SESSION_INTERVAL_MIN.as_secs()).contains(&seconds) {
+        let least = SESSION_INTERVAL_MIN.as_secs();
+        let what = format!(
+            "session_interval = {seconds} is too short: {least} or more (RFC 4028), or 0 for none"
+        );
+        table.source.error(at, what);
+        return default;
+    }
+    (seconds > 0).then_some(interval)
 }
 
 /// The hashes of a challenge, strongest first; those for sessions are taken but never offered.
@@ -131,114 +150,6 @@ fn digest(table: &mut Table<'_>) -> Option<Vec<Algorithm>> {
     chosen.sort_by_key(|algorithm| std::cmp::Reverse(*algorithm));
     chosen.dedup();
     (!chosen.is_empty()).then_some(chosen)
-}
-
-/// The address peers are told; must be given when `bind` says to listen on all of them.
-fn advertise(
-    table: &mut Table<'_>,
-    key: &str,
-    bind: Option<At<impl Sized>>,
-    default: IpAddr,
-) -> IpAddr {
-    match table.parsed::<IpAddr>("advertise", HOST) {
-        Some(given) if given.value.is_unspecified() => {
-            let what = "advertise stands for all addresses; name the one that phones can reach";
-            table.source.error(Some(given.at), what);
-            default
-        }
-        Some(given) => given.value,
-        None => {
-            // Not bound by this section: then the one it comes from has been reported.
-            if default.is_unspecified()
-                && let Some(bind) = bind
-            {
-                let what = format!(
-                    "{key} listens on all addresses; add advertise with the one that phones reach"
-                );
-                table.source.error(Some(bind.at), what);
-            }
-            default
-        }
-    }
-}
-
-fn media(mut table: Table<'_>, sip: &Sip) -> Media {
-    let bind = table.parsed::<IpAddr>("bind", HOST);
-    let bound = bind.map_or(sip.udp.ip(), |bind| bind.value);
-    // Where signalling is reached, audio is, unless it is bound elsewhere.
-    let default = if bound == sip.udp.ip() || bound.is_unspecified() {
-        sip.advertise
-    } else {
-        bound
-    };
-    let advertise = advertise(&mut table, "bind", bind, default);
-    let ports = match table.text("rtp_ports") {
-        None => RTP_PORTS,
-        Some(text) => match rtp_ports(text.value) {
-            Ok(ports) if bound == sip.udp.ip() && ports.contains(&sip.udp.port()) => {
-                let port = sip.udp.port();
-                let what = format!("rtp_ports holds {port}, which SIP uses; choose other ports");
-                table.source.error(Some(text.at), what);
-                ports
-            }
-            Ok(ports) => ports,
-            Err(why) => {
-                let what = format!("rtp_ports = {:?}: {why}", text.value);
-                table.source.error(Some(text.at), what);
-                RTP_PORTS
-            }
-        },
-    };
-    let threads = table
-        .whole("threads", 1..=limits::MEDIA_THREADS_MAX)
-        .unwrap_or(1);
-    let inactive_after = table
-        .whole("inactive_after_s", 5..=86_400)
-        .map(Duration::from_secs);
-    table.finish();
-    Media {
-        bind: bound,
-        advertise,
-        rtp_ports: ports,
-        threads: usize::try_from(threads).unwrap_or(1),
-        inactive_after: inactive_after.unwrap_or(media::Config::default().inactive_after),
-    }
-}
-
-/// Reads `20000-21999`.
-fn rtp_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
-    let port = |text: &str| {
-        text.trim()
-            .parse::<u16>()
-            .ok()
-            .filter(|port| *port >= 1_024)
-    };
-    let ends = text
-        .split_once('-')
-        .and_then(|(first, last)| Some((port(first)?, port(last)?)));
-    let Some((first, last)) = ends else {
-        return Err("not two ports from 1024 to 65535, as in \"20000-21999\"".to_owned());
-    };
-    if first % 2 == 1 {
-        return Err(format!(
-            "begins odd; RTP takes even ports, so begin at {}",
-            first - 1
-        ));
-    }
-    if last % 2 == 0 {
-        return Err(format!(
-            "ends even; the last RTCP port is odd, so end at {}",
-            last + 1
-        ));
-    }
-    let ports = usize::from(last.saturating_sub(first)) + 1;
-    if last < first || ports < limits::RTP_PORTS_MIN {
-        let least = limits::RTP_PORTS_MIN;
-        return Err(format!(
-            "too few; each party takes 2, so give at least {least} ports"
-        ));
-    }
-    Ok(first..=last)
 }
 
 fn http(mut table: Table<'_>, environment: &Environment<'_>) -> Http {

@@ -122,7 +122,7 @@ fn a_small_file_is_enough() {
 fn nothing_listens_beyond_this_machine_by_itself() {
     let config = Folder::new().read("").expect("an empty file is good");
     assert!(config.sip.udp.ip().is_loopback() && config.sip.tcp.ip().is_loopback());
-    assert!(config.media.bind.is_loopback() && config.http.bind.ip().is_loopback());
+    assert!(config.media.addresses[0].bind.is_loopback() && config.http.bind.ip().is_loopback());
     assert_eq!(config.warnings.len(), 1);
 }
 
@@ -231,6 +231,33 @@ fn listeners_that_cannot_be() {
 }
 
 #[test]
+fn session_timers() {
+    for (text, expected) in [
+        ("", Some(1_800)),
+        ("[sip]\nsession_interval = 90\n", Some(90)),
+        ("[sip]\nsession_interval = 0\n", None),
+    ] {
+        let config = Folder::new().read(text).expect("good");
+        let interval = config.sip.session_interval.map(|it| it.as_secs());
+        assert_eq!(interval, expected, "{text}");
+        assert!(!config.sip.reliable_provisional);
+    }
+    let reliable = "[sip]\nreliable_provisional = true\n";
+    let config = Folder::new().read(reliable).expect("good");
+    assert!(config.sip.reliable_provisional);
+    check(
+        "[sip]\nsession_interval = 89\nreliable_provisional = 1\n",
+        expect![[r#"
+            jackfield.toml:2: session_interval = 89 is too short: 90 or more (RFC 4028), or 0 for none
+            jackfield.toml:3: reliable_provisional is an integer, not true or false"#]],
+    );
+    check(
+        "[sip]\nsession_interval = 86401\n",
+        expect!["jackfield.toml:2: session_interval = 86401 is not a whole number from 0 to 86400"],
+    );
+}
+
+#[test]
 fn the_demo_is_good() {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -271,9 +298,9 @@ fn unknown_keys() {
         "data-dir = \"x\"\nplugins_dir = \"p\"\n[sip]\nupd = \"127.0.0.1:1\"\npassword = \"x\"\n[htpp]\n",
         expect![[r#"
             jackfield.toml:1: unknown key "data-dir" (did you mean "data_dir"?)
-            jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, tls, media, http, plugins, speech, log, tenant
+            jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, tls, media, dns, http, plugins, speech, log, tenant
             jackfield.toml:4: unknown key "upd" in [sip] (did you mean "udp"?)
-            jackfield.toml:5: unknown key "password" in [sip]; known here are trace, hep, udp, tcp, tls, ws, wss, advertise, origins, realm, digest, guard
+            jackfield.toml:5: unknown key "password" in [sip]; known here are trace, hep, udp, tcp, tls, ws, wss, advertise, origins, realm, digest, session_interval, reliable_provisional, guard
             jackfield.toml:6: unknown key "htpp" (did you mean "http"?)"#]],
     );
 }
@@ -346,6 +373,55 @@ fn ports_of_audio() {
     check(
         "[media]\nrtp_ports = \"5000-5999\"\n",
         expect!["jackfield.toml:2: rtp_ports holds 5060, which SIP uses; choose other ports"],
+    );
+}
+
+#[test]
+fn audio_is_received_where_signalling_is_unless_it_says_otherwise() {
+    for (text, expected) in [
+        ("", "127.0.0.1 as 127.0.0.1"),
+        (
+            "[sip]\nudp = [\"192.0.2.1:5060\", \"[2001:db8::1]:5060\"]\n",
+            "192.0.2.1 as 192.0.2.1, 2001:db8::1 as 2001:db8::1",
+        ),
+        (
+            "[sip]\nudp = [\"0.0.0.0:5060\", \"[::]:5060\"]\n\
+             advertise = [\"2001:db8::1\", \"198.51.100.1\"]\n",
+            "0.0.0.0 as 198.51.100.1, :: as 2001:db8::1",
+        ),
+        (
+            "[sip]\nudp = \"192.0.2.1:5060\"\nws = [\"192.0.2.2:80\", \"[2001:db8::1]:80\"]\n",
+            "192.0.2.1 as 192.0.2.1, 2001:db8::1 as 2001:db8::1",
+        ),
+        (
+            "[sip]\nudp = \"192.0.2.1:5060\"\nadvertise = \"198.51.100.1\"\n[media]\n\
+             bind = [\"192.0.2.9\", \"::\"]\nadvertise = \"2001:db8::9\"\n",
+            "192.0.2.9 as 192.0.2.9, :: as 2001:db8::9",
+        ),
+        (
+            "[sip]\nudp = \"192.0.2.1:5060\"\nadvertise = \"198.51.100.1\"\n[media]\n\
+             bind = \"192.0.2.1\"\n",
+            "192.0.2.1 as 198.51.100.1",
+        ),
+    ] {
+        // Without phones, or they would need long passwords here.
+        let config = Folder::new().read(text).expect("good");
+        let addresses = config.media.addresses.iter();
+        let addresses: Vec<String> = addresses
+            .map(|address| format!("{} as {}", address.bind, address.advertise))
+            .collect();
+        assert_eq!(addresses.join(", "), expected, "{text}");
+    }
+    check(
+        "[media]\nbind = [\"0.0.0.0\", \"127.0.0.1\", \"::\"]\nadvertise = [\"::\", \"x\"]\n",
+        expect![[r#"
+            jackfield.toml:2: bind takes one IPv4 and one IPv6 address
+            jackfield.toml:3: advertise = "x" is not an IP address, as in "192.0.2.1"
+            jackfield.toml:3: advertise stands for all addresses; name the one that phones can reach"#]],
+    );
+    check(
+        "[media]\nbind = \"0.0.0.0\"\nadvertise = \"2001:db8::1\"\nrtp_ports = \"5000-5099\"\n",
+        expect!["jackfield.toml:3: advertise has an IPv6 address, and bind has none; add one"],
     );
 }
 
@@ -498,15 +574,15 @@ fn prompts_that_cannot_be_played() {
 fn trunks() {
     check(
         &format!(
-            "{TENANT}[[tenant.trunk]]\nid = \"a\"\naddress = \"sip.example.com\"\n\
+            "{TENANT}[[tenant.trunk]]\nid = \"a\"\naddress = \"sip:example.com\"\n\
              prefixes = [\"\", \"+86 21\", \"+\"]\n[[tenant.trunk]]\nid = \"a\"\n"
         ),
         expect![[r#"
-            jackfield.toml:7: address = "sip.example.com" is not an IP address with a port, as in "192.0.2.1:5060"
+            jackfield.toml:7: address = "sip:example.com" is not a host name or an IP address, as in "sip.example.com" or "192.0.2.1:5060"
             jackfield.toml:8: prefix "" allows every number there is; name the countries and areas you call
             jackfield.toml:8: prefix "+86 21" is not digits with an optional + before them, as in "+8621"
             jackfield.toml:8: prefix "+" allows every number there is; name the countries and areas you call
-            jackfield.toml:9: [[tenant.trunk]] has no address; say where it is, as in address = "192.0.2.1:5060"
+            jackfield.toml:9: [[tenant.trunk]] has no address; say where it is, as in address = "sip.example.com" or "192.0.2.1:5060"
             jackfield.toml:9: [[tenant.trunk]] has no prefixes; name the destinations it may be used for, as in ["+8621"]
             jackfield.toml:10: trunk "a" is on line 6 already; each may be there once"#]],
     );
@@ -517,8 +593,12 @@ fn trunks() {
         .expect("good");
     let trunks = &config.node.tenants.values().next().expect("one").trunks;
     assert_eq!(
-        (trunks.len(), trunks[0].tcp, trunks[0].prefixes[0].as_str()),
-        (1, false, "+86")
+        (
+            trunks.len(),
+            trunks[0].address.transport,
+            trunks[0].prefixes[0].as_str()
+        ),
+        (1, None, "+86")
     );
     let asked = &trunks[0];
     assert_eq!(asked.health, Duration::from_secs(30));
@@ -561,6 +641,64 @@ fn groups_slots_and_what_callers_hear() {
             jackfield.toml:20: name = "a b" is not a name of letters, digits and . _ -, as in "sales"
             jackfield.toml:21: order = "random" is not "all" or "in_turn"
             jackfield.toml:22: slots 900 to 800: there are 1 to 100, the first one first"#]],
+    );
+}
+
+#[test]
+fn dns_servers() {
+    let good = "[dns]\nservers = [\"192.0.2.53\", \"[2001:db8::53]:5353\"]\ntimeout_s = 1\n";
+    let config = Folder::new()
+        .read(&format!("{good}{TENANT}"))
+        .expect("good");
+    let wanted = ["192.0.2.53:53", "[2001:db8::53]:5353"];
+    let servers: Vec<String> = config.dns.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (servers, config.dns.timeout),
+        (wanted.map(String::from).into(), Duration::from_secs(1))
+    );
+    let bare = Folder::new().read(TENANT).expect("good");
+    assert_eq!(bare.dns, Dns::default());
+    check(
+        &format!("[dns]\nservers = [\"dns.example.com\"]\ntimeout_s = 0\n{TENANT}"),
+        expect![[r#"
+            jackfield.toml:2: server "dns.example.com" is not an IP address, as in "192.0.2.53"
+            jackfield.toml:3: timeout_s = 0 is not a whole number from 1 to 3"#]],
+    );
+}
+
+#[test]
+fn trunks_by_name() {
+    let read = |more: &str| {
+        let trunk = format!(
+            "{TENANT}[[tenant.trunk]]\nid = \"a\"\nprefixes = [\"+86\"]\n\
+             address = \"sip.example.com\"\n{more}\n"
+        );
+        let config = Folder::new().read(&trunk).expect("good");
+        let tenant = config.node.tenants.values().next().expect("one");
+        let address = tenant.trunks[0].address.clone();
+        (address.to_string(), address.transport)
+    };
+    let name = "sip.example.com".to_owned();
+    for (more, transport) in [
+        ("", None),
+        ("transport = \"udp\"", Some(sip::Transport::Udp)),
+        ("transport = \"tls\"\ntls = true", Some(sip::Transport::Tls)),
+        ("tcp = true", Some(sip::Transport::Tcp)),
+        ("tls = true", Some(sip::Transport::Tls)),
+        ("tcp = false", None),
+    ] {
+        assert_eq!(read(more), (name.clone(), transport), "{more}");
+    }
+    check(
+        &format!(
+            "{TENANT}[[tenant.trunk]]\nid = \"a\"\nprefixes = [\"+86\"]\n\
+             address = \"a..b\"\ntransport = \"tsl\"\n[[tenant.trunk]]\nid = \"b\"\n\
+             prefixes = [\"+86\"]\naddress = \"a.b:5060\"\ntransport = \"udp\"\ntcp = true\n"
+        ),
+        expect![[r#"
+            jackfield.toml:8: address = "a..b" is not a host name or an IP address, as in "sip.example.com" or "192.0.2.1:5060"
+            jackfield.toml:9: transport = "tsl" is none of udp, tcp, tls (did you mean "tls"?)
+            jackfield.toml:14: transport = "udp" and tcp or tls say different things; keep transport"#]],
     );
 }
 

@@ -1,12 +1,13 @@
 //! Trunks: carriers, and how each wants to be called.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use node::{NumberForm, NumberPlan, ShownNumber, Trunk, TrunkRegistration};
+use sip::Transport;
+use sip::locate::Place;
 use vocab::TenantId;
 use vocab::call::Login;
 
@@ -16,6 +17,13 @@ use super::tenant::{Surroundings, unique};
 
 /// Codecs by their names in `a=rtpmap`.
 const CODECS: [&str; 2] = ["PCMA", "PCMU"];
+
+/// Transports by the name of `transport`.
+const NAMES: [(&str, Transport); 3] = [
+    ("udp", Transport::Udp),
+    ("tcp", Transport::Tcp),
+    ("tls", Transport::Tls),
+];
 
 /// How long a registration is asked for (RFC 3261 §10.2.1.1 leaves it to us).
 const EXPIRES_S: u64 = 600;
@@ -79,16 +87,7 @@ fn trunk(
     if let Some(id) = &id {
         unique(&table.source, ids, id.value.clone(), id.at, "trunk");
     }
-    let address = table.parsed::<SocketAddr>(
-        "address",
-        "an IP address with a port, as in \"192.0.2.1:5060\"",
-    );
-    table.demand(
-        "address",
-        "say where it is, as in address = \"192.0.2.1:5060\"",
-    );
-    let tcp = table.truth("tcp").unwrap_or(false);
-    let tls = table.truth("tls").unwrap_or(false);
+    let address = address(&mut table);
     let domain = table.parsed::<Domain>("domain", "a host name, as in \"ims.example.com\"");
     let prefixes = prefixes(&mut table);
     let login = login(&mut table, surroundings);
@@ -112,9 +111,7 @@ fn trunk(
     let count = |number: u64| u32::try_from(number).expect("the range is small");
     Some(Trunk {
         id: id?.value.to_string(),
-        address: address?.value,
-        tcp,
-        tls,
+        address: address?,
         domain: domain.map(|domain| domain.value.0),
         prefixes,
         priority: small(priority),
@@ -131,6 +128,46 @@ fn trunk(
         codecs,
         inbound,
     })
+}
+
+/// Where it is, and how it is reached.
+fn address(table: &mut Table<'_>) -> Option<Place> {
+    let wanted = "a host name or an IP address, as in \"sip.example.com\" or \"192.0.2.1:5060\"";
+    let place = table.parsed::<Place>("address", wanted);
+    table.demand(
+        "address",
+        "say where it is, as in address = \"sip.example.com\" or \"192.0.2.1:5060\"",
+    );
+    let named = table.text("transport");
+    let transport = named.and_then(|text| {
+        let found = NAMES.iter().find(|(name, _)| *name == text.value);
+        if found.is_none() {
+            let hint = did_you_mean(text.value, NAMES.map(|(name, _)| name));
+            let what = format!(
+                "transport = {:?} is none of udp, tcp, tls{hint}",
+                text.value
+            );
+            table.source.error(Some(text.at), what);
+        }
+        found.map(|&(_, transport)| transport)
+    });
+    let (tcp, tls) = (table.truth("tcp"), table.truth("tls"));
+    // Said before there was `transport`.
+    let older = match (tcp, tls) {
+        (_, Some(true)) => Some(Transport::Tls),
+        (Some(true), _) => Some(Transport::Tcp),
+        (Some(false) | None, _) => None,
+    };
+    if let (Some(named), Some(older)) = (named, older)
+        && transport.is_some_and(|transport| transport != older)
+    {
+        let what = format!(
+            "transport = {:?} and tcp or tls say different things; keep transport",
+            named.value
+        );
+        table.source.error(Some(named.at), what);
+    }
+    Some(place?.value.over(transport.or(older)))
 }
 
 fn prefixes(table: &mut Table<'_>) -> Vec<String> {

@@ -22,7 +22,7 @@ use crate::control::Message;
 /// The routes of this module.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/calls", get(list))
+        .route("/calls", get(list).post(super::actions::make))
         .route("/calls/{id}", get(one).delete(hang_up))
 }
 

@@ -2,11 +2,14 @@
 
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use super::error::Problem;
+use super::limits::BODY_BYTES_MAX;
 
 /// The one parameter of the path, read as an id. Text that cannot be one names nothing.
 pub(super) struct Named<T>(pub(super) T);
@@ -39,5 +42,36 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
                 Err(Problem::parameter(what.to_owned()))
             }
         }
+    }
+}
+
+/// The body: one JSON object of [`BODY_BYTES_MAX`] at most. Fields that are not known are refused by
+/// its type, so that a misspelled one is not passed over.
+pub(super) struct Told<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Told<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not_json",
+                "send JSON, with the header Content-Type: application/json",
+            ));
+        }
+        let body: Bytes = to_bytes(request.into_body(), BODY_BYTES_MAX)
+            .await
+            .map_err(|_| {
+                let detail = format!("the body has more than {BODY_BYTES_MAX} bytes");
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+            })?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| {
+            let detail = format!("the body is not as it should be: {error}");
+            Problem::new(StatusCode::BAD_REQUEST, "bad_body", detail)
+        })
     }
 }

@@ -28,3 +28,12 @@ pub(super) const PAGE_USERS_MAX: usize = 1_000;
 
 /// Bans listed; an operator looks for one, and more than that is a forger's work.
 pub(super) const BANS_LISTED_MAX: usize = 1_000;
+
+/// Longest body of a request. The longest that is asked for, an action with a target, has 200 bytes.
+pub(super) const BODY_BYTES_MAX: usize = 16 << 10;
+
+/// Parties in an answer: the control thread copies them between two packets.
+pub(super) const PARTIES_LISTED_MAX: usize = 1_000;
+
+/// Those who listen to events. Each has a connection of its own, out of [`CONNECTIONS_MAX`].
+pub(super) const LISTENERS_MAX: usize = 128;

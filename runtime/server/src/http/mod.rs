@@ -6,18 +6,21 @@
 //!
 //! **Invariant:** nothing under `/api` answers without the token.
 //!
-//! **Invariant:** no request body is read, and neither connections nor requests nor the time of
-//! one are without a bound ([`limits`]).
+//! **Invariant:** neither connections nor requests nor the body of one nor its time are without a
+//! bound ([`limits`]).
 
+mod actions;
 mod auth;
 mod bans;
 mod bounds;
 mod calls;
 mod door;
 mod error;
+mod events;
 mod extract;
 mod limits;
 mod openapi;
+mod parties;
 mod phones;
 mod plugins;
 mod probes;
@@ -33,10 +36,12 @@ use std::sync::Arc;
 
 use axum::{Router, middleware};
 use store::Store;
+use tokio::sync::Semaphore;
 use vocab::Pii;
 
 use crate::control::{Handle, Status};
 use crate::disk::Disk;
+use crate::feed::Feed;
 use crate::metrics::Metrics;
 use crate::net::websocket::Origins;
 use crate::trace::Traces;
@@ -64,6 +69,17 @@ pub(crate) struct App {
     pub(crate) status: Arc<Status>,
     /// Phones in browsers may connect, from pages of these origins.
     pub(crate) websocket: Option<Origins>,
+    /// What happens.
+    pub(crate) feed: Arc<Feed>,
+    /// Places for those who listen to it.
+    pub(crate) listeners: Arc<Semaphore>,
+}
+
+impl App {
+    /// Places for listeners.
+    pub(crate) fn listeners() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(limits::LISTENERS_MAX))
+    }
 }
 
 /// What handlers are given.
@@ -74,6 +90,9 @@ pub(crate) fn router(app: App) -> Router {
     let token = auth::Token::new(app.token.as_ref());
     let api = Router::new()
         .merge(calls::routes())
+        .merge(actions::routes())
+        .merge(events::routes())
+        .merge(parties::routes())
         .merge(recordings::routes())
         .merge(trace::routes())
         .merge(plugins::routes())

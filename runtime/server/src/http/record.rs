@@ -154,6 +154,10 @@ fn fields(kind: &CallEventKind) -> Value {
             "length_ms": u64::try_from(length.as_millis()).unwrap_or(u64::MAX),
             "end": record_end(*end),
         }),
+        CallEventKind::RecordingCut { recording, length } => json!({
+            "recording": recording.to_string(),
+            "length_ms": u64::try_from(length.as_millis()).unwrap_or(u64::MAX),
+        }),
         CallEventKind::Dialed { leg, to, trunk } => {
             json!({ "leg": leg, "to": party(to), "trunk": trunk })
         }
@@ -176,7 +180,7 @@ fn fields(kind: &CallEventKind) -> Value {
 }
 
 /// A party: `tel:` and a number, `sip:` and an address, or `anonymous`.
-fn party(party: &Party) -> String {
+pub(super) fn party(party: &Party) -> String {
     match party {
         Party::E164(number) => format!("tel:{number}"),
         Party::Sip(address) => format!("sip:{address}"),

@@ -1,8 +1,10 @@
 //! The routes, over loopback sockets, with a real database and a real control thread.
 
+mod actions;
 mod api;
 mod bounds;
 mod document;
+mod events;
 mod probes;
 mod recordings;
 mod support;

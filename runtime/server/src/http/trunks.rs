@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use node::TrunkView;
+use node::{TrunkTarget, TrunkView};
 use serde::Serialize;
 
 use super::error::Problem;
@@ -26,9 +26,27 @@ struct Trunk {
     tenant: String,
     id: String,
     address: String,
+    servers: Vec<Server>,
     state: &'static str,
     calls: u32,
     calls_max: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Server {
+    transport: String,
+    address: String,
+    alive: bool,
+}
+
+impl From<TrunkTarget> for Server {
+    fn from(it: TrunkTarget) -> Self {
+        Self {
+            transport: it.target.transport.via_name().to_ascii_lowercase(),
+            address: it.target.address.to_string(),
+            alive: it.alive,
+        }
+    }
 }
 
 impl From<TrunkView> for Trunk {
@@ -36,7 +54,8 @@ impl From<TrunkView> for Trunk {
         Self {
             tenant: view.tenant.to_string(),
             id: view.id,
-            address: view.address.to_string(),
+            address: view.address,
+            servers: view.servers.into_iter().map(Server::from).collect(),
             state: view.state.name(),
             calls: view.calls,
             calls_max: view.calls_max,

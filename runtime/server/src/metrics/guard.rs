@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::gauges::Kind;
 use super::{header, line};
+use crate::net::faults::Fault;
 
 /// One value; rows of the same name stand together.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +124,17 @@ pub(super) fn render(out: &mut String, values: &[AtomicU64; GUARD.len()]) {
                 format_args!("{}{{reason=\"{reason}\"}} {value}", row.name),
             );
         }
+    }
+}
+
+/// Writes why connections were not taken or given up.
+pub(super) fn render_streams(out: &mut String, values: &[AtomicU64; Fault::ALL.len()]) {
+    let name = "jackfield_sip_connections_failed_total";
+    let help = "SIP connections that were not taken, or were given up, by why.";
+    header(out, name, Kind::Counter.name(), help);
+    for (fault, value) in Fault::ALL.into_iter().zip(values) {
+        let (reason, value) = (fault.name(), value.load(Ordering::Relaxed));
+        line(out, format_args!("{name}{{reason=\"{reason}\"}} {value}"));
     }
 }
 

@@ -86,10 +86,19 @@ fn a_call_and_its_misfortunes_are_counted() {
             plugin: plugin("1.1.0"),
             why: "planted".to_owned(),
         },
-        Notice::Registered { contacts: 1 },
+        Notice::Registered {
+            tenant: None,
+            user: "1001".to_owned(),
+            contacts: 1,
+            refreshed: false,
+        },
         Notice::AuthFailed { source },
         Notice::NotWritten { call },
-        Notice::Unregistered,
+        Notice::Unregistered {
+            tenant: None,
+            user: "1001".to_owned(),
+            why: vocab::call::Unregistered::Asked,
+        },
         Notice::Banned {
             source: source.ip(),
             reason: "scanner",

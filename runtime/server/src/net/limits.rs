@@ -9,6 +9,10 @@ pub(super) const STREAMS_MAX: usize = 4_096;
 /// leaves room for those that speak.
 pub(super) const HANDSHAKES_MAX: usize = 1_024;
 
+/// Most of these from one source: an office behind one address whose browsers all come back at
+/// once has them over in a moment, and one stranger leaves room for all others.
+pub(super) const HANDSHAKES_OF_SOURCE_MAX: usize = 128;
+
 /// How long a connection, its TLS and its WebSocket handshake may take together. A phone on a bad
 /// mobile network needs two or three seconds.
 pub(super) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);

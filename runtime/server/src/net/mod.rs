@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod bind;
+pub mod faults;
 pub mod layers;
 pub mod stream;
 pub mod tls;

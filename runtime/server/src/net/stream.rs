@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +13,11 @@ use sip::message::Host;
 use sip::{ConnId, Transport};
 use vocab::{Mono, Rng};
 
+use super::faults::{Fault, Faults};
 use super::layers::{Layers, Received};
-use super::limits::{HANDSHAKE_TIME, HANDSHAKES_MAX, READ_BYTES, STREAMS_MAX, WAITING_MAX};
+use super::limits::{
+    HANDSHAKE_TIME, HANDSHAKES_MAX, HANDSHAKES_OF_SOURCE_MAX, READ_BYTES, STREAMS_MAX, WAITING_MAX,
+};
 use super::tls::Tls;
 use super::websocket::Origins;
 
@@ -48,6 +51,16 @@ pub enum StreamEvent {
         /// Which connection.
         conn: ConnId,
     },
+    /// The other side of a connection that came in broke the rules of what carries SIP on it;
+    /// `Closed` comes next.
+    Broken {
+        /// Which connection.
+        conn: ConnId,
+        /// What it was.
+        transport: Transport,
+        /// Its other side.
+        remote: SocketAddr,
+    },
     /// A connection could not be opened, or its handshake failed.
     Failed {
         /// What it was to be.
@@ -79,6 +92,9 @@ pub struct Streams {
     young: BTreeMap<u64, Mono>,
     /// How many of the young came in.
     young_in: usize,
+    /// The same by source.
+    young_of: BTreeMap<IpAddr, usize>,
+    faults: Faults,
     tls: Tls,
     origins: Origins,
     rng: Rng,
@@ -113,6 +129,8 @@ impl Streams {
             places: BTreeMap::new(),
             young: BTreeMap::new(),
             young_in: 0,
+            young_of: BTreeMap::new(),
+            faults: Faults::default(),
             tls,
             origins,
             rng,
@@ -128,6 +146,11 @@ impl Streams {
     /// Whether there is no connection.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// Connections that came to nothing or to a bad end.
+    pub fn faults(&self) -> Faults {
+        self.faults
     }
 
     /// What further connections are made with.
@@ -160,8 +183,12 @@ impl Streams {
         transport: Transport,
         out: &mut Vec<StreamEvent>,
     ) {
-        if self.open.len() >= STREAMS_MAX || self.young_in >= HANDSHAKES_MAX {
-            return;
+        let of_source = self.young_of.get(&source(remote)).copied();
+        if self.open.len() >= STREAMS_MAX
+            || self.young_in >= HANDSHAKES_MAX
+            || of_source.is_some_and(|count| count >= HANDSHAKES_OF_SOURCE_MAX)
+        {
+            return self.faults.add(Fault::Full);
         }
         match Layers::accept(transport, &self.tls, &self.origins) {
             Ok(layers) => {
@@ -196,7 +223,7 @@ impl Streams {
         out: &mut Vec<StreamEvent>,
     ) {
         if self.open.len() >= STREAMS_MAX || socket.set_nonblocking(true).is_err() {
-            return;
+            return self.faults.add(Fault::Full);
         }
         let socket = TcpStream::from_std(socket);
         let transport = Transport::Ws;
@@ -226,7 +253,10 @@ impl Streams {
         drop(socket2::SockRef::from(&stream.socket).set_tcp_keepalive(&keep));
         if !stream.is_up() {
             self.young.insert(id, now + HANDSHAKE_TIME);
-            self.young_in += usize::from(!stream.ours);
+            if !stream.ours {
+                self.young_in += 1;
+                *self.young_of.entry(source(stream.remote)).or_default() += 1;
+            }
         }
         self.places.insert((stream.transport, stream.remote), id);
         self.open.insert(id, stream);
@@ -261,7 +291,11 @@ impl Streams {
         };
         stream.waiting_bytes += bytes.len();
         stream.waiting.push_back(bytes);
-        if stream.waiting_bytes > WAITING_MAX || (stream.connected && stream.write().is_err()) {
+        let unread = stream.waiting_bytes > WAITING_MAX;
+        if unread {
+            self.faults.add(Fault::Unread);
+        }
+        if unread || (stream.connected && stream.write().is_err()) {
             out.push(self.close(ConnId(id)));
         }
     }
@@ -365,7 +399,10 @@ impl Streams {
             None => return,
         };
         match result {
-            Err(why) => self.lose(conn, Some(why), out),
+            Err(why) => {
+                self.blame(conn, out);
+                self.lose(conn, Some(why), out);
+            }
             Ok(()) if closed || written.is_err() => self.lose(conn, None, out),
             Ok(()) => {}
         }
@@ -376,16 +413,46 @@ impl Streams {
         let late = self.young.iter().filter(|(_, at)| **at <= now);
         let late: Vec<u64> = late.map(|(id, _)| *id).collect();
         for id in late {
+            self.faults.add(Fault::Late);
             let why = format!("no handshake within {} s", HANDSHAKE_TIME.as_secs());
             self.lose(ConnId(id), Some(why), out);
         }
     }
 
+    /// What arrived makes no sense: counts it, and tells of who was let in and broke the rules.
+    fn blame(&mut self, conn: ConnId, out: &mut Vec<StreamEvent>) {
+        let Some(stream) = self.open.get(&conn.0) else {
+            return;
+        };
+        if !stream.is_up() {
+            return self.faults.add(Fault::Handshake);
+        }
+        self.faults.add(Fault::Broken);
+        if !stream.ours {
+            out.push(StreamEvent::Broken {
+                conn,
+                transport: stream.transport,
+                remote: stream.remote,
+            });
+        }
+    }
+
     /// Its handshakes are over.
     fn grown(&mut self, id: u64) {
-        let came_in = self.open.get(&id).is_some_and(|stream| !stream.ours);
-        if self.young.remove(&id).is_some() {
-            self.young_in -= usize::from(came_in);
+        let stream = self.open.get(&id).filter(|stream| !stream.ours);
+        let came_in = stream.map(|stream| source(stream.remote));
+        if self.young.remove(&id).is_none() {
+            return;
+        }
+        let Some(source) = came_in else {
+            return;
+        };
+        self.young_in -= 1;
+        if let Some(count) = self.young_of.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.young_of.remove(&source);
+            }
         }
     }
 
@@ -480,6 +547,11 @@ impl Stream {
         self.waiting_bytes -= message.len();
         Some(message)
     }
+}
+
+/// Whose connections count together.
+fn source(remote: SocketAddr) -> IpAddr {
+    remote.ip().to_canonical()
 }
 
 #[cfg(test)]

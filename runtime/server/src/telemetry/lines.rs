@@ -49,7 +49,7 @@ impl Lines {
             | Notice::Registered { .. }
             | Notice::Trunk { .. }
             | Notice::Failover { .. }
-            | Notice::Unregistered => return write(notice),
+            | Notice::Unregistered { .. } => return write(notice),
         };
         if flood.admit(now) {
             write(notice);
@@ -222,7 +222,7 @@ pub(super) fn write(notice: &Notice) {
         } => {
             info!(plugin.name = %name, plugin.version = %version, "plugin {name} {version} is gone");
         }
-        Notice::Registered { contacts } => debug!(contacts, "a phone registered"),
+        Notice::Registered { contacts, .. } => debug!(contacts, "a phone registered"),
         Notice::Trunk {
             tenant,
             trunk,
@@ -242,7 +242,9 @@ pub(super) fn write(notice: &Notice) {
         Notice::Failover { call, from } => {
             info!(call.id = %call, trunk = from, "call {call} goes on to another trunk than {from}");
         }
-        Notice::Unregistered => debug!("a phone is no longer registered"),
+        Notice::Unregistered { why, .. } => {
+            debug!(why = why.name(), "a phone is no longer registered")
+        }
         Notice::AuthFailed { source } => {
             let source = source.ip();
             warn!(source.ip = %source, "wrong credentials from {source}");

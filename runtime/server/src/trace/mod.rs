@@ -32,7 +32,7 @@ pub(crate) use limits::RING_PAGE_MAX;
 pub(crate) use message::{Message, Trace};
 pub(crate) use pcap::file as pcap;
 pub(crate) use tap::{Locals, Tap};
-pub(crate) use worker::{Hep, Setup, start};
+pub(crate) use worker::{Hep, Setup, Stop, start};
 
 use book::Book;
 

@@ -178,6 +178,9 @@ fn summary(kind: &CallEventKind) -> String {
         CallEventKind::MessageLeft { length, .. } => {
             format!("message of {:.1} s left", length.as_secs_f64())
         }
+        CallEventKind::RecordingCut { length, .. } => {
+            format!("recording cut after {:.1} s", length.as_secs_f64())
+        }
         CallEventKind::Dialed { leg, to, trunk } => {
             let by = trunk.as_ref().map(|trunk| format!(" by {trunk}"));
             format!("leg {leg} dialled: {}{}", party(to), by.unwrap_or_default())

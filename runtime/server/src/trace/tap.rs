@@ -204,7 +204,10 @@ impl Tap {
                 carrier: Carrier::of(*transport),
             }),
             sip::Input::StreamClosed { conn } => self.push(|| Entry::Closed { conn: *conn }),
-            sip::Input::SendFailed { .. } | sip::Input::Action(_) | sip::Input::Timeout => {}
+            sip::Input::StreamBroken { .. }
+            | sip::Input::SendFailed { .. }
+            | sip::Input::Action(_)
+            | sip::Input::Timeout => {}
         }
     }
 
@@ -248,7 +251,7 @@ impl Tap {
             | Notice::Registered { .. }
             | Notice::Trunk { .. }
             | Notice::Failover { .. }
-            | Notice::Unregistered
+            | Notice::Unregistered { .. }
             | Notice::Banned { .. }
             | Notice::AuthFailed { .. }
             | Notice::NotWritten { .. } => {}

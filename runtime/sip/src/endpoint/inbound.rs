@@ -229,7 +229,7 @@ impl Endpoint {
             }
             (State::Ringing(pending) | State::Up(Inbound::Pending(pending)), 200..300) => {
                 let agreed = pending.session;
-                let accepted = Accepted::new(now.mono, hop, pending.cseq, bytes);
+                let accepted = Accepted::new(now.mono, hop, pending, bytes);
                 dialog.settle_session(now, agreed);
                 dialog.state = State::Up(Inbound::Accepted(accepted));
             }
@@ -491,6 +491,7 @@ pub(super) fn pending(arrival: &Arrival, head: String, session: Option<Agreed>) 
         transaction: arrival.key,
         head: head.into(),
         cseq,
+        offered: !arrival.request.body.is_empty(),
         session,
         reminder: None,
         reliable: None,

@@ -257,6 +257,19 @@ impl Endpoint {
                 bytes,
             } => self.on_stream(now, conn, remote, bytes),
             Input::StreamClosed { conn } => self.on_stream_closed(now, conn),
+            Input::StreamBroken {
+                conn,
+                transport,
+                remote,
+            } => {
+                let conn = Some(conn);
+                let seen = Hop {
+                    transport,
+                    remote,
+                    conn,
+                };
+                self.note_malformed(now, seen);
+            }
             Input::SendFailed { hop } => self.on_send_failed(now, hop),
             Input::Action(action) => self.on_action(now, action),
             Input::Timeout => self.on_timeout(now),

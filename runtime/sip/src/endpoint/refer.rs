@@ -101,7 +101,7 @@ impl Endpoint {
     pub(super) fn on_refer(&mut self, now: Now, id: DialogId, arrival: &Arrival) {
         match self.dialogs[&id].state {
             State::Up(_) => {}
-            State::Calling(_) | State::Ringing(_) => return self.not_yet(arrival),
+            State::Calling(_) | State::Ringing(_) => return self.not_yet(now, id, arrival),
             State::Leaving(..) | State::Ending => return self.refuse(arrival, 481, None, &[]),
         }
         let Wish { to, replaces } = match wish(arrival.headers()) {
@@ -110,7 +110,7 @@ impl Endpoint {
         };
         let cseq = arrival.headers().cseq().map_or(0, |cseq| cseq.number);
         if self.dialogs[&id].referral.is_some() {
-            return self.refuse(arrival, 491, None, &[]);
+            return self.refuse_now(now, id, arrival, 491, &[]);
         }
         let head = wire::head(&arrival.request, &arrival.via, "");
         let slot = Slot {

@@ -11,7 +11,7 @@ use super::{Around, Endpoint, Inviter, around};
 use crate::border::{DialogId, End, Event};
 use crate::dialog::{Inbound, State};
 use crate::message::{HeaderName, Headers, Method};
-use crate::transaction::{Server, server};
+use crate::transaction::{Server, ServerInvite, server};
 
 impl Endpoint {
     pub(super) fn on_request_within(&mut self, now: Now, arrival: Arrival) {
@@ -74,16 +74,16 @@ impl Endpoint {
     fn on_reinvite(&mut self, now: Now, id: DialogId, arrival: Arrival) {
         if self.is_offering(id) {
             // Ours is under way, and so are they (§14.2).
-            return self.refuse(&arrival, 491, None, &[]);
+            return self.refuse_now(now, id, &arrival, 491, &[]);
         }
         if self.update_waits(id) {
-            return self.not_yet(&arrival);
+            return self.not_yet(now, id, &arrival);
         }
         match self.dialogs[&id].state {
             State::Up(Inbound::Idle) => {}
-            State::Calling(_) => return self.refuse(&arrival, 491, None, &[]),
+            State::Calling(_) => return self.refuse_now(now, id, &arrival, 491, &[]),
             State::Ringing(_) | State::Up(Inbound::Pending(_) | Inbound::Accepted(_)) => {
-                return self.not_yet(&arrival);
+                return self.not_yet(now, id, &arrival);
             }
             State::Leaving(..) | State::Ending => return self.refuse(&arrival, 481, None, &[]),
         }
@@ -121,10 +121,10 @@ impl Endpoint {
     fn on_update(&mut self, now: Now, id: DialogId, arrival: &Arrival) {
         let offers = !arrival.request.body.is_empty();
         if offers && self.is_offering(id) {
-            return self.refuse(arrival, 491, None, &[]);
+            return self.refuse_now(now, id, arrival, 491, &[]);
         }
         if offers && self.update_waits(id) {
-            return self.not_yet(arrival);
+            return self.not_yet(now, id, arrival);
         }
         match self.dialogs[&id].state {
             State::Leaving(..) | State::Ending => return self.refuse(arrival, 481, None, &[]),
@@ -132,10 +132,14 @@ impl Endpoint {
             State::Calling(_) | State::Ringing(_) if offers && self.answered_early(id, arrival) => {
             }
             // Our offer has no answer.
-            State::Calling(_) if offers => return self.refuse(arrival, 491, None, &[]),
-            // Their offer has no answer, or ours in the 2xx may have none.
+            State::Calling(_) if offers => return self.refuse_now(now, id, arrival, 491, &[]),
+            // Nor has the one in our 2xx.
+            State::Up(Inbound::Accepted(ref accepted)) if offers && accepted.offers => {
+                return self.refuse_now(now, id, arrival, 491, &[]);
+            }
+            // Their offer has no answer, or they have not seen it yet.
             State::Ringing(_) | State::Up(Inbound::Pending(_) | Inbound::Accepted(_)) if offers => {
-                return self.not_yet(arrival);
+                return self.not_yet(now, id, arrival);
             }
             State::Calling(_) | State::Ringing(_) | State::Up(_) => {}
         }
@@ -251,9 +255,37 @@ impl Endpoint {
     }
 
     /// Their last offer has no answer yet (§14.2, RFC 3311 §5.2).
-    pub(super) fn not_yet(&mut self, arrival: &Arrival) {
+    pub(super) fn not_yet(&mut self, now: Now, id: DialogId, arrival: &Arrival) {
         let wait = self.rng.below(11).to_string();
-        self.refuse(arrival, 500, None, &[("Retry-After", &wait)]);
+        self.refuse_now(now, id, arrival, 500, &[("Retry-After", &wait)]);
+    }
+
+    /// Refuses a request for what its dialog is doing now. A copy that comes later would find the
+    /// dialog idle and be accepted, so a transaction answers it (§17.2.1, §17.2.2).
+    pub(super) fn refuse_now(
+        &mut self,
+        now: Now,
+        id: DialogId,
+        arrival: &Arrival,
+        status: u16,
+        headers: &[(&str, &str)],
+    ) {
+        let head = wire::head(&arrival.request, &arrival.via, "");
+        let bytes = Reply::new(status, &head).write(headers.iter().copied(), b"");
+        if arrival.request.method != Method::Invite {
+            return self.add_server(now, arrival, bytes);
+        }
+        let transport = arrival.seen.transport;
+        let slot = Slot {
+            machine: ServerInvite::refused(now, transport, status, bytes),
+            hop: arrival.reply_hop(),
+            owner: Inviter {
+                dialog: id,
+                merge: None,
+            },
+        };
+        self.server_invites
+            .insert(&mut around!(self, now), arrival.key, slot);
     }
 
     fn on_bye(&mut self, now: Now, id: DialogId, arrival: &Arrival) {

@@ -45,7 +45,7 @@ impl Host {
     }
 
     /// Reads `host [":" port]`, white space allowed around the colon as in `Via`.
-    pub(super) fn parse_with_port(text: &str) -> Result<(Self, Option<u16>), SyntaxError> {
+    pub(crate) fn parse_with_port(text: &str) -> Result<(Self, Option<u16>), SyntaxError> {
         let host_end = if text.starts_with('[') {
             text.find(']').ok_or(SyntaxError("bad IPv6 address"))? + 1
         } else {

@@ -92,6 +92,22 @@ impl ServerInvite {
         }
     }
 
+    /// A transaction whose first output is the transmission of a refusal (300 to 699).
+    pub fn refused(now: Now, transport: Transport, status: u16, bytes: Arc<[u8]>) -> Self {
+        debug_assert!(status >= 300, "a refusal");
+        let mut machine = Self {
+            state: State::Proceeding {
+                last: bytes.clone(),
+            },
+            timers: Timers::default(),
+            transport,
+            resends: 0,
+            out: Pending::default(),
+        };
+        machine.respond(now, status, bytes);
+        machine
+    }
+
     /// Feeds one input. The caller drains [`Self::poll`] before the next call.
     pub fn handle(&mut self, now: Now, input: Input) {
         debug_assert!(self.out.is_empty());

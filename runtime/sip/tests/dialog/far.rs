@@ -117,6 +117,12 @@ impl Far {
         );
     }
 
+    /// Sends the last request again, which was this one.
+    pub(crate) fn again(&mut self, world: &mut World, method: &str, headers: &str, body: &str) {
+        self.cseq -= 1;
+        self.request(world, method, headers, body);
+    }
+
     /// Answers ann's last request.
     pub(crate) fn answer(&self, world: &mut World, status: u16, headers: &str, body: &str) {
         self.answer_to(world, &last(world), status, headers, body);

@@ -197,12 +197,57 @@ fn their_offer_is_refused_while_ours_is_pending_and_ours_waits_for_theirs() {
         0.000   192.0.2.9:5060 → ann: INVITE (application/sdp)
         0.000   ann → 192.0.2.9:5060: 500 Server Internal Error (INVITE)
         0.000   ann → 192.0.2.9:5060: 200 OK (UPDATE, application/sdp)
+        0.500   ann → 192.0.2.9:5060: 500 Server Internal Error (INVITE)
+        0.500   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
         0.860   ann → 192.0.2.9:5060: INVITE (application/sdp)
         1.360   ann → 192.0.2.9:5060: INVITE (application/sdp)
+        1.500   ann → 192.0.2.9:5060: 500 Server Internal Error (INVITE)
+        1.500   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
         2.000   192.0.2.9:5060 → ann: 200 OK (INVITE, application/sdp)
         2.000   ann → 192.0.2.9:5060: ACK
         2.000     ann: Reanswered, 5 bytes
     "#]],
+    );
+}
+
+/// Found by `cargo xtask sim --calls`, seed 1: the copy was accepted with 200.
+#[test]
+fn a_late_copy_of_a_refused_request_gets_the_same_refusal() {
+    let mut world = World::new(1);
+    let (mut far, ann) = Far::talking(&mut world, "Allow: INVITE, UPDATE\n");
+    for method in ["INVITE", "UPDATE"] {
+        far.request(&mut world, "UPDATE", "", "v=0\n");
+        far.request(&mut world, method, "", "v=0\n");
+        let refusal = world.outside.last().unwrap().1.clone();
+        assert!(refusal.starts_with(b"SIP/2.0 500 "));
+        // Now it would be accepted.
+        far::accept(&mut world, ann);
+        far.again(&mut world, method, "", "v=0\n");
+        assert_eq!(world.outside.last().unwrap().1, refusal);
+    }
+    world.hang_up(ANN, ann);
+    far.answer(&mut world, 200, "", "");
+    world.settle();
+}
+
+#[test]
+fn an_offer_that_crosses_the_one_in_our_2xx_is_glare() {
+    let mut world = World::new(1);
+    let (mut far, ann) = Far::talking(&mut world, "Allow: INVITE, UPDATE\n");
+    world.take_ladder();
+    far.request(&mut world, "INVITE", "", "");
+    far::accept(&mut world, ann);
+    far.request(&mut world, "UPDATE", "", "v=0\n");
+    check(
+        &mut world,
+        expect![[r#"
+            0.000   192.0.2.9:5060 → ann: INVITE
+            0.000   ann → 192.0.2.9:5060: 100 Trying (INVITE)
+            0.000     ann: Reoffer, 0 bytes
+            0.000   ann → 192.0.2.9:5060: 200 OK (INVITE, application/sdp)
+            0.000   192.0.2.9:5060 → ann: UPDATE (application/sdp)
+            0.000   ann → 192.0.2.9:5060: 491 Request Pending (UPDATE)
+        "#]],
     );
 }
 

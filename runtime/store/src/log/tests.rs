@@ -107,6 +107,7 @@ fn number(kind: &CallEventKind) -> usize {
         CallEventKind::AttrSet { .. } => 14,
         CallEventKind::Ended { .. } => 15,
         CallEventKind::Step { .. } => 16,
+        CallEventKind::RecordingCut { .. } => 17,
     }
 }
 
@@ -129,7 +130,14 @@ pub(crate) fn later_samples() -> Vec<CallEventKind> {
             detail: detail.into(),
         }
     });
-    std::iter::once(dialed).chain(steps).collect()
+    let cut = CallEventKind::RecordingCut {
+        recording: RecordingId {
+            call: CallId(7),
+            n: 0,
+        },
+        length: Duration::from_millis(2_500),
+    };
+    [dialed, cut].into_iter().chain(steps).collect()
 }
 
 #[test]

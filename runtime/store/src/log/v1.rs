@@ -128,6 +128,14 @@ struct MessageLeft<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+struct RecordingCut<'a> {
+    v: V,
+    #[serde(borrow)]
+    recording: Text<'a>,
+    length_us: u64,
+}
+
+#[derive(Serialize, Deserialize)]
 struct Dialed<'a> {
     v: V,
     leg: u16,
@@ -240,6 +248,11 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
             length_us: u64::try_from(length.as_micros()).unwrap_or(u64::MAX),
             end: W(*end),
         }),
+        CallEventKind::RecordingCut { recording, length } => json(&RecordingCut {
+            v: V,
+            recording: recording.to_string().into(),
+            length_us: u64::try_from(length.as_micros()).unwrap_or(u64::MAX),
+        }),
         CallEventKind::Dialed { leg, to, trunk } => json(&Dialed {
             v: V,
             leg: *leg,
@@ -350,6 +363,13 @@ pub(super) fn decode(kind: &str, payload: &str) -> Result<CallEventKind, String>
                 recording: recording(&p.recording)?,
                 length: Duration::from_micros(p.length_us),
                 end: p.end.0,
+            }
+        }
+        "recording.cut" => {
+            let p: RecordingCut<'_> = parse(payload)?;
+            CallEventKind::RecordingCut {
+                recording: recording(&p.recording)?,
+                length: Duration::from_micros(p.length_us),
             }
         }
         "leg.dialed" => {

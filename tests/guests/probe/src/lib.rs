@@ -57,6 +57,7 @@ impl Guest for Probe {
             "echo" => echo(&call),
             "wait" => wait(&call),
             "every" => every(&call),
+            "dial" => dial(&call),
             "loop" => spin(),
             "loop-after-hangup" => {
                 while call.next_event(1_000).is_ok() {}
@@ -182,6 +183,21 @@ fn wait(call: &Call) -> Result<Outcome, Error> {
             Event::Hangup(_) | Event::Message(_) | Event::Other(_) => heard.push('?'),
         }
     }
+}
+
+/// Dials `target` for `timeout_s`; answers first if `answer` says so. The result is the outcome.
+fn dial(call: &Call) -> Result<Outcome, Error> {
+    let key = |key| config::get(key).unwrap_or_default();
+    if key("answer") == "true" {
+        call.answer()?;
+    }
+    let options = DialOptions {
+        timeout: key("timeout_s").parse::<u32>().unwrap_or(60) * 1_000,
+        caller_id: None,
+        whisper: Vec::new(),
+    };
+    let dialed = call.dial(&DialTarget::Sip(key("target")), &options)?;
+    done(&format!("{:?}", dialed.ended))
 }
 
 /// Every operation once, so that each word is seen on the other side.

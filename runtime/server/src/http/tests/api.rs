@@ -52,7 +52,7 @@ async fn what_is_not_there_is_a_problem() {
     for (method, path, status, code) in [
         ("GET", "/nothing".to_owned(), 404, "no_such_path"),
         ("GET", "/api/v1/nothing".to_owned(), 404, "no_such_path"),
-        ("POST", "/api/v1/calls".to_owned(), 405, "no_such_method"),
+        ("PUT", "/api/v1/calls".to_owned(), 405, "no_such_method"),
         (
             "GET",
             format!("/api/v1/calls/{unknown}"),
@@ -211,10 +211,10 @@ async fn a_call_is_told_with_its_events() {
           "cause": "normal",
           "direction": "inbound",
           "disposition": "answered",
-          "duration_ms": 15000,
-          "ended_at": "2026-01-01T00:00:15.000Z",
+          "duration_ms": 17000,
+          "ended_at": "2026-01-01T00:00:17.000Z",
           "ended_by": "near",
-          "event_count": 16,
+          "event_count": 18,
           "events": [
             {
               "at": "2026-01-01T00:00:00.000Z",
@@ -274,59 +274,76 @@ async fn a_call_is_told_with_its_events() {
             },
             {
               "at": "2026-01-01T00:00:08.000Z",
+              "kind": "recording.cut",
+              "length_ms": 1500,
+              "n": 9,
+              "recording": "01kdvdna000000000000001ayd"
+            },
+            {
+              "at": "2026-01-01T00:00:09.000Z",
               "kind": "leg.dialed",
               "leg": 2,
-              "n": 9,
-              "to": "sip:1002"
+              "n": 10,
+              "to": "sip:1002",
+              "trunk": null
+            },
+            {
+              "at": "2026-01-01T00:00:10.000Z",
+              "by": 2,
+              "detail": "",
+              "kind": "leg.held",
+              "leg": 1,
+              "n": 11,
+              "other": null
             },
             {
               "a": 1,
-              "at": "2026-01-01T00:00:09.000Z",
+              "at": "2026-01-01T00:00:11.000Z",
               "b": 2,
               "kind": "leg.bridged",
-              "n": 10
+              "n": 12
             },
             {
               "a": 1,
-              "at": "2026-01-01T00:00:10.000Z",
+              "at": "2026-01-01T00:00:12.000Z",
               "b": 2,
               "kind": "leg.unbridged",
-              "n": 11
-            },
-            {
-              "at": "2026-01-01T00:00:11.000Z",
-              "kind": "leg.dial_ended",
-              "leg": 2,
-              "n": 12,
-              "result": "answered"
-            },
-            {
-              "at": "2026-01-01T00:00:12.000Z",
-              "kind": "flow.ended",
-              "label": "sales",
               "n": 13
             },
             {
               "at": "2026-01-01T00:00:13.000Z",
+              "kind": "leg.dial_ended",
+              "leg": 2,
+              "n": 14,
+              "result": "answered"
+            },
+            {
+              "at": "2026-01-01T00:00:14.000Z",
+              "kind": "flow.ended",
+              "label": "sales",
+              "n": 15
+            },
+            {
+              "at": "2026-01-01T00:00:15.000Z",
               "detail": "50 ms spent",
               "fault": "out_of_time",
               "kind": "flow.fault",
-              "n": 14,
+              "n": 16,
               "plugin": "ivr-menu",
               "version": "0.1.0"
             },
             {
               "announcement": "sorry",
-              "at": "2026-01-01T00:00:14.000Z",
+              "at": "2026-01-01T00:00:16.000Z",
               "kind": "call.fallback",
-              "n": 15
+              "n": 17
             },
             {
-              "at": "2026-01-01T00:00:15.000Z",
+              "at": "2026-01-01T00:00:17.000Z",
               "by": "near",
               "cause": "normal",
               "kind": "call.ended",
-              "n": 16
+              "n": 18
             }
           ],
           "fault": "plugin ivr-menu 0.1.0: out_of_time: 50 ms spent",
@@ -343,7 +360,7 @@ async fn a_call_is_told_with_its_events() {
           "recording": "01kdvdna000000000000001ayd",
           "sip_call_id": "a84b4c76e66710@pc33",
           "started_at": "2026-01-01T00:00:00.000Z",
-          "talk_ms": 13000,
+          "talk_ms": 15000,
           "tenant": "demo",
           "to": "1000",
           "user": "1001"

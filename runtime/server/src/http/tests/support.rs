@@ -22,6 +22,8 @@ use vocab::{CallId, Direction, Party, Pii, RecordingId, Rng, Wall};
 use crate::clock::Clock;
 use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
 use crate::disk::Disk;
+use crate::dns::Asker;
+use crate::feed::Feed;
 use crate::http::{self, App, Door};
 use crate::metrics::Metrics;
 use crate::net::websocket::Origins;
@@ -41,6 +43,7 @@ pub(super) struct Server {
     pub(super) recordings: PathBuf,
     pub(super) disk: Arc<Disk>,
     pub(super) traces: Traces,
+    pub(super) feed: Arc<Feed>,
     control: Handle,
     _folder: TempDir,
     _stop_store: tokio::sync::oneshot::Sender<()>,
@@ -59,11 +62,13 @@ impl Server {
         let store = Arc::new(store);
         let (stop_store, stopped) = tokio::sync::oneshot::channel();
         let disk = Arc::new(Disk::new(folder.path().to_owned()));
+        let feed = Arc::new(Feed::new(Wall(7)));
         let setup = store_task::Setup {
             store: Arc::clone(&store),
             clock,
             control: control.clone(),
             disk: Arc::clone(&disk),
+            feed: Arc::clone(&feed),
             traces: store_task::Keeping {
                 age: Duration::from_secs(1 << 40),
                 bytes_max: u64::MAX,
@@ -73,16 +78,19 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let status = Arc::new(Status::default());
         let recordings = folder.path().join("recordings");
-        let (recorder, _) = Recorder::start(recordings.clone(), Arc::clone(&disk)).unwrap();
+        let (recorder, _) =
+            Recorder::start(recordings.clone(), Arc::clone(&disk), control.clone()).unwrap();
         let hands = Hands {
             media: Vec::new(),
             pool: PluginPool::new(),
             writer,
             speaker: Speaker::new(None, control.clone(), tokio::runtime::Handle::current()),
+            dns: Asker::new(None, control.clone(), tokio::runtime::Handle::current()),
             recorder,
             tap: Tap::closed(),
             traces: Traces::default(),
             disk: Arc::clone(&disk),
+            feed: Arc::clone(&feed),
             metrics: Arc::clone(&metrics),
             status: Arc::clone(&status),
         };
@@ -105,10 +113,13 @@ impl Server {
             disk: Arc::clone(&disk),
             status: Arc::clone(&status),
             websocket: Some(Origins::default()),
+            feed: Arc::clone(&feed),
+            listeners: App::listeners(),
         };
         Self {
             disk,
             traces,
+            feed,
             address: serve(http::router(app)).await,
             store,
             status,
@@ -135,6 +146,22 @@ impl Server {
         let mut all = vec![("Authorization", bearer.as_str())];
         all.extend_from_slice(headers);
         ask(self.address, method, path, &all).await
+    }
+
+    /// Sends JSON with the token.
+    pub(super) async fn post(&self, path: &str, body: &str) -> Answer {
+        self.post_as(path, "application/json", body).await
+    }
+
+    /// Sends a body that says of itself what it is.
+    pub(super) async fn post_as(&self, path: &str, kind: &str, body: &str) -> Answer {
+        let (bearer, length) = (format!("Bearer {TOKEN}"), body.len().to_string());
+        let headers = [
+            ("Authorization", bearer.as_str()),
+            ("Content-Type", kind),
+            ("Content-Length", length.as_str()),
+        ];
+        send(self.address, "POST", path, &headers, body).await
     }
 
     /// The JSON of a page that is there.
@@ -218,13 +245,23 @@ pub(super) async fn ask(
     path: &str,
     headers: &[(&str, &str)],
 ) -> Answer {
+    send(address, method, path, headers, "").await
+}
+
+async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
     }
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream
-        .write_all(format!("{request}\r\n").as_bytes())
+        .write_all(format!("{request}\r\n{body}").as_bytes())
         .await
         .unwrap();
     let mut bytes = Vec::new();
@@ -311,6 +348,10 @@ pub(super) fn eventful(call: CallId) -> Vec<CallEvent> {
             recording: RecordingId { call, n: 1 },
             length: Duration::from_millis(2_500),
             end: RecordEnd::Silence,
+        },
+        CallEventKind::RecordingCut {
+            recording: RecordingId { call, n: 0 },
+            length: Duration::from_millis(1_500),
         },
         CallEventKind::Dialed {
             leg: 2,

@@ -84,6 +84,7 @@ impl Side {
             StreamEvent::Closed { .. } => "closed".to_owned(),
             StreamEvent::Failed { transport, .. } => format!("failed {}", transport.via_name()),
             StreamEvent::Trouble { why, .. } => why,
+            StreamEvent::Broken { transport, .. } => format!("broken {}", transport.via_name()),
         });
         words.collect()
     }
@@ -255,6 +256,61 @@ fn half_open_connections_are_bounded() {
     };
     assert_eq!(closed.expect("closed, not broken"), 0);
     assert!(far.streams.is_empty());
+    assert_eq!(far.streams.faults().counts()[Fault::Full as usize], 1);
+}
+
+#[test]
+fn half_open_connections_of_one_source_leave_room_for_others() {
+    let mut far = Side::new(Transport::Ws, nothing());
+    let connect = |from: &str, to: SocketAddr| {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
+            .expect("a socket");
+        let from: SocketAddr = format!("{from}:0").parse().expect("an address");
+        socket.bind(&from.into()).expect("bound");
+        socket.connect(&to.into()).expect("connected");
+        std::net::TcpStream::from(socket)
+    };
+    let mut idle = Vec::new();
+    for _ in 0..HANDSHAKES_OF_SOURCE_MAX + 5 {
+        idle.push(connect("127.0.0.9", far.address()));
+        far.turn();
+    }
+    let honest = connect("127.0.0.1", far.address());
+    while far.streams.len() <= HANDSHAKES_OF_SOURCE_MAX {
+        far.turn();
+    }
+    assert_eq!(far.streams.faults().counts()[Fault::Full as usize], 5);
+    // Who goes makes room.
+    drop((idle, honest));
+    while !far.streams.is_empty() {
+        far.turn();
+    }
+    assert!(far.streams.young_of.is_empty() && far.streams.young_in == 0);
+}
+
+#[test]
+fn who_breaks_the_rules_of_websockets_is_told_of() {
+    let mut far = Side::new(Transport::Ws, nothing());
+    let request = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Protocol: sip\r\n\r\n";
+    let mut near = std::net::TcpStream::connect(far.address()).expect("connected");
+    near.write_all(request.as_bytes()).expect("written");
+    // Not masked.
+    near.write_all(&[0x81, 1, b'x']).expect("written");
+    while far.events.len() < 4 {
+        far.turn();
+    }
+    let why = "a WebSocket frame is masked where it must not, or not";
+    assert_eq!(far.told(), ["opened WS", "broken WS", why, "closed"]);
+    // One that never was a WebSocket is refused and counted, and that is all.
+    let mut near = std::net::TcpStream::connect(far.address()).expect("connected");
+    near.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
+    while far.events.len() < 2 {
+        far.turn();
+    }
+    assert_eq!(far.told()[1], "closed");
+    assert_eq!(far.streams.faults().counts(), [0, 0, 1, 1, 0]);
 }
 
 #[test]

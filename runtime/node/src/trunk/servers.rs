@@ -1,0 +1,174 @@
+//! Servers of trunks: who is on them, which answer, and what their names lead to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip::locate::{LookupId, NoAnswer};
+use vocab::{LegId, Mono};
+
+use super::places::News;
+use super::{Answer, Leg, Output, Trunks, Try, Wait};
+use crate::config::{Tenant, Trunk};
+
+impl Trunks {
+    /// A DNS server answered, or did not.
+    pub(crate) fn looked_up(
+        &mut self,
+        now: Mono,
+        id: LookupId,
+        answer: Result<sip::locate::Answer, NoAnswer>,
+    ) {
+        self.places.looked_up(now, id, answer);
+        self.places_news(now);
+    }
+
+    pub(super) fn places_news(&mut self, now: Mono) {
+        while let Some(news) = self.places.poll(now) {
+            match news {
+                News::Lookup(id, question) => {
+                    self.out.push_back(Output::Lookup { id, question });
+                }
+                News::Located(id, again) => {
+                    let Some(way) = self.ways.get_mut(&id) else {
+                        continue;
+                    };
+                    way.locate_at = again;
+                    let servers = self.places.view(now, &way.trunk.address);
+                    let is_there = |silent| servers.iter().any(|it| it.target == silent);
+                    way.silent.retain(|&silent| is_there(silent));
+                    self.note_addresses(now);
+                    self.judge(now, id);
+                    self.rearm(now, id);
+                }
+            }
+        }
+    }
+
+    /// Sees from which addresses requests of trunks come.
+    pub(super) fn note_addresses(&mut self, now: Mono) {
+        let mut sources = BTreeMap::new();
+        let mut trusted = BTreeSet::new();
+        for (&id, way) in &self.ways {
+            for address in self.places.addresses(now, &way.trunk.address) {
+                trusted.insert(address);
+                if way.trunk.inbound {
+                    sources.insert(address, id);
+                }
+            }
+        }
+        self.sources = sources;
+        if trusted != self.trusted {
+            self.trusted.clone_from(&trusted);
+            self.out.push_back(Output::Trusted(trusted));
+        }
+    }
+
+    /// The trunk from which a request comes: by address alone, since carriers send from any port.
+    pub(crate) fn of_source(&self, source: SocketAddr) -> Option<(&Arc<Tenant>, &Arc<Trunk>)> {
+        let way = self.ways.get(self.sources.get(&source.ip())?)?;
+        Some((&way.tenant, &way.trunk))
+    }
+
+    /// A call takes a place; `None` if there is none any more, or the trunk is gone.
+    pub(crate) fn take(&mut self, now: Mono, on: Try, leg: LegId) -> Option<&Arc<Trunk>> {
+        let way = self.ways.get_mut(&on.trunk)?;
+        if !way.room.take(now) {
+            return None;
+        }
+        let before = self.legs.insert(leg, Leg { on, spoke: false });
+        debug_assert!(before.is_none(), "a leg is on one trunk");
+        Some(&way.trunk)
+    }
+
+    /// The far end of a trunk's leg said something, whatever it was.
+    pub(crate) fn leg_spoke(&mut self, now: Mono, leg: LegId) {
+        let Some(leg) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        let on = leg.on;
+        if !std::mem::replace(&mut leg.spoke, true)
+            && let Some(way) = self.ways.get_mut(&on.trunk)
+        {
+            way.health.good_call();
+            way.silent.remove(&on.target);
+            self.places.worked(on.target);
+            self.judge(now, on.trunk);
+            self.rearm(now, on.trunk);
+        }
+    }
+
+    /// A leg is over. `unanswered` if it failed without a status of the far end.
+    pub(crate) fn leg_ended(&mut self, now: Mono, leg: LegId, unanswered: bool) {
+        let Some(Leg { on, spoke }) = self.legs.remove(&leg) else {
+            return;
+        };
+        let Some(way) = self.ways.get_mut(&on.trunk) else {
+            return;
+        };
+        way.room.leave();
+        if unanswered && !spoke {
+            way.room.unheard();
+            if !self.server_failed(now, on, None)
+                && let Some(way) = self.ways.get_mut(&on.trunk)
+            {
+                way.health.failed_call(now);
+            }
+            self.judge(now, on.trunk);
+            self.rearm(now, on.trunk);
+        }
+    }
+
+    /// A leg goes on under another name, and its trunk's line with it.
+    pub(crate) fn leg_moved(&mut self, from: LegId, to: LegId) {
+        let Some(line) = self.legs.remove(&from) else {
+            return;
+        };
+        let replaced = self.legs.insert(to, line);
+        if let Some(way) = replaced.and_then(|leg| self.ways.get_mut(&leg.on.trunk)) {
+            way.room.leave();
+        }
+    }
+
+    /// What an answer to OPTIONS or REGISTER tells of the server. True if it is left alone from now
+    /// on, and its trunk has others.
+    pub(super) fn server_answered(
+        &mut self,
+        now: Mono,
+        at: Try,
+        wait: Wait,
+        answer: &Answer,
+    ) -> bool {
+        let Some(way) = self.ways.get_mut(&at.trunk) else {
+            return false;
+        };
+        if answer.is_there() {
+            way.silent.remove(&at.target);
+            self.places.worked(at.target);
+            return false;
+        }
+        let asked = answer
+            .times
+            .retry_after
+            .filter(|_| answer.status == Some(503));
+        // One OPTIONS may be lost, unless it was sent because the server did not answer before.
+        if asked.is_none() && wait == Wait::Health && !way.health.has_missed() {
+            return false;
+        }
+        self.server_failed(now, at, asked)
+    }
+
+    /// A server did not answer. True if its trunk has others.
+    fn server_failed(&mut self, now: Mono, at: Try, asked: Option<Duration>) -> bool {
+        self.places.failed(now, at.target, asked);
+        let Some(way) = self.ways.get_mut(&at.trunk) else {
+            return false;
+        };
+        // Without OPTIONS it is forgiven after a while.
+        if !way.trunk.health.is_zero() {
+            way.silent.insert(at.target);
+        }
+        self.places.has_others(now, &way.trunk.address, &way.silent)
+    }
+}

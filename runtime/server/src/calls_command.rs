@@ -1,0 +1,557 @@
+//! `jackfield calls`: the calls of a running server, and what an agent does with them.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use vocab::{CallId, Pii};
+
+use crate::ask::{Answer, Server};
+use crate::cli::{counted, say};
+use crate::config;
+
+/// What is asked, and of whom.
+#[derive(Args, Debug)]
+pub(crate) struct CallsArgs {
+    #[command(subcommand)]
+    command: CallsCommand,
+
+    /// Where the server's API is.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    url: String,
+
+    /// The environment variable that holds the API's token.
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        default_value = "JACKFIELD_TOKEN"
+    )]
+    token_env: String,
+
+    /// Print the server's answer as it is.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum CallsCommand {
+    /// List the parties of the calls that are up.
+    #[command(after_help = "\
+Examples:
+  jackfield calls list
+  jackfield calls list --user 1001
+  jackfield calls list --state parked --json")]
+    List {
+        /// Only where this user's phone is.
+        #[arg(long)]
+        user: Option<String>,
+        /// Only those who do this: ringing, waiting, flow, talking, conference, held, parked or
+        /// alone.
+        #[arg(long)]
+        state: Option<String>,
+    },
+
+    /// Watch what happens, a line for each event, until Ctrl-C.
+    #[command(after_help = "\
+Examples:
+  jackfield calls watch
+  jackfield calls watch --kind phone.
+  jackfield calls watch --call 01kaj8q2zk5v7n3r9t4w6y8b0c --json")]
+    Watch {
+        /// Only this call's.
+        #[arg(long)]
+        call: Option<CallId>,
+        /// Only this tenant's.
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Only this kind, as call.ended, or all that begin with it, as leg. with its dot.
+        #[arg(long)]
+        kind: Option<String>,
+    },
+
+    /// Ring a user's phone and, once it answers, whom it calls.
+    #[command(after_help = "\
+Examples:
+  jackfield calls dial 1001 1002
+  jackfield calls dial 1001 +862155501234")]
+    Dial {
+        /// Whose phone.
+        user: String,
+        /// A phone, a ring group, a route or a number.
+        to: String,
+    },
+
+    /// Call what a user's phone dialled last.
+    #[command(after_help = "\
+Examples:
+  jackfield calls redial 1001")]
+    Redial {
+        /// Whose phone.
+        user: String,
+    },
+
+    /// Have the one who is talked with hear music.
+    #[command(after_help = "\
+Examples:
+  jackfield calls hold --by 1001
+  jackfield calls hold --leg 2 01kaj8q2zk5v7n3r9t4w6y8b0c")]
+    Hold(By),
+
+    /// Talk with them again.
+    #[command(after_help = "\
+Examples:
+  jackfield calls retrieve --by 1001")]
+    Retrieve(By),
+
+    /// Send the one who is talked with to somebody else.
+    ///
+    /// If nobody takes the call there, it comes back.
+    #[command(after_help = "\
+Examples:
+  jackfield calls transfer --by 1001 --to 1002
+  jackfield calls transfer --by 1001 --to 7000")]
+    Transfer {
+        #[command(flatten)]
+        by: By,
+        /// A phone, a ring group, a route or a number.
+        #[arg(long)]
+        to: String,
+    },
+
+    /// Ask somebody else first, while the one who is talked with hears music.
+    #[command(after_help = "\
+Examples:
+  jackfield calls consult --by 1001 --to 1002")]
+    Consult {
+        #[command(flatten)]
+        by: By,
+        /// A phone, a ring group, a route or a number.
+        #[arg(long)]
+        to: String,
+    },
+
+    /// Talk with the one who waits, and have the other wait.
+    #[command(after_help = "\
+Examples:
+  jackfield calls swap --by 1001")]
+    Swap(By),
+
+    /// Talk with both.
+    #[command(after_help = "\
+Examples:
+  jackfield calls merge --by 1001")]
+    Merge(By),
+
+    /// Connect the other two and leave.
+    #[command(after_help = "\
+Examples:
+  jackfield calls complete --by 1001")]
+    Complete(By),
+
+    /// Hang up the one who was asked, and talk with the first again.
+    #[command(after_help = "\
+Examples:
+  jackfield calls cancel --by 1001")]
+    Cancel(By),
+
+    /// Have the one who is talked with wait in a slot, where any phone of the tenant can take it.
+    #[command(after_help = "\
+Examples:
+  jackfield calls park --by 1001
+  jackfield calls park --by 1001 --slot 7")]
+    Park {
+        #[command(flatten)]
+        by: By,
+        /// Which slot. Without it, the first that is free.
+        #[arg(long)]
+        slot: Option<u16>,
+    },
+
+    /// Take the call that waits in a slot.
+    #[command(after_help = "\
+Examples:
+  jackfield calls pickup 7 --user 1002")]
+    Pickup {
+        /// The slot.
+        slot: u16,
+        /// Whose phone takes it.
+        #[arg(long)]
+        user: String,
+    },
+
+    /// Send a caller elsewhere, answered or not.
+    #[command(after_help = "\
+Examples:
+  jackfield calls redirect 01kaj8q2zk5v7n3r9t4w6y8b0c --to 1002")]
+    Redirect {
+        /// The call's id.
+        call: CallId,
+        /// A phone, a ring group, a route or a number.
+        #[arg(long)]
+        to: String,
+    },
+
+    /// Send the one who is talked with through a route's flow and back.
+    #[command(after_help = "\
+Examples:
+  jackfield calls flow --by 1001 --route 7000")]
+    Flow {
+        #[command(flatten)]
+        by: By,
+        /// The route's number.
+        #[arg(long)]
+        route: String,
+    },
+
+    /// Have a party hear keys pressed.
+    #[command(after_help = "\
+Examples:
+  jackfield calls digits 01kaj8q2zk5v7n3r9t4w6y8b0c 12# --leg 2")]
+    Digits {
+        /// The call's id.
+        call: CallId,
+        /// Out of 0-9, *, # and A-D.
+        digits: String,
+        /// Who hears them.
+        #[arg(long)]
+        leg: u16,
+    },
+
+    /// Hang up one party, or all.
+    #[command(after_help = "\
+Examples:
+  jackfield calls hangup 01kaj8q2zk5v7n3r9t4w6y8b0c
+  jackfield calls hangup 01kaj8q2zk5v7n3r9t4w6y8b0c --leg 2")]
+    Hangup {
+        /// The call's id.
+        call: CallId,
+        /// Only this party.
+        #[arg(long)]
+        leg: Option<u16>,
+    },
+}
+
+/// Who acts, and in which call.
+#[derive(Args, Debug)]
+struct By {
+    /// The call's id. Without it, the one call that the user's phone is in.
+    #[arg(value_name = "CALL", required_unless_present = "by")]
+    call: Option<CallId>,
+    /// The user whose phone acts.
+    #[arg(long, value_name = "USER", required_unless_present = "leg")]
+    by: Option<String>,
+    /// The party who acts, by its number.
+    #[arg(long, value_name = "N", conflicts_with = "by", requires = "call")]
+    leg: Option<u16>,
+}
+
+/// Does it.
+pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
+    let token: Pii<String> =
+        config::secret(&args.token_env).map_err(|why| anyhow!("the API's token: {why}"))?;
+    let server = Server::at(&args.url, token)?;
+    if let CallsCommand::Watch { call, tenant, kind } = &args.command {
+        let call = call.map(|call| call.to_string());
+        let wanted = [("call", &call), ("tenant", tenant), ("kind", kind)];
+        let path = with_query("/api/v1/events", &wanted);
+        server.listen(&path, |line| {
+            if let Some(data) = line.strip_prefix("data: ") {
+                say(&if args.json {
+                    data.to_owned()
+                } else {
+                    event(data)
+                });
+            }
+            true
+        })?;
+        bail!("the server has ended the stream: it stops");
+    }
+    let answer = ask(&server, &args.command)?;
+    if args.json {
+        say(String::from_utf8_lossy(&answer.body).trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let body: Value = if answer.body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&answer.body).context("the server's answer is no JSON")?
+    };
+    say(&told(&body));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ask(server: &Server, command: &CallsCommand) -> anyhow::Result<Answer> {
+    let by = |by: &By, mut wish: Value| {
+        let call = match by.call {
+            Some(call) => call,
+            None => call_of(server, by.by.as_deref().unwrap_or_default())?,
+        };
+        wish["by"] = match by.leg {
+            Some(leg) => json!(leg),
+            None => json!(by.by),
+        };
+        act(server, call, &wish)
+    };
+    match command {
+        CallsCommand::List { user, state } => {
+            let path = with_query("/api/v1/parties", &[("user", user), ("state", state)]);
+            fine(server.get(&path)?)
+        }
+        CallsCommand::Watch { .. } => bail!("a stream has no answer"),
+        CallsCommand::Dial { user, to } => make(server, &json!({ "user": user, "to": to })),
+        CallsCommand::Redial { user } => make(server, &json!({ "user": user, "redial": true })),
+        CallsCommand::Hold(who) => by(who, json!({ "action": "hold" })),
+        CallsCommand::Retrieve(who) => by(who, json!({ "action": "retrieve" })),
+        CallsCommand::Transfer { by: who, to } => {
+            by(who, json!({ "action": "transfer", "to": to }))
+        }
+        CallsCommand::Consult { by: who, to } => by(who, json!({ "action": "consult", "to": to })),
+        CallsCommand::Swap(who) => by(who, json!({ "action": "swap" })),
+        CallsCommand::Merge(who) => by(who, json!({ "action": "merge" })),
+        CallsCommand::Complete(who) => by(who, json!({ "action": "complete" })),
+        CallsCommand::Cancel(who) => by(who, json!({ "action": "cancel" })),
+        CallsCommand::Park { by: who, slot } => by(who, json!({ "action": "park", "slot": slot })),
+        CallsCommand::Pickup { slot, user } => {
+            let path = format!("/api/v1/parking/{slot}/pickup");
+            fine(server.post(&path, &json!({ "user": user }).to_string())?)
+        }
+        CallsCommand::Redirect { call, to } => {
+            act(server, *call, &json!({ "action": "redirect", "to": to }))
+        }
+        CallsCommand::Flow { by: who, route } => {
+            by(who, json!({ "action": "to_flow", "route": route }))
+        }
+        CallsCommand::Digits { call, digits, leg } => {
+            let wish = json!({ "action": "send_digits", "leg": leg, "digits": digits });
+            act(server, *call, &wish)
+        }
+        CallsCommand::Hangup {
+            call,
+            leg: Some(leg),
+        } => act(server, *call, &json!({ "action": "hangup", "leg": leg })),
+        CallsCommand::Hangup { call, leg: None } => {
+            fine(server.delete(&format!("/api/v1/calls/{call}"))?)
+        }
+    }
+}
+
+fn act(server: &Server, call: CallId, wish: &Value) -> anyhow::Result<Answer> {
+    let path = format!("/api/v1/calls/{call}/actions");
+    fine(server.post(&path, &wish.to_string())?)
+}
+
+fn make(server: &Server, wish: &Value) -> anyhow::Result<Answer> {
+    fine(server.post("/api/v1/calls", &wish.to_string())?)
+}
+
+/// The one call that a user's phone is in.
+fn call_of(server: &Server, user: &str) -> anyhow::Result<CallId> {
+    let path = format!("/api/v1/parties?user={}", escaped(user));
+    let answer = fine(server.get(&path)?)?;
+    let page: Value = serde_json::from_slice(&answer.body).context("the answer is no JSON")?;
+    let parties = page["items"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let mut calls: Vec<&str> = parties
+        .iter()
+        .filter_map(|it| it["call"].as_str())
+        .collect();
+    calls.dedup();
+    match calls[..] {
+        [call] => call.parse().context("the server names a call that is none"),
+        [] => bail!("no phone of {user} is in a call: see `jackfield calls list`"),
+        _ => bail!(
+            "phones of {user} are in {}: name one: {}",
+            counted(calls.len(), "call"),
+            calls.join(", ")
+        ),
+    }
+}
+
+fn fine(answer: Answer) -> anyhow::Result<Answer> {
+    if (200..300).contains(&answer.status) {
+        return Ok(answer);
+    }
+    let (_, detail) = answer.problem();
+    if detail.is_empty() {
+        bail!("the server answers with status {}", answer.status);
+    }
+    bail!("{detail}")
+}
+
+/// A path with the parameters that are there.
+fn with_query(path: &str, wanted: &[(&str, &Option<String>)]) -> String {
+    let given = wanted
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))));
+    let query: Vec<_> = given.collect();
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", query.join("&"))
+    }
+}
+
+/// An event in one line: when, of which call, what, and its fields.
+fn event(data: &str) -> String {
+    let event: Value = serde_json::from_str(data).unwrap_or_default();
+    let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let fields = event
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, value)| {
+            !["at", "kind", "call", "tenant", "n"].contains(&name.as_str()) && !value.is_null()
+        });
+    let mut line = format!("{}  {:26}  {}", text("at"), text("call"), text("kind"));
+    for (name, value) in fields {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        line += &format!(" {name}={value}");
+    }
+    line
+}
+
+/// An answer in words.
+fn told(body: &Value) -> String {
+    if let Some(parties) = body["items"].as_array() {
+        return table(parties);
+    }
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    match body["result"].as_str() {
+        Some("calling") => format!("leg {} is called", body["leg"]),
+        Some("call") => format!("call {}", text("id")),
+        Some("parked") => format!("waits in slot {}", body["slot"]),
+        Some("flow") => format!("the flow said {}", text("label")),
+        Some("begun") => "it goes on; the call's events tell what comes of it".to_owned(),
+        Some(_) | None => "done".to_owned(),
+    }
+}
+
+fn table(parties: &[Value]) -> String {
+    if parties.is_empty() {
+        return "nobody".to_owned();
+    }
+    let mut rows = vec![["CALL", "LEG", "STATE", "WHO", "USER"].map(str::to_owned)];
+    for party in parties {
+        let text = |name: &str| party[name].as_str().unwrap_or_default().to_owned();
+        let mut state = text("state");
+        if let Some(with) = party["with"].as_u64() {
+            state += &format!(" with {with}");
+        }
+        if let Some(slot) = party["slot"].as_u64() {
+            state += &format!(" in {slot}");
+        }
+        rows.push([
+            text("call"),
+            party["leg"].to_string(),
+            state,
+            text("party"),
+            text("user"),
+        ]);
+    }
+    let width = |n: usize| {
+        rows.iter()
+            .map(|row| row[n].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..5).map(width).collect();
+    let line = |row: &[String; 5]| {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, &width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// For a query (RFC 3986 §2.1).
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out += &format!("%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn answers_are_told() {
+        let said: Vec<String> = [
+            json!({ "result": "done" }),
+            json!({ "result": "calling", "leg": 3 }),
+            json!({ "result": "call", "id": "01kaj8q2zk5v7n3r9t4w6y8b0c" }),
+            json!({ "result": "parked", "slot": 7 }),
+            json!({ "result": "flow", "label": "verified", "detail": null }),
+            json!({ "result": "begun" }),
+            Value::Null,
+            json!({ "items": [] }),
+            json!({ "items": [
+                { "call": "01kaj8q2zk5v7n3r9t4w6y8b0c", "leg": 1, "user": null, "party": "tel:+8613800138000",
+                  "state": "talking", "with": 2, "slot": null },
+                { "call": "01kaj8q2zk5v7n3r9t4w6y8b0c", "leg": 2, "user": "1001", "party": "sip:1001",
+                  "state": "talking", "with": 1, "slot": null },
+                { "call": "01kaj8q2zk5v7n3r9t4w6y8b0d", "leg": 1, "user": "1003", "party": "sip:1003",
+                  "state": "parked", "with": null, "slot": 7 },
+            ] }),
+        ]
+        .iter()
+        .map(told)
+        .collect();
+        expect![[r#"
+            done
+            leg 3 is called
+            call 01kaj8q2zk5v7n3r9t4w6y8b0c
+            waits in slot 7
+            the flow said verified
+            it goes on; the call's events tell what comes of it
+            done
+            nobody
+            CALL                        LEG  STATE           WHO                 USER
+            01kaj8q2zk5v7n3r9t4w6y8b0c  1    talking with 2  tel:+8613800138000
+            01kaj8q2zk5v7n3r9t4w6y8b0c  2    talking with 1  sip:1001            1001
+            01kaj8q2zk5v7n3r9t4w6y8b0d  1    parked in 7     sip:1003            1003"#]]
+        .assert_eq(&said.join("\n"));
+    }
+
+    #[test]
+    fn events_are_told() {
+        let data = r#"{"at":"2026-01-01T00:00:00Z","call":"01kaj8q2zk5v7n3r9t4w6y8b0c","kind":"leg.dialed","leg":2,"n":4,"tenant":"demo","to":"sip:1002","trunk":null}"#;
+        expect!["2026-01-01T00:00:00Z  01kaj8q2zk5v7n3r9t4w6y8b0c  leg.dialed leg=2 to=sip:1002"]
+            .assert_eq(&event(data));
+        let none = [("call", &None)];
+        assert_eq!(with_query("/a", &none), "/a");
+        let some = [
+            ("call", &None),
+            ("b", &Some("1 2".to_owned())),
+            ("c", &Some("3".to_owned())),
+        ];
+        assert_eq!(with_query("/a", &some), "/a?b=1%202&c=3");
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        assert_eq!(escaped("张 1&x=+"), "%E5%BC%A0%201%26x%3D%2B");
+        assert_eq!(escaped("a-b._~9"), "a-b._~9");
+    }
+}

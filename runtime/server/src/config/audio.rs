@@ -1,0 +1,181 @@
+//! `[media]`: where audio is received.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::reader::{At, Table};
+use super::{Media, MediaAddress, Sip, limits};
+
+/// A thousand calls. Below the ports that Linux gives to outgoing connections, which begin at
+/// 32,768.
+const RTP_PORTS: RangeInclusive<u16> = 20_000..=21_999;
+
+const HOST: &str = "an IP address, as in \"192.0.2.1\"";
+
+/// Reads the section. What it leaves open follows from where signalling is.
+pub(super) fn read(mut table: Table<'_>, sip: &Sip) -> Media {
+    let addresses = addresses(&mut table, sip);
+    let rtp_ports = match table.text("rtp_ports") {
+        None => RTP_PORTS,
+        Some(text) => match rtp_ports(text.value) {
+            Ok(ports) => {
+                let mut signalling = sip.datagrams().into_iter();
+                let bound = |ip| addresses.iter().any(|address| address.bind == ip);
+                if let Some(taken) =
+                    signalling.find(|at| bound(at.ip()) && ports.contains(&at.port()))
+                {
+                    let port = taken.port();
+                    let what =
+                        format!("rtp_ports holds {port}, which SIP uses; choose other ports");
+                    table.source.error(Some(text.at), what);
+                }
+                ports
+            }
+            Err(why) => {
+                let what = format!("rtp_ports = {:?}: {why}", text.value);
+                table.source.error(Some(text.at), what);
+                RTP_PORTS
+            }
+        },
+    };
+    let threads = table
+        .whole("threads", 1..=limits::MEDIA_THREADS_MAX)
+        .unwrap_or(1);
+    let inactive_after = table
+        .whole("inactive_after_s", 5..=86_400)
+        .map(Duration::from_secs);
+    table.finish();
+    Media {
+        addresses,
+        rtp_ports,
+        threads: usize::try_from(threads).unwrap_or(1),
+        inactive_after: inactive_after.unwrap_or(media::Config::default().inactive_after),
+    }
+}
+
+/// Where audio is received, at most one address of each IP version, and what peers are told.
+fn addresses(table: &mut Table<'_>, sip: &Sip) -> Vec<MediaAddress> {
+    let bound = one_a_family(table, "bind");
+    let told = one_a_family(table, "advertise");
+    for given in &told {
+        if given.value.is_unspecified() {
+            let what = "advertise stands for all addresses; name the one that phones can reach";
+            table.source.error(Some(given.at), what);
+        }
+    }
+    let here = !bound.is_empty();
+    let bound = if here { bound } else { signalling(sip) };
+    for given in &told {
+        if !bound
+            .iter()
+            .any(|bind| same_family(bind.value, given.value))
+        {
+            let version = if given.value.is_ipv4() {
+                "IPv4"
+            } else {
+                "IPv6"
+            };
+            let what = format!("advertise has an {version} address, and bind has none; add one");
+            table.source.error(Some(given.at), what);
+        }
+    }
+    let addresses = bound.iter().map(|bind| {
+        let mut told = told.iter().map(|told| told.value);
+        let told = told.find(|told| same_family(*told, bind.value));
+        let advertise = told.unwrap_or_else(|| inherited(bind.value, sip));
+        // Not bound by this section: then the one it comes from has been reported.
+        if told.is_none() && here && advertise.is_unspecified() {
+            let what =
+                "bind listens on all addresses; add advertise with the one that phones reach";
+            table.source.error(Some(bind.at), what);
+        }
+        MediaAddress {
+            bind: bind.value,
+            advertise,
+        }
+    });
+    addresses.collect()
+}
+
+/// The addresses of a key that takes one of each IP version.
+fn one_a_family(table: &mut Table<'_>, key: &'static str) -> Vec<At<IpAddr>> {
+    let mut all: Vec<At<IpAddr>> = Vec::new();
+    for text in table.text_or_texts(key) {
+        let at = text.at;
+        match text.value.parse::<IpAddr>() {
+            Ok(ip) if all.iter().any(|other| same_family(other.value, ip)) => {
+                let what = format!("{key} takes one IPv4 and one IPv6 address");
+                table.source.error(Some(at), what);
+            }
+            Ok(value) => all.push(At { value, at }),
+            Err(_) => {
+                let what = format!("{key} = {:?} is not {HOST}", text.value);
+                table.source.error(Some(at), what);
+            }
+        }
+    }
+    all
+}
+
+/// Where signalling is received, the first of each IP version: UDP goes before the others.
+fn signalling(sip: &Sip) -> Vec<At<IpAddr>> {
+    let mut all: Vec<At<IpAddr>> = Vec::new();
+    for (_, listener) in &sip.listeners {
+        let value = listener.ip();
+        if !all.iter().any(|other| same_family(other.value, value)) {
+            all.push(At { value, at: 0 });
+        }
+    }
+    all
+}
+
+/// Where signalling is reached, audio is, unless it is bound elsewhere.
+fn inherited(bind: IpAddr, sip: &Sip) -> IpAddr {
+    let mut signalling = signalling(sip).into_iter();
+    if !bind.is_unspecified() && !signalling.any(|at| at.value == bind) {
+        return bind;
+    }
+    let mut told = sip.advertised.iter().copied();
+    told.find(|told| same_family(*told, bind)).unwrap_or(bind)
+}
+
+fn same_family(a: IpAddr, b: IpAddr) -> bool {
+    a.is_ipv4() == b.is_ipv4()
+}
+
+/// Reads `20000-21999`.
+fn rtp_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let port = |text: &str| {
+        text.trim()
+            .parse::<u16>()
+            .ok()
+            .filter(|port| *port >= 1_024)
+    };
+    let ends = text
+        .split_once('-')
+        .and_then(|(first, last)| Some((port(first)?, port(last)?)));
+    let Some((first, last)) = ends else {
+        return Err("not two ports from 1024 to 65535, as in \"20000-21999\"".to_owned());
+    };
+    if first % 2 == 1 {
+        return Err(format!(
+            "begins odd; RTP takes even ports, so begin at {}",
+            first - 1
+        ));
+    }
+    if last % 2 == 0 {
+        return Err(format!(
+            "ends even; the last RTCP port is odd, so end at {}",
+            last + 1
+        ));
+    }
+    let ports = usize::from(last.saturating_sub(first)) + 1;
+    if last < first || ports < limits::RTP_PORTS_MIN {
+        let least = limits::RTP_PORTS_MIN;
+        return Err(format!(
+            "too few; each party takes 2, so give at least {least} ports"
+        ));
+    }
+    Ok(first..=last)
+}

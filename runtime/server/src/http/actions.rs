@@ -1,0 +1,388 @@
+//! Call control: what is done with calls that are up, and calls that are made.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::routing::post;
+use axum::{Json, Router};
+use node::{Actor, Control, ControlError, Controlled, Destination};
+use serde::{Deserialize, Serialize};
+use vocab::{CallId, Pii};
+
+use super::error::Problem;
+use super::extract::{Named, Told};
+use super::{App, Shared};
+
+/// The routes of this module.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/calls/{id}/actions", post(act))
+        .route("/parking/{slot}/pickup", post(pick_up))
+}
+
+/// What is done with a call.
+#[derive(Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+enum Action {
+    Hold { by: Party },
+    Retrieve { by: Party },
+    Transfer { by: Party, to: Target },
+    Consult { by: Party, to: Target },
+    Swap { by: Party },
+    Merge { by: Party },
+    Complete { by: Party },
+    Cancel { by: Party },
+    Park { by: Party, slot: Option<u16> },
+    Redirect { to: Target },
+    ToFlow { by: Party, route: String },
+    SendDigits { leg: Party, digits: String },
+    Hangup { leg: Party },
+}
+
+/// A leg's number, or a user whose phone is in the call.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a party is the number of a leg, or the name of a user"
+)]
+enum Party {
+    Leg(u16),
+    User(String),
+}
+
+/// What a phone would dial, or one kind of target by name.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a target is a text, or an object with one of phone, group, route and number"
+)]
+pub(super) enum Target {
+    Dialled(String),
+    Kind(Kind),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    Phone(String),
+    Group(String),
+    Route(String),
+    Number(String),
+}
+
+impl From<Party> for Actor {
+    fn from(party: Party) -> Self {
+        match party {
+            Party::Leg(n) => Self::Leg(n),
+            Party::User(user) => Self::User(user),
+        }
+    }
+}
+
+impl From<Target> for Destination {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::Dialled(number) => Self::Dialled(Pii::new(number)),
+            Target::Kind(Kind::Phone(user)) => Self::Phone(user),
+            Target::Kind(Kind::Group(name)) => Self::Group(name),
+            Target::Kind(Kind::Route(number)) => Self::Route(number),
+            Target::Kind(Kind::Number(number)) => Self::Number(Pii::new(number)),
+        }
+    }
+}
+
+impl Action {
+    fn on(self, call: CallId) -> Control {
+        match self {
+            Self::Hold { by } => Control::Hold {
+                call,
+                by: by.into(),
+            },
+            Self::Retrieve { by } => Control::Retrieve {
+                call,
+                by: by.into(),
+            },
+            Self::Transfer { by, to } => {
+                let (by, to) = (by.into(), to.into());
+                Control::Transfer { call, by, to }
+            }
+            Self::Consult { by, to } => {
+                let (by, to) = (by.into(), to.into());
+                Control::Consult { call, by, to }
+            }
+            Self::Swap { by } => Control::Swap {
+                call,
+                by: by.into(),
+            },
+            Self::Merge { by } => Control::Merge {
+                call,
+                by: by.into(),
+            },
+            Self::Complete { by } => Control::Complete {
+                call,
+                by: by.into(),
+            },
+            Self::Cancel { by } => Control::Cancel {
+                call,
+                by: by.into(),
+            },
+            Self::Park { by, slot } => {
+                let by = by.into();
+                Control::Park { call, by, slot }
+            }
+            Self::Redirect { to } => Control::Redirect {
+                call,
+                to: to.into(),
+            },
+            Self::ToFlow { by, route } => {
+                let by = by.into();
+                Control::ToFlow { call, by, route }
+            }
+            Self::SendDigits { leg, digits } => {
+                let (leg, digits) = (leg.into(), Pii::new(digits));
+                Control::SendDigits { call, leg, digits }
+            }
+            Self::Hangup { leg } => Control::Hangup {
+                call,
+                leg: leg.into(),
+            },
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Hold { .. } => "hold",
+            Self::Retrieve { .. } => "retrieve",
+            Self::Transfer { .. } => "transfer",
+            Self::Consult { .. } => "consult",
+            Self::Swap { .. } => "swap",
+            Self::Merge { .. } => "merge",
+            Self::Complete { .. } => "complete",
+            Self::Cancel { .. } => "cancel",
+            Self::Park { .. } => "park",
+            Self::Redirect { .. } => "redirect",
+            Self::ToFlow { .. } => "to_flow",
+            Self::SendDigits { .. } => "send_digits",
+            Self::Hangup { .. } => "hangup",
+        }
+    }
+}
+
+/// What came of a request.
+#[derive(Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub(super) enum Answer {
+    #[serde(rename = "done")]
+    Taken,
+    Calling {
+        leg: u16,
+    },
+    Call {
+        id: String,
+    },
+    Parked {
+        slot: u16,
+    },
+    Flow {
+        label: String,
+        detail: Option<String>,
+    },
+    /// It goes on; what comes of it is in the call's events.
+    Begun,
+}
+
+impl From<Controlled> for Answer {
+    fn from(controlled: Controlled) -> Self {
+        match controlled {
+            Controlled::Done => Self::Taken,
+            Controlled::Calling { leg } => Self::Calling { leg },
+            Controlled::Call(call) => Self::Call {
+                id: call.to_string(),
+            },
+            Controlled::Parked { slot } => Self::Parked { slot },
+            Controlled::Flow { label, detail } => Self::Flow { label, detail },
+        }
+    }
+}
+
+async fn act(
+    State(app): Shared,
+    Named(call): Named<CallId>,
+    Told(action): Told<Action>,
+) -> Result<(StatusCode, Json<Answer>), Problem> {
+    let name = action.name();
+    let slow = matches!(action, Action::ToFlow { .. });
+    let answer = match app.control.control(action.on(call)).await {
+        Some(answer) => answer,
+        None if slow => Ok(Controlled::Done),
+        None => return Err(Problem::no_answer()),
+    };
+    match answer {
+        Ok(done) => {
+            tracing::info!(call.id = %call, action = name, "call control as asked over the API");
+            Ok(match (slow, done) {
+                (true, Controlled::Done) => (StatusCode::ACCEPTED, Json(Answer::Begun)),
+                (_, done) => (StatusCode::OK, Json(done.into())),
+            })
+        }
+        // A call that is over is known, and one that never was is not.
+        Err(ControlError::NoCall) => Err(match app.store.record(call).await? {
+            Some(_) => Problem::conflict("call_over", "this call is over"),
+            None => Problem::not_found("call_not_found", "no call has this id"),
+        }),
+        Err(error) => Err(refused(&error)),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PickUp {
+    user: String,
+}
+
+async fn pick_up(
+    State(app): Shared,
+    Named(slot): Named<u16>,
+    Told(PickUp { user }): Told<PickUp>,
+) -> Result<Json<Answer>, Problem> {
+    let request = Control::PickUp { user, slot };
+    let answer = app.control.control(request).await;
+    let done = answer.ok_or_else(Problem::no_answer)?;
+    done.map(|done| Json(done.into()))
+        .map_err(|error| refused(&error))
+}
+
+/// A new call that the API makes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewCall {
+    user: String,
+    to: Option<Target>,
+    #[serde(default)]
+    redial: bool,
+}
+
+/// Rings a user's phone, and then whom it calls.
+pub(super) async fn make(
+    State(app): Shared,
+    Told(NewCall { user, to, redial }): Told<NewCall>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Answer>), Problem> {
+    let request = match (to, redial) {
+        (Some(to), false) => {
+            let to = to.into();
+            Control::Originate { user, to }
+        }
+        (None, true) => Control::Redial { user },
+        (Some(_), true) | (None, false) => {
+            let detail = "give either `to` or `redial`: true";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_body", detail));
+        }
+    };
+    let answer = app.control.control(request).await;
+    match answer.ok_or_else(Problem::no_answer)? {
+        Ok(done) => {
+            let done = Answer::from(done);
+            let place = match &done {
+                Answer::Call { id } => format!("/api/v1/calls/{id}"),
+                Answer::Taken
+                | Answer::Calling { .. }
+                | Answer::Parked { .. }
+                | Answer::Flow { .. }
+                | Answer::Begun => return Err(Problem::internal()),
+            };
+            tracing::info!(call = %place, "call is made as asked over the API");
+            Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(done)))
+        }
+        Err(error) => Err(refused(&error)),
+    }
+}
+
+/// Why the call control refused.
+fn refused(error: &ControlError) -> Problem {
+    let status = match error {
+        ControlError::NoCall | ControlError::NoParty | ControlError::NotFound(_) => {
+            StatusCode::NOT_FOUND
+        }
+        ControlError::Conflict(_) | ControlError::Gone => StatusCode::CONFLICT,
+        ControlError::Denied(_) => StatusCode::FORBIDDEN,
+        ControlError::Invalid(_) => StatusCode::BAD_REQUEST,
+        ControlError::Unavailable(_) | ControlError::Limit(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let code = match error {
+        ControlError::NoCall => "call_not_found",
+        ControlError::NoParty => "party_not_found",
+        ControlError::NotFound(_) => "target_not_found",
+        ControlError::Conflict(_) => "not_now",
+        ControlError::Gone => "party_gone",
+        ControlError::Denied(_) => "denied",
+        ControlError::Invalid(_) => "bad_target",
+        ControlError::Unavailable(_) => "unavailable",
+        ControlError::Limit(_) => "limit",
+    };
+    Problem::new(status, code, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    fn read(text: &str) -> String {
+        match serde_json::from_str::<Action>(text) {
+            Ok(action) => format!("{:?}", action.on(CallId(1))).replace("call: CallId(1)", "call"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn actions_are_read() {
+        let mut said = String::new();
+        for text in [
+            r#"{"action":"hold","by":"1001"}"#,
+            r#"{"action":"hold","by":2}"#,
+            r#"{"action":"transfer","by":2,"to":"1002"}"#,
+            r#"{"action":"transfer","by":2,"to":{"group":"sales"}}"#,
+            r#"{"action":"park","by":2}"#,
+            r#"{"action":"park","by":2,"slot":701}"#,
+            r#"{"action":"to_flow","by":"1001","route":"7000"}"#,
+            r#"{"action":"hold"}"#,
+            r#"{"action":"hold","by":2,"slot":1}"#,
+            r#"{"action":"transfer","by":2,"to":{"queue":"sales"}}"#,
+            r#"{"action":"transfer","by":70000,"to":"1"}"#,
+            r#"{"action":"dance"}"#,
+            r#"{}"#,
+        ] {
+            said += &format!("{text}\n  {}\n", read(text));
+        }
+        expect![[r#"
+            {"action":"hold","by":"1001"}
+              Hold { call: 00000000000000000000000001, by: User("1001") }
+            {"action":"hold","by":2}
+              Hold { call: 00000000000000000000000001, by: Leg(2) }
+            {"action":"transfer","by":2,"to":"1002"}
+              Transfer { call: 00000000000000000000000001, by: Leg(2), to: Dialled([private]) }
+            {"action":"transfer","by":2,"to":{"group":"sales"}}
+              Transfer { call: 00000000000000000000000001, by: Leg(2), to: Group("sales") }
+            {"action":"park","by":2}
+              Park { call: 00000000000000000000000001, by: Leg(2), slot: None }
+            {"action":"park","by":2,"slot":701}
+              Park { call: 00000000000000000000000001, by: Leg(2), slot: Some(701) }
+            {"action":"to_flow","by":"1001","route":"7000"}
+              ToFlow { call: 00000000000000000000000001, by: User("1001"), route: "7000" }
+            {"action":"hold"}
+              missing field `by`
+            {"action":"hold","by":2,"slot":1}
+              unknown field `slot`, expected `by`
+            {"action":"transfer","by":2,"to":{"queue":"sales"}}
+              a target is a text, or an object with one of phone, group, route and number
+            {"action":"transfer","by":70000,"to":"1"}
+              a party is the number of a leg, or the name of a user
+            {"action":"dance"}
+              unknown variant `dance`, expected one of `hold`, `retrieve`, `transfer`, `consult`, `swap`, `merge`, `complete`, `cancel`, `park`, `redirect`, `to_flow`, `send_digits`, `hangup` at line 1 column 17
+            {}
+              missing field `action` at line 1 column 2
+        "#]].assert_eq(&said);
+    }
+}

@@ -1,0 +1,302 @@
+//! A server with what the scenarios of a matrix need: a menu, and numbers that dial one phone each.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use super::raw::Raw;
+use super::record::{self, Record};
+use super::scenario::{Party, Play, Seen};
+use super::until;
+use crate::shell::{Server, Setup, free_port};
+
+/// Phones that are dialled, each by a number of its own.
+const PHONES: usize = 48;
+
+/// The password of all of them.
+const PASSWORD: &str = "a-secret-of-the-lab";
+
+/// A number that is never answered.
+pub const SILENT: &str = "1030";
+
+/// A menu that listens for two minutes.
+const MENU: &str = "start = \"main\"\n[menu.main]\nprompt = \"welcome\"\ntimeout_s = 60\ntries = 2\n\
+                    [menu.main.option]\n1 = \"hangup\"\n";
+
+/// Quick scenarios at a time: each is a sipp or two, and there may be one processor for all.
+const AT_A_TIME: usize = 6;
+
+/// What is gone once the last call is, and the last transaction over UDP 32 s later.
+const LEFTOVERS: [&str; 12] = [
+    "jackfield_calls",
+    "jackfield_flows",
+    "jackfield_deadlines",
+    "jackfield_legs",
+    "jackfield_engine_dialogs",
+    "jackfield_media_sessions_held",
+    "jackfield_leg_timers",
+    "jackfield_speeches",
+    "jackfield_unwritten",
+    "jackfield_sip_dialogs",
+    "jackfield_sip_transactions",
+    "jackfield_sip_requests",
+];
+
+/// The server.
+#[derive(Debug)]
+pub struct Lab {
+    /// See there.
+    pub server: Server,
+    phones: AtomicUsize,
+}
+
+/// One of the phones.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Phone {
+    /// Its user.
+    pub user: String,
+    /// What is dialled to reach it: the caller is answered first.
+    pub number: String,
+    /// The same, and the caller is answered when the phone is.
+    pub before: String,
+}
+
+impl Lab {
+    /// Starts one; `change` adds to its set-up.
+    ///
+    /// # Errors
+    /// What it said when it did not come up.
+    pub fn start(name: &str, change: impl FnOnce(&mut Setup)) -> anyhow::Result<Self> {
+        let mut setup = Setup::demo(name);
+        setup.rtp_ports = 400;
+        setup.plugins = vec!["ivr-menu".to_owned(), "guest-probe".to_owned()];
+        setup.env = BTreeMap::from([("SECRET".to_owned(), PASSWORD.to_owned())]);
+        setup.files = BTreeMap::from([("menu.toml".to_owned(), MENU.to_owned())]);
+        setup.tenants = "[[tenant]]\nid = \"lab\"\ntime_zone = \"UTC\"\nlanguage = \"en\"\n\
+                         [[tenant.phone]]\nuser = \"caller\"\npassword_env = \"SECRET\"\n"
+            .to_owned();
+        setup.tenants += &route("1000", "menu.toml", "");
+        // Nobody ever answers here.
+        setup.tenants += &route(SILENT, "silent.toml", "").replace("ivr-menu", "probe");
+        let silent = "mode = \"wait\"\n".to_owned();
+        setup.files.insert("silent.toml".to_owned(), silent);
+        for n in 0..PHONES {
+            let phone = phone(n);
+            let user = &phone.user;
+            setup.tenants +=
+                &format!("[[tenant.phone]]\nuser = \"{user}\"\npassword_env = \"SECRET\"\n");
+            let timeout_s = if n == 0 { 2 } else { 60 };
+            for (number, answer) in [(&phone.number, true), (&phone.before, false)] {
+                let file = format!("{number}.toml");
+                setup.tenants += &route(number, &file, "\"dial\"").replace("ivr-menu", "probe");
+                let dial = format!(
+                    "mode = \"dial\"\ntarget = \"{user}\"\nanswer = {answer}\n\
+                     timeout_s = {timeout_s}\n"
+                );
+                setup.files.insert(file, dial);
+            }
+        }
+        change(&mut setup);
+        Ok(Self {
+            server: Server::start(setup)?,
+            phones: AtomicUsize::new(1),
+        })
+    }
+
+    /// A phone that nobody else uses.
+    ///
+    /// # Panics
+    /// If there is none left.
+    pub fn phone(&self) -> Phone {
+        let n = self.phones.fetch_add(1, Ordering::Relaxed);
+        assert!(n < PHONES, "there are more scenarios than phones");
+        phone(n)
+    }
+
+    /// The phone that is rung for two seconds only.
+    pub fn impatient_phone(&self) -> Phone {
+        phone(0)
+    }
+
+    /// A stranger who dials.
+    pub fn stranger(&self, name: &str, number: &str, ladder: &str) -> Play {
+        Play::caller(name, self.server.sip, number, ladder)
+    }
+
+    /// A user who dials, and can prove who it is.
+    pub fn caller(&self, name: &str, number: &str, ladder: &str) -> Play {
+        self.stranger(name, number, ladder)
+            .as_user("caller", PASSWORD)
+    }
+
+    /// Registers a phone, and plays what it does when it is called.
+    ///
+    /// # Errors
+    /// If it cannot be registered, or sipp does not start.
+    pub fn callee(&self, name: &str, phone: &Phone, ladder: &str) -> anyhow::Result<Party> {
+        let port = free_port();
+        // sipp takes the port over: a phone is reached where its registration came from.
+        Raw::udp_at(self.server.sip, port)?.register(&phone.user, PASSWORD)?;
+        let play = Play::callee(name, self.server.sip, port, ladder);
+        play.as_user(&phone.user, PASSWORD).start()
+    }
+
+    /// A user calls a phone: what both saw, and what the server kept.
+    ///
+    /// # Errors
+    /// If one of them does not keep to its ladder.
+    pub fn between(
+        &self,
+        name: &str,
+        caller: &str,
+        callee: &str,
+    ) -> anyhow::Result<(Seen, Seen, String)> {
+        self.between_at(name, &self.phone(), caller, callee)
+    }
+
+    /// The same for a phone that is known.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn between_at(
+        &self,
+        name: &str,
+        phone: &Phone,
+        caller: &str,
+        callee: &str,
+    ) -> anyhow::Result<(Seen, Seen, String)> {
+        let party = self.callee(&format!("{name}-callee"), phone, callee)?;
+        let caller = self.caller(name, &phone.number, caller).run()?;
+        let story = self.story(name)?;
+        let callee = party.end_soon().with_context(|| story.clone())?;
+        Ok((caller, callee, story))
+    }
+
+    /// What happened to the call of this `Call-ID`, once it is over: its events in short.
+    ///
+    /// # Errors
+    /// If there is no record of it.
+    pub fn story(&self, call_id: &str) -> anyhow::Result<String> {
+        story(&record::of_call(&self.server, call_id)?)
+    }
+
+    /// Waits until nothing is left of any call: 32 s after the last one over UDP.
+    ///
+    /// # Errors
+    /// What is left.
+    pub fn nothing_left(&self) -> anyhow::Result<()> {
+        let mut left = Vec::new();
+        let gone = until("everything is gone", || {
+            left.clear();
+            for name in LEFTOVERS {
+                let count = self.server.metric(name)?;
+                if count != 0.0 {
+                    left.push(format!("{count} {name}"));
+                }
+            }
+            let [ports, free] = ["jackfield_rtp_ports", "jackfield_rtp_ports_free"]
+                .map(|name| self.server.metric(name));
+            let used = ports? - free?;
+            if used != 0.0 {
+                left.push(format!("{used} ports"));
+            }
+            Ok(left.is_empty().then_some(()))
+        });
+        let panics = self.server.metric("jackfield_engine_panics_total")?;
+        anyhow::ensure!(panics == 0.0, "{panics} steps panicked");
+        gone.with_context(|| left.join(", "))
+    }
+}
+
+fn phone(n: usize) -> Phone {
+    Phone {
+        user: format!("phone{n}"),
+        number: format!("90{n:02}"),
+        before: format!("91{n:02}"),
+    }
+}
+
+fn route(number: &str, config: &str, grant: &str) -> String {
+    format!(
+        "[[tenant.route]]\nnumber = \"{number}\"\npublic = true\nplugin = \"ivr-menu\"\n\
+         config = \"{config}\"\ngrant = [{grant}]\nfallback = \"sorry\"\nrecord = false\n"
+    )
+}
+
+/// The events of a call, those of its flow only as what the flow asked for.
+fn story(record: &Record) -> anyhow::Result<String> {
+    let events = record.json["events"].as_array().context("events")?;
+    let mut story = String::new();
+    for event in events {
+        let text = |name: &str| event[name].as_str().unwrap_or("?").to_owned();
+        let word = match event["kind"].as_str().context("a kind")? {
+            "call.started" | "flow.started" | "flow.ended" => continue,
+            "flow.asked" => format!("asks {}", text("op")),
+            "call.ended" => format!("ended {} {}", text("cause"), text("by")),
+            "leg.dial_ended" => format!("dial {}", text("result")),
+            "flow.gathered" => continue,
+            other => other.to_owned(),
+        };
+        if !story.is_empty() {
+            story.push_str(", ");
+        }
+        story.push_str(&word);
+    }
+    Ok(story)
+}
+
+/// All scenarios of a matrix: the slow ones at the same time, and beside them the quick ones, a few
+/// at a time. Each has its own name.
+///
+/// # Panics
+/// If one fails, with all that failed.
+pub fn all(lab: &Lab, slow: &[(&str, Scenario)], quick: &[(&str, Scenario)]) {
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    let run = |(name, scenario): &(&str, Scenario)| {
+        if let Err(error) = scenario(lab, name) {
+            let mut failed = failed.lock().expect("nothing panics while it holds it");
+            failed.push(format!("{name}: {error:#}"));
+        }
+    };
+    std::thread::scope(|scope| {
+        for scenario in slow {
+            scope.spawn(|| run(scenario));
+        }
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(scenario) = quick.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    run(scenario);
+                }
+            });
+        }
+    });
+    let failed = failed
+        .into_inner()
+        .expect("nothing panics while it holds it");
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
+/// One of them. It is told its name.
+pub type Scenario = fn(&Lab, &str) -> anyhow::Result<()>;
+
+/// That two texts are the same.
+///
+/// # Errors
+/// Both, if not.
+pub fn same(found: &str, wanted: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(found == wanted, "\nfound:  {found}\nwanted: {wanted}");
+    Ok(())
+}
+
+/// The events of a call as the API shows them, for what [`Lab::story`] leaves out.
+///
+/// # Errors
+/// If there is no record of it.
+pub fn events(lab: &Lab, call_id: &str, kind: &str) -> anyhow::Result<Vec<Value>> {
+    let record = record::of_call(&lab.server, call_id)?;
+    Ok(record.events(kind).into_iter().cloned().collect())
+}

@@ -1,0 +1,112 @@
+//! A caller who is not answered before the phone is: what the phone says reaches the caller.
+
+use jackfield_tests::peers::lab::{Lab, Scenario};
+use jackfield_tests::peers::scenario::Seen;
+
+pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
+    ("rings-then-answers", rings),
+    ("early-media-relayed", early_media),
+    ("busy-before-answer", busy),
+    ("cancel-while-ringing", cancel),
+    ("reliable-caller", reliable),
+];
+
+/// Takes as long as a PRACK is waited for.
+pub(crate) const SLOW: &[(&str, Scenario)] = &[("never-confirmed", never_confirmed)];
+
+/// Up to the INVITE with credentials; what follows is the scenario's.
+const LOGIN: &str = "
+    > INVITE sdp
+    <? 100
+    < 401
+    > ACK
+    > INVITE sdp login
+";
+
+const TALKS: &str = "
+    > ACK
+    < BYE
+    > 200
+";
+
+/// What sets the phone's talk up and ends it.
+const ANSWERS: &str = "
+    wait 500
+    > 200 sdp
+    < ACK
+    wait 200
+    > BYE
+    < 200
+";
+
+fn between(lab: &Lab, name: &str, caller: &str, callee: &str) -> anyhow::Result<(Seen, String)> {
+    let mut phone = lab.phone();
+    phone.number = phone.before.clone();
+    let (seen, _, story) = lab.between_at(name, &phone, caller, callee)?;
+    Ok((seen, story))
+}
+
+/// That the story has these words.
+fn has(story: &str, words: &[&str]) -> anyhow::Result<()> {
+    for word in words {
+        anyhow::ensure!(story.contains(word), "no {word:?} in {story}");
+    }
+    Ok(())
+}
+
+fn rings(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let caller = format!("{LOGIN}<? 100\n< 180\n< 200\nbody: m=audio\n{TALKS}");
+    let callee = format!("< INVITE\n> 180\n{ANSWERS}");
+    let (_, story) = between(lab, name, &caller, &callee)?;
+    has(
+        &story,
+        &["leg.dialed", "call.answered", "leg.bridged", "ended normal"],
+    )
+}
+
+/// The caller hears the phone before it answers: 183 with SDP.
+fn early_media(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let caller =
+        format!("{LOGIN}<? 100\n<? 180\n< 183\nbody: m=audio [1-9]\n< 200\nbody: m=audio\n{TALKS}");
+    let callee = format!("< INVITE\n> 183 sdp\n{ANSWERS}");
+    let (_, story) = between(lab, name, &caller, &callee)?;
+    has(
+        &story,
+        &["leg.dialed", "call.answered", "leg.bridged", "ended normal"],
+    )
+}
+
+fn busy(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let caller = format!("{LOGIN}<? 100\n<? 180\n< 486\n> ACK\n");
+    let callee = "< INVITE\n> 486\n< ACK\n";
+    let (_, story) = between(lab, name, &caller, callee)?;
+    has(&story, &["dial busy", "ended busy"])
+}
+
+fn cancel(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let caller = format!(
+        "{LOGIN}<? 100\n< 180\n> CANCEL\n< 200\nCSeq: CANCEL\n< 487\nCSeq: INVITE\n> ACK\n"
+    );
+    let callee = "< INVITE\n> 180\n< CANCEL\n> 200\n> 487 invite\n< ACK\n";
+    let (_, story) = between(lab, name, &caller, callee)?;
+    has(&story, &["ended cancelled far"])
+}
+
+/// A caller who insists on confirming what it is told while it rings (RFC 3262).
+fn reliable(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let caller = format!(
+        "{LOGIN}Require: 100rel\n<? 100\n< 180 rel\nRequire: 100rel\n> PRACK\n< 200\nCSeq: PRACK\n\
+         < 200\nCSeq: INVITE\nbody: m=audio\n{TALKS}"
+    );
+    let callee = format!("< INVITE\n> 180\n{ANSWERS}");
+    let (_, story) = between(lab, name, &caller, &callee)?;
+    has(&story, &["call.answered", "ended normal"])
+}
+
+/// One who insists and then does not: the call is refused after 32 s (RFC 3262 §3).
+fn never_confirmed(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let caller = format!("{LOGIN}Require: 100rel\n<? 100\n< 180 rel\n< 504\n> ACK\n");
+    let callee = "< INVITE\n> 180\n< CANCEL\n> 200\n> 487 invite\n< ACK\n";
+    let (_, story) = between(lab, name, &caller, callee)?;
+    has(&story, &["ended lost"])
+}

@@ -1,0 +1,179 @@
+//! Goal: what an agent does with a call, done from a terminal with `jackfield calls` and two of
+//! `jackfield phone`, through the real binary at all ends: dial, hold, retrieve, park, pick up,
+//! redial, hang up, and the events of it all as they happen.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use jackfield_tests::shell::{PATIENCE, Server, Setup, TOKEN, binary, complaint};
+use serde_json::Value;
+
+/// A process whose lines are read as they come. Killed when dropped.
+struct Talker {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Talker {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the binary");
+        let stdout = child.stdout.take().expect("it was asked for");
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            let read = BufReader::new(stdout).lines().map_while(Result::ok);
+            read.map(|line| sender.send(line))
+                .take_while(Result::is_ok)
+                .count()
+        });
+        Self { child, lines }
+    }
+
+    /// The next line of JSON that says this under the name.
+    fn until(&self, name: &str, value: &str) -> Value {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no {name} {value}"));
+            let told: Value = serde_json::from_str(&line).expect("JSON");
+            if told[name] == value {
+                return told;
+            }
+        }
+    }
+}
+
+impl Drop for Talker {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn phone(server: &Server, user: &str, more: &[&str]) -> Talker {
+    let phone = Talker::start(
+        Command::new(binary().expect("built"))
+            .args(["phone", &format!("sip:{user}@{}", server.sip), "--json"])
+            .args(["--password-env", "PASSWORD", "--answer-after", "0.2"])
+            .args(more)
+            .env(
+                "PASSWORD",
+                if user == "1001" {
+                    "secret-one"
+                } else {
+                    "secret-two"
+                },
+            ),
+    );
+    phone.until("what", "registered");
+    phone
+}
+
+fn calls(server: &Server) -> Command {
+    let mut command = Command::new(binary().expect("built"));
+    let url = format!("http://{}", server.http);
+    command
+        .args(["calls", "--url", &url, "--json"])
+        .env("JACKFIELD_TOKEN", TOKEN);
+    command
+}
+
+fn ask(server: &Server, args: &[&str]) -> Output {
+    calls(server).args(args).output().expect("the binary")
+}
+
+fn fine(server: &Server, args: &[&str]) -> Value {
+    let output = ask(server, args);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {said}");
+    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+}
+
+/// Who does what, as `leg state with`.
+fn parties(server: &Server) -> Vec<String> {
+    let answer = fine(server, &["list"]);
+    let items = answer["items"].as_array().expect("a list");
+    let told = items.iter().map(|it| {
+        let text = |name: &str| it[name].as_str().unwrap_or("-").to_owned();
+        format!(
+            "{} {} {} {}",
+            it["leg"],
+            text("user"),
+            text("state"),
+            it["with"]
+        )
+    });
+    told.collect()
+}
+
+#[test]
+fn an_agent_works_from_the_terminal() {
+    let setup = Setup::demo("calls");
+
+    let server = Server::start(setup).expect("a server");
+    let watch = Talker::start(calls(&server).arg("watch"));
+    let one = phone(&server, "1001", &[]);
+    watch.until("kind", "phone.registered");
+    let two = phone(&server, "1002", &[]);
+    watch.until("kind", "phone.registered");
+
+    assert_eq!(parties(&server), [] as [String; 0]);
+    let nobody = complaint(&ask(&server, &["hold", "--by", "1001"]));
+    assert_eq!(
+        nobody,
+        "jackfield: no phone of 1001 is in a call: see `jackfield calls list`"
+    );
+
+    let made = fine(&server, &["dial", "1001", "1002"]);
+    assert_eq!(made["result"], "call");
+    let call = made["id"].as_str().expect("an id").to_owned();
+    watch.until("kind", "leg.bridged");
+    assert_eq!(parties(&server), ["1 1001 talking 2", "2 1002 talking 1"]);
+    one.until("what", "answered");
+    two.until("what", "answered");
+
+    fine(&server, &["hold", "--by", "1001"]);
+    assert_eq!(parties(&server)[1], "2 1002 held null");
+    let twice = complaint(&ask(&server, &["hold", "--by", "1001"]));
+    assert!(twice.contains("on hold already"), "{twice}");
+    fine(&server, &["retrieve", "--by", "1001"]);
+    watch.until("kind", "leg.bridged");
+    assert_eq!(parties(&server)[1], "2 1002 talking 1");
+
+    let parked = fine(&server, &["park", "--by", "1001"]);
+    assert_eq!(
+        (&parked["result"], &parked["slot"]),
+        (&"parked".into(), &701.into())
+    );
+    one.until("what", "ended");
+    assert_eq!(parties(&server), ["2 1002 parked null"]);
+    fine(&server, &["pickup", "701", "--user", "1001"]);
+    watch.until("kind", "leg.bridged");
+    one.until("what", "answered");
+    assert_eq!(parties(&server), ["2 1002 talking 3", "3 1001 talking 2"]);
+
+    fine(&server, &["hangup", &call]);
+    two.until("what", "ended");
+    one.until("what", "ended");
+    let ended = watch.until("kind", "call.ended");
+    assert_eq!(ended["call"], call.as_str());
+    let gone = complaint(&ask(&server, &["hangup", &call, "--leg", "2"]));
+    assert_eq!(gone, "jackfield: this call is over");
+
+    // The same number again, by nobody but who has dialled it.
+    let never = complaint(&ask(&server, &["redial", "1002"]));
+    assert!(never.contains("nothing"), "{never}");
+    fine(&server, &["redial", "1001"]);
+    two.until("what", "answered");
+    let list = fine(&server, &["list", "--user", "1002"]);
+    let again = list["items"][0]["call"]
+        .as_str()
+        .expect("a call")
+        .to_owned();
+    fine(&server, &["hangup", &again]);
+    watch.until("kind", "call.ended");
+    assert_eq!(server.calls().expect("calls").len(), 2);
+}
