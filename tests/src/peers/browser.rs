@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 
-use super::require;
+use super::{hear, require};
 use crate::shell::{Folder, PATIENCE};
 
 /// Which library is the phone.
@@ -132,15 +132,7 @@ impl Browser {
     /// # Errors
     /// If none comes, or something else does.
     pub fn hear(&self) -> anyhow::Result<()> {
-        let mut packet = [0; 1_500];
-        let length = self.rtp.recv(&mut packet).context("no audio")?;
-        // RFC 3550 §5.1: version 2, payload type 0; 20 ms are 160 samples.
-        ensure!(
-            packet[0] >> 6 == 2 && packet[1] & 0x7f == 0 && length == 12 + 160,
-            "not a packet of audio: {:?}",
-            &packet[..length]
-        );
-        Ok(())
+        hear(&self.rtp)
     }
 
     /// What it said so far, and what Node complained about.

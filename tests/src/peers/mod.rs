@@ -28,10 +28,11 @@ pub mod record;
 pub mod scenario;
 pub mod sipp;
 
+use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use server::clock::Clock;
 
 use crate::shell::PATIENCE;
@@ -78,6 +79,22 @@ fn hurry() {
     let mut renice = Command::new("renice");
     renice.args(["-n", AUDIO_NICENESS, "-p"]).arg(thread);
     drop(renice.stdout(Stdio::null()).stderr(Stdio::null()).status());
+}
+
+/// Waits for a packet of µ-law audio.
+///
+/// # Errors
+/// If none comes, or something else does.
+pub fn hear(rtp: &UdpSocket) -> anyhow::Result<()> {
+    let mut packet = [0; 1_500];
+    let length = rtp.recv(&mut packet).context("no audio")?;
+    // RFC 3550 §5.1: version 2, payload type 0; 20 ms are 160 samples.
+    ensure!(
+        packet[0] >> 6 == 2 && packet[1] & 0x7f == 0 && length == 12 + 160,
+        "not a packet of audio: {:?}",
+        &packet[..length]
+    );
+    Ok(())
 }
 
 /// Makes sure that a program is there.

@@ -6,7 +6,8 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
+use jackfield_tests::peers::hear;
 use jackfield_tests::shell::{PATIENCE, free_port};
 use rsipstack::EndpointBuilder;
 use rsipstack::dialog::authenticate::Credential;
@@ -179,15 +180,7 @@ impl Peer {
 
     /// Waits for a packet of µ-law audio.
     pub(crate) fn hear(&self) -> anyhow::Result<()> {
-        let mut packet = [0; 1_500];
-        let length = self.rtp.recv(&mut packet).context("no audio")?;
-        // RFC 3550 §5.1: version 2, payload type 0; 20 ms are 160 samples.
-        ensure!(
-            packet[0] >> 6 == 2 && packet[1] & 0x7f == 0 && length == 12 + 160,
-            "not a packet of audio: {:?}",
-            &packet[..length]
-        );
-        Ok(())
+        hear(&self.rtp)
     }
 
     fn state<T>(&mut self, like: impl Fn(&DialogState) -> Option<T>) -> anyhow::Result<T> {
