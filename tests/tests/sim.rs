@@ -108,11 +108,11 @@ fn a_message_the_disk_does_not_take_is_not_claimed() {
     let cuts: Vec<_> = world
         .events(record.call)
         .iter()
-        .filter_map(|event| match &event.kind {
-            CallEventKind::RecordingCut { recording, length } => {
-                Some((recording.n, !length.is_zero()))
-            }
-            _ => None,
+        .filter_map(|event| {
+            let CallEventKind::RecordingCut { recording, length } = &event.kind else {
+                return None;
+            };
+            Some((recording.n, !length.is_zero()))
         })
         .collect();
     // The whole call's has what was said before; of the message there is nothing.
