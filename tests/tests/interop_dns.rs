@@ -117,7 +117,7 @@ fn a_call_goes_to_the_server_of_a_carrier_that_is_there() {
         let phone = server.phone("1000", &[&args[..], &walk[..], &end[..]].concat());
         phone.expect("a phone")
     };
-    let finish = |phone: std::process::Child| {
+    let finish = |phone: Child| {
         let said = phone.wait_with_output().expect("an end").stdout;
         let call: serde_json::Value = serde_json::from_slice(&said).expect("its JSON");
         assert_eq!(call["status"], 200, "{call}");

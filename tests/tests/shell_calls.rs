@@ -4,7 +4,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use jackfield_tests::shell::{PATIENCE, Server, Setup, TOKEN, binary, complaint};
 use serde_json::Value;
@@ -23,13 +23,16 @@ impl Talker {
             .spawn()
             .expect("the binary");
         let stdout = child.stdout.take().expect("it was asked for");
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            let read = BufReader::new(stdout).lines().map_while(Result::ok);
-            read.map(|line| sender.send(line))
+        // More than any of them says here.
+        let (sender, lines) = sync_channel(10_000);
+        let read = move || {
+            let told = BufReader::new(stdout).lines().map_while(Result::ok);
+            told.map(|line| sender.send(line))
                 .take_while(Result::is_ok)
                 .count()
-        });
+        };
+        let thread = std::thread::Builder::new().name("lines".to_owned());
+        thread.spawn(read).expect("a thread");
         Self { child, lines }
     }
 
