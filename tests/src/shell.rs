@@ -109,19 +109,24 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// A UDP and TCP port for another program, which binds it later: below those that the system gives
-/// away by itself, and each only once in this process.
+/// A UDP and TCP port for another program, which binds it later, with some that follow it: below
+/// those that the system gives away by itself, and each only once in this process. sipp binds its
+/// media port, the next one and the two behind that for video.
 ///
 /// # Panics
 /// If there is none.
 pub fn port_to_hand_over() -> u16 {
+    const STRETCH: u16 = 8;
     static TURN: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 60).expect("below 60") * 100;
-    for _ in 0..6_000u16 {
-        let turn = TURN.fetch_add(1, Ordering::Relaxed) % 6_000;
+    let first = u16::try_from(std::process::id() % 60).expect("below 60") * 96;
+    for _ in 0..750u16 {
+        let turn = TURN.fetch_add(STRETCH, Ordering::Relaxed) % 6_000;
         let port = 26_000 + (first + turn) % 6_000;
-        let at = (Ipv4Addr::LOCALHOST, port);
-        if UdpSocket::bind(at).is_ok() && TcpListener::bind(at).is_ok() {
+        let free = |port: u16| {
+            let at = (Ipv4Addr::LOCALHOST, port);
+            UdpSocket::bind(at).is_ok() && TcpListener::bind(at).is_ok()
+        };
+        if (port..port + STRETCH).all(free) {
             return port;
         }
     }

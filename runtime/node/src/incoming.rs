@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use vocab::call::Command;
+use vocab::call::{Cause, Command};
 use vocab::flow::Reply;
 use vocab::record::CallEventKind;
 use vocab::{CallId, Direction, LegId, Now, Party, Pii, RecordingId};
@@ -177,6 +177,8 @@ impl Node {
                 call.line = Line::Waiting;
                 self.deadlines.clear(batch.call, Wait::Commit);
                 self.want_answer(now, batch.call);
+            } else {
+                self.dial_at_last(now, batch.call);
             }
         }
     }
@@ -201,12 +203,20 @@ impl Node {
 
     /// Refuses a call that could not be written down.
     pub(crate) fn turn_away(&mut self, id: CallId) {
-        let leg = self.calls[&id].leg;
+        let call = &self.calls[&id];
+        let (leg, direction) = (call.leg, call.direction);
         self.deadlines.clear(id, Wait::Commit);
-        self.commands.push_back(Command::Reject {
-            leg,
-            status: 503,
-            q850: None,
+        self.commands.push_back(match direction {
+            Direction::Inbound => Command::Reject {
+                leg,
+                status: 503,
+                q850: None,
+            },
+            // A phone that we ring for a call of ours rings no more.
+            Direction::Outbound => Command::Hangup {
+                leg,
+                cause: Cause::Overload,
+            },
         });
     }
 

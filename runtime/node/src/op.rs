@@ -1,5 +1,6 @@
 //! What each wish of a flow turns into.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vocab::call::{Command, GatherSpec};
@@ -7,8 +8,8 @@ use vocab::flow::{FlowError, Op, Reply};
 use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, Now, RecordingId};
 
-use crate::call::{Errand, Flow, Line, Pending, Purpose, Turn, total};
-use crate::limits::{ATTRS_MAX, MESSAGE_MAX, MESSAGES_MAX, OP_SLACK};
+use crate::call::{Errand, Flow, Line, Pending, Purpose, Resolving, Turn, total};
+use crate::limits::{ATTRS_MAX, COMMIT_WAIT, MESSAGE_MAX, MESSAGES_MAX, OP_SLACK};
 use crate::node::Node;
 use crate::wait::Wait;
 
@@ -235,7 +236,24 @@ impl Node {
                 options,
                 errand,
             } => {
-                self.dial(now, id, &target, &options, clips, errand);
+                if self.calls[&id].written {
+                    return self.dial(now, id, &target, &options, clips, errand);
+                }
+                // As with an answer: what cannot be recorded causes no call out.
+                let purpose = Purpose::Dial {
+                    target,
+                    options,
+                    errand,
+                };
+                self.pend(
+                    id,
+                    Pending::Resolving(Resolving {
+                        purpose,
+                        clips: clips.into_iter().map(Some).collect(),
+                        waiting: BTreeMap::new(),
+                    }),
+                );
+                self.deadlines.set(id, Wait::Commit, now.mono + COMMIT_WAIT);
             }
         }
     }

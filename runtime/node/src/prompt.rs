@@ -59,6 +59,19 @@ impl Node {
         self.deadlines.set(id, Wait::Op, now.mono + SPEECH_WAIT);
     }
 
+    /// The call is on disk: somebody who was to be called by then is called now.
+    pub(crate) fn dial_at_last(&mut self, now: Now, id: CallId) {
+        let pending = self.calls.get_mut(&id).and_then(Call::pending);
+        if let Some(Pending::Resolving(resolving)) = pending
+            && resolving.waiting.is_empty()
+        {
+            let clips = resolving.clips.drain(..).flatten().collect();
+            let purpose = std::mem::replace(&mut resolving.purpose, Purpose::Play);
+            self.deadlines.clear(id, Wait::Commit);
+            self.resolved(now, id, purpose, clips);
+        }
+    }
+
     pub(crate) fn spoken(&mut self, now: Now, speech: SpeechId, result: Result<Clip, String>) {
         let Some(id) = self.speeches.remove(&speech) else {
             return;
