@@ -137,9 +137,16 @@ impl Lab {
     /// # Errors
     /// If it cannot be registered, or sipp does not start.
     pub fn callee(&self, name: &str, phone: &Phone, ladder: &str) -> anyhow::Result<Party> {
-        let port = port_to_hand_over();
+        // A port that looked free may be taken by now: sipp looks for ports of its own, too.
+        let mut tries = (0..20).filter_map(|_| {
+            let port = port_to_hand_over();
+            let raw = Raw::udp_at(self.server.sip, port).ok()?;
+            Some((port, raw))
+        });
         // sipp takes the port over: a phone is reached where its registration came from.
-        Raw::udp_at(self.server.sip, port)?.register(&phone.user, PASSWORD)?;
+        let (port, mut raw) = tries.next().context("no free port on loopback")?;
+        raw.register(&phone.user, PASSWORD)?;
+        drop(raw);
         let play = Play::callee(name, self.server.sip, port, ladder);
         play.as_user(&phone.user, PASSWORD).start()
     }
