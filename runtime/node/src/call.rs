@@ -272,7 +272,22 @@ impl Call {
         }
     }
 
+    /// What its caller hears when nobody can look after it, if its route's prompt is there.
+    pub(crate) fn announcement(&self) -> Option<&Clip> {
+        let name = &self.route.fallback;
+        self.tenant.catalogue.find(&self.language, name)
+    }
+
     /// Whom it has called, answered or not.
+    pub(crate) fn dialed(&self) -> Option<&Dial> {
+        match &self.stage {
+            Stage::Flow(flow) => flow.dialing(),
+            Stage::Talk => self.talk.attempt.as_ref(),
+            Stage::Fallback { .. } | Stage::Leaving => None,
+        }
+    }
+
+    /// The same, to change it.
     pub(crate) fn dialing(&mut self) -> Option<&mut Dial> {
         match &mut self.stage {
             Stage::Flow(flow) => match &mut flow.turn {

@@ -3,7 +3,7 @@
 use vocab::call::{Cause, Command, Event, GatherEnd, Side};
 use vocab::flow::{FlowError, FlowEvent, Reply};
 use vocab::record::{CallEventKind, Step};
-use vocab::{LegId, Now, Pii, PlayId};
+use vocab::{LegId, Now, Pii, PlayId, TenantId};
 
 use crate::border::Notice;
 use crate::call::{Pending, Refused, Stage, Turn};
@@ -111,7 +111,7 @@ impl Node {
                 contacts,
                 refreshed,
             } => {
-                let tenant = self.config.tenant_of(&user).map(|tenant| tenant.id.clone());
+                let tenant = self.owner(&user);
                 self.notice(Notice::Registered {
                     tenant,
                     user,
@@ -120,7 +120,7 @@ impl Node {
                 });
             }
             Event::Unregistered { user, why } => {
-                let tenant = self.config.tenant_of(&user).map(|tenant| tenant.id.clone());
+                let tenant = self.owner(&user);
                 self.notice(Notice::Unregistered { tenant, user, why });
             }
             Event::AuthFailed { source, .. } => self.notice(Notice::AuthFailed { source }),
@@ -134,6 +134,12 @@ impl Node {
                 lasting,
             }),
         }
+    }
+
+    /// Whose user it is.
+    fn owner(&self, user: &str) -> Option<TenantId> {
+        let tenant = self.config.tenant_of(user);
+        tenant.map(|tenant| tenant.id.clone())
     }
 
     /// Whether it is the leg that a flow, or nobody yet, looks after.

@@ -248,9 +248,7 @@ impl Node {
     pub(crate) fn announce(&mut self, now: Now, id: CallId) {
         let play = self.next_play();
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        let name = &call.route.fallback;
-        let found = call.tenant.catalogue.find(&call.language, name).cloned();
-        let clips = vec![found.unwrap_or_else(|| self.tones.busy.clone())];
+        let clips = vec![call.announcement().unwrap_or(&self.tones.busy).clone()];
         let announcement = clips[0].name.to_string();
         call.stage = Stage::Fallback { play: Some(play) };
         let leg = call.leg;

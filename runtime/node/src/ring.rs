@@ -204,7 +204,11 @@ impl Node {
             }
             let referrer = dial.referrer();
             if let Some(by) = referrer.filter(|_| ringing) {
-                self.tell_referrer(leg.call, by, 180);
+                let by = LegId {
+                    call: leg.call,
+                    n: by,
+                };
+                self.tell_referrer(by, 180);
             }
             if ringing {
                 self.tell_ringing(leg.call);

@@ -188,11 +188,10 @@ impl Node {
         if there.is_empty() {
             return Err(NoWay::NobodyThere);
         }
-        let at_once = vec![there.clone()];
-        let rounds = if group.in_order {
+        let rounds: Vec<Vec<String>> = if group.in_order {
             there.into_iter().map(|user| vec![user]).collect()
         } else {
-            at_once
+            vec![there]
         };
         let lasting = group.ring;
         let rings = rounds

@@ -54,7 +54,23 @@ pub(crate) struct Step<'a> {
     pub(crate) counts: &'a mut Counts,
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    pub(crate) fn new(
+        now: Now,
+        due: Mono,
+        id: SessionId,
+        out: &'a mut VecDeque<Output>,
+        counts: &'a mut Counts,
+    ) -> Self {
+        Self {
+            now,
+            due,
+            id,
+            out,
+            counts,
+        }
+    }
+
     fn event(&mut self, event: Event) {
         self.out.push_back(Output::Event(event));
     }

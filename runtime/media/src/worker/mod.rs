@@ -337,13 +337,7 @@ impl Worker {
         };
         let due = self.next_tick.unwrap_or(now.mono).max(now.mono);
         let session = self.sessions.at_mut(place);
-        let mut step = Step {
-            now,
-            due,
-            id,
-            out: &mut self.out,
-            counts: &mut self.counts,
-        };
+        let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
         let done = guarded(|| action(session, &mut step));
         if done.is_none() {
             self.fail(now, id);
@@ -365,13 +359,7 @@ impl Worker {
         };
         let session = self.sessions.at_mut(place);
         let due = now.mono;
-        let mut step = Step {
-            now,
-            due,
-            id,
-            out: &mut self.out,
-            counts: &mut self.counts,
-        };
+        let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
         // A second panic leaves recordings without an end; the port is given back all the same.
         let _ = guarded(|| session.close(&mut step));
         self.remove(id);

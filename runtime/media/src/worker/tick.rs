@@ -36,13 +36,7 @@ impl Worker {
         for place in 0..self.sessions.len() {
             let id = self.sessions.id(place);
             let session = self.sessions.at_mut(place);
-            let mut step = Step {
-                now,
-                due,
-                id,
-                out: &mut self.out,
-                counts: &mut self.counts,
-            };
+            let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
             // The RTP clock wraps every 27 million ticks, so the count may too.
             if guarded(|| session.skip(&mut step, ticks as u32)).is_none() {
                 failed.push(id);
@@ -74,13 +68,7 @@ impl Worker {
     fn tick_one(&mut self, now: Now, due: Mono, place: usize, failed: &mut Vec<SessionId>) {
         let id = self.sessions.id(place);
         let session = self.sessions.at_mut(place);
-        let mut step = Step {
-            now,
-            due,
-            id,
-            out: &mut self.out,
-            counts: &mut self.counts,
-        };
+        let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
         let done = guarded(|| {
             let mut heard = [0; FRAME];
             session.hear(&mut step, &mut heard);
@@ -108,13 +96,7 @@ impl Worker {
         let mut heard = [Heard::Silence; 2];
         for side in 0..2 {
             let id = ids[side];
-            let mut step = Step {
-                now,
-                due,
-                id,
-                out: &mut self.out,
-                counts: &mut self.counts,
-            };
+            let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
             match guarded(|| pair[side].hear(&mut step, &mut frames[side])) {
                 Some(what) => heard[side] = what,
                 None => failed.push(id),
@@ -122,13 +104,7 @@ impl Worker {
         }
         for side in 0..2 {
             let id = ids[side];
-            let mut step = Step {
-                now,
-                due,
-                id,
-                out: &mut self.out,
-                counts: &mut self.counts,
-            };
+            let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
             let far = (heard[1 - side] != Heard::Silence).then_some(&frames[1 - side]);
             let done = guarded(|| pair[side].speak(&mut step, &frames[side], far, relayed[side]));
             if done.is_none() && !failed.contains(&id) {
@@ -136,18 +112,13 @@ impl Worker {
             }
         }
     }
+
     /// All members say their part before anybody hears the others.
     fn tick_conferences(&mut self, now: Now, due: Mono, failed: &mut Vec<SessionId>) {
         for conference in self.conferences.values_mut() {
             conference.each(|member, mix| {
                 let (id, session) = (member.session, self.sessions.member_mut(member.session));
-                let mut step = Step {
-                    now,
-                    due,
-                    id,
-                    out: &mut self.out,
-                    counts: &mut self.counts,
-                };
+                let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
                 let heard = guarded(|| session.hear(&mut step, &mut member.heard));
                 if heard.is_none() {
                     failed.push(id);
@@ -159,13 +130,7 @@ impl Worker {
                 if failed.contains(&id) {
                     return;
                 }
-                let mut step = Step {
-                    now,
-                    due,
-                    id,
-                    out: &mut self.out,
-                    counts: &mut self.counts,
-                };
+                let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
                 let mut frame = [0; FRAME];
                 let others = mix.without(member, &mut frame).then_some(&frame);
                 let done = guarded(|| session.speak(&mut step, &member.heard, others, false));

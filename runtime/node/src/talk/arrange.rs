@@ -78,25 +78,22 @@ impl Node {
     fn play_to(&mut self, id: CallId, n: u16, sound: Sound) {
         let play = self.next_play();
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        let catalogue = &call.tenant.catalogue;
-        let clip = match sound {
-            Sound::Music => catalogue.find(&call.language, HOLD_MUSIC).cloned(),
-            Sound::Last => catalogue
-                .find(&call.language, &call.route.fallback)
-                .cloned(),
-            Sound::Ringing => None,
-        };
-        let clip: Clip = clip.unwrap_or_else(|| match sound {
-            Sound::Music => self.tones.music.clone(),
+        let hears = call.talk.members.get(&n).map(|member| member.hears);
+        if hears.is_none() || matches!(hears, Some(Hears::Sound(s, _)) if s == sound) {
+            return;
+        }
+        let (music, busy) = (&self.tones.music, &self.tones.busy);
+        let clip: Clip = match sound {
+            Sound::Music => {
+                let own = call.tenant.catalogue.find(&call.language, HOLD_MUSIC);
+                own.unwrap_or(music).clone()
+            }
             Sound::Ringing => self.tones.ringback.clone(),
-            Sound::Last => self.tones.busy.clone(),
-        });
+            Sound::Last => call.announcement().unwrap_or(busy).clone(),
+        };
         let Some(member) = call.talk.members.get_mut(&n) else {
             return;
         };
-        if matches!(member.hears, Hears::Sound(s, _) if s == sound) {
-            return;
-        }
         member.hears = Hears::Sound(sound, play);
         self.commands.push_back(Command::Play {
             leg: LegId { call: id, n },

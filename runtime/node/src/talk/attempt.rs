@@ -149,11 +149,7 @@ impl Node {
     pub(crate) fn last_words(&mut self, now: Now, id: CallId, n: u16) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         call.talk.put(n, Place::Last);
-        let found = call
-            .tenant
-            .catalogue
-            .find(&call.language, &call.route.fallback);
-        let clip = found.unwrap_or(&self.tones.busy);
+        let clip = call.announcement().unwrap_or(&self.tones.busy);
         let (announcement, lasting) = (clip.name.to_string(), clip.duration());
         let kind = vocab::record::CallEventKind::Fallback { announcement };
         self.journal.note(call, now.wall, kind);

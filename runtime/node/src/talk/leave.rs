@@ -80,7 +80,7 @@ impl Node {
             Why::Refer { by } if *waits == n => {
                 let by = *by;
                 self.cancel_attempt(now, id);
-                self.tell_referrer(id, by, 487);
+                self.tell_referrer(LegId { call: id, n: by }, 487);
             }
             Why::Transfer { .. }
             | Why::Refer { .. }

@@ -82,7 +82,7 @@ impl Node {
             Where::Route(route) => {
                 let status = 202;
                 self.command(Command::AnswerRefer { leg, status });
-                self.command(Command::TellRefer { leg, status: 200 });
+                self.tell_referrer(leg, 200);
                 self.release_member(id, a);
                 self.enter_flow(now, id, b, route);
                 return Ok(());
@@ -167,11 +167,7 @@ impl Node {
         } = moving;
         let noted = Noted::new(Step::MovedAway, from.n).by(referrer.n);
         self.step(now, from.call, noted);
-        let status = 200;
-        self.command(Command::TellRefer {
-            leg: referrer,
-            status,
-        });
+        self.tell_referrer(referrer, 200);
         let Some(call) = self.calls.get_mut(&to.call) else {
             return;
         };
@@ -189,19 +185,14 @@ impl Node {
 
     /// The party could not go on in the other call: all is as before.
     fn not_moved(&mut self, now: Now, leg: LegId, referrer: LegId) {
-        let status = 480;
-        self.command(Command::TellRefer {
-            leg: referrer,
-            status,
-        });
+        self.tell_referrer(referrer, 480);
         let noted = Noted::new(Step::TransferFailed, leg.n).by(referrer.n);
         self.step(now, leg.call, noted.detail("unreachable"));
         self.arrange(leg.call);
     }
 
     /// How far a transfer is that a phone asked for.
-    pub(crate) fn tell_referrer(&mut self, id: CallId, by: u16, status: u16) {
-        let leg = LegId { call: id, n: by };
+    pub(crate) fn tell_referrer(&mut self, leg: LegId, status: u16) {
         self.command(Command::TellRefer { leg, status });
     }
 
@@ -220,7 +211,7 @@ impl Node {
             DialResult::Rejected => DECLINED,
             DialResult::Unreachable => 503,
         };
-        self.tell_referrer(id, by, status);
+        self.tell_referrer(LegId { call: id, n: by }, status);
         let noted = Noted::new(Step::TransferFailed, waits).by(by);
         self.step(now, id, noted.detail(super::attempt::word(result)));
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
@@ -229,7 +220,7 @@ impl Node {
 
     /// Somebody took the party: who asked for that is out of the call.
     pub(crate) fn refer_done(&mut self, id: CallId, by: u16) {
-        self.tell_referrer(id, by, 200);
+        self.tell_referrer(LegId { call: id, n: by }, 200);
         // Most phones hang up by themselves once they are told; none has anybody to talk to.
         self.release_member(id, by);
     }
@@ -243,11 +234,7 @@ impl Node {
             return;
         }
         if let Some(Moving { referrer, .. }) = self.moves.remove(&leg) {
-            let status = 480;
-            self.command(Command::TellRefer {
-                leg: referrer,
-                status,
-            });
+            self.tell_referrer(referrer, 480);
         }
     }
 }

@@ -444,11 +444,7 @@ impl Node {
 impl Call {
     /// The number of a party, answered or not.
     fn party(&self, who: &Actor) -> Option<u16> {
-        let dialed = match &self.stage {
-            Stage::Talk => self.talk.attempt.as_ref(),
-            Stage::Flow(flow) => flow.dialing(),
-            Stage::Fallback { .. } | Stage::Leaving => None,
-        };
+        let dialed = self.dialed();
         let known = |n: &u16| {
             self.talk.members.contains_key(n)
                 || (*n == self.leg.n && !self.is_gone())

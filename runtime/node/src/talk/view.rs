@@ -41,12 +41,10 @@ impl Node {
                 state,
             });
         }
-        let dialed = match &call.stage {
-            Stage::Talk => call.talk.attempt.as_ref(),
-            Stage::Flow(flow) => flow.dialing(),
-            Stage::Fallback { .. } | Stage::Leaving => None,
-        };
-        if let Some(dial) = dialed.filter(|dial| !call.talk.members.contains_key(&dial.leg.n)) {
+        if let Some(dial) = call
+            .dialed()
+            .filter(|dial| !call.talk.members.contains_key(&dial.leg.n))
+        {
             views.push(PartyView {
                 leg: dial.leg.n,
                 user: dial.user.clone(),
