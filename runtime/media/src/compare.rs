@@ -12,6 +12,13 @@ const WINDOW: usize = 480;
 /// adapts inserts or drops them.
 const SLIP: usize = 320;
 
+/// Samples that must be alike before audio counts as found again: 120 ms. Vowels last as long as one
+/// window, and resemble themselves.
+const SIGN: usize = 2 * WINDOW;
+
+/// Samples by which audio may move at once: a second.
+const REACH: usize = 8_000;
+
 /// Least correlation of a window that counts as heard. Twice through G.711 leaves more than 0.99
 /// in all but the faintest passages; 20 ms of 60 missing leave 0.82.
 const HEARD_MIN: f64 = 0.9;
@@ -76,8 +83,12 @@ pub fn similarity(reference: &[i16], heard: &[i16], max_lag: usize) -> Similarit
 }
 
 /// The share (0.0 to 1.0) of the reference's 60 ms windows that are in `heard`, in order, starting
-/// at most `max_lag` samples in. A gap, a repetition or other audio in the middle lowers it by as
-/// much as it covers; packets that a jitter buffer inserted or dropped between do not.
+/// at most `max_lag` samples in. A gap or other audio in place of it lowers the share by as much as
+/// it covers.
+///
+/// What is heard late is heard: something between two parts of it, up to a second, moves the rest
+/// and costs no more than the windows it tears. So a machine that stands still for a moment does
+/// not change the result; what it delays is counted where clocks are (`late_ticks`, `jitter`).
 ///
 /// Pauses in the reference are not counted; without anything but pauses the result is 0.
 pub fn coverage(reference: &[i16], heard: &[i16], max_lag: usize) -> f64 {
@@ -86,7 +97,15 @@ pub fn coverage(reference: &[i16], heard: &[i16], max_lag: usize) -> f64 {
         return 0.0;
     }
     let energies = Energies::of(heard);
-    let (mut counted, mut found, mut lag) = (0_u32, 0_u32, whole.lag);
+    let mut trail = Trail {
+        heard,
+        energies: &energies,
+        shift: whole.lag as isize,
+        // The best place for the whole is that of its largest part; what was heard before that may
+        // lie a little further ahead.
+        floor: whole.lag.saturating_sub(REACH),
+    };
+    let (mut counted, mut found) = (0_u32, 0_u32);
     for (n, window) in reference.chunks_exact(WINDOW).enumerate() {
         let own = energy(window);
         if own < PAUSE_POWER * WINDOW as f64 {
@@ -94,25 +113,60 @@ pub fn coverage(reference: &[i16], heard: &[i16], max_lag: usize) -> f64 {
         }
         counted += 1;
         let at = n * WINDOW;
-        // Where the window before was found, and, should that one be wrong, where the whole was.
-        let near = best_near(window, heard, &energies, own, at + lag);
-        let best = match near {
-            Some((score, _)) if score >= HEARD_MIN => near,
-            _ if lag == whole.lag => near,
-            _ => best_near(window, heard, &energies, own, at + whole.lag),
-        };
-        if let Some((score, place)) = best
-            && score >= HEARD_MIN
-        {
-            found += 1;
-            lag = place.saturating_sub(at);
-        }
+        let sign = &reference[at..reference.len().min(at + SIGN)];
+        found += u32::from(trail.step(at, window, own) || trail.search(at, sign, window, own));
     }
     debug_assert!(found <= counted, "a window is found once");
     if counted == 0 {
         0.0
     } else {
         f64::from(found) / f64::from(counted)
+    }
+}
+
+/// How far a reference was followed through what was heard.
+struct Trail<'a> {
+    heard: &'a [i16],
+    energies: &'a Energies,
+    /// Where the last window that was found lies, against its place in the reference.
+    shift: isize,
+    /// Where the last window that was found ends.
+    floor: usize,
+}
+
+impl Trail<'_> {
+    /// Goes on to the window at this place of the reference, if it lies about where it should.
+    fn step(&mut self, at: usize, window: &[i16], own: f64) -> bool {
+        let center = at.saturating_add_signed(self.shift);
+        let best = best_near(window, self.heard, self.energies, own, center);
+        let Some((_, place)) = best.filter(|(score, _)| *score >= HEARD_MIN) else {
+            return false;
+        };
+        self.shift = place as isize - at as isize;
+        self.floor = place + window.len();
+        true
+    }
+
+    /// Goes on to the window at this place of the reference wherever it lies from the last one on,
+    /// if what follows it (its sign) is there, too.
+    fn search(&mut self, at: usize, sign: &[i16], window: &[i16], own: f64) -> bool {
+        let expected = at.saturating_add_signed(self.shift);
+        let last = self.heard.len();
+        // A jitter buffer may have left something out between the two.
+        let first = self.floor.saturating_sub(SLIP);
+        let first = first.max(expected.saturating_sub(REACH)).min(last);
+        let reach = (expected + REACH).saturating_sub(first);
+        let found = similarity(sign, &self.heard[first..], reach);
+        if found.score < HEARD_MIN {
+            return false;
+        }
+        let before = self.shift;
+        self.shift = (first + found.lag) as isize - at as isize;
+        let stepped = self.step(at, window, own);
+        if !stepped {
+            self.shift = before;
+        }
+        stepped
     }
 }
 
@@ -402,6 +456,39 @@ mod tests {
         heard.drain(34_885..35_045);
         let covered = coverage(&played, &heard, 8_000);
         assert!((0.95..0.999).contains(&covered), "{covered}");
+    }
+
+    #[test]
+    fn what_comes_late_is_heard_and_what_is_lost_is_not() {
+        let played = prompt(6, 13);
+        // The machine stands still three times, for 250 ms each.
+        let mut heard = later(&played, 200);
+        for at in [9_000, 20_000, 33_000] {
+            heard.splice(at..at, [0; 2_000]);
+        }
+        let covered = coverage(&played, &heard, heard.len());
+        assert!(covered > 0.9, "late: {covered}");
+        // The same pauses, in place of what was said.
+        let mut heard = later(&played, 200);
+        for at in [9_000, 20_000, 33_000] {
+            heard[at..at + 2_000].fill(0);
+        }
+        let covered = coverage(&played, &heard, heard.len());
+        assert!((0.7..0.9).contains(&covered), "lost: {covered}");
+        // A second too late is another time.
+        let mut heard = later(&played, 200);
+        heard.splice(24_200..24_200, vec![0; REACH + 500]);
+        let covered = coverage(&played, &heard, heard.len());
+        assert!((0.45..0.55).contains(&covered), "much later: {covered}");
+    }
+
+    #[test]
+    fn what_is_said_in_pieces_in_another_order_is_not_it() {
+        let played = prompt(3, 14);
+        let mut pieces: Vec<&[i16]> = played.chunks_exact(1_920).collect();
+        pieces.reverse();
+        let covered = coverage(&played, &pieces.concat(), played.len());
+        assert!(covered < 0.3, "{covered}");
     }
 
     #[test]

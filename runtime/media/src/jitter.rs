@@ -104,6 +104,8 @@ pub struct Playout {
     /// Ticks until speech may be cut again.
     cut_pause: u32,
     conceal: Concealment,
+    gap: u32,
+    lead: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +135,8 @@ impl Playout {
             excess: 0,
             cut_pause: 0,
             conceal: Concealment::default(),
+            gap: 0,
+            lead: 0,
         }
     }
 
@@ -151,6 +155,17 @@ impl Playout {
         self.position.map_or(0, |at| {
             usize::try_from(timestamp_diff(at.end, at.next)).unwrap_or(0)
         })
+    }
+
+    /// Samples of the sender's time that had not come when the last frame began: those before it in
+    /// a row that were lost or never sent. Audio that came late, but came, leaves none.
+    pub fn gap(&self) -> u32 {
+        self.gap
+    }
+
+    /// Samples at the start of the last frame that had not come, if the rest of it had.
+    pub fn lead(&self) -> usize {
+        self.lead
     }
 
     /// Takes the encoded samples of one packet, the first of which is that of `timestamp`.
@@ -220,6 +235,7 @@ impl Playout {
             return Heard::Silence;
         };
         self.steer();
+        (self.gap, self.lead) = (at.dry, 0);
         let lost_before = self.conceal.lost;
         let buffered = timestamp_diff(at.end, at.next);
         let consumed = if buffered <= 0 {
@@ -339,6 +355,7 @@ impl Playout {
             } else {
                 self.conceal.fill(piece);
                 at.dry = at.dry.saturating_add(len as u32);
+                self.lead += if done == 0 { len } else { 0 };
             }
             done += len;
         }

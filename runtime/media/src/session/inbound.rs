@@ -6,8 +6,8 @@ use std::time::Duration;
 use vocab::Mono;
 
 use crate::dtmf::Detector;
-use crate::jitter::{Frame, Heard, Playout, Stored};
-use crate::limits::RTP_PAYLOAD_BYTES_MAX;
+use crate::jitter::{FRAME, Frame, Heard, Playout, Stored};
+use crate::limits::{PLAYOUT_DEPTH_MAX, RTP_PAYLOAD_BYTES_MAX};
 use crate::rtp::{Header, Rtp};
 use crate::session::Step;
 use crate::session::latch::Latch;
@@ -18,6 +18,17 @@ use crate::{Event, StreamParams};
 
 /// Silent frames fed to the detector after audio, so that it notices the end of a tone.
 const DETECTOR_TAIL: u8 = 5;
+
+/// Frames without audio until the detector is fed one that is silent, which lets it tell a key that
+/// ended with the last packet: by then, what is late is lost.
+const DETECTOR_FLUSH: u8 = (PLAYOUT_DEPTH_MAX / FRAME) as u8;
+
+/// Frames without audio until that counts as a pause, whatever the far end says: 1 s.
+const DETECTOR_PATIENCE: u8 = 50;
+
+/// Samples of the shortest pause in which nothing is sent: pauses between keys are longer than three
+/// packets, and so many may be lost in a tone.
+const TORN_MAX: u32 = 3 * FRAME as u32;
 
 /// Payload type of comfort noise (RFC 3389 §4), which many phones send without asking.
 const COMFORT_NOISE: u8 = 13;
@@ -60,7 +71,11 @@ pub(crate) struct Inbound {
     /// Listens for tones as long as no telephone event came: some phones agree to events and send
     /// tones all the same.
     detector: Option<Box<Detector>>,
-    detector_tail: u8,
+    /// Frames in a row that had no audio for the detector.
+    detector_dry: u8,
+    /// The far end said that it was silent before what came last: a marked packet (RFC 3551 §4.1)
+    /// or comfort noise. Not yet seen by the detector.
+    paused: bool,
     /// When something was last received, or first expected.
     heard: Mono,
     /// When audio or a key last came.
@@ -80,7 +95,8 @@ impl Inbound {
             events: Receiver::default(),
             presses: Presses::default(),
             detector: Some(Box::default()),
-            detector_tail: 0,
+            detector_dry: DETECTOR_PATIENCE + DETECTOR_TAIL,
+            paused: false,
             heard: now,
             spoke: None,
             inactive: false,
@@ -208,6 +224,7 @@ impl Inbound {
         if kind != Kind::Silence {
             self.spoke = Some(step.now.mono);
         }
+        self.paused |= kind == Kind::Silence || (is_audio && header.marker && !first);
         Some(Received {
             header,
             payload,
@@ -242,18 +259,34 @@ impl Inbound {
         frame: &mut Frame,
     ) -> Heard {
         let heard = self.playout.pull(params.codec, frame);
-        if let Some(detector) = self.detector.as_mut().filter(|_| listen) {
-            self.detector_tail = match heard {
-                Heard::Audio | Heard::Concealed => DETECTOR_TAIL,
-                Heard::Silence => self.detector_tail.saturating_sub(1),
-            };
-            if self.detector_tail > 0
-                && let Some(key) = detector.feed(frame)
-            {
-                self.report(step, key, Way::Tone);
-            }
+        if listen && let Some(key) = self.listen(heard, frame) {
+            self.report(step, key, Way::Tone);
         }
         heard
+    }
+
+    /// Gives the detector what the far end sent, by the far end's clock: where audio is late or left
+    /// out there is no silence in a tone, unless the far end said so, or a key would count twice for
+    /// every stall of the network or the phone.
+    fn listen(&mut self, heard: Heard, frame: &Frame) -> Option<char> {
+        let detector = self.detector.as_mut()?;
+        let silence = [0; FRAME];
+        if heard == Heard::Audio {
+            let dry = std::mem::take(&mut self.detector_dry);
+            let silent = (1..=DETECTOR_PATIENCE).contains(&dry)
+                && self.playout.gap() > TORN_MAX
+                && std::mem::take(&mut self.paused);
+            let pause = if silent { DETECTOR_TAIL } else { 0 };
+            let ended = (0..pause).fold(None, |told, _| told.or(detector.feed(&silence)));
+            return ended.or(detector.feed(&frame[self.playout.lead()..]));
+        }
+        let dry = self.detector_dry.saturating_add(1);
+        self.detector_dry = dry.min(DETECTOR_PATIENCE + DETECTOR_TAIL + 1);
+        let ending = DETECTOR_PATIENCE < dry && dry <= DETECTOR_PATIENCE + DETECTOR_TAIL;
+        let untold = dry == DETECTOR_FLUSH && detector.current().is_none();
+        (ending || untold)
+            .then(|| detector.feed(&silence))
+            .flatten()
     }
 
     /// Reports that nothing comes, once.

@@ -60,9 +60,7 @@ impl Phone {
     /// Sends 20 ms: audio, or a report of a key in its place, or both.
     fn tick(&mut self, world: &mut World, audio: Option<&[i16]>, key: Option<&mut Sender>) {
         if let Some(audio) = audio {
-            let mut codes = [0; 160];
-            g711::encode(Codec::Pcmu, audio, &mut codes);
-            self.send(world, 0, self.timestamp, &codes);
+            self.speak(world, audio, false);
         }
         if let Some(Sending::Report {
             timestamp, report, ..
@@ -74,9 +72,25 @@ impl Phone {
         world.run_ms(20);
     }
 
+    fn speak(&mut self, world: &mut World, audio: &[i16], marker: bool) {
+        let mut codes = [0; 160];
+        g711::encode(Codec::Pcmu, audio, &mut codes);
+        self.packet(world, (0, marker), self.timestamp, &codes);
+    }
+
     fn send(&mut self, world: &mut World, payload_type: u8, timestamp: u32, payload: &[u8]) {
+        self.packet(world, (payload_type, false), timestamp, payload);
+    }
+
+    fn packet(
+        &mut self,
+        world: &mut World,
+        (payload_type, marker): (u8, bool),
+        timestamp: u32,
+        payload: &[u8],
+    ) {
         let header = Header {
-            marker: false,
+            marker,
             payload_type,
             sequence: self.sequence,
             timestamp,
@@ -109,6 +123,100 @@ fn a_phone_that_agrees_to_events_and_sends_tones_is_heard() {
     }
     world.run_ms(200);
     assert_eq!(world.digits(ONE), "42");
+}
+
+#[test]
+fn a_tone_torn_by_a_stall_is_one_press() {
+    let tones = tones("5572");
+    let frames: Vec<&[i16]> = tones.chunks_exact(160).collect();
+    for stalled_at in 1..frames.len() {
+        // Of one or the other end, or of the network between: the audio of that time comes at once.
+        for stall in [3, 6, 9, 12] {
+            let mut world = World::new(1, 1);
+            world.open(0, ONE, params_to(phone(1)));
+            let mut phone = Phone {
+                sequence: 0,
+                timestamp: 0,
+            };
+            for (n, frame) in frames.iter().enumerate() {
+                if n == stalled_at {
+                    world.run_ms(20 * stall);
+                }
+                if (stalled_at..stalled_at + stall as usize).contains(&n) {
+                    phone.speak(&mut world, frame, false);
+                    phone.timestamp += 160;
+                } else {
+                    phone.tick(&mut world, Some(frame), None);
+                }
+            }
+            world.run_ms(500);
+            assert_eq!(
+                world.digits(ONE),
+                "5572",
+                "{} ms from frame {stalled_at} on",
+                20 * stall
+            );
+        }
+    }
+}
+
+#[test]
+fn a_tone_that_a_phone_leaves_a_hole_in_is_one_press() {
+    let tones = tones("55");
+    for stalled_at in 1..10 {
+        for stall in [1, 5, 11, 25] {
+            let mut world = World::new(1, 1);
+            world.open(0, ONE, params_to(phone(1)));
+            let mut phone = Phone {
+                sequence: 0,
+                timestamp: 0,
+            };
+            for (n, frame) in tones.chunks_exact(160).enumerate() {
+                if n == stalled_at {
+                    // Its clock went on, and it says of no silence.
+                    phone.timestamp += 160 * stall;
+                    world.run_ms(20 * u64::from(stall));
+                }
+                phone.tick(&mut world, Some(frame), None);
+            }
+            world.run_ms(500);
+            let what = format!("{} ms before frame {stalled_at}", 20 * stall);
+            assert_eq!(world.digits(ONE), "55", "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_pause_that_is_not_sent_is_between_two_presses() {
+    // Silence suppression: the clock goes on, the numbers do not, and the first packet after the
+    // pause is marked, or comfort noise was before it.
+    for comfort_noise in [false, true] {
+        let mut world = World::new(1, 1);
+        world.open(0, ONE, params_to(phone(1)));
+        let mut phone = Phone {
+            sequence: 0,
+            timestamp: 0,
+        };
+        let tones = tones("995");
+        let mut silent = false;
+        for frame in tones.chunks_exact(160) {
+            if frame.iter().any(|sample| *sample != 0) {
+                let marker = std::mem::take(&mut silent) && !comfort_noise;
+                phone.speak(&mut world, frame, marker);
+                phone.timestamp += 160;
+                world.run_ms(20);
+                continue;
+            }
+            if comfort_noise && !silent {
+                phone.send(&mut world, 13, phone.timestamp, &[60]);
+            }
+            silent = true;
+            phone.tick(&mut world, None, None);
+        }
+        // The last tone ends with the last packet, and is a key all the same.
+        world.run_ms(500);
+        assert_eq!(world.digits(ONE), "995", "comfort noise: {comfort_noise}");
+    }
 }
 
 #[test]
