@@ -4,8 +4,10 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 
-use jackfield_tests::shell::{PATIENCE, Server, Setup, TOKEN, project, request};
-use media::compare;
+use jackfield_tests::peers::capture::Capture;
+use jackfield_tests::peers::menu::prompts;
+use jackfield_tests::shell::{PATIENCE, Server, Setup, TOKEN, request};
+use media::Codec;
 use socket2::{Domain, Socket, Type};
 
 /// Whose packets are noise, whose are scans, who floods, and who holds streams.
@@ -26,11 +28,6 @@ fn setup() -> Setup {
          streams_per_source = 20\nmessage_s = 2\n",
     );
     setup
-}
-
-fn prompt(name: &str) -> Vec<i16> {
-    let path = project("examples/demo/prompts").join(format!("{name}.wav"));
-    media::wav::read(&std::fs::read(&path).expect("a prompt of the demo")).expect("a WAV file")
 }
 
 fn stranger(ip: &str, server: SocketAddr) -> UdpSocket {
@@ -79,9 +76,9 @@ fn reaches(server: &Server, name: &str, least: f64) {
 #[test]
 fn an_honest_caller_hears_every_word_under_attack() {
     let mut server = Server::start(setup()).expect("a server");
-    let wav = server.folder.path().join("honest.wav");
-    let file = wav.display().to_string();
-    let args = ["--wait", "9", "--hangup-after", "0", "--record", &file];
+    let pcap = server.folder.path().join("honest.pcap");
+    let file = pcap.display().to_string();
+    let args = ["--wait", "9", "--hangup-after", "0", "--pcap", &file];
     let mut honest = server.phone("1000", &args).expect("a phone");
 
     let mut streams: Vec<TcpStream> = (0..STREAMS).map(|_| half(server.sip)).collect();
@@ -105,13 +102,9 @@ fn an_honest_caller_hears_every_word_under_attack() {
     let output = honest.wait_with_output().expect("a phone ends");
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{report}");
-    let heard = media::wav::read(&std::fs::read(&wav).expect("a recording")).expect("WAV");
-    let share = compare::coverage(&prompt("common/welcome"), &heard, heard.len());
-    assert!(
-        share > 0.98,
-        "{:.0} % of the greeting was heard",
-        share * 100.0
-    );
+    let came = Capture::of_phone(Codec::Pcmu, &pcap).expect("a capture file");
+    let greeting = prompts(&["common/welcome"]);
+    came.check(&greeting).expect("the whole greeting");
 
     // Every slow stream was closed by the server.
     for stream in &mut streams {

@@ -2,6 +2,7 @@
 
 mod actions;
 mod answer;
+mod capture;
 mod hearing;
 mod line;
 mod outcome;
@@ -58,6 +59,7 @@ const PARTING: Duration = Duration::from_millis(1_000);
 Examples:
   jackfield call sip:1000@127.0.0.1
   jackfield call sip:1000@127.0.0.1 --press 1 --record heard.wav
+  jackfield call sip:1000@127.0.0.1 --press 1 --pcap call.pcap
   jackfield call sip:1000@127.0.0.1 --press 2 --press 1 --digits inband --codec pcma
   jackfield call sip:1000@127.0.0.1:5070 --wait 1.5 --press 123# --json
   jackfield call sip:1000@127.0.0.1 --press 3 --say 'please call me back' --press '#'
@@ -80,6 +82,11 @@ pub(crate) struct CallArgs {
     /// Write what was heard to this WAV file.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+
+    /// Write what went over the network to this capture file, for Wireshark, tshark, sngrep:
+    /// signalling, credentials masked, and audio.
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
 
     /// The user to call as.
     #[arg(long, value_name = "USER", default_value = "test", value_parser = target::user)]
@@ -216,6 +223,7 @@ fn make(args: &CallArgs) -> anyhow::Result<Outcome> {
     };
     // A call is not worth making if what it is made for cannot be kept.
     keep(&[])?;
+    capture::check(args.pcap.as_deref())?;
     let transport = match args.transport {
         Some(name) => Some(name.into()),
         None => args.tcp.then_some(Transport::Tcp),
@@ -238,18 +246,18 @@ fn make(args: &CallArgs) -> anyhow::Result<Outcome> {
     let transport = ports.transport();
     let phone = phone(args, &plan, password, &ports, (clock, rng));
     let mut line = Line::new(ports, phone, clock)?;
+    if args.pcap.is_some() {
+        line.start_capture();
+    }
     if !args.json {
         let over = outcome::transport(transport);
         say(&format!("Calling {} over {over}.\n", args.uri));
     }
-    if args.register {
-        register(&mut line, args, EXPIRES)?;
-    }
-    let course = call(&mut line, args);
+    let course = registered_call(&mut line, args);
+    // Also of a registration that was refused.
+    capture::write(&line, args.pcap.as_deref())?;
+    let course = course?;
     let outcome = Outcome::new(course, &line, &plan, &args.uri);
-    if args.register && register(&mut line, args, Duration::ZERO).is_err() {
-        complain("jackfield: the registration was not taken back; it will expire in a minute");
-    }
     keep(line.phone().heard())?;
     Ok(outcome)
 }
@@ -284,6 +292,18 @@ fn phone(
         vanish: false,
     };
     Phone::new(clock.now(), config, rng)
+}
+
+/// Calls, registered meanwhile if that is asked for.
+fn registered_call(line: &mut Line, args: &CallArgs) -> anyhow::Result<Call> {
+    if args.register {
+        register(line, args, EXPIRES)?;
+    }
+    let course = call(line, args);
+    if args.register && register(line, args, Duration::ZERO).is_err() {
+        complain("jackfield: the registration was not taken back; it will expire in a minute");
+    }
+    Ok(course)
 }
 
 fn register(line: &mut Line, args: &CallArgs, expires: Duration) -> anyhow::Result<()> {

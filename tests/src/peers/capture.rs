@@ -1,8 +1,13 @@
 //! What arrived at an RTP end, kept as it came.
 
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
 use media::rtp::{Rtp, sequence_diff, timestamp_diff};
 use media::{Codec, g711};
 use vocab::Mono;
+
+use super::prompt::{Prompt, encoded};
 
 /// Longest conversation that is kept: ten minutes.
 const SAMPLES_MAX: usize = 8_000 * 600;
@@ -86,6 +91,52 @@ impl Capture {
         true
     }
 
+    /// The audio that came to a phone of ours, by its capture file (`jackfield call --pcap`).
+    ///
+    /// # Errors
+    /// If that is none, or shows no offer of audio over IPv4.
+    pub fn of_phone(codec: Codec, file: &Path) -> anyhow::Result<Self> {
+        let file = std::fs::read(file).with_context(|| file.display().to_string())?;
+        let packets = datagrams(&file)?;
+        // The phone says first where it takes audio.
+        let offer = packets.iter().find_map(|packet| {
+            let text = String::from_utf8_lossy(packet.payload);
+            let (_, rest) = text.split_once("\r\nm=audio ")?;
+            rest.split(' ').next()?.parse::<u16>().ok()
+        });
+        let port = offer.context("no offer of audio")?;
+        let mut capture = Self::new(codec);
+        for packet in packets.iter().filter(|packet| packet.to == port) {
+            capture.take(packet.at, packet.payload);
+        }
+        Ok(capture)
+    }
+
+    /// Makes sure that all of these came: every sample, in this order, and no packet was lost. When
+    /// they came does not matter.
+    ///
+    /// # Errors
+    /// With what did not.
+    pub fn check(&self, prompts: &[Prompt]) -> anyhow::Result<()> {
+        let codes = prompts.iter().map(|prompt| {
+            let name = prompt.name().to_owned();
+            (name, encoded(self.codec, prompt.speech()))
+        });
+        self.check_codes(&codes.collect::<Vec<_>>()).map(|_| ())
+    }
+
+    /// The same for what goes by these names; gives where the last of it ends.
+    pub(super) fn check_codes(&self, expected: &[(String, Vec<u8>)]) -> anyhow::Result<usize> {
+        ensure!(self.lost == 0, "{} packets were lost", self.lost);
+        ensure!(self.strange == 0, "{} packets were strange", self.strange);
+        let mut at = 0;
+        for (name, codes) in expected {
+            let found = self.find(codes, at);
+            at = found.with_context(|| format!("{name} was not heard as it is"))?;
+        }
+        Ok(at)
+    }
+
     /// Whether there has been any audio.
     pub fn has_begun(&self) -> bool {
         self.packets > 0
@@ -132,6 +183,42 @@ impl Capture {
             .filter(|transit| **transit - quickest > LATE_US)
             .count() as u64
     }
+}
+
+/// A datagram in a capture file.
+struct Datagram<'a> {
+    at: Mono,
+    /// The port it went to.
+    to: u16,
+    payload: &'a [u8],
+}
+
+/// Datagrams over IPv4 in a capture file of ours: raw IP, microseconds, no options.
+fn datagrams(file: &[u8]) -> anyhow::Result<Vec<Datagram<'_>>> {
+    let word = |at: &[u8], n: usize| u32::from_le_bytes([at[n], at[n + 1], at[n + 2], at[n + 3]]);
+    ensure!(
+        file.len() >= 24 && word(file, 0) == 0xa1b2_c3d4 && word(file, 20) == 101,
+        "no capture file of ours"
+    );
+    let mut rest = &file[24..];
+    let mut found = Vec::new();
+    while rest.len() >= 16 {
+        let (head, behind) = rest.split_at(16);
+        let length = word(head, 8) as usize;
+        ensure!(behind.len() >= length, "the capture file is cut off");
+        let (packet, behind) = behind.split_at(length);
+        rest = behind;
+        // RFC 791: version 4, five words of header, protocol 17.
+        if length >= 28 && packet[0] == 0x45 && packet[9] == 17 {
+            let micros = u64::from(word(head, 0)) * 1_000_000 + u64::from(word(head, 4));
+            found.push(Datagram {
+                at: Mono(micros * 1_000),
+                to: u16::from_be_bytes([packet[22], packet[23]]),
+                payload: &packet[28..],
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// The static payload type (RFC 3551 §6).

@@ -1,6 +1,6 @@
 //! Walks through the demo's menu, and whether one went as it should.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use media::Codec;
 
 use super::capture::Capture;
@@ -85,17 +85,7 @@ impl Expected {
     /// # Errors
     /// With the first that was not heard.
     pub fn check(&self, capture: &Capture) -> anyhow::Result<()> {
-        ensure!(capture.lost == 0, "{} packets were lost", capture.lost);
-        ensure!(
-            capture.strange == 0,
-            "{} packets were strange",
-            capture.strange
-        );
-        let mut at = 0;
-        for (name, codes) in &self.fixed {
-            let found = capture.find(codes, at);
-            at = found.with_context(|| format!("{name} was not heard as it is"))?;
-        }
+        let at = capture.check_codes(&self.fixed)?;
         if !self
             .last
             .iter()

@@ -16,7 +16,8 @@ use vocab::{Mono, Pii, Rng};
 use super::actions::{Actions, Seconds};
 use super::line::{Line, Ports};
 use super::target::{self, Target};
-use super::{CALL_MAX, EXPIRES, PARTING, REGISTER_WAIT, TransportName, actions, outcome};
+use super::{CALL_MAX, EXPIRES, PARTING, REGISTER_WAIT, TransportName};
+use super::{actions, capture, outcome};
 use crate::cli::{complain, say};
 use crate::clock::Clock;
 use crate::config;
@@ -70,6 +71,11 @@ pub(crate) struct PhoneArgs {
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 
+    /// Write what went over the network to this capture file: signalling, credentials masked, and
+    /// audio. It is whole after each call.
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+
     /// How to signal. Without it what the address asks for, or else UDP.
     #[arg(long, value_name = "HOW")]
     transport: Option<TransportName>,
@@ -89,9 +95,21 @@ pub(crate) struct PhoneArgs {
 
 /// Registers and takes calls.
 pub(crate) fn run(args: &PhoneArgs) -> anyhow::Result<ExitCode> {
+    capture::check(args.pcap.as_deref())?;
     let mut line = open(args)?;
+    if args.pcap.is_some() {
+        line.start_capture();
+    }
+    let course = take_calls(&mut line, args);
+    // Also of a registration that was refused.
+    capture::write(&line, args.pcap.as_deref())?;
+    course?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn take_calls(line: &mut Line, args: &PhoneArgs) -> anyhow::Result<()> {
     let mut book = Book::new(args.json);
-    register(&mut line, args, &mut book, EXPIRES)?;
+    register(line, args, &mut book, EXPIRES)?;
     let now = line.now().mono;
     let end = args.lasting.map(|time| now + time.0);
     let mut refresh = now + EXPIRES / 2;
@@ -113,10 +131,11 @@ pub(crate) fn run(args: &PhoneArgs) -> anyhow::Result<ExitCode> {
             book.is_full(calls)
         });
         book.registered()?;
-        if book.take_over()
-            && let Some(file) = &args.record
-        {
-            keep(file, line.phone().heard())?;
+        if book.take_over() {
+            if let Some(file) = &args.record {
+                keep(file, line.phone().heard())?;
+            }
+            capture::write(line, args.pcap.as_deref())?;
         }
     }
     if line.phone().is_busy() {
@@ -127,10 +146,10 @@ pub(crate) fn run(args: &PhoneArgs) -> anyhow::Result<ExitCode> {
         book.hear(at.mono, &news);
         false
     });
-    if register(&mut line, args, &mut book, Duration::ZERO).is_err() {
+    if register(line, args, &mut book, Duration::ZERO).is_err() {
         complain("jackfield: the registration was not taken back; it will expire in a minute");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn keep(file: &Path, samples: &[i16]) -> anyhow::Result<()> {

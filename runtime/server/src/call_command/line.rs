@@ -12,6 +12,7 @@ use mio::{Events, Interest, Poll, Token};
 use sip::{ConnId, Transport, locate};
 use vocab::{Mono, Now, Rng};
 
+use super::capture::Capture;
 use super::target::Target;
 use crate::clock::Clock;
 use crate::net::layers::{Layers, Received};
@@ -254,6 +255,8 @@ pub(super) struct Line {
     poll: Poll,
     /// Datagrams with audio that came in.
     packets: u64,
+    /// What went over the sockets, if that is asked for.
+    capture: Option<Capture>,
 }
 
 impl Line {
@@ -276,6 +279,7 @@ impl Line {
             clock,
             poll,
             packets: 0,
+            capture: None,
         };
         line.announce();
         Ok(line)
@@ -328,6 +332,16 @@ impl Line {
     /// Datagrams with audio that came in.
     pub(super) fn packets(&self) -> u64 {
         self.packets
+    }
+
+    /// Keeps what goes over the sockets from now on.
+    pub(super) fn start_capture(&mut self) {
+        self.capture = Some(Capture::default());
+    }
+
+    /// What went over the sockets, if that was asked for.
+    pub(super) fn capture(&self) -> Option<&Capture> {
+        self.capture.as_ref()
     }
 
     /// Feeds the phone. What it asks for is done by the next [`Line::run`].
@@ -391,6 +405,11 @@ impl Line {
                 Ok((length, from)) => {
                     self.packets += u64::from(channel == Channel::Rtp);
                     let bytes = &buffer[..length];
+                    if let Some(capture) = &mut self.capture
+                        && let Ok(local) = socket.local_addr()
+                    {
+                        capture.media(self.clock.now().wall, (from, local), bytes);
+                    }
                     self.phone.handle(
                         self.clock.now(),
                         Input::Media {
@@ -417,6 +436,9 @@ impl Line {
                 Sip::Udp(socket) => match socket.recv_from(buffer) {
                     Ok((length, remote)) => {
                         let bytes = &buffer[..length];
+                        if let Some(capture) = &mut self.capture {
+                            capture.message(now.wall, true, (remote, self.ports.local), bytes);
+                        }
                         self.phone
                             .handle(now, Input::Sip(sip::Input::Datagram { remote, bytes }));
                     }
@@ -439,6 +461,10 @@ impl Line {
                     let closed = !good || received.contains(&Received::Closed);
                     for piece in received {
                         if let Received::Bytes(bytes) = piece {
+                            if let Some(capture) = &mut self.capture {
+                                let ends = (remote, self.ports.local);
+                                capture.message(now.wall, false, ends, &bytes);
+                            }
                             let input = sip::Input::Stream {
                                 conn: CONN,
                                 remote,
@@ -464,16 +490,23 @@ impl Line {
         let mut over = false;
         while let Some(output) = self.phone.poll() {
             match output {
-                Output::Transmit { hop, bytes } => match &mut self.ports.sip {
-                    // What is lost here is sent again, as on the network.
-                    Sip::Udp(socket) => drop(socket.send_to(&bytes, hop.remote)),
-                    Sip::Stream(stream) => {
-                        if stream.pending.len() + bytes.len() <= PENDING_BYTES_MAX {
-                            stream.layers.send(&bytes);
-                        }
-                        stream.flush();
+                Output::Transmit { hop, bytes } => {
+                    if let Some(capture) = &mut self.capture {
+                        let datagram = matches!(self.ports.sip, Sip::Udp(_));
+                        let (now, ends) = (self.clock.now(), (self.ports.local, hop.remote));
+                        capture.message(now.wall, datagram, ends, &bytes);
                     }
-                },
+                    match &mut self.ports.sip {
+                        // What is lost here is sent again, as on the network.
+                        Sip::Udp(socket) => drop(socket.send_to(&bytes, hop.remote)),
+                        Sip::Stream(stream) => {
+                            if stream.pending.len() + bytes.len() <= PENDING_BYTES_MAX {
+                                stream.layers.send(&bytes);
+                            }
+                            stream.flush();
+                        }
+                    }
+                }
                 Output::CloseStream { .. } => {
                     if let Sip::Stream(stream) = &self.ports.sip {
                         let _ = stream.socket.shutdown(std::net::Shutdown::Both);
@@ -488,6 +521,11 @@ impl Line {
                         Channel::Rtp => &self.ports.rtp,
                         Channel::Rtcp => &self.ports.rtcp,
                     };
+                    if let Some(capture) = &mut self.capture
+                        && let Ok(local) = socket.local_addr()
+                    {
+                        capture.media(self.clock.now().wall, (local, to), packet.as_bytes());
+                    }
                     let _ = socket.send_to(packet.as_bytes(), to);
                 }
                 Output::News(news) => over |= done(self.clock.now(), news),

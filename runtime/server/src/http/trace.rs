@@ -104,7 +104,7 @@ async fn capture(State(app): Shared, Named(call): Named<CallId>) -> Result<Respo
             name.expect("an id is fine in a header"),
         ),
     ];
-    Ok((head, trace::pcap(&trace)).into_response())
+    Ok((head, trace::pcap(trace.packets())).into_response())
 }
 
 #[derive(Deserialize)]

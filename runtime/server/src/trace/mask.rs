@@ -26,7 +26,7 @@ enum Body {
 }
 
 /// Masks passwords' proofs, keys, digits that were pressed, and texts.
-pub(super) fn mask(bytes: &mut [u8]) {
+pub(crate) fn mask(bytes: &mut [u8]) {
     let head = head(bytes);
     let body = body(&bytes[..head]);
     let mut at = 0;

@@ -29,8 +29,9 @@ use vocab::CallId;
 pub(crate) use book::{Address, Filter, Stage};
 pub(crate) use hep::Marks;
 pub(crate) use limits::RING_PAGE_MAX;
+pub(crate) use mask::mask;
 pub(crate) use message::{Message, Trace};
-pub(crate) use pcap::file as pcap;
+pub(crate) use pcap::{Packet, file as pcap};
 pub(crate) use tap::{Locals, Tap};
 pub(crate) use worker::{Hep, Setup, Stop, start};
 

@@ -1,4 +1,4 @@
-//! A trace as a capture file, which Wireshark, tshark, tcpdump and sngrep read.
+//! What went over the network as a capture file, which Wireshark, tshark, tcpdump and sngrep read.
 //!
 //! The classic format (draft-ietf-opsawg-pcap): microseconds, and raw IP as link type. What the
 //! network really carried was not captured, so its headers are made anew: UDP for datagrams, and
@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::message::{Message, Trace};
+use vocab::Wall;
+
+use super::message::Trace;
 
 /// Magic of a file with microseconds, in our byte order.
 const MAGIC: u32 = 0xa1b2_c3d4;
@@ -29,8 +31,36 @@ const TTL: u8 = 64;
 /// ACK and PSH: data on a connection that is up (RFC 9293 §3.1).
 const FLAGS: u8 = 0x18;
 
+/// What one packet carried.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packet<'a> {
+    pub(crate) at: Wall,
+    /// Else a piece of a stream.
+    pub(crate) datagram: bool,
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    /// Up to 65,000 of them.
+    pub(crate) bytes: &'a [u8],
+}
+
+impl Trace {
+    /// What carried its messages.
+    pub(crate) fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
+        self.messages.iter().map(|message| {
+            let (from, to) = message.ends();
+            Packet {
+                at: message.at,
+                datagram: message.carrier.is_datagram(),
+                from,
+                to,
+                bytes: &message.bytes,
+            }
+        })
+    }
+}
+
 /// The capture file.
-pub(crate) fn file(trace: &Trace) -> Vec<u8> {
+pub(crate) fn file<'a>(packets: impl IntoIterator<Item = Packet<'a>>) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(MAGIC.to_le_bytes());
     out.extend([2, 0, 4, 0]);
@@ -38,9 +68,9 @@ pub(crate) fn file(trace: &Trace) -> Vec<u8> {
     out.extend(SNAPLEN.to_le_bytes());
     out.extend(LINK_RAW.to_le_bytes());
     let mut sent = BTreeMap::new();
-    for message in &trace.messages {
-        let packet = packet(message, &mut sent);
-        let at = u64::try_from(message.at.0).unwrap_or_default();
+    for carried in packets {
+        let packet = packet(carried, &mut sent);
+        let at = u64::try_from(carried.at.0).unwrap_or_default();
         // Seconds are 32 bits without sign, enough until 2106.
         let seconds = u32::try_from(at / 1_000_000).unwrap_or(u32::MAX);
         let micros = u32::try_from(at % 1_000_000).expect("below a million");
@@ -56,12 +86,12 @@ pub(crate) fn file(trace: &Trace) -> Vec<u8> {
 /// Bytes sent so far from one end of a stream to the other.
 type Sent = BTreeMap<(SocketAddr, SocketAddr), u32>;
 
-fn packet(message: &Message, sent: &mut Sent) -> Vec<u8> {
-    let (from, to) = message.ends();
+fn packet(carried: Packet<'_>, sent: &mut Sent) -> Vec<u8> {
+    let (from, to) = (carried.from, carried.to);
     let (source, target) = same_family(from.ip(), to.ip());
     let ports = [from.port().to_be_bytes(), to.port().to_be_bytes()].concat();
-    let payload = &message.bytes;
-    let (protocol, mut body) = if message.carrier.is_datagram() {
+    let payload = carried.bytes;
+    let (protocol, mut body) = if carried.datagram {
         let length = u16::try_from(8 + payload.len()).expect("messages are bounded");
         (UDP, [&ports, &length.to_be_bytes()[..], &[0; 2]].concat())
     } else {
@@ -142,7 +172,7 @@ fn checksum(pieces: &[&[u8]]) -> u16 {
 mod tests {
     use vocab::Wall;
 
-    use super::super::message::{Carrier, Way};
+    use super::super::message::{Carrier, Message, Way};
     use super::*;
 
     fn message(way: Way, carrier: Carrier, ends: (&str, &str), text: &[u8]) -> Message {
@@ -178,7 +208,7 @@ mod tests {
     #[test]
     fn a_datagram_is_written_byte_by_byte() {
         let ends = ("192.0.2.1:5060", "198.51.100.7:5062");
-        let file = file(&trace(vec![message(Way::In, Carrier::Udp, ends, b"hey")]));
+        let file = file(trace(vec![message(Way::In, Carrier::Udp, ends, b"hey")]).packets());
         let expected = [
             "d4c3b2a1 0200 0400 00000000 00000000 ffff0000 65000000",
             "00f15365 7b000000 1f000000 1f000000",
@@ -212,7 +242,7 @@ mod tests {
             ),
         ] {
             for text in [&b"abc"[..], b"abcd", &[b'x'; 59_999]] {
-                let file = file(&trace(vec![message(Way::Out, carrier, ends, text)]));
+                let file = file(trace(vec![message(Way::Out, carrier, ends, text)]).packets());
                 let (at, packet) = records(&file).remove(0);
                 assert_eq!(at, (1_700_000_000, 123));
                 let (pseudo, body, found) = if packet[0] >> 4 == 4 {
@@ -232,11 +262,12 @@ mod tests {
     #[test]
     fn segments_of_a_stream_follow_each_other() {
         let ends = ("192.0.2.1:5060", "192.0.2.2:5060");
-        let file = file(&trace(vec![
+        let trace = trace(vec![
             message(Way::In, Carrier::Tcp, ends, b"12345"),
             message(Way::Out, Carrier::Tcp, ends, b"123"),
             message(Way::In, Carrier::Tcp, ends, b"1"),
-        ]));
+        ]);
+        let file = file(trace.packets());
         let numbers: Vec<_> = records(&file)
             .iter()
             .map(|(_, packet)| (packet[27], packet[31]))
