@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jackfield_tests::peers::lines::{Caller, Keys};
-use jackfield_tests::peers::menu::{check_record, crowd, prompts, walk};
-use jackfield_tests::peers::prompt::{Prompt, assert_one_in, voice};
+use jackfield_tests::peers::menu::{Expected, check_record, crowd, walk};
+use jackfield_tests::peers::prompt::{Prompt, voice};
 use jackfield_tests::peers::record;
 use jackfield_tests::peers::sipp::{Call, Calls, Outcome};
 use jackfield_tests::shell::{Server, Setup};
@@ -31,27 +31,26 @@ fn call(server: SocketAddr, transport: Transport, name: &str) -> Outcome {
     calls.run().expect("calls")
 }
 
-/// The keys that are heard as tones.
+/// The keys that are heard as tones. One that is torn, because its audio came too late for its place
+/// in the recording, is one all the same: nobody presses a key twice within a second here.
 fn tones(samples: &[i16]) -> String {
     let mut detector = Detector::new();
-    samples
-        .chunks_exact(160)
-        .filter_map(|frame| detector.feed(frame))
-        .collect()
+    let frames = samples.chunks_exact(160).enumerate();
+    let mut keys = Vec::new();
+    for (at, frame) in frames {
+        let again = |(key, last): &(char, usize), now| *key == now && at - last < 50;
+        match detector.feed(frame) {
+            Some(key) if !keys.last().is_some_and(|last| again(last, key)) => keys.push((key, at)),
+            Some(_) | None => {}
+        }
+    }
+    keys.into_iter().map(|(key, _)| key).collect()
 }
 
 fn check(server: &Server, who: &str, caller: &Caller, call: &Call) {
+    let came = Expected::new(caller.codec).check(&call.capture);
+    came.expect(who);
     let heard = call.capture.heard();
-    for prompt in prompts(&["common/welcome", "zh-CN/main", "zh-CN/hours"]) {
-        prompt.assert_in(&heard, who);
-    }
-    assert_one_in(
-        &prompts(&["zh-CN/open_now", "zh-CN/closed_now"]),
-        &heard,
-        who,
-    );
-    let counts = (call.capture.lost, call.capture.strange);
-    assert_eq!(counts, (0, 0), "{who}: lost and strange packets");
 
     let record = record::of_call(server, &call.call_id).expect("a record");
     check_record(&record).expect(who);
