@@ -32,6 +32,10 @@ pub(crate) fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+pub(crate) fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
 pub(crate) fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
