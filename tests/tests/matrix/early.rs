@@ -111,7 +111,7 @@ fn update(lab: &Lab, name: &str) -> anyhow::Result<()> {
     let caller = format!(
         "{LOGIN}Require: 100rel\n<? 100\n< 180 rel\n> PRACK\n< 200\nCSeq: PRACK\n< 183 rel\n\
          body: m=audio\n> PRACK\n< 200\nCSeq: PRACK\n> UPDATE sdp:alaw\n< 200\nCSeq: UPDATE\nbody: RTP/AVP 8 101\n\
-         < 200\nCSeq: INVITE\n{TALKS}"
+         < 200\nCSeq: INVITE\n> ACK\n> BYE\n< 200\n"
     );
     let phone = lab.phone();
     let mut callee = lab.talker(&format!("{name}-callee"), &phone, false)?;
@@ -121,12 +121,12 @@ fn update(lab: &Lab, name: &str) -> anyhow::Result<()> {
     lab.seen(&caller, "< 200 UPDATE")?;
     callee.answer("200 OK", "", &sdp(9))?;
     callee.expect("ACK")?;
-    callee.hang_up()?;
+    callee.is_hung_up_on()?;
     caller.end_soon()?;
     same(
         &lab.story(name)?,
         "asks dial, leg.dialed, call.answered, leg.bridged, leg.unbridged, dial answered, \
-         ended normal near",
+         ended normal far",
     )
 }
 
