@@ -2,14 +2,22 @@
 //! as called phone. All of it runs at the same time on one server, since some of it takes a minute;
 //! afterwards nothing is left.
 
+#[path = "matrix/audio.rs"]
+mod audio;
 #[path = "matrix/callee.rs"]
 mod callee;
 #[path = "matrix/caller.rs"]
 mod caller;
+#[path = "matrix/carrier.rs"]
+mod carrier;
 #[path = "matrix/early.rs"]
 mod early;
+#[path = "matrix/reach.rs"]
+mod reach;
 #[path = "matrix/timers.rs"]
 mod timers;
+#[path = "matrix/transfer.rs"]
+mod transfer;
 
 use jackfield_tests::peers::lab::{Lab, all};
 
@@ -22,7 +30,16 @@ fn every_scenario_goes_as_it_should_and_leaves_nothing() {
     });
     let lab = lab.expect("a server");
     let slow = [timers::SCENARIOS, early::SLOW].concat();
-    let quick = [callee::SCENARIOS, early::SCENARIOS, caller::SCENARIOS].concat();
+    let quick = [
+        callee::SCENARIOS,
+        transfer::SCENARIOS,
+        reach::SCENARIOS,
+        carrier::SCENARIOS,
+        early::SCENARIOS,
+        audio::SCENARIOS,
+        caller::SCENARIOS,
+    ]
+    .concat();
     all(&lab, &slow, &quick);
     lab.nothing_left().expect("nothing is left");
 }

@@ -200,7 +200,7 @@ impl Node {
         let Some(call) = self.calls.get_mut(&a.call) else {
             return;
         };
-        if !call.hears_early(a, b) {
+        if !call.waits_for(a, b) {
             let kind = CallEventKind::Unbridged {
                 a: a.n.min(b.n),
                 b: a.n.max(b.n),
@@ -323,6 +323,14 @@ impl Node {
 }
 
 impl Call {
+    /// Whether one of these was dialled and has not talked with the other yet: a bridge of theirs
+    /// that ends is one nobody was told of.
+    fn waits_for(&mut self, a: LegId, b: LegId) -> bool {
+        self.dialing().is_some_and(|dial| {
+            (dial.leg == a || dial.leg == b) && !matches!(dial.step, DialStep::Talking { .. })
+        })
+    }
+
     /// Whether one of these is heard by the other before it has answered.
     fn hears_early(&mut self, a: LegId, b: LegId) -> bool {
         self.dialing().is_some_and(|dial| {

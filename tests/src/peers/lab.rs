@@ -10,14 +10,29 @@ use serde_json::Value;
 use super::raw::Raw;
 use super::record::{self, Record};
 use super::scenario::{Party, Play, Seen};
+use super::talker::Talker;
 use super::until;
 use crate::shell::{Server, Setup, port_to_hand_over};
 
 /// Phones that are dialled, each by a number of its own.
-const PHONES: usize = 48;
+const PHONES: usize = 64;
+
+/// Carriers, each for numbers of its own. Those with odd numbers may send calls elsewhere.
+const CARRIERS: usize = 10;
 
 /// The password of all of them.
-const PASSWORD: &str = "a-secret-of-the-lab";
+pub const PASSWORD: &str = "a-secret-of-the-lab";
+
+/// Who we are for carriers that ask.
+pub const SUBSCRIBER: &str = "lab-subscriber";
+
+/// A number whose phone belongs to somebody who lets no phone send calls elsewhere.
+pub const STRICT: &str = "1040";
+
+/// Its user, and one who calls it.
+pub const STRICT_USER: &str = "strict";
+/// See there.
+pub const STRICT_CALLER: &str = "strict-caller";
 
 /// A number that is never answered.
 pub const SILENT: &str = "1030";
@@ -51,6 +66,7 @@ pub struct Lab {
     /// See there.
     pub server: Server,
     phones: AtomicUsize,
+    carriers: Vec<Carrier>,
 }
 
 /// One of the phones.
@@ -61,6 +77,19 @@ pub struct Phone {
     /// What is dialled to reach it: the caller is answered first.
     pub number: String,
     /// The same, and the caller is answered when the phone is.
+    pub before: String,
+}
+
+/// One of the carriers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Carrier {
+    /// Where it must listen.
+    pub port: u16,
+    /// A number outside that it is asked for.
+    pub outside: String,
+    /// What is dialled to reach that: the caller is answered first.
+    pub number: String,
+    /// The same, and the caller is answered when the carrier does.
     pub before: String,
 }
 
@@ -75,35 +104,86 @@ impl Lab {
         setup.plugins = vec!["ivr-menu".to_owned(), "guest-probe".to_owned()];
         setup.env = BTreeMap::from([("SECRET".to_owned(), PASSWORD.to_owned())]);
         setup.files = BTreeMap::from([("menu.toml".to_owned(), MENU.to_owned())]);
-        setup.tenants = "[[tenant]]\nid = \"lab\"\ntime_zone = \"UTC\"\nlanguage = \"en\"\n\
-                         [[tenant.phone]]\nuser = \"caller\"\npassword_env = \"SECRET\"\n"
-            .to_owned();
+        setup.tenants = tenant("lab", "caller", true);
         setup.tenants += &route("1000", "menu.toml", "");
         // Nobody ever answers here.
         setup.tenants += &route(SILENT, "silent.toml", "").replace("ivr-menu", "probe");
         let silent = "mode = \"wait\"\n".to_owned();
         setup.files.insert("silent.toml".to_owned(), silent);
         for n in 0..PHONES {
-            let phone = phone(n);
-            let user = &phone.user;
-            setup.tenants +=
-                &format!("[[tenant.phone]]\nuser = \"{user}\"\npassword_env = \"SECRET\"\n");
+            let Phone {
+                user,
+                number,
+                before,
+            } = phone(n);
+            setup.tenants += &self::user(&user);
             let timeout_s = if n == 0 { 2 } else { 60 };
-            for (number, answer) in [(&phone.number, true), (&phone.before, false)] {
-                let file = format!("{number}.toml");
-                setup.tenants += &route(number, &file, "\"dial\"").replace("ivr-menu", "probe");
-                let dial = format!(
-                    "mode = \"dial\"\ntarget = \"{user}\"\nanswer = {answer}\n\
-                     timeout_s = {timeout_s}\n"
-                );
-                setup.files.insert(file, dial);
-            }
+            dials(&mut setup, (&number, true), &user, timeout_s);
+            dials(&mut setup, (&before, false), &user, timeout_s);
         }
+        let carriers: Vec<Carrier> = (0..CARRIERS).map(carrier).collect();
+        for (n, carrier) in carriers.iter().enumerate() {
+            let Carrier { port, outside, .. } = carrier;
+            setup.tenants += &format!(
+                "[[tenant.trunk]]\nid = \"carrier{n}\"\naddress = \"127.0.0.1:{port}\"\n\
+                 prefixes = [\"{outside}\"]\nhealth_s = 0\nuser = \"{SUBSCRIBER}\"\n\
+                 password_env = \"SECRET\"\nfollow_redirects = {}\n",
+                n % 2 == 1
+            );
+            dials(&mut setup, (&carrier.number, true), outside, 60);
+            dials(&mut setup, (&carrier.before, false), outside, 60);
+        }
+        setup.tenants += &tenant("strict", STRICT_USER, false);
+        setup.tenants += &user(STRICT_CALLER);
+        dials(&mut setup, (STRICT, true), STRICT_USER, 60);
         change(&mut setup);
         Ok(Self {
             server: Server::start(setup)?,
             phones: AtomicUsize::new(1),
+            carriers,
         })
+    }
+
+    /// A carrier by its number; each is for one scenario.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn carrier(&self, n: usize) -> &Carrier {
+        &self.carriers[n]
+    }
+
+    /// Plays a carrier that is called.
+    ///
+    /// # Errors
+    /// If sipp does not start.
+    pub fn carrier_plays(&self, name: &str, n: usize, ladder: &str) -> anyhow::Result<Party> {
+        Play::callee(name, self.server.sip, self.carrier(n).port, ladder).start()
+    }
+
+    /// Registers a phone that the test moves step by step, over UDP or over a connection of its own.
+    ///
+    /// # Errors
+    /// If it cannot be registered.
+    pub fn talker(&self, name: &str, phone: &Phone, tcp: bool) -> anyhow::Result<Talker> {
+        let mut raw = match tcp {
+            true => Raw::tcp(self.server.sip)?,
+            false => Raw::udp(self.server.sip)?,
+        };
+        raw.register(&phone.user, PASSWORD)?;
+        Ok(Talker::new(name, raw))
+    }
+
+    /// Waits until a sipp that runs has seen this line of its ladder; gives the message.
+    ///
+    /// # Errors
+    /// If it has not in time.
+    pub fn seen(&self, party: &Party, line: &str) -> anyhow::Result<String> {
+        until(line, || {
+            let seen = party.seen();
+            let place = seen.ladder().iter().position(|it| it == line);
+            Ok(place.map(|place| seen.messages[place].1.clone()))
+        })
+        .with_context(|| party.seen().to_string())
     }
 
     /// A phone that nobody else uses.
@@ -224,6 +304,38 @@ fn phone(n: usize) -> Phone {
         number: format!("90{n:02}"),
         before: format!("91{n:02}"),
     }
+}
+
+fn carrier(n: usize) -> Carrier {
+    Carrier {
+        port: port_to_hand_over(),
+        outside: format!("+99{n:02}5501234"),
+        number: format!("92{n:02}"),
+        before: format!("93{n:02}"),
+    }
+}
+
+/// A tenant with one phone.
+fn tenant(id: &str, user: &str, follow_redirects: bool) -> String {
+    format!(
+        "[[tenant]]\nid = \"{id}\"\ntime_zone = \"UTC\"\nlanguage = \"en\"\n\
+         follow_redirects = {follow_redirects}\n{}",
+        self::user(user)
+    )
+}
+
+fn user(user: &str) -> String {
+    format!("[[tenant.phone]]\nuser = \"{user}\"\npassword_env = \"SECRET\"\n")
+}
+
+/// A number at which somebody is dialled, after the caller was answered or before.
+fn dials(setup: &mut Setup, (number, answer): (&str, bool), target: &str, timeout_s: u32) {
+    let file = format!("{number}.toml");
+    setup.tenants += &route(number, &file, "\"dial\"").replace("ivr-menu", "probe");
+    let text = format!(
+        "mode = \"dial\"\ntarget = \"{target}\"\nanswer = {answer}\ntimeout_s = {timeout_s}\n"
+    );
+    setup.files.insert(file, text);
 }
 
 fn route(number: &str, config: &str, grant: &str) -> String {

@@ -9,6 +9,7 @@
 //! - [`menu`] is the walk through the demo that all of them make.
 //! - [`scenario`] is one side of one call, as a ladder that sipp keeps to.
 //! - [`dns`] is a DNS server whose zone the test holds in its hand.
+//! - [`talker`] is somebody who is called and does what the test says next.
 //! - [`record`] reads what the server kept.
 //!
 //! Nothing here asserts a duration. Waits end with an event or, should it never come, with
@@ -27,6 +28,7 @@ pub mod raw;
 pub mod record;
 pub mod scenario;
 pub mod sipp;
+pub mod talker;
 
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};

@@ -287,13 +287,17 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Out of a 401.
+    /// Out of a 401 or 407.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is neither.
     pub fn of(answer: &str) -> anyhow::Result<Self> {
-        ensure!(status(answer) == Some(401), "not a 401: {answer}");
-        let value = header(answer, "WWW-Authenticate").context("a challenge")?;
+        let name = match status(answer) {
+            Some(401) => "WWW-Authenticate",
+            Some(407) => "Proxy-Authenticate",
+            _ => bail!("not a 401 or 407: {answer}"),
+        };
+        let value = header(answer, name).context("a challenge")?;
         let text = |name: &str| {
             let (_, rest) = value.split_once(&format!("{name}=\""))?;
             Some(rest.split_once('"')?.0.to_owned())

@@ -1,7 +1,8 @@
 //! A caller who is not answered before the phone is: what the phone says reaches the caller.
 
-use jackfield_tests::peers::lab::{Lab, Scenario};
+use jackfield_tests::peers::lab::{Lab, Scenario, same};
 use jackfield_tests::peers::scenario::Seen;
+use jackfield_tests::peers::talker::sdp;
 
 pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("rings-then-answers", rings),
@@ -9,6 +10,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("busy-before-answer", busy),
     ("cancel-while-ringing", cancel),
     ("reliable-caller", reliable),
+    ("caller-updates-early", update),
 ];
 
 /// Takes as long as a PRACK is waited for.
@@ -101,6 +103,31 @@ fn reliable(lab: &Lab, name: &str) -> anyhow::Result<()> {
     let callee = format!("< INVITE\n> 180\n{ANSWERS}");
     let (_, story) = between(lab, name, &caller, &callee)?;
     has(&story, &["call.answered", "ended normal"])
+}
+
+/// A new offer of the caller's before it is answered, once what it heard is confirmed (RFC 3311 §5.1).
+/// The phone answers when that is done.
+fn update(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let caller = format!(
+        "{LOGIN}Require: 100rel\n<? 100\n< 180 rel\n> PRACK\n< 200\nCSeq: PRACK\n< 183 rel\n\
+         body: m=audio\n> PRACK\n< 200\nCSeq: PRACK\n> UPDATE sdp:alaw\n< 200\nCSeq: UPDATE\nbody: RTP/AVP 8 101\n\
+         < 200\nCSeq: INVITE\n> ACK\n> BYE\n< 200\n"
+    );
+    let phone = lab.phone();
+    let mut callee = lab.talker(&format!("{name}-callee"), &phone, false)?;
+    let caller = lab.caller(name, &phone.before, &caller).start()?;
+    callee.expect("INVITE")?;
+    callee.answer("183 Session Progress", "", &sdp(9))?;
+    lab.seen(&caller, "< 200 UPDATE")?;
+    callee.answer("200 OK", "", &sdp(9))?;
+    callee.expect("ACK")?;
+    callee.is_hung_up_on()?;
+    caller.end_soon()?;
+    same(
+        &lab.story(name)?,
+        "asks dial, leg.dialed, call.answered, leg.bridged, leg.unbridged, dial answered, \
+         ended normal far",
+    )
 }
 
 /// One who insists and then does not: the call is refused after 32 s (RFC 3262 §3).

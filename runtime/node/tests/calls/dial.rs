@@ -5,7 +5,7 @@ use jackfield_node::EarlyMedia;
 use vocab::flow::Op;
 
 use crate::phone::Manner;
-use crate::world::{World, dial, s};
+use crate::world::{World, dial, ms, s};
 
 /// Ann calls a number whose flow, without an answer, has Bob called.
 fn dialed(world: &mut World) {
@@ -74,6 +74,31 @@ fn a_caller_hears_the_far_end_before_it_answers() {
         4.03    ann → home: ACK
         4.04    A call.answered
         4.04    A leg.bridged 1 2
+    "#]]);
+    world.settle();
+}
+
+/// Bob was heard, answers, and is gone before Ann's phone has confirmed that it is connected: the two
+/// never talked, and nothing says that they stopped.
+#[test]
+fn the_far_end_hangs_up_before_the_caller_is_connected() {
+    let mut world = World::new();
+    world.manner("bob", Manner::Announces(s(2)));
+    dialed(&mut world);
+    world.run(ms(2_015));
+    world.skip_ladder();
+    world.hang_up("bob");
+    world.run(s(1));
+    world.check(expect![[r#"
+        4.02    home → bob: ACK
+        4.02    home → ann: 200 OK (INVITE, application/sdp)
+        4.03    bob → home: BYE
+        4.03    ann → home: ACK
+        4.04    home → bob: 200 OK (BYE)
+        4.04        ann hears nothing
+        4.04    flow is told Ok(Dialed { result: Unreachable, cause: None, talk: 0ns })
+        4.04    A leg.dial_ended leg 2 Unreachable
+        4.04    A call.answered
     "#]]);
     world.settle();
 }

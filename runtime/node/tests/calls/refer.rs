@@ -116,10 +116,8 @@ fn who_hangs_up_during_its_transfer_leaves_the_rest_to_us() {
     world.settle();
 }
 
-#[test]
-fn a_phone_puts_two_of_its_calls_together() {
-    let mut world = World::new();
-    // Ann talks with Bob in one call and with Carol in another.
+/// Ann talks with Bob in one call and with Carol in another, and wants the two put together.
+fn two_calls_of_ann(world: &mut World) {
     world.connected("bob", "ann");
     let user = "ann".to_owned();
     let to = phone("carol");
@@ -131,6 +129,12 @@ fn a_phone_puts_two_of_its_calls_together() {
     let to = world.in_place_of("carol", "ann", second);
     world.phone_does("ann", Command::Refer { leg: first, to });
     world.run(s(3));
+}
+
+#[test]
+fn a_phone_puts_two_of_its_calls_together() {
+    let mut world = World::new();
+    two_calls_of_ann(&mut world);
     world.hang_up("carol");
     world.run(s(1));
     world.check(expect![[r#"
@@ -144,6 +148,35 @@ fn a_phone_puts_two_of_its_calls_together() {
         9.01    A call.ended transferred by Near
         12.01   B leg.unbridged 1 2
         12.01       bob hears nothing
+        12.01   B call.ended normal by Near
+    "#]]);
+    world.settle();
+}
+
+#[test]
+fn two_calls_that_cannot_be_put_together_stay_as_they_were() {
+    // Each call fills a worker, so that nobody can come over from the other one.
+    let mut world = World::with_workers(&[2, 2], |_| {});
+    world.show_sip = true;
+    two_calls_of_ann(&mut world);
+    // The phone is told at once, and nobody else is asked or let go.
+    world.check(expect![[r#"
+        9.00    ann → home: REFER
+        9.01    home → ann: 202 Accepted (REFER)
+        9.01    home → ann: NOTIFY (message/sipfrag)
+        9.01    home → ann: NOTIFY (message/sipfrag)
+        9.01    A transfer.asked leg 1 by 2 consulted
+        9.01    A transfer.failed leg 1 by 2 unreachable
+        9.02    ann → home: 200 OK (NOTIFY)
+        9.02    ann → home: 200 OK (NOTIFY)
+    "#]]);
+    world.show_sip = false;
+    assert_eq!(world.in_silence(), Vec::<String>::new());
+    world.hang_up("carol");
+    world.run(s(1));
+    world.check(expect![[r#"
+        12.01   B leg.unbridged 1 2
+        12.01       ann hears nothing
         12.01   B call.ended normal by Near
     "#]]);
     world.settle();

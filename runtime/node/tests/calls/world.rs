@@ -32,6 +32,10 @@ pub(crate) fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+pub(crate) fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
 pub(crate) fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
@@ -99,6 +103,11 @@ impl World {
     }
 
     pub(crate) fn with(set: impl FnOnce(&mut Tenant)) -> Self {
+        Self::with_workers(&[20], set)
+    }
+
+    /// With so many pairs of ports on each media worker.
+    pub(crate) fn with_workers(pairs: &[u16], set: impl FnOnce(&mut Tenant)) -> Self {
         let mut rng = Rng::from_u64(1);
         let now = Now::new(Mono(0), Wall(1_795_270_987_000_000));
         let home = address(HOME);
@@ -135,13 +144,12 @@ impl World {
             dialogs: BTreeMap::new(),
             ladder: String::new(),
         };
-        let ports = (0..20)
-            .map(|n| SocketAddr::new(home.ip(), 10_000 + 2 * n))
-            .collect();
-        world.feed(Input::Ports {
-            worker: engine::WorkerId(0),
-            ports,
-        });
+        for (index, &pairs) in (0..).zip(pairs) {
+            let first = 10_000 + 100 * index;
+            let ports = (0..pairs).map(|n| SocketAddr::new(home.ip(), first + 2 * n));
+            let (worker, ports) = (engine::WorkerId(index), ports.collect());
+            world.feed(Input::Ports { worker, ports });
+        }
         let mut tenant = tenant();
         set(&mut tenant);
         world.feed(Input::Configure(Arc::new(Config::new([tenant]))));
@@ -251,6 +259,7 @@ impl World {
             let (_, parcel) = self.mail.pop_first().expect("just seen");
             self.deliver(&parcel);
         } else if self.desk.deadline().is_some_and(|due| due <= at) {
+            // Of clips that end, the worker does not matter.
             for event in self.desk.played(at) {
                 let worker = engine::WorkerId(0);
                 self.feed(Input::Media { worker, event });
@@ -345,8 +354,9 @@ impl World {
         while let Some(output) = self.node.poll() {
             match output {
                 Output::Transmit { hop, bytes } => self.mail_to(address(HOME), hop.remote, bytes),
-                Output::Media { command, .. } => {
-                    reports.extend(self.desk.command(self.now.mono, &command));
+                Output::Media { worker, command } => {
+                    let told = self.desk.command(self.now.mono, &command);
+                    reports.extend(told.into_iter().map(|event| (worker, event)));
                 }
                 Output::StartFlow { flow, info, .. } => {
                     self.flows.push(flow);
@@ -381,8 +391,7 @@ impl World {
         if let Some(through) = committed {
             self.feed(Input::Committed { through });
         }
-        for event in reports {
-            let worker = engine::WorkerId(0);
+        for (worker, event) in reports {
             self.feed(Input::Media { worker, event });
         }
     }
