@@ -64,6 +64,14 @@ impl Node {
     ) {
         let from = Party::Sip(user.to_owned());
         let route = Arc::new(Route::none(&tenant.id, &to));
+        // A notice names no number outside: those are private.
+        let named = match &target {
+            Destination::Route(number) => number.clone(),
+            Destination::Dialled(_)
+            | Destination::Phone(_)
+            | Destination::Group(_)
+            | Destination::Number(_) => target.kind().to_owned(),
+        };
         let mut call = Call {
             language: tenant.language.clone(),
             tenant,
@@ -101,7 +109,7 @@ impl Node {
         self.notice(Notice::Started {
             tenant: route.tenant.clone(),
             call: leg.call,
-            route: route.number.clone(),
+            route: named,
         });
         self.calls.insert(leg.call, call);
         self.deadlines
