@@ -97,6 +97,10 @@ fn seeds_that_once_failed() {
     for seed in [569, 1232, 1829, 136] {
         run(seed, Scenario::without_control(seed), guests());
     }
+    // A call that we made was connected to its target before it was on disk.
+    for seed in [19, 108] {
+        run_seed(seed, guests());
+    }
 }
 
 /// A caller leaves a message on a disk that is full all the while: none is claimed.

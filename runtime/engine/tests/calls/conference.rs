@@ -316,7 +316,9 @@ fn who_moves_leaves_the_conference_first() {
         call: vocab::CallId(ann.call.0 + 1),
         n: 1,
     };
-    moves(elsewhere, expect![[r#"
+    moves(
+        elsewhere,
+        expect![[r#"
         3.170   > Move A2 to B1
         3.170       media 2 Unbridge
         3.170     Left A2
@@ -338,9 +340,12 @@ fn who_moves_leaves_the_conference_first() {
         3.280     Ended A1 normal by Far Q.850 16
         3.280     Ended B1 normal by Far Q.850 16
         3.280     Ended A3 normal by Far Q.850 16
-    "#]]);
+    "#]],
+    );
     // Under another name in the same call, too: whoever wants it in joins it again.
-    moves(|ann| leg(ann, 9), expect![[r#"
+    moves(
+        |ann| leg(ann, 9),
+        expect![[r#"
         3.170   > Move A2 to A9
         3.170       media 2 Unbridge
         3.170     Left A2
@@ -362,9 +367,12 @@ fn who_moves_leaves_the_conference_first() {
         3.280     Ended A1 normal by Far Q.850 16
         3.280     Ended A9 normal by Far Q.850 16
         3.280     Ended A3 normal by Far Q.850 16
-    "#]]);
+    "#]],
+    );
     // In the place of another member it is in, once.
-    moves(|ann| leg(ann, 3), expect![[r#"
+    moves(
+        |ann| leg(ann, 3),
+        expect![[r#"
         3.170   > Move A2 to A3
         3.170       media 2 Unbridge
         3.170       media 3 Unbridge
@@ -387,5 +395,6 @@ fn who_moves_leaves_the_conference_first() {
         3.280     Left A3
         3.280     Ended A1 normal by Far Q.850 16
         3.280     Ended A3 normal by Far Q.850 16
-    "#]]);
+    "#]],
+    );
 }

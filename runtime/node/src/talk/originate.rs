@@ -12,7 +12,7 @@ use crate::border::Notice;
 use crate::call::{Call, Line, Stage};
 use crate::config::Route;
 use crate::control::{ControlError, Controlled, Destination};
-use crate::limits::{CALL_TIME, OP_SLACK, REDIALS_MAX, TALK_RING, UNWRITTEN_MAX};
+use crate::limits::{CALL_TIME, COMMIT_WAIT, OP_SLACK, REDIALS_MAX, TALK_RING, UNWRITTEN_MAX};
 use crate::node::Node;
 use crate::wait::Wait;
 use crate::way::{NoWay, Where};
@@ -118,9 +118,13 @@ impl Node {
         self.deadlines.set(leg.call, Wait::Op, now.mono + wait);
     }
 
-    /// The phone of whoever calls has answered: on to the target.
+    /// The phone of whoever calls has answered: on to the target, once the call is on disk.
     pub(crate) fn originated(&mut self, now: Now, id: CallId) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        if !call.written {
+            self.deadlines.set(id, Wait::Commit, now.mono + COMMIT_WAIT);
+            return;
+        }
         let Some(target) = call.talk.target.take() else {
             return;
         };
