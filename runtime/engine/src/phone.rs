@@ -131,6 +131,11 @@ impl Phone {
                 bytes,
             } => {
                 if let Some(session) = self.session {
+                    if channel == media::Channel::Rtp
+                        && let Some(line) = &mut self.line
+                    {
+                        line.came(now.mono);
+                    }
                     self.media(
                         now,
                         media::Input::Packet {
@@ -524,26 +529,20 @@ impl Phone {
     /// Takes the script on as far as it goes now.
     fn advance(&mut self, now: Now) {
         loop {
-            let Some(Line {
-                leg,
-                state: LineState::Up(doing),
-                step,
-                quiet,
-                ..
-            }) = &mut self.line
-            else {
+            let Some(line) = &mut self.line else { return };
+            let LineState::Up(doing) = &line.state else {
                 return;
             };
             let done = match doing {
                 Doing::Until(at) => *at <= now.mono,
-                Doing::Quiet { give_up } => *give_up <= now.mono || quiet.is_quiet(),
+                Doing::Quiet { give_up } => *give_up <= now.mono || line.is_quiet(now.mono),
                 Doing::Play(_) | Doing::Listening => false,
             };
             if !done {
                 return;
             }
-            let (leg, index) = (*leg, *step);
-            *step += 1;
+            let (leg, index) = (line.leg, line.step);
+            line.step += 1;
             match self.config.script.get(index).cloned() {
                 Some(next) => {
                     self.news(News::Step { index });

@@ -1,6 +1,6 @@
 //! What a node needs to know of its tenants. Checked and complete: the shell reads the files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -15,8 +15,10 @@ use crate::number::{NumberForm, NumberPlan};
 /// Everything a node is configured with. Replaced as a whole; live calls keep their route.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// Tenants by id.
-    pub tenants: BTreeMap<TenantId, Arc<Tenant>>,
+    tenants: BTreeMap<TenantId, Arc<Tenant>>,
+    /// Whose a user is, and whose a number: asked for each registration and each call.
+    users: HashMap<String, TenantId>,
+    numbers: HashMap<String, TenantId>,
 }
 
 /// One customer of the node.
@@ -281,18 +283,45 @@ impl Tenant {
 }
 
 impl Config {
+    /// A node's tenants. Of two with the same user or number, the first by id has it.
+    pub fn new(tenants: impl IntoIterator<Item = Tenant>) -> Self {
+        let tenants = tenants.into_iter();
+        let tenants: BTreeMap<TenantId, Arc<Tenant>> = tenants
+            .map(|tenant| (tenant.id.clone(), Arc::new(tenant)))
+            .collect();
+        let (mut users, mut numbers) = (HashMap::new(), HashMap::new());
+        for tenant in tenants.values() {
+            for user in tenant.phones.keys() {
+                users
+                    .entry(user.clone())
+                    .or_insert_with(|| tenant.id.clone());
+            }
+            for number in tenant.routes.keys() {
+                numbers
+                    .entry(number.clone())
+                    .or_insert_with(|| tenant.id.clone());
+            }
+        }
+        Self {
+            tenants,
+            users,
+            numbers,
+        }
+    }
+
+    /// Tenants by id.
+    pub fn tenants(&self) -> &BTreeMap<TenantId, Arc<Tenant>> {
+        &self.tenants
+    }
+
     /// The route of a number.
     pub fn route(&self, number: &str) -> Option<&Arc<Route>> {
-        self.tenants
-            .values()
-            .find_map(|tenant| tenant.routes.get(number))
+        self.tenants[self.numbers.get(number)?].routes.get(number)
     }
 
     /// The tenant of a registered user.
     pub fn tenant_of(&self, user: &str) -> Option<&Arc<Tenant>> {
-        self.tenants
-            .values()
-            .find(|tenant| tenant.phones.contains_key(user))
+        self.users.get(user).map(|tenant| &self.tenants[tenant])
     }
 
     /// All users for the registrar.

@@ -141,7 +141,7 @@ impl Node {
             return Err(Refusal::Credentials);
         }
         let route = route.ok_or(Refusal::UnknownNumber)?;
-        let tenant = &self.config.tenants[&route.tenant];
+        let tenant = &self.config.tenants()[&route.tenant];
         let foreign = caller.is_some_and(|user| !tenant.phones.contains_key(user));
         if foreign && !route.public {
             return Err(Refusal::UnknownNumber);

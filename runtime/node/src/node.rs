@@ -432,7 +432,7 @@ impl Node {
         if config.accounts() != self.config.accounts() {
             self.engine.set_accounts(now, config.accounts());
         }
-        self.trunks.configure(now, config.tenants.values());
+        self.trunks.configure(now, config.tenants().values());
         self.config = config;
     }
 

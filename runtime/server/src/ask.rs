@@ -5,7 +5,10 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use clap::Args;
 use vocab::Pii;
+
+use crate::config;
 
 /// Longest wait for a server, which is near or not there. An answer may take 10 s.
 const WAIT: Duration = Duration::from_secs(12);
@@ -23,6 +26,42 @@ pub(crate) struct Server {
     host: String,
     address: SocketAddr,
     token: Pii<String>,
+}
+
+/// Options of each command that asks a running server.
+#[derive(Args, Debug)]
+pub(crate) struct Api {
+    /// Where the server's API is.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    url: String,
+
+    /// The environment variable that holds the API's token.
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        default_value = "JACKFIELD_TOKEN"
+    )]
+    token_env: String,
+}
+
+impl Api {
+    /// The server.
+    ///
+    /// # Errors
+    /// In one line, with what to do.
+    pub(crate) fn server(&self) -> anyhow::Result<Server> {
+        let token = config::secret(&self.token_env);
+        Server::at(
+            &self.url,
+            token.map_err(|why| anyhow!("the API's token: {why}"))?,
+        )
+    }
 }
 
 /// What it said.
@@ -118,12 +157,7 @@ impl Server {
             path,
             body: "",
         };
-        let no_answer = |error: io::Error| {
-            anyhow!(
-                "no server answers on {} ({error}): start it, or say where by --url",
-                self.host
-            )
-        };
+        let no_answer = |error| self.no_answer(&error);
         let stream =
             open(self.address, &self.host, wish, &self.token, SILENCE).map_err(no_answer)?;
         let mut lines = BufReader::new(stream).lines();
@@ -136,11 +170,9 @@ impl Server {
                 break;
             }
         }
-        let answer = read(head.as_bytes())?;
-        match answer.status {
-            200 => {}
-            401 => bail!("{} does not take this token: see --token-env", self.host),
-            status => bail!("{} answers with status {status}", self.host),
+        let answer = self.admitted(head.as_bytes())?;
+        if answer.status != 200 {
+            bail!("{} answers with status {}", self.host, answer.status);
         }
         for line in lines {
             let line = line.context("the connection to the server broke")?;
@@ -154,14 +186,17 @@ impl Server {
     fn ask(&self, wish: Wish<'_>) -> anyhow::Result<Answer> {
         let bounds = (WAIT, ANSWER_BYTES_MAX);
         let answer = send(self.address, &self.host, wish, &self.token, bounds);
-        let answer = answer.map_err(|error| {
-            anyhow!(
-                "no server answers on {} ({error}): start it, or say where by --url",
-                self.host
-            )
-        })?;
-        let answer =
-            read(&answer).with_context(|| format!("{} is no server of ours", self.host))?;
+        self.admitted(&answer.map_err(|error| self.no_answer(&error))?)
+    }
+
+    fn no_answer(&self, error: &io::Error) -> anyhow::Error {
+        let host = &self.host;
+        anyhow!("no server answers on {host} ({error}): start it, or say where by --url")
+    }
+
+    /// An answer, unless it is that our token is not taken.
+    fn admitted(&self, answer: &[u8]) -> anyhow::Result<Answer> {
+        let answer = read(answer).with_context(|| format!("{} is no server of ours", self.host))?;
         match answer.status {
             401 => bail!("{} does not take this token: see --token-env", self.host),
             403 => bail!(

@@ -9,7 +9,7 @@ mod outcome;
 mod target;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -216,13 +216,8 @@ fn make(args: &CallArgs) -> anyhow::Result<Outcome> {
         None => None,
     };
     let plan = args.actions.plan(!args.no_quiet, args.hangup_after)?;
-    let keep = |samples: &[i16]| match &args.record {
-        Some(file) => std::fs::write(file, media::wav::write(samples, 1))
-            .with_context(|| format!("cannot write {}", file.display())),
-        None => Ok(()),
-    };
     // A call is not worth making if what it is made for cannot be kept.
-    keep(&[])?;
+    keep(args.record.as_deref(), &[])?;
     capture::check(args.pcap.as_deref())?;
     let transport = match args.transport {
         Some(name) => Some(name.into()),
@@ -232,25 +227,19 @@ fn make(args: &CallArgs) -> anyhow::Result<Outcome> {
         servers: args.dns.into_iter().collect(),
         ..config::Dns::default()
     };
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| anyhow!("no entropy from the system: {error}"))?;
-    let mut rng = Rng::new(seed);
-    let tls = Tls::load(&tls::Setup {
+    let certificates = tls::Setup {
         ca: args.ca.clone(),
         insecure: args.insecure,
         ..tls::Setup::default()
+    };
+    let mut line = open(&args.uri, (transport, &dns), &certificates, |ports| {
+        phone(args, &plan, password, ports)
     })?;
-    let clock = Clock::start();
-    let servers = args.uri.locate(transport, &dns, clock)?;
-    let ports = line::Ports::open(&args.uri, &servers, &tls, &mut rng)?;
-    let transport = ports.transport();
-    let phone = phone(args, &plan, password, &ports, (clock, rng));
-    let mut line = Line::new(ports, phone, clock)?;
     if args.pcap.is_some() {
         line.start_capture();
     }
     if !args.json {
-        let over = outcome::transport(transport);
+        let over = outcome::transport(line.transport());
         say(&format!("Calling {} over {over}.\n", args.uri));
     }
     let course = registered_call(&mut line, args);
@@ -258,8 +247,33 @@ fn make(args: &CallArgs) -> anyhow::Result<Outcome> {
     capture::write(&line, args.pcap.as_deref())?;
     let course = course?;
     let outcome = Outcome::new(course, &line, &plan, &args.uri);
-    keep(line.phone().heard())?;
+    keep(args.record.as_deref(), line.phone().heard())?;
     Ok(outcome)
+}
+
+/// Writes what was heard, if that is asked for.
+fn keep(file: Option<&Path>, samples: &[i16]) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    std::fs::write(file, media::wav::write(samples, 1))
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Puts a phone on its sockets, towards a server of the target.
+fn open(
+    uri: &Target,
+    (transport, dns): (Option<Transport>, &config::Dns),
+    certificates: &tls::Setup,
+    config: impl FnOnce(&line::Ports) -> phone::Config,
+) -> anyhow::Result<Line> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| anyhow!("no entropy from the system: {error}"))?;
+    let mut rng = Rng::new(seed);
+    let tls = Tls::load(certificates)?;
+    let clock = Clock::start();
+    let servers = uri.locate(transport, dns, clock)?;
+    let ports = line::Ports::open(uri, &servers, &tls, &mut rng)?;
+    let phone = Phone::new(clock.now(), config(&ports), rng);
+    Line::new(ports, phone, clock)
 }
 
 fn phone(
@@ -267,8 +281,7 @@ fn phone(
     plan: &Plan,
     password: Option<Pii<String>>,
     ports: &line::Ports,
-    (clock, rng): (Clock, Rng),
-) -> Phone {
+) -> phone::Config {
     let codecs = match args.codec {
         None => Capabilities::default().codecs,
         Some(CodecName::Pcmu) => vec![Codec::Pcmu],
@@ -278,7 +291,7 @@ fn phone(
         DigitsName::Rfc4733 => (Digits::Rfc4733, true),
         DigitsName::Inband => (Digits::InBand, false),
     };
-    let config = phone::Config {
+    phone::Config {
         user: args.from.clone(),
         domain: args.uri.host.to_string(),
         password,
@@ -290,8 +303,7 @@ fn phone(
         answer_after: None,
         script: plan.steps(),
         vanish: false,
-    };
-    Phone::new(clock.now(), config, rng)
+    }
 }
 
 /// Calls, registered meanwhile if that is asked for.

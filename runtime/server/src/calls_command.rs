@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use vocab::{CallId, Pii};
+use vocab::CallId;
 
-use crate::ask::{Answer, Server};
+use crate::ask::{Answer, Api, Server};
 use crate::cli::{counted, say};
-use crate::config;
 
 /// What is asked, and of whom.
 #[derive(Args, Debug)]
@@ -17,23 +16,8 @@ pub(crate) struct CallsArgs {
     #[command(subcommand)]
     command: CallsCommand,
 
-    /// Where the server's API is.
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080"
-    )]
-    url: String,
-
-    /// The environment variable that holds the API's token.
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        default_value = "JACKFIELD_TOKEN"
-    )]
-    token_env: String,
+    #[command(flatten)]
+    api: Api,
 
     /// Print the server's answer as it is.
     #[arg(long, global = true)]
@@ -42,21 +26,8 @@ pub(crate) struct CallsArgs {
 
 #[derive(Subcommand, Debug)]
 enum CallsCommand {
-    /// List the parties of the calls that are up.
-    #[command(after_help = "\
-Examples:
-  jackfield calls list
-  jackfield calls list --user 1001
-  jackfield calls list --state parked --json")]
-    List {
-        /// Only where this user's phone is.
-        #[arg(long)]
-        user: Option<String>,
-        /// Only those who do this: ringing, waiting, flow, talking, conference, held, parked or
-        /// alone.
-        #[arg(long)]
-        state: Option<String>,
-    },
+    #[command(flatten)]
+    Deed(Deed),
 
     /// Watch what happens, a line for each event, until Ctrl-C.
     #[command(after_help = "\
@@ -74,6 +45,26 @@ Examples:
         /// Only this kind, as call.ended, or all that begin with it, as leg. with its dot.
         #[arg(long)]
         kind: Option<String>,
+    },
+}
+
+/// What is one request.
+#[derive(Subcommand, Debug)]
+enum Deed {
+    /// List the parties of the calls that are up.
+    #[command(after_help = "\
+Examples:
+  jackfield calls list
+  jackfield calls list --user 1001
+  jackfield calls list --state parked --json")]
+    List {
+        /// Only where this user's phone is.
+        #[arg(long)]
+        user: Option<String>,
+        /// Only those who do this: ringing, waiting, flow, talking, conference, held, parked or
+        /// alone.
+        #[arg(long)]
+        state: Option<String>,
     },
 
     /// Ring a user's phone and, once it answers, whom it calls.
@@ -254,26 +245,27 @@ struct By {
 
 /// Does it.
 pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
-    let token: Pii<String> =
-        config::secret(&args.token_env).map_err(|why| anyhow!("the API's token: {why}"))?;
-    let server = Server::at(&args.url, token)?;
-    if let CallsCommand::Watch { call, tenant, kind } = &args.command {
-        let call = call.map(|call| call.to_string());
-        let wanted = [("call", &call), ("tenant", tenant), ("kind", kind)];
-        let path = with_query("/api/v1/events", &wanted);
-        server.listen(&path, |line| {
-            if let Some(data) = line.strip_prefix("data: ") {
-                say(&if args.json {
-                    data.to_owned()
-                } else {
-                    event(data)
-                });
-            }
-            true
-        })?;
-        bail!("the server has ended the stream: it stops");
-    }
-    let answer = ask(&server, &args.command)?;
+    let server = args.api.server()?;
+    let deed = match &args.command {
+        CallsCommand::Deed(deed) => deed,
+        CallsCommand::Watch { call, tenant, kind } => {
+            let call = call.map(|call| call.to_string());
+            let wanted = [("call", &call), ("tenant", tenant), ("kind", kind)];
+            let path = with_query("/api/v1/events", &wanted);
+            server.listen(&path, |line| {
+                if let Some(data) = line.strip_prefix("data: ") {
+                    say(&if args.json {
+                        data.to_owned()
+                    } else {
+                        event(data)
+                    });
+                }
+                true
+            })?;
+            bail!("the server has ended the stream: it stops");
+        }
+    };
+    let answer = ask(&server, deed)?;
     if args.json {
         say(String::from_utf8_lossy(&answer.body).trim_end());
         return Ok(ExitCode::SUCCESS);
@@ -287,7 +279,7 @@ pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn ask(server: &Server, command: &CallsCommand) -> anyhow::Result<Answer> {
+fn ask(server: &Server, deed: &Deed) -> anyhow::Result<Answer> {
     let by = |by: &By, mut wish: Value| {
         let call = match by.call {
             Some(call) => call,
@@ -299,46 +291,39 @@ fn ask(server: &Server, command: &CallsCommand) -> anyhow::Result<Answer> {
         };
         act(server, call, &wish)
     };
-    match command {
-        CallsCommand::List { user, state } => {
+    match deed {
+        Deed::List { user, state } => {
             let path = with_query("/api/v1/parties", &[("user", user), ("state", state)]);
             fine(server.get(&path)?)
         }
-        CallsCommand::Watch { .. } => bail!("a stream has no answer"),
-        CallsCommand::Dial { user, to } => make(server, &json!({ "user": user, "to": to })),
-        CallsCommand::Redial { user } => make(server, &json!({ "user": user, "redial": true })),
-        CallsCommand::Hold(who) => by(who, json!({ "action": "hold" })),
-        CallsCommand::Retrieve(who) => by(who, json!({ "action": "retrieve" })),
-        CallsCommand::Transfer { by: who, to } => {
-            by(who, json!({ "action": "transfer", "to": to }))
-        }
-        CallsCommand::Consult { by: who, to } => by(who, json!({ "action": "consult", "to": to })),
-        CallsCommand::Swap(who) => by(who, json!({ "action": "swap" })),
-        CallsCommand::Merge(who) => by(who, json!({ "action": "merge" })),
-        CallsCommand::Complete(who) => by(who, json!({ "action": "complete" })),
-        CallsCommand::Cancel(who) => by(who, json!({ "action": "cancel" })),
-        CallsCommand::Park { by: who, slot } => by(who, json!({ "action": "park", "slot": slot })),
-        CallsCommand::Pickup { slot, user } => {
+        Deed::Dial { user, to } => make(server, &json!({ "user": user, "to": to })),
+        Deed::Redial { user } => make(server, &json!({ "user": user, "redial": true })),
+        Deed::Hold(who) => by(who, json!({ "action": "hold" })),
+        Deed::Retrieve(who) => by(who, json!({ "action": "retrieve" })),
+        Deed::Transfer { by: who, to } => by(who, json!({ "action": "transfer", "to": to })),
+        Deed::Consult { by: who, to } => by(who, json!({ "action": "consult", "to": to })),
+        Deed::Swap(who) => by(who, json!({ "action": "swap" })),
+        Deed::Merge(who) => by(who, json!({ "action": "merge" })),
+        Deed::Complete(who) => by(who, json!({ "action": "complete" })),
+        Deed::Cancel(who) => by(who, json!({ "action": "cancel" })),
+        Deed::Park { by: who, slot } => by(who, json!({ "action": "park", "slot": slot })),
+        Deed::Pickup { slot, user } => {
             let path = format!("/api/v1/parking/{slot}/pickup");
             fine(server.post(&path, &json!({ "user": user }).to_string())?)
         }
-        CallsCommand::Redirect { call, to } => {
+        Deed::Redirect { call, to } => {
             act(server, *call, &json!({ "action": "redirect", "to": to }))
         }
-        CallsCommand::Flow { by: who, route } => {
-            by(who, json!({ "action": "to_flow", "route": route }))
-        }
-        CallsCommand::Digits { call, digits, leg } => {
+        Deed::Flow { by: who, route } => by(who, json!({ "action": "to_flow", "route": route })),
+        Deed::Digits { call, digits, leg } => {
             let wish = json!({ "action": "send_digits", "leg": leg, "digits": digits });
             act(server, *call, &wish)
         }
-        CallsCommand::Hangup {
+        Deed::Hangup {
             call,
             leg: Some(leg),
         } => act(server, *call, &json!({ "action": "hangup", "leg": leg })),
-        CallsCommand::Hangup { call, leg: None } => {
-            fine(server.delete(&format!("/api/v1/calls/{call}"))?)
-        }
+        Deed::Hangup { call, leg: None } => fine(server.delete(&format!("/api/v1/calls/{call}"))?),
     }
 }
 

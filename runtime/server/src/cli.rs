@@ -164,10 +164,10 @@ fn check_config(path: &Path) -> anyhow::Result<ExitCode> {
 
 /// What a configuration holds, in a few words.
 fn summary(config: &Config) -> String {
-    let tenants = config.node.tenants.values();
+    let tenants = config.node.tenants().values();
     let count = |of: fn(&node::Tenant) -> usize| tenants.clone().map(|tenant| of(tenant)).sum();
     [
-        counted(config.node.tenants.len(), "tenant"),
+        counted(config.node.tenants().len(), "tenant"),
         counted(count(|tenant| tenant.routes.len()), "route"),
         counted(count(|tenant| tenant.phones.len()), "phone"),
         counted(count(|tenant| tenant.trunks.len()), "trunk"),

@@ -149,13 +149,10 @@ impl Handle {
         &self,
         look: impl FnOnce(&Node) -> T + Send + 'static,
     ) -> Option<T> {
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        let query = Box::new(move |node: &Node| drop(answer.send(look(node))));
-        self.try_send(Message::Query(query)).ok()?;
-        tokio::time::timeout(Duration::from_secs(2), answered)
-            .await
-            .ok()?
-            .ok()
+        self.answered(|answer| {
+            Message::Query(Box::new(move |node: &Node| drop(answer.send(look(node)))))
+        })
+        .await
     }
 
     /// Asks something of a call; `None` if there was no answer within two seconds, which for
@@ -164,12 +161,19 @@ impl Handle {
         &self,
         request: node::Control,
     ) -> Option<Result<node::Controlled, node::ControlError>> {
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        self.try_send(Message::Control { request, answer }).ok()?;
-        tokio::time::timeout(Duration::from_secs(2), answered)
+        self.answered(|answer| Message::Control { request, answer })
             .await
-            .ok()?
-            .ok()
+    }
+
+    /// Sends a message that is answered, and waits for that for two seconds.
+    async fn answered<T>(
+        &self,
+        message: impl FnOnce(tokio::sync::oneshot::Sender<T>) -> Message,
+    ) -> Option<T> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.try_send(message(answer)).ok()?;
+        let answered = tokio::time::timeout(Duration::from_secs(2), answered);
+        answered.await.ok()?.ok()
     }
 }
 
@@ -627,9 +631,11 @@ impl Control {
             Output::Notice(notice) => {
                 self.hands.tap.notice(&notice);
                 self.hands.metrics.notice(&notice);
-                let other = Other::of(self.clock.now().wall, &notice);
-                self.hands.feed.tell(other.map(News::Other));
-                self.lines.notice(self.clock.now().mono, &notice);
+                let now = self.clock.now();
+                if let Some(other) = Other::of(now.wall, &notice) {
+                    self.hands.feed.tell([News::Other(other)]);
+                }
+                self.lines.notice(now.mono, &notice);
             }
         }
     }

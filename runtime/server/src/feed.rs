@@ -4,6 +4,7 @@
 //! Events of calls come here once they are on disk; the others are no records and live here alone.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use node::Notice;
@@ -18,9 +19,34 @@ const KEPT_MAX: usize = 4_096;
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum News {
     /// To a call.
-    Call(CallEvent),
+    Call(Committed),
     /// To something else.
     Other(Other),
+}
+
+/// An event of a call in the batch that it was written with, which all of its events share.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Committed {
+    batch: Arc<[CallEvent]>,
+    index: usize,
+}
+
+impl Committed {
+    /// All of a batch.
+    pub(crate) fn all(batch: &Arc<[CallEvent]>) -> impl Iterator<Item = Self> {
+        (0..batch.len()).map(|index| Self {
+            batch: Arc::clone(batch),
+            index,
+        })
+    }
+}
+
+impl Deref for Committed {
+    type Target = CallEvent;
+
+    fn deref(&self) -> &CallEvent {
+        &self.batch[self.index]
+    }
 }
 
 /// Something that happened to something other than a call.

@@ -297,7 +297,7 @@ pub(crate) fn grants_missing(config: &Config) -> Vec<Problem> {
 fn routes(config: &Config) -> impl Iterator<Item = &node::Route> + Clone {
     config
         .node
-        .tenants
+        .tenants()
         .values()
         .flat_map(|tenant| tenant.routes.values())
         .map(|route| &**route)

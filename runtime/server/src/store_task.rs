@@ -21,7 +21,7 @@ use vocab::{CallId, Mono, Wall};
 use crate::clock::Clock;
 use crate::control::{Handle, Message};
 use crate::disk::{Disk, Part, Trouble};
-use crate::feed::{Feed, News};
+use crate::feed::{Committed, Feed, News};
 
 /// Batches that may wait for the thread. The queue behind it has its own bound and refusals; this
 /// one only has to hold what arrives during one transaction.
@@ -395,7 +395,7 @@ impl Task {
                         );
                     }
                     self.setup.disk.wrote(Part::Store);
-                    self.setup.feed.tell(batch.iter().cloned().map(News::Call));
+                    self.setup.feed.tell(Committed::all(&batch).map(News::Call));
                     Input::Committed
                 }
                 Err(error) => {

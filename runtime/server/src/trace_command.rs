@@ -12,9 +12,9 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Args;
 use serde_json::Value;
-use vocab::{CallId, Pii};
+use vocab::CallId;
 
-use crate::ask::Server;
+use crate::ask::{Api, Server};
 use crate::cli::say;
 use crate::config;
 use crate::trace::ladder::{Ladder, Row, Style, plain, rows};
@@ -65,13 +65,8 @@ pub(crate) struct TraceArgs {
     #[arg(long)]
     json: bool,
 
-    /// Where the server's API is.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    url: String,
-
-    /// The environment variable that holds the API's token.
-    #[arg(long, value_name = "NAME", default_value = "JACKFIELD_TOKEN")]
-    token_env: String,
+    #[command(flatten)]
+    api: Api,
 
     /// Columns to draw in. Without it, those of the terminal.
     #[arg(long, value_name = "COLUMNS")]
@@ -80,9 +75,7 @@ pub(crate) struct TraceArgs {
 
 /// Shows it.
 pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<ExitCode> {
-    let token: Pii<String> =
-        config::secret(&args.token_env).map_err(|why| anyhow!("the API's token: {why}"))?;
-    let server = Server::at(&args.url, token)?;
+    let server = args.api.server()?;
     let call = match args.call {
         Some(call) => call,
         None => last(&server)?,

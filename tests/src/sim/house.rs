@@ -77,10 +77,7 @@ pub(super) fn config(
     let shop = tenant("shop", passwords, without, &[], |user| {
         user.starts_with('2')
     });
-    let tenants = [demo, shop].map(|tenant| (tenant.id.clone(), Arc::new(tenant)));
-    Arc::new(Config {
-        tenants: tenants.into_iter().collect(),
-    })
+    Arc::new(Config::new([demo, shop]))
 }
 
 fn tenant(

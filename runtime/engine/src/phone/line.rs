@@ -1,8 +1,17 @@
 //! The one call of a phone, and how far its script is.
 
+use std::time::Duration;
+
 use vocab::{LegId, Mono, PlayId};
 
 use super::quiet::Quiet;
+
+/// Audio that comes after this long without any was late: what was heard meanwhile was a hole in it,
+/// and not silence of the far end. Five packets.
+const HOLE_MIN: Duration = Duration::from_millis(100);
+
+/// A far end that sends nothing for this long is silent.
+const HOLE_MAX: Duration = Duration::from_secs(2);
 
 /// A line that is in use.
 #[derive(Debug)]
@@ -16,6 +25,8 @@ pub(super) struct Line {
     pub(super) up_at: Mono,
     /// Samples of that recording that were handed over: it comes in chunks.
     pub(super) recorded: u64,
+    /// When audio last came.
+    pub(super) came_at: Mono,
 }
 
 /// Where a call stands.
@@ -55,15 +66,36 @@ impl Line {
             quiet,
             up_at: now,
             recorded: 0,
+            came_at: now,
         }
     }
 
     /// Begins to listen for silence, from now on: what is still to be handed over of the time
     /// before does not count.
     pub(super) fn listen(&mut self, now: Mono) {
+        self.quiet = Quiet::after(self.outstanding(now));
+    }
+
+    /// Samples of the recording that are still to be handed over.
+    fn outstanding(&self, now: Mono) -> u64 {
         // One sample is 125 µs.
         let elapsed = u64::try_from(now.since(self.up_at).as_micros() / 125).unwrap_or(u64::MAX);
-        self.quiet = Quiet::after(elapsed.saturating_sub(self.recorded));
+        elapsed.saturating_sub(self.recorded)
+    }
+
+    /// Audio has come.
+    pub(super) fn came(&mut self, now: Mono) {
+        let hole = now.since(self.came_at);
+        if HOLE_MIN < hole && hole < HOLE_MAX {
+            self.quiet.again_after(self.outstanding(now));
+        }
+        self.came_at = now;
+    }
+
+    /// Whether the far end has had its say.
+    pub(super) fn is_quiet(&self, now: Mono) -> bool {
+        let hole = now.since(self.came_at);
+        self.quiet.is_quiet() && (hole < HOLE_MIN || HOLE_MAX <= hole)
     }
 
     pub(super) fn hear(&mut self, sample: i16) {
@@ -77,5 +109,43 @@ impl Line {
             LineState::Up(Doing::Until(at) | Doing::Quiet { give_up: at }) => Some(*at),
             LineState::Up(Doing::Play(_) | Doing::Listening) | LineState::Early => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vocab::{CallId, Now};
+
+    use super::*;
+
+    #[test]
+    fn a_hole_in_the_audio_is_no_silence() {
+        let at = |ms: u64| (Now::default() + Duration::from_millis(ms)).mono;
+        let leg = LegId {
+            call: CallId(1),
+            n: 1,
+        };
+        let mut line = Line::new(at(0), leg);
+        let hear = |line: &mut Line, ms: u32, sample| {
+            (0..8 * ms).for_each(|_| line.hear(sample));
+        };
+        line.came(at(20));
+        hear(&mut line, 20, 9_000);
+        // Nothing comes for 900 ms, and then there is more.
+        hear(&mut line, 900, 0);
+        assert!(!line.is_quiet(at(920)), "it may only be late");
+        line.came(at(921));
+        assert!(!line.is_quiet(at(930)), "it was late");
+        // 700 ms of silence that comes as such.
+        for n in 0..40 {
+            line.came(at(940 + 20 * n));
+            hear(&mut line, 20, 0);
+        }
+        assert!(line.is_quiet(at(1_730)));
+
+        // A far end that sends nothing at all has had its say, too.
+        hear(&mut line, 20, 9_000);
+        hear(&mut line, 2_000, 0);
+        assert!(!line.is_quiet(at(3_000)) && line.is_quiet(at(4_000)));
     }
 }

@@ -35,6 +35,12 @@ impl Quiet {
         }
     }
 
+    /// What was counted, and the next so many samples, were no silence of the far end.
+    pub(super) fn again_after(&mut self, skip: u64) {
+        self.skip = self.skip.max(skip);
+        self.silent_samples = 0;
+    }
+
     pub(super) fn is_quiet(&self) -> bool {
         self.heard_something && self.silent_samples >= PAUSE
     }
@@ -51,6 +57,18 @@ mod tests {
         assert!(!quiet.is_quiet());
         quiet.hear(-5_000);
         (0..PAUSE - 1).for_each(|_| quiet.hear(0));
+        assert!(!quiet.is_quiet());
+        quiet.hear(0);
+        assert!(quiet.is_quiet());
+    }
+
+    #[test]
+    fn silence_counts_anew_after_a_hole() {
+        let mut quiet = Quiet::default();
+        quiet.hear(5_000);
+        (0..PAUSE - 1).for_each(|_| quiet.hear(0));
+        quiet.again_after(100);
+        (0..PAUSE + 99).for_each(|_| quiet.hear(0));
         assert!(!quiet.is_quiet());
         quiet.hear(0);
         assert!(quiet.is_quiet());

@@ -144,8 +144,7 @@ impl World {
         });
         let mut tenant = tenant();
         set(&mut tenant);
-        let tenants = [(tenant.id.clone(), Arc::new(tenant))].into();
-        world.feed(Input::Configure(Arc::new(Config { tenants })));
+        world.feed(Input::Configure(Arc::new(Config::new([tenant]))));
         world.again();
         world
     }

@@ -1,27 +1,26 @@
 //! `jackfield phone`: a test phone that registers and takes calls.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
-use engine::phone::{self, Digits, Input, News, Phone};
+use engine::phone::{self, Digits, Input, News};
 use media::Capabilities;
 use serde_json::json;
 use sip::Transport;
 use vocab::call::Side;
-use vocab::{Mono, Pii, Rng};
+use vocab::{Mono, Pii};
 
 use super::actions::{Actions, Seconds};
-use super::line::{Line, Ports};
+use super::line::Line;
 use super::target::{self, Target};
 use super::{CALL_MAX, EXPIRES, PARTING, REGISTER_WAIT, TransportName};
-use super::{actions, capture, outcome};
+use super::{actions, capture, keep, open, outcome};
 use crate::cli::{complain, say};
-use crate::clock::Clock;
 use crate::config;
-use crate::net::tls::{self, Tls};
+use crate::net::tls;
 
 /// Register a test phone and take the calls that come.
 ///
@@ -95,11 +94,7 @@ pub(crate) struct PhoneArgs {
 
 /// Registers and takes calls.
 pub(crate) fn run(args: &PhoneArgs) -> anyhow::Result<ExitCode> {
-    capture::check(args.pcap.as_deref())?;
-    let mut line = open(args)?;
-    if args.pcap.is_some() {
-        line.start_capture();
-    }
+    let mut line = line(args)?;
     let course = take_calls(&mut line, args);
     // Also of a registration that was refused.
     capture::write(&line, args.pcap.as_deref())?;
@@ -132,9 +127,7 @@ fn take_calls(line: &mut Line, args: &PhoneArgs) -> anyhow::Result<()> {
         });
         book.registered()?;
         if book.take_over() {
-            if let Some(file) = &args.record {
-                keep(file, line.phone().heard())?;
-            }
+            keep(args.record.as_deref(), line.phone().heard())?;
             capture::write(line, args.pcap.as_deref())?;
         }
     }
@@ -152,12 +145,7 @@ fn take_calls(line: &mut Line, args: &PhoneArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn keep(file: &Path, samples: &[i16]) -> anyhow::Result<()> {
-    std::fs::write(file, media::wav::write(samples, 1))
-        .with_context(|| format!("cannot write {}", file.display()))
-}
-
-fn open(args: &PhoneArgs) -> anyhow::Result<Line> {
+fn line(args: &PhoneArgs) -> anyhow::Result<Line> {
     let password: Pii<String> =
         config::secret(&args.password_env).map_err(|why| anyhow!("--password-env: {why}"))?;
     let mut script = args.actions.plan(true, args.hangup_after)?.steps();
@@ -165,37 +153,35 @@ fn open(args: &PhoneArgs) -> anyhow::Result<Line> {
         // What a caller does at the end: listen once more, and hang up.
         script.truncate(script.len().saturating_sub(2));
     }
-    if let Some(file) = &args.record {
-        // Calls are not worth taking if what they are taken for cannot be kept.
-        keep(file, &[])?;
-    }
+    // Calls are not worth taking if what they are taken for cannot be kept.
+    keep(args.record.as_deref(), &[])?;
+    capture::check(args.pcap.as_deref())?;
     let transport: Option<Transport> = args.transport.map(Into::into);
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| anyhow!("no entropy from the system: {error}"))?;
-    let mut rng = Rng::new(seed);
-    let tls = Tls::load(&tls::Setup {
+    let certificates = tls::Setup {
         ca: args.ca.clone(),
         insecure: args.insecure,
         ..tls::Setup::default()
-    })?;
-    let clock = Clock::start();
-    let servers = args.uri.locate(transport, &config::Dns::default(), clock)?;
-    let ports = Ports::open(&args.uri, &servers, &tls, &mut rng)?;
-    let config = phone::Config {
-        user: args.uri.user(),
-        domain: args.uri.host.to_string(),
-        password: Some(password),
-        sip: ports.sip_address(),
-        rtp: ports.rtp_address(),
-        transport: ports.transport(),
-        capabilities: Capabilities::default(),
-        digits: Digits::Rfc4733,
-        answer_after: (!args.never_answer).then_some(args.answer_after.0),
-        script,
-        vanish: false,
     };
-    let phone = Phone::new(clock.now(), config, rng);
-    Line::new(ports, phone, clock)
+    let dns = config::Dns::default();
+    let mut line = open(&args.uri, (transport, &dns), &certificates, |ports| {
+        phone::Config {
+            user: args.uri.user(),
+            domain: args.uri.host.to_string(),
+            password: Some(password),
+            sip: ports.sip_address(),
+            rtp: ports.rtp_address(),
+            transport: ports.transport(),
+            capabilities: Capabilities::default(),
+            digits: Digits::Rfc4733,
+            answer_after: (!args.never_answer).then_some(args.answer_after.0),
+            script,
+            vanish: false,
+        }
+    })?;
+    if args.pcap.is_some() {
+        line.start_capture();
+    }
+    Ok(line)
 }
 
 fn register(

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use jiff::tz::TimeZoneDatabase;
 use node::{Catalogue, Phone, Tenant};
@@ -46,13 +45,8 @@ pub(super) fn read(
         );
     }
     let mut seen = Seen::default();
-    let mut config = node::Config::default();
-    for table in tables {
-        if let Some(tenant) = tenant(table, surroundings, &mut seen) {
-            config.tenants.insert(tenant.id.clone(), Arc::new(tenant));
-        }
-    }
-    config
+    let tenants = tables.into_iter();
+    node::Config::new(tenants.filter_map(|table| tenant(table, surroundings, &mut seen)))
 }
 
 fn tenant(

@@ -100,7 +100,7 @@ fn a_small_file_is_enough() {
         .read(&format!("{TENANT}{ROUTE}config = \"menu.toml\"\n"))
         .expect("good");
     assert_eq!(config.warnings, []);
-    let tenant = config.node.tenants.values().next().expect("one");
+    let tenant = config.node.tenants().values().next().expect("one");
     let route = config.node.route("1000").expect("it is there");
     assert_eq!(
         (tenant.time_zone.as_str(), tenant.language.as_str()),
@@ -264,7 +264,7 @@ fn the_demo_is_good() {
         "/../../examples/demo/jackfield.toml"
     );
     let config = read(Path::new(file), &Environment::of(&lookup)).expect("good");
-    let tenant = config.node.tenants.values().next().expect("one");
+    let tenant = config.node.tenants().values().next().expect("one");
     assert_eq!(
         tenant.catalogue.languages().collect::<Vec<_>>(),
         ["en", "zh-CN"]
@@ -591,7 +591,7 @@ fn trunks() {
     let config = Folder::new()
         .read(&format!("{TENANT}{trunk}"))
         .expect("good");
-    let trunks = &config.node.tenants.values().next().expect("one").trunks;
+    let trunks = &config.node.tenants().values().next().expect("one").trunks;
     assert_eq!(
         (
             trunks.len(),
@@ -617,7 +617,7 @@ fn groups_slots_and_what_callers_hear() {
              [tenant.park]\nfirst = 801\ntimeout_s = 60\n"
         ))
         .expect("good");
-    let tenant = config.node.tenants.values().next().expect("one");
+    let tenant = config.node.tenants().values().next().expect("one");
     let sales = &tenant.groups["sales"];
     assert_eq!(sales.members, ["1001", "1002"]);
     assert_eq!((sales.in_order, sales.ring.as_secs()), (true, 15));
@@ -674,7 +674,7 @@ fn trunks_by_name() {
              address = \"sip.example.com\"\n{more}\n"
         );
         let config = Folder::new().read(&trunk).expect("good");
-        let tenant = config.node.tenants.values().next().expect("one");
+        let tenant = config.node.tenants().values().next().expect("one");
         let address = tenant.trunks[0].address.clone();
         (address.to_string(), address.transport)
     };
@@ -732,7 +732,7 @@ fn what_a_carrier_wants() {
          register = true\nnumbers = \"national\"\ncaller_id = \"+862155501000\"\n"
     );
     let config = Folder::new().read(&good).expect("good");
-    let tenant = config.node.tenants.values().next().expect("one");
+    let tenant = config.node.tenants().values().next().expect("one");
     assert_eq!(
         tenant.numbers.to_e164("55501234").as_deref(),
         Some("+862155501234")

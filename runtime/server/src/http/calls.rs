@@ -13,7 +13,7 @@ use vocab::record::Disposition;
 use vocab::{CallId, Wall};
 
 use super::error::Problem;
-use super::extract::{Named, Parameters};
+use super::extract::{Named, Parameters, TENANT, read};
 use super::limits::PAGE_RECORDS;
 use super::record::{Event, Record};
 use super::{App, Shared};
@@ -39,14 +39,7 @@ struct Wanted {
 
 impl Wanted {
     fn listing(&self) -> Result<Listing, Problem> {
-        let tenant = self.tenant.as_deref().map(|text| {
-            let what = "tenant: 1 to 63 characters of a-z, 0-9 and -";
-            text.parse().map_err(|_| Problem::parameter(what))
-        });
-        let before = self.before.as_deref().map(|text| {
-            let what = "before: the `next` of the page before";
-            text.parse().map_err(|_| Problem::parameter(what))
-        });
+        let before = "before: the `next` of the page before";
         let limit = self.limit.as_deref().map(|text| {
             let limit = text
                 .parse()
@@ -59,8 +52,8 @@ impl Wanted {
         let since = self.since.as_deref().map(|text| moment("since", text));
         let until = self.until.as_deref().map(|text| moment("until", text));
         Ok(Listing {
-            tenant: tenant.transpose()?,
-            before: before.transpose()?,
+            tenant: read(self.tenant.as_deref(), TENANT)?,
+            before: read(self.before.as_deref(), before)?,
             since: since.transpose()?,
             until: until.transpose()?,
             disposition: disposition.transpose()?,

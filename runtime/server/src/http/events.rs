@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use vocab::{CallId, TenantId};
 
 use super::error::Problem;
-use super::extract::Parameters;
+use super::extract::{CALL, Parameters, TENANT, read};
 use super::record::Event;
 use super::{App, Shared};
 use crate::feed::{News, What};
@@ -51,17 +51,9 @@ struct Filter {
 
 impl Filter {
     fn read(wanted: Wanted) -> Result<Self, Problem> {
-        let tenant = wanted.tenant.as_deref().map(|text| {
-            let what = "tenant: 1 to 63 characters of a-z, 0-9 and -";
-            text.parse().map_err(|_| Problem::parameter(what))
-        });
-        let call = wanted.call.as_deref().map(|text| {
-            let what = "call: a call's id";
-            text.parse().map_err(|_| Problem::parameter(what))
-        });
         Ok(Self {
-            tenant: tenant.transpose()?,
-            call: call.transpose()?,
+            tenant: read(wanted.tenant.as_deref(), TENANT)?,
+            call: read(wanted.call.as_deref(), CALL)?,
             kind: wanted.kind,
         })
     }
@@ -147,7 +139,7 @@ pub(super) fn told(news: &News) -> Value {
     let tenant = news.tenant().map(ToString::to_string);
     match news {
         News::Call(event) => {
-            let mut value = serde_json::to_value(Event::from(event)).unwrap_or_default();
+            let mut value = serde_json::to_value(Event::from(&**event)).unwrap_or_default();
             value["tenant"] = json!(tenant);
             value["call"] = json!(event.call.to_string());
             value

@@ -45,6 +45,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     }
 }
 
+/// A parameter that is read as something, if it is there. Else `what` says what it should be.
+pub(super) fn read<T: FromStr>(
+    text: Option<&str>,
+    what: &'static str,
+) -> Result<Option<T>, Problem> {
+    let value = text.map(|text| text.parse().map_err(|_| Problem::parameter(what)));
+    value.transpose()
+}
+
+/// What a parameter that names a tenant should be.
+pub(super) const TENANT: &str = "tenant: 1 to 63 characters of a-z, 0-9 and -";
+
+/// What one that names a call should be.
+pub(super) const CALL: &str = "call: a call's id";
+
 /// The body: one JSON object of [`BODY_BYTES_MAX`] at most. Fields that are not known are refused by
 /// its type, so that a misspelled one is not passed over.
 pub(super) struct Told<T>(pub(super) T);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use vocab::CallId;
 
 use super::error::Problem;
-use super::extract::Parameters;
+use super::extract::{CALL, Parameters, read};
 use super::limits::PARTIES_LISTED_MAX;
 use super::record::party;
 use super::{App, Shared};
@@ -73,11 +73,7 @@ async fn list(
     State(app): Shared,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Json<Parties>, Problem> {
-    let call = wanted.call.as_deref().map(|text| {
-        let what = "call: a call's id";
-        text.parse::<CallId>().map_err(|_| Problem::parameter(what))
-    });
-    let call = call.transpose()?;
+    let call: Option<CallId> = read(wanted.call.as_deref(), CALL)?;
     if let Some(state) = &wanted.state {
         known_state(state)?;
     }

@@ -7,7 +7,7 @@ use vocab::Wall;
 
 use super::document::check;
 use super::support::{Server, TOKEN, call, eventful, missed};
-use crate::feed::{News, Other, What};
+use crate::feed::{Committed, News, Other, What};
 use crate::http::{events, limits};
 
 /// Somebody who listens.
@@ -63,7 +63,7 @@ fn phone(user: &str) -> News {
 
 fn calls(seconds: u64) -> Vec<News> {
     let events = missed("demo", call(seconds));
-    events.into_iter().map(News::Call).collect()
+    Committed::all(&events.into()).map(News::Call).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,7 +190,7 @@ fn events_are_as_told() {
             &events::told(&News::Other(other)),
         );
     }
-    for event in eventful(call(0)) {
+    for event in Committed::all(&eventful(call(0)).into()) {
         let mut told = events::told(&News::Call(event));
         let fields = told.as_object_mut().unwrap();
         assert_eq!(fields.remove("tenant").unwrap(), "demo");
