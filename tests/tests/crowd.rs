@@ -29,11 +29,16 @@ fn each_invite_has_one_final_answer_and_nothing_is_left() {
         "cancelled",
         "challenged",
         "gathered",
+        "joined",
+        "left",
+        "moved",
         "no_answer",
         "normal",
         "not_found",
+        "offered anew",
         "played",
         "rejected",
+        "transferred elsewhere",
     ];
     for kind in seen {
         let count = report.seen.get(kind).copied().unwrap_or_default();

@@ -1,9 +1,10 @@
 //! Goal: the promises of the node hold whatever phones, networks, disks and plugins do.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use expect_test::expect;
-use jackfield_tests::sim::{Guests, PhonePlan, Scenario, run, run_seed};
+use jackfield_tests::sim::{Guests, PhonePlan, Scenario, Word, run, run_seed};
 
 fn guests() -> &'static Arc<Guests> {
     static GUESTS: OnceLock<Arc<Guests>> = OnceLock::new();
@@ -50,10 +51,35 @@ fn a_stranger_hears_the_greeting_presses_one_and_hears_the_answer() {
 #[test]
 fn the_first_seeds_keep_every_promise() {
     let mut calls = 0;
+    let mut sights: BTreeMap<String, usize> = BTreeMap::new();
     for seed in 1..=16 {
-        calls += run_seed(seed, guests()).calls.values().sum::<usize>();
+        let report = run_seed(seed, guests());
+        calls += report.calls.values().sum::<usize>();
+        for (what, count) in report.sights {
+            *sights.entry(what).or_default() += count;
+        }
     }
     assert!(calls > 100, "{calls} calls are too few to mean much");
+    sights.retain(|what, _| what.starts_with("word ") || what.starts_with("phone "));
+    println!("{sights:#?}");
+    for word in Word::ALL {
+        let name = word.name();
+        assert!(sights.contains_key(&format!("word {name}: done")), "{name}");
+        let refused = |what: &String| what.starts_with(&format!("word {name}: "));
+        assert!(
+            sights.keys().filter(|what| refused(what)).count() > 1,
+            "{name}"
+        );
+    }
+    for what in [
+        "holds",
+        "talks again",
+        "refers",
+        "is told 202",
+        "is refused",
+    ] {
+        assert!(sights.contains_key(&format!("phone {what}")), "{what}");
+    }
 }
 
 #[test]
@@ -69,6 +95,10 @@ fn seeds_that_once_failed() {
     // A plugin asks for a second dial before the first is over; a caller vanishes while a phone
     // rings; an INVITE of an abandoned call comes late; an operator ends a call that had a fault.
     for seed in [569, 1232, 1829, 136] {
+        run(seed, Scenario::without_control(seed), guests());
+    }
+    // A call that we made was connected to its target before it was on disk.
+    for seed in [19, 108] {
         run_seed(seed, guests());
     }
 }

@@ -113,6 +113,7 @@ pub(crate) struct Ending {
     pub(crate) status: Option<u16>,
     pub(crate) q850: Option<u8>,
     pub(crate) contacts: Vec<Pii<String>>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Ending {
@@ -124,6 +125,7 @@ impl Ending {
             status,
             q850: None,
             contacts: Vec::new(),
+            retry_after: None,
         }
     }
 

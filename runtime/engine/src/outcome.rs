@@ -1,5 +1,7 @@
 //! From SIP's answers to our causes and back.
 
+use std::time::Duration;
+
 use vocab::call::Cause;
 
 /// A final refusal of our INVITE; all empty is no answer at all.
@@ -10,6 +12,8 @@ pub(crate) struct Refusal {
     pub(crate) reason: Reason,
     /// Where a 3xx sends us, the best first.
     pub(crate) contacts: Vec<String>,
+    /// Its `Retry-After`.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Refusal {

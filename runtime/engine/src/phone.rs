@@ -154,6 +154,15 @@ impl Phone {
             } => self.call(now, uri, next_hop, timeout),
             Input::Register { next_hop, expires } => self.register(now, next_hop, expires),
             Input::Hangup => self.hang_up(),
+            Input::Hold { on } => self.within(|leg| Command::Reoffer {
+                leg,
+                codecs: Vec::new(),
+                hold: on,
+            }),
+            Input::Refer { to } => self.within(|leg| Command::Refer {
+                leg,
+                to: Pii::new(to),
+            }),
             Input::Timeout => self.timeout(now),
         }
         self.settle(now);
@@ -200,6 +209,12 @@ impl Phone {
     /// Whether a call is being set up or is up.
     pub fn is_busy(&self) -> bool {
         self.line.is_some()
+    }
+
+    /// Whether a call is up.
+    pub fn is_up(&self) -> bool {
+        let line = self.line.as_ref();
+        line.is_some_and(|line| matches!(line.state, LineState::Up(_)))
     }
 
     /// Whether it has left the network without a word.
@@ -314,6 +329,13 @@ impl Phone {
                 leg: line.leg,
                 cause: Cause::Normal,
             });
+        }
+    }
+
+    /// Has the engine do something with a call that is up.
+    fn within(&mut self, what: impl FnOnce(LegId) -> Command) {
+        if let Some(line) = self.line.as_ref().filter(|_| self.is_up()) {
+            self.commands.push_back(what(line.leg));
         }
     }
 

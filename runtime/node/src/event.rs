@@ -10,6 +10,7 @@ use crate::call::{Pending, Refused, Stage, Turn};
 use crate::incoming::Incoming;
 use crate::node::Node;
 use crate::talk::{Asked, Hears, Noted, Sound};
+use crate::trunk::Verdict;
 use crate::wait::Wait;
 
 impl Node {
@@ -73,12 +74,15 @@ impl Node {
                 status,
                 q850,
                 contacts,
+                retry_after,
             } => {
                 let refused = Refused {
                     cause,
                     status,
                     q850,
                 };
+                let verdict = Verdict::of(cause, status, retry_after);
+                self.trunks.leg_ended(now.mono, leg, verdict);
                 self.leg_ended(now, leg, by, refused, &contacts);
             }
             Event::Joined { leg } => {
@@ -157,10 +161,8 @@ impl Node {
         refused: Refused,
         contacts: &[Pii<String>],
     ) {
-        let Refused { cause, status, .. } = refused;
-        let unanswered = cause == Cause::Unreachable && status.is_none();
+        let cause = refused.cause;
         self.forget_move(leg, cause);
-        self.trunks.leg_ended(now.mono, leg, unanswered);
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };

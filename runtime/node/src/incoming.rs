@@ -177,6 +177,9 @@ impl Node {
                 call.line = Line::Waiting;
                 self.deadlines.clear(batch.call, Wait::Commit);
                 self.want_answer(now, batch.call);
+            } else if call.line == Line::Up && call.talk.target.is_some() {
+                self.deadlines.clear(batch.call, Wait::Commit);
+                self.originated(now, batch.call);
             } else {
                 self.dial_at_last(now, batch.call);
             }
@@ -196,7 +199,9 @@ impl Node {
         };
         // A call that cannot be recorded is not answered.
         call.unrecorded = true;
-        if matches!(call.line, Line::Waiting | Line::Wanted) {
+        // Nor does one that we make get any further.
+        let begun = call.line == Line::Up && call.talk.target.is_some();
+        if matches!(call.line, Line::Waiting | Line::Wanted) || begun {
             self.turn_away(batch.call);
         }
     }

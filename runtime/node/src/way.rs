@@ -41,6 +41,7 @@ pub(crate) enum NoWay {
     NotANumber,
     Full,
     Unresolved,
+    Resting,
     Forbidden,
 }
 
@@ -56,6 +57,7 @@ impl NoWay {
             Self::NotANumber => "not a number: digits with an optional +",
             Self::Full => "all lines of the trunks to this destination are in use",
             Self::Unresolved => "the names of the trunks to this destination have no address now",
+            Self::Resting => "the trunks to this destination take no calls for now",
             Self::Forbidden => {
                 "no trunk of this tenant allows this destination: add its prefix to one"
             }
@@ -67,7 +69,7 @@ impl From<NoWay> for FlowError {
     fn from(why: NoWay) -> Self {
         let text = why.text().to_owned();
         match why {
-            NoWay::NotRegistered | NoWay::NobodyThere | NoWay::Unresolved => {
+            NoWay::NotRegistered | NoWay::NobodyThere | NoWay::Unresolved | NoWay::Resting => {
                 Self::Unavailable(text)
             }
             NoWay::UnknownPhone | NoWay::UnknownGroup | NoWay::UnknownRoute => Self::NotFound(text),
@@ -82,7 +84,7 @@ impl From<NoWay> for ControlError {
     fn from(why: NoWay) -> Self {
         let text = why.text();
         match why {
-            NoWay::NotRegistered | NoWay::NobodyThere | NoWay::Unresolved => {
+            NoWay::NotRegistered | NoWay::NobodyThere | NoWay::Unresolved | NoWay::Resting => {
                 Self::Unavailable(text)
             }
             NoWay::UnknownPhone | NoWay::UnknownGroup | NoWay::UnknownRoute => Self::NotFound(text),
@@ -213,6 +215,7 @@ impl Node {
             Ok(best) => Ok(Way::Trunks { number, best }),
             Err(NoTrunk::Full) => Err(NoWay::Full),
             Err(NoTrunk::Unresolved) => Err(NoWay::Unresolved),
+            Err(NoTrunk::Resting) => Err(NoWay::Resting),
             Err(NoTrunk::Forbidden) => Err(NoWay::Forbidden),
         }
     }

@@ -406,6 +406,8 @@ pub enum Event {
         reason: Option<String>,
         /// URIs of a 3xx, the preferred first (RFC 3261 §8.1.3.4); eight at most.
         contacts: Vec<String>,
+        /// `Retry-After` of the answer (RFC 3261 §20.33).
+        retry_after: Option<Duration>,
     },
     /// The caller acknowledged our 2xx, to its INVITE or to a re-INVITE.
     Confirmed {

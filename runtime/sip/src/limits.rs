@@ -192,8 +192,9 @@ pub const STALE_TTL: Duration = Duration::from_secs(86_400);
 /// time in a row, and the longest. Short, so that a recovery is noticed soon.
 pub const DEAD_WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
 
-/// Longest `Retry-After` of a 503 that is obeyed.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// Longest `Retry-After` of a 503 that is obeyed (RFC 3261 §21.5.4): what is said in a bad moment
+/// does not keep a server out for the day.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
 /// How long a target's earlier failures count after it may be tried again.
 pub const DEAD_MEMORY: Duration = Duration::from_secs(600);

@@ -1178,7 +1178,7 @@ fn a_full_endpoint_says_when_to_come_again() {
             1.000   carol → bob: INVITE (application/sdp)
             1.010   bob → carol: 503 Service Unavailable (INVITE)
             1.020   carol → bob: ACK
-            1.020     carol: Failed 503
+            1.020     carol: Failed 503, again after 10 s
         "#]],
     );
     assert_eq!(world.counts(BOB).overloads, 1);
@@ -1191,6 +1191,7 @@ fn a_full_endpoint_says_when_to_come_again() {
             status: Some(503),
             reason: None,
             contacts: Vec::new(),
+            retry_after: None,
         }
     );
 }

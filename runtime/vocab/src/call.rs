@@ -556,6 +556,8 @@ pub enum Event {
         q850: Option<u8>,
         /// Where a 3xx sends us, the best first.
         contacts: Vec<Pii<String>>,
+        /// `Retry-After` of the final answer (RFC 3261 §20.33), if it had one.
+        retry_after: Option<Duration>,
     },
     /// A phone registered, or refreshed its registration.
     Registered {

@@ -19,6 +19,8 @@ pub(super) enum Act {
     Answer(LegId),
     /// The call is over.
     End(CallId),
+    /// Something is changed about a call, whether it makes sense then or not.
+    Change(CallId),
     /// A clip was played to its end.
     Heard(SessionId, PlayId),
 }
@@ -76,6 +78,7 @@ impl Crowd {
                     self.hang_up(leg);
                 }
             }
+            Act::Change(call) => self.change(call),
             Act::Heard(session, play) => self.heard_out(session, play),
         }
     }
@@ -140,9 +143,16 @@ impl Crowd {
             | Event::Held { leg }
             | Event::Retrieved { leg }
             | Event::Reoffered { leg, .. }
-            | Event::Referred { leg, .. }
-            | Event::Moved { from: leg, .. } => {
+            | Event::Referred { leg, .. } => {
                 self.control.of(*leg, &event);
+            }
+            Event::Moved { from, to } => {
+                self.control.of(*from, &event);
+                // Nobody may have been there before; `from` is told of its end.
+                self.control.legs.entry(*to).or_insert_with(|| Leg {
+                    answered: true,
+                    ..Leg::default()
+                });
             }
             Event::Registered { .. }
             | Event::Unregistered { .. }
@@ -160,6 +170,34 @@ impl Crowd {
             let cause = Cause::Normal;
             self.command(Command::Hangup { leg, cause });
         }
+    }
+
+    /// Holds, transfers, parts, joins, connects again, or puts one in the place of the other.
+    fn change(&mut self, call: CallId) {
+        let [mut leg, mut other] = sides(call);
+        if self.rng.chance(0.5) {
+            (leg, other) = (other, leg);
+        }
+        let hold = self.rng.chance(0.6);
+        let command = match self.below(8) {
+            0..3 => Command::Reoffer {
+                leg,
+                codecs: Vec::new(),
+                hold,
+            },
+            3 => Command::Refer {
+                leg,
+                to: Pii::new("sip:dan@demo".to_owned()),
+            },
+            4 => Command::Unbridge { leg },
+            5 => Command::Join { leg },
+            6 => Command::Bridge { a: leg, b: other },
+            _ => Command::Move {
+                from: leg,
+                to: other,
+            },
+        };
+        self.command(command);
     }
 
     fn later(&mut self, within_ms: u64, act: Act) {
@@ -226,6 +264,9 @@ impl Crowd {
     /// A leg is up: the two of a call are connected, and who is alone hears something.
     fn is_up(&mut self, leg: LegId) {
         let [caller, called] = sides(leg.call);
+        for _ in 0..self.below(4) {
+            self.later(12_000, Act::Change(leg.call));
+        }
         if leg == called && !self.control.answered(caller) {
             return self.command(Command::Answer { leg: caller });
         }
@@ -293,13 +334,14 @@ fn kind(event: &Event) -> &'static str {
         Event::ReferAsked { .. } => "transfer asked for",
         Event::Ended { cause, .. } => cause.name(),
         Event::Registered { .. } => "registered",
+        Event::Joined { .. } => "joined",
+        Event::Left { .. } => "left",
+        Event::Reoffered { .. } => "offered anew",
+        Event::Referred { .. } => "transferred elsewhere",
+        Event::Moved { from, to } if from == to => "not moved",
+        Event::Moved { .. } => "moved",
         Event::Digit { .. }
         | Event::Recorded { .. }
-        | Event::Joined { .. }
-        | Event::Left { .. }
-        | Event::Reoffered { .. }
-        | Event::Referred { .. }
-        | Event::Moved { .. }
         | Event::Unregistered { .. }
         | Event::AuthFailed { .. }
         | Event::Banned { .. } => "other",

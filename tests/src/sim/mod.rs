@@ -25,6 +25,7 @@ mod seeded;
 mod streams;
 mod trace;
 pub(crate) mod wire;
+mod words;
 mod world;
 
 pub use guests::Guests;
@@ -32,4 +33,5 @@ pub use network::Weather;
 pub use report::{Report, run, run_seed};
 pub use scenario::{Act, DiskPlan, PhonePlan, Reload, Scenario, SpeechPlan};
 pub use trace::{Fingerprint, Trace};
+pub use words::Word;
 pub use world::World;

@@ -8,6 +8,7 @@ use sip::Transport;
 use vocab::{Pii, Wall};
 
 use super::network::Weather;
+use super::words::Word;
 
 /// Everything that is decided before a simulation begins.
 #[derive(Clone, Debug)]
@@ -113,6 +114,22 @@ pub enum Act {
     },
     /// An operator ends the oldest call that is up.
     Operator,
+    /// An operator asks for something of a call that there is then, or was.
+    Control(Word),
+    /// A phone holds its call, or talks again.
+    Hold {
+        /// Its place in the scenario.
+        phone: usize,
+        /// Or talks again.
+        on: bool,
+    },
+    /// A phone asks that whom it talks with calls somebody else.
+    Refer {
+        /// Its place in the scenario.
+        phone: usize,
+        /// A user or a number.
+        to: String,
+    },
     /// Something changes about a plugin.
     Plugin(Reload),
     /// The configuration loses these phones and numbers, and regains all others.

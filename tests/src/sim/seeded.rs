@@ -11,6 +11,7 @@ use vocab::{Clip, Rng, Wall};
 use super::house;
 use super::network::Weather;
 use super::scenario::{Act, DiskPlan, PhonePlan, Reload, Scenario, SpeechPlan, press, quiet};
+use super::words::Word;
 
 /// All calls begin within this time.
 const CALLS_WITHIN_MS: u64 = 20_000;
@@ -38,9 +39,31 @@ const PATHS: [&[&str]; 16] = [
     &[],
 ];
 
+/// Phones on desks, whose calls are controlled most.
+const DESKS: [&str; 6] = ["1003", "1004", "1005", "1006", "1007", "1008"];
+
+/// What follows a call that was made: requests that make sense in this order.
+const STORIES: [&[Word]; 8] = [
+    &[Word::Hold, Word::Retrieve, Word::ToFlow],
+    &[Word::Consult, Word::Swap, Word::Merge, Word::HangUpOne],
+    &[Word::Consult, Word::Merge, Word::HangUpOne],
+    &[Word::Consult, Word::Swap, Word::Complete],
+    &[Word::Consult, Word::Swap, Word::Swap, Word::Cancel],
+    &[Word::Consult, Word::Cancel, Word::Transfer],
+    &[Word::Park, Word::PickUp, Word::PickUp],
+    &[Word::Redirect, Word::Redial, Word::SendDigits],
+];
+
 impl Scenario {
-    /// The scenario of a seed.
+    /// The scenario of a seed: calls, trouble, and call control amid both.
     pub fn from_seed(seed: u64) -> Self {
+        let mut scenario = Self::without_control(seed);
+        scenario.plan_control(&mut Rng::from_u64(seed ^ 0xc0_4701));
+        scenario
+    }
+
+    /// The same without call control.
+    pub fn without_control(seed: u64) -> Self {
         let rng = &mut Rng::from_u64(seed);
         let mut scenario = Self {
             // Some moment in four weeks around a holiday.
@@ -137,6 +160,69 @@ impl Scenario {
                 }
             }
         }
+    }
+
+    /// Calls between phones, so that there is something to control; requests of every kind, at any
+    /// time; and phones that hold and transfer.
+    fn plan_control(&mut self, rng: &mut Rng) {
+        for user in DESKS {
+            // Its owner is patient: answers, and talks until told otherwise.
+            let desk = PhonePlan {
+                answer_after: Some(time(rng, 0, 1_000)),
+                script: vec![Step::Play(Clip::new("talk", talk(rng)))],
+                vanish: rng.chance(0.05),
+                ..resident(rng, user)
+            };
+            let phone = self.phones.len();
+            self.phones.push(desk);
+            self.acts
+                .push((time(rng, 0, 1_000), Act::Register { phone }));
+            let at = time(rng, HOME_MS, HOME_MS + 500);
+            self.acts.push((at, Act::HangUp { phone }));
+        }
+        for _ in 0..6 + rng.below(7) {
+            let mut at = time(rng, 2_000, 20_000);
+            let story = STORIES[rng.below(STORIES.len() as u64) as usize];
+            for &word in [Word::Originate].iter().chain(story) {
+                self.acts.push((at, Act::Control(word)));
+                at += time(rng, 500, 4_000);
+            }
+        }
+        for _ in 0..16 + rng.below(32) {
+            let word = Word::ALL[rng.below(Word::ALL.len() as u64) as usize];
+            self.acts.push((time(rng, 500, 40_000), Act::Control(word)));
+        }
+        for _ in 0..8 + rng.below(16) {
+            let phone = self.any_or_desk(rng);
+            let on = rng.chance(0.6);
+            let at = time(rng, 1_500, 40_000);
+            self.acts.push((at, Act::Hold { phone, on }));
+        }
+        for _ in 0..4 + rng.below(8) {
+            let phone = self.any_or_desk(rng);
+            let to = ["1001", "1003", "1000", "+862155500000", "nobody"][rng.below(5) as usize];
+            let to = to.to_owned();
+            let at = time(rng, 1_500, 40_000);
+            self.acts.push((at, Act::Refer { phone, to }));
+        }
+        // Carriers' ends may have been left with each other: they go home, too.
+        for phone in 0..self.phones.len() {
+            if self.phones[phone].user.starts_with(house::TRUNK_USER) {
+                let at = time(rng, HOME_MS, HOME_MS + 500);
+                self.acts.push((at, Act::HangUp { phone }));
+            }
+        }
+    }
+
+    fn any_or_desk(&self, rng: &mut Rng) -> usize {
+        let desks = DESKS.len() as u64;
+        let all = self.phones.len() as u64;
+        let place = if rng.chance(0.7) {
+            all - 1 - rng.below(desks)
+        } else {
+            rng.below(all)
+        };
+        place as usize
     }
 
     fn plan_trouble(&mut self, rng: &mut Rng) {

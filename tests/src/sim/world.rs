@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine::WorkerId;
 use engine::phone::{self, News, Phone};
 use media::{Channel, Packet, Worker};
-use node::{Node, PluginChange, SpeechId};
+use node::{Node, PartyView, PluginChange, SpeechId};
 use plugin::{Registry, RunInput, RunOutput, Setup};
 use sip::{ConnId, Hop, Transport};
 use vocab::record::{CallEvent, CallRecord};
@@ -24,6 +24,7 @@ use super::scenario::{Act, PhonePlan, Reload, Scenario};
 use super::streams::Streams;
 use super::trace::Trace;
 use super::wire::Seen;
+use super::words::{Word, Words};
 use super::{ear, house};
 
 /// After the last call everything that waits has an end within this time: 64·T1 of the last
@@ -182,6 +183,7 @@ pub struct World {
     recorder: Recorder,
     flows: Flows,
     streams: Streams,
+    words: Words,
     passwords: BTreeMap<String, String>,
     queue: BTreeMap<(Mono, u64), Event>,
     serial: u64,
@@ -190,6 +192,8 @@ pub struct World {
     armed: BTreeMap<Who, Mono>,
     acts_left: usize,
     garbled: u8,
+    /// A request was refused in this step.
+    refused: bool,
     trace: Trace,
     checks: Checks,
 }
@@ -229,6 +233,7 @@ impl World {
             desks,
             phones,
             streams: Streams::default(),
+            words: Words::default(),
             passwords,
             queue: BTreeMap::new(),
             serial: 0,
@@ -237,6 +242,7 @@ impl World {
             armed: BTreeMap::new(),
             acts_left: scenario.acts.len(),
             garbled: 0,
+            refused: false,
             trace: Trace::new(false),
             rng,
             scenario,
@@ -562,6 +568,16 @@ impl World {
                     self.feed(node::Input::Hangup { call });
                 }
             }
+            Act::Control(word) => self.control(word),
+            Act::Hold { phone, on } => {
+                self.phone_does(phone, if on { "holds" } else { "talks again" });
+                self.ring(phone, phone::Input::Hold { on });
+            }
+            Act::Refer { phone, to } => {
+                self.phone_does(phone, "refers");
+                let to = format!("sip:{to}@{}", NODE.ip());
+                self.ring(phone, phone::Input::Refer { to });
+            }
             Act::Plugin(reload) => self.reload(reload),
             Act::Configure { without } => {
                 let without = without.into_iter().collect();
@@ -573,6 +589,34 @@ impl World {
             }
             Act::Drain => self.feed(node::Input::Drain),
         }
+    }
+
+    fn phone_does(&mut self, phone: usize, what: &str) {
+        if self.phones[phone].phone.is_up() {
+            self.checks.saw(format!("phone {what}"));
+        }
+    }
+
+    /// An operator asks for something. What is refused changes nothing.
+    fn control(&mut self, word: Word) {
+        let (id, about, request) = self.words.ask(&mut self.rng, &self.node, word);
+        self.trace
+            .line(self.now.mono, format_args!("operator: {id:?} {request:?}"));
+        let before = self.parties();
+        if let Some(call) = about.filter(|call| before.contains_key(call)) {
+            self.checks.operator(call);
+        }
+        self.refused = false;
+        self.feed(node::Input::Control { id, request });
+        if std::mem::take(&mut self.refused) {
+            assert_eq!(self.parties(), before, "what is refused changes nothing");
+        }
+    }
+
+    /// Everybody in every call, and what they do.
+    fn parties(&self) -> BTreeMap<CallId, Vec<PartyView>> {
+        let calls = self.node.live_calls();
+        calls.map(|call| (call, self.node.parties(call))).collect()
     }
 
     /// A stranger to all calls sends what a phone has sent, damaged: as a new call, request or
@@ -735,6 +779,9 @@ impl World {
             node::Output::Controlled { id, result } => {
                 self.trace
                     .line(self.now.mono, format_args!("node: {id:?} {result:?}"));
+                self.refused |= result.is_err();
+                let what = self.words.answered(id, &result);
+                self.checks.saw(what);
             }
             // No trunk here has a name; the lookup would run out.
             node::Output::Lookup { .. } => {}
@@ -1154,6 +1201,7 @@ impl World {
     fn over(&mut self) {
         assert!(self.disk.is_idle(), "everything is written in the end");
         assert_eq!(self.flows.guests(), 0, "every plugin's run has ended");
+        assert_eq!(self.words.open(), 0, "every request is answered");
         for (index, handset) in self.phones.iter().enumerate() {
             if handset.phone.has_vanished() {
                 continue;

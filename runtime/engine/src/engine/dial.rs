@@ -334,7 +334,12 @@ impl Engine {
         }
         let contacts = last.contacts.iter().cloned().map(Pii::new).collect();
         let end = Ending::far(last.cause(), last.status, last.reason.q850);
-        self.end(now, leg, Ending { contacts, ..end });
+        let end = Ending {
+            contacts,
+            retry_after: last.retry_after,
+            ..end
+        };
+        self.end(now, leg, end);
     }
 
     /// How a caller is shown to the called party: our realm vouches for the user part.

@@ -136,6 +136,7 @@ impl Engine {
             status,
             q850,
             contacts,
+            retry_after,
         } = end;
         self.event(Event::Ended {
             leg,
@@ -144,6 +145,7 @@ impl Engine {
             status,
             q850,
             contacts,
+            retry_after,
         });
     }
 

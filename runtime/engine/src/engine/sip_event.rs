@@ -108,12 +108,14 @@ impl Engine {
                 status,
                 reason,
                 contacts,
+                retry_after,
             } => {
                 let reason = Reason::parse(reason.as_deref());
                 let refusal = Refusal {
                     status,
                     reason,
                     contacts,
+                    retry_after,
                 };
                 self.failed(now, leg, dialog, refusal);
             }

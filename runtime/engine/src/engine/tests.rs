@@ -99,6 +99,7 @@ fn a_bridge_with_one_end_drops_that_leg_alone() {
         status: None,
         q850: None,
         contacts: Vec::new(),
+        retry_after: None,
     };
     assert_eq!(engine.poll(), Some(Output::Event(ended)));
     assert_eq!(engine.poll(), None);

@@ -71,6 +71,18 @@ pub enum Input<'a> {
     },
     /// Hang up.
     Hangup,
+    /// Hold the far end by re-INVITE, or talk again (RFC 3264 §8.4). Nothing happens without a call
+    /// that is up.
+    Hold {
+        /// Nothing that it sends is heard.
+        on: bool,
+    },
+    /// Ask the far end by REFER to call somebody else (RFC 3515). Nothing happens without a call
+    /// that is up.
+    Refer {
+        /// A SIP URI.
+        to: String,
+    },
     /// [`Phone::deadline`] has come.
     Timeout,
 }

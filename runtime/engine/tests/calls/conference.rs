@@ -289,3 +289,112 @@ fn who_is_not_there_cannot_join() {
         2.160   home → bob: ACK
     "#]]);
 }
+
+/// Media and reports of a leg of a conference that goes on as `to`.
+fn moves(to: impl Fn(LegId) -> LegId, expected: expect_test::Expect) {
+    let (mut world, ann) = three([vec![], vec![], vec![]]);
+    for n in 1..=3 {
+        join(&mut world, leg(ann, n));
+    }
+    world.run(ms(100));
+    world.skip_ladder();
+    world.show_media = true;
+    let from = leg(ann, 2);
+    let to = to(ann);
+    world.command(Command::Move { from, to });
+    world.run(ms(100));
+    for phone in 0..3 {
+        world.hang_up(phone);
+    }
+    world.settle();
+    world.check(expected);
+}
+
+#[test]
+fn who_moves_leaves_the_conference_first() {
+    let elsewhere = |ann: LegId| LegId {
+        call: vocab::CallId(ann.call.0 + 1),
+        n: 1,
+    };
+    moves(
+        elsewhere,
+        expect![[r#"
+        3.170   > Move A2 to B1
+        3.170       media 2 Unbridge
+        3.170     Left A2
+        3.170     Moved A2 to B1
+        3.170     Ended A2 transferred by Near
+        3.270   ann → home: BYE
+        3.270   bob → home: BYE
+        3.270   carol → home: BYE
+        3.280   home → ann: 200 OK (BYE)
+        3.280       media 1 Unbridge
+        3.280       media 1 Close
+        3.280     Left A1
+        3.280   home → bob: 200 OK (BYE)
+        3.280       media 2 Close
+        3.280   home → carol: 200 OK (BYE)
+        3.280       media 3 Unbridge
+        3.280       media 3 Close
+        3.280     Left A3
+        3.280     Ended A1 normal by Far Q.850 16
+        3.280     Ended B1 normal by Far Q.850 16
+        3.280     Ended A3 normal by Far Q.850 16
+    "#]],
+    );
+    // Under another name in the same call, too: whoever wants it in joins it again.
+    moves(
+        |ann| leg(ann, 9),
+        expect![[r#"
+        3.170   > Move A2 to A9
+        3.170       media 2 Unbridge
+        3.170     Left A2
+        3.170     Moved A2 to A9
+        3.170     Ended A2 transferred by Near
+        3.270   ann → home: BYE
+        3.270   bob → home: BYE
+        3.270   carol → home: BYE
+        3.280   home → ann: 200 OK (BYE)
+        3.280       media 1 Unbridge
+        3.280       media 1 Close
+        3.280     Left A1
+        3.280   home → bob: 200 OK (BYE)
+        3.280       media 2 Close
+        3.280   home → carol: 200 OK (BYE)
+        3.280       media 3 Unbridge
+        3.280       media 3 Close
+        3.280     Left A3
+        3.280     Ended A1 normal by Far Q.850 16
+        3.280     Ended A9 normal by Far Q.850 16
+        3.280     Ended A3 normal by Far Q.850 16
+    "#]],
+    );
+    // In the place of another member it is in, once.
+    moves(
+        |ann| leg(ann, 3),
+        expect![[r#"
+        3.170   > Move A2 to A3
+        3.170       media 2 Unbridge
+        3.170       media 3 Unbridge
+        3.170       media 2 Join 1
+        3.170       media 3 Close
+        3.170   home → carol: BYE
+        3.170     Left A2
+        3.170     Moved A2 to A3
+        3.170     Ended A2 transferred by Near
+        3.180   carol → home: 200 OK (BYE)
+        3.270   ann → home: BYE
+        3.270   bob → home: BYE
+        3.280   home → ann: 200 OK (BYE)
+        3.280       media 1 Unbridge
+        3.280       media 1 Close
+        3.280     Left A1
+        3.280   home → bob: 200 OK (BYE)
+        3.280       media 2 Unbridge
+        3.280       media 2 Close
+        3.280     Left A3
+        3.280     Ended A1 normal by Far Q.850 16
+        3.280     Ended A3 normal by Far Q.850 16
+    "#]],
+    );
+}

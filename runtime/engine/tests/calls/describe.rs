@@ -173,7 +173,11 @@ pub(crate) fn describe_event(event: &Event, names: &mut Names) -> String {
             status,
             q850,
             contacts,
+            retry_after,
         } => {
+            let again = retry_after
+                .map(|after| format!(", again after {} s", after.as_secs()))
+                .unwrap_or_default();
             let status = status
                 .map(|status| format!(" {status}"))
                 .unwrap_or_default();
@@ -185,7 +189,7 @@ pub(crate) fn describe_event(event: &Event, names: &mut Names) -> String {
                 .map(|contact| format!(" to {}", contact.reveal()))
                 .collect();
             format!(
-                "Ended {} {} by {by:?}{status}{q850}{contacts}",
+                "Ended {} {} by {by:?}{status}{q850}{contacts}{again}",
                 names.leg(*leg),
                 cause.name()
             )

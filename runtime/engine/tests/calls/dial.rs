@@ -308,6 +308,7 @@ fn what_a_next_hop_answers() {
                 status,
                 q850: None,
                 contacts: (status == Some(302)).then(contact).into_iter().collect(),
+                retry_after: None,
             }
         );
         world.settle();
@@ -343,6 +344,7 @@ fn a_next_hop_that_says_nothing_is_unreachable() {
             status: None,
             q850: None,
             contacts: Vec::new(),
+            retry_after: None,
         }
     );
     world.settle();
@@ -367,6 +369,7 @@ fn an_answer_that_does_not_fit_our_offer_ends_the_call() {
                 status,
                 q850: None,
                 contacts: Vec::new(),
+                retry_after: None,
             }
         );
         assert!(!world.events.contains(&Event::Answered { leg: alone() }));

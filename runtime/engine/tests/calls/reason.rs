@@ -1,5 +1,6 @@
 //! Why calls end, as far ends say it, and how far calls may go.
 
+use expect_test::expect;
 use sip::message::{HeaderName, Message};
 use vocab::call::{Cause, Command, Event};
 
@@ -149,6 +150,24 @@ fn a_redirection_names_where_to_the_best_first() {
         ]
     );
     world.settle();
+}
+
+#[test]
+fn a_next_hop_says_when_to_come_back() {
+    let mut world = World::new();
+    let far = Far::new(&mut world, "far");
+    world.command(hop(alone(), "sip:1@192.0.2.50", "192.0.2.50:5060"));
+    world.run(ms(50));
+    let status = "503 Service Unavailable\r\nRetry-After: 120 (too many calls)";
+    far.reply(&mut world, "INVITE", status, "");
+    world.settle();
+    world.check(expect![[r#"
+        0.000   > Dial A1 sip:1@192.0.2.50
+        0.000   home → far: INVITE (application/sdp)
+        0.050   far → home: 503 Service Unavailable (INVITE)
+        0.060   home → far: ACK
+        0.060     Ended A1 unreachable by Far 503, again after 120 s
+    "#]]);
 }
 
 #[test]

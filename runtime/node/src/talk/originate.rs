@@ -12,7 +12,7 @@ use crate::border::Notice;
 use crate::call::{Call, Line, Stage};
 use crate::config::Route;
 use crate::control::{ControlError, Controlled, Destination};
-use crate::limits::{CALL_TIME, OP_SLACK, REDIALS_MAX, TALK_RING, UNWRITTEN_MAX};
+use crate::limits::{CALL_TIME, COMMIT_WAIT, OP_SLACK, REDIALS_MAX, TALK_RING, UNWRITTEN_MAX};
 use crate::node::Node;
 use crate::wait::Wait;
 use crate::way::{NoWay, Where};
@@ -64,6 +64,14 @@ impl Node {
     ) {
         let from = Party::Sip(user.to_owned());
         let route = Arc::new(Route::none(&tenant.id, &to));
+        // A notice names no number outside: those are private.
+        let named = match &target {
+            Destination::Route(number) => number.clone(),
+            Destination::Dialled(_)
+            | Destination::Phone(_)
+            | Destination::Group(_)
+            | Destination::Number(_) => target.kind().to_owned(),
+        };
         let mut call = Call {
             language: tenant.language.clone(),
             tenant,
@@ -101,7 +109,7 @@ impl Node {
         self.notice(Notice::Started {
             tenant: route.tenant.clone(),
             call: leg.call,
-            route: route.number.clone(),
+            route: named,
         });
         self.calls.insert(leg.call, call);
         self.deadlines
@@ -110,9 +118,13 @@ impl Node {
         self.deadlines.set(leg.call, Wait::Op, now.mono + wait);
     }
 
-    /// The phone of whoever calls has answered: on to the target.
+    /// The phone of whoever calls has answered: on to the target, once the call is on disk.
     pub(crate) fn originated(&mut self, now: Now, id: CallId) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        if !call.written {
+            self.deadlines.set(id, Wait::Commit, now.mono + COMMIT_WAIT);
+            return;
+        }
         let Some(target) = call.talk.target.take() else {
             return;
         };

@@ -21,6 +21,8 @@ pub(crate) enum NoTrunk {
     Full,
     /// The names of those that do have no address.
     Unresolved,
+    /// Those that do have asked to be left alone for a while.
+    Resting,
 }
 
 impl Trunks {
@@ -70,15 +72,18 @@ impl Trunks {
             by_weight(equals.collect(), &mut self.rng, &mut ordered);
         }
         let mut tries = Vec::new();
+        let mut rests = false;
         for trunk in ordered {
             let way = &self.ways[&trunk];
+            rests |= self.places.rests_until(now, &way.trunk.address).is_some();
             let servers = self.places.servers(now, &way.trunk.address, &way.silent);
             tries.extend(servers.into_iter().map(|target| Try { trunk, target }));
         }
-        if tries.is_empty() {
-            return Err(NoTrunk::Unresolved);
+        match (tries.is_empty(), rests) {
+            (false, _) => Ok(tries),
+            (true, true) => Err(NoTrunk::Resting),
+            (true, false) => Err(NoTrunk::Unresolved),
         }
-        Ok(tries)
     }
 }
 

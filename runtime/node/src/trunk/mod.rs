@@ -16,6 +16,7 @@ mod servers;
 pub(crate) use choice::{NoTrunk, Try};
 pub(crate) use identity::{Contacts, call};
 pub use places::TrunkTarget;
+pub(crate) use servers::Verdict;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -74,6 +75,8 @@ pub enum TrunkState {
     Dead,
     /// Its name has no address.
     Unresolved,
+    /// All its servers have asked to be left alone for a while.
+    Resting,
 }
 
 impl TrunkState {
@@ -84,6 +87,7 @@ impl TrunkState {
             Self::Unregistered => "unregistered",
             Self::Dead => "dead",
             Self::Unresolved => "unresolved",
+            Self::Resting => "resting",
         }
     }
 }
@@ -360,6 +364,7 @@ impl Trunks {
         };
         let state = match &way.registration {
             _ if !self.places.is_known(now, &way.trunk.address) => TrunkState::Unresolved,
+            _ if self.places.rests_until(now, &way.trunk.address).is_some() => TrunkState::Resting,
             _ if !way.health.is_alive() => TrunkState::Dead,
             Some(registration) if !registration.is_good(now) => TrunkState::Unregistered,
             Some(_) | None => TrunkState::Up,
@@ -377,11 +382,14 @@ impl Trunks {
         let Some(way) = self.ways.get_mut(&id) else {
             return;
         };
-        // What has no address is asked nothing.
+        // What has no address is asked nothing, nor who wants to rest.
         let place = &way.trunk.address;
-        let known = self.places.is_known(now, place);
+        let rest = self.places.rests_until(now, place);
+        let known = self.places.is_known(now, place) && rest.is_none();
         let registration = way.registration.as_ref().filter(|_| known);
-        let probe = if way.trunk.health.is_zero() {
+        let probe = if rest.is_some() {
+            rest
+        } else if way.trunk.health.is_zero() {
             self.places.forgiven_at(now, place)
         } else {
             let probe = self.places.probe_at(now, &way.silent);

@@ -90,7 +90,7 @@ impl Places {
     }
 
     /// The servers of a place in the order to try them now, those that are known to be silent only if
-    /// there are no others; empty if none is known.
+    /// there are no others; empty if none is known, or all have asked for a rest.
     pub(super) fn servers(
         &mut self,
         now: Mono,
@@ -124,8 +124,27 @@ impl Places {
         all.map(|(target, _)| target.address.ip()).collect()
     }
 
-    pub(super) fn worked(&mut self, target: Target) {
-        self.locator.worked(target);
+    /// It answered. One that has asked for a rest has it all the same: this may be the answer to what
+    /// was sent before.
+    pub(super) fn worked(&mut self, now: Mono, target: Target) {
+        if !self.rests(now, target) {
+            self.locator.worked(target);
+        }
+    }
+
+    /// Whether a server has asked for a rest.
+    pub(super) fn rests(&self, now: Mono, target: Target) -> bool {
+        self.locator.rests_until(now, target).is_some()
+    }
+
+    /// When the first server of a place may be sent something again, if all have asked for a rest.
+    pub(super) fn rests_until(&self, now: Mono, place: &Place) -> Option<Mono> {
+        let all = self.locator.all(now, place);
+        let mut rests = all
+            .iter()
+            .map(|&(target, _)| self.locator.rests_until(now, target));
+        let first = rests.next()??;
+        rests.try_fold(first, |soonest, rest| rest.map(|rest| soonest.min(rest)))
     }
 
     pub(super) fn failed(&mut self, now: Mono, target: Target, retry_after: Option<Duration>) {

@@ -6,11 +6,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip::locate::{LookupId, NoAnswer};
+use vocab::call::Cause;
 use vocab::{LegId, Mono};
 
 use super::places::News;
 use super::{Answer, Leg, Output, Trunks, Try, Wait};
 use crate::config::{Tenant, Trunk};
+
+/// What the end of a leg tells of the server that it was on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    /// It is there.
+    There,
+    /// It said nothing, unless it was heard of before.
+    Silent,
+    /// It takes no calls for so long: 503 with `Retry-After` (RFC 3261 §21.5.4).
+    Later(Duration),
+}
+
+impl Verdict {
+    pub(crate) fn of(cause: Cause, status: Option<u16>, retry_after: Option<Duration>) -> Self {
+        match (status, retry_after) {
+            (None, _) if cause == Cause::Unreachable => Self::Silent,
+            (Some(503), Some(after)) => Self::Later(after),
+            (Some(_) | None, _) => Self::There,
+        }
+    }
+}
 
 impl Trunks {
     /// A DNS server answered, or did not.
@@ -71,8 +93,12 @@ impl Trunks {
         Some((&way.tenant, &way.trunk))
     }
 
-    /// A call takes a place; `None` if there is none any more, or the trunk is gone.
+    /// A call takes a place; `None` if there is none any more, the trunk is gone, or the server has
+    /// asked for a rest meanwhile.
     pub(crate) fn take(&mut self, now: Mono, on: Try, leg: LegId) -> Option<&Arc<Trunk>> {
+        if self.places.rests(now, on.target) {
+            return None;
+        }
         let way = self.ways.get_mut(&on.trunk)?;
         if !way.room.take(now) {
             return None;
@@ -93,14 +119,14 @@ impl Trunks {
         {
             way.health.good_call();
             way.silent.remove(&on.target);
-            self.places.worked(on.target);
+            self.places.worked(now, on.target);
             self.judge(now, on.trunk);
             self.rearm(now, on.trunk);
         }
     }
 
-    /// A leg is over. `unanswered` if it failed without a status of the far end.
-    pub(crate) fn leg_ended(&mut self, now: Mono, leg: LegId, unanswered: bool) {
+    /// A leg is over.
+    pub(crate) fn leg_ended(&mut self, now: Mono, leg: LegId, verdict: Verdict) {
         let Some(Leg { on, spoke }) = self.legs.remove(&leg) else {
             return;
         };
@@ -108,16 +134,23 @@ impl Trunks {
             return;
         };
         way.room.leave();
-        if unanswered && !spoke {
-            way.room.unheard();
-            if !self.server_failed(now, on, None)
-                && let Some(way) = self.ways.get_mut(&on.trunk)
-            {
-                way.health.failed_call(now);
+        match verdict {
+            Verdict::Silent if !spoke => {
+                way.room.unheard();
+                if !self.server_failed(now, on, None)
+                    && let Some(way) = self.ways.get_mut(&on.trunk)
+                {
+                    way.health.failed_call(now);
+                }
             }
-            self.judge(now, on.trunk);
-            self.rearm(now, on.trunk);
+            // It is there: the trunk is not dead, even if it has no other server.
+            Verdict::Later(after) => {
+                self.server_failed(now, on, Some(after));
+            }
+            Verdict::Silent | Verdict::There => return,
         }
+        self.judge(now, on.trunk);
+        self.rearm(now, on.trunk);
     }
 
     /// A leg goes on under another name, and its trunk's line with it.
@@ -145,7 +178,7 @@ impl Trunks {
         };
         if answer.is_there() {
             way.silent.remove(&at.target);
-            self.places.worked(at.target);
+            self.places.worked(now, at.target);
             return false;
         }
         let asked = answer

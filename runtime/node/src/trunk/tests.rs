@@ -182,7 +182,7 @@ fn the_longest_prefix_then_priority_then_what_is_up() {
         .candidates(world.now, &world.tenant.id, "+862155501234");
     let id = id.expect("three")[0];
     assert!(world.trunks.take(world.now, id, leg).is_some());
-    world.trunks.leg_ended(world.now, leg, true);
+    world.trunks.leg_ended(world.now, leg, Verdict::Silent);
     assert_eq!(
         world.order("+862155501234").as_deref(),
         Ok("first second city")
@@ -239,7 +239,9 @@ fn a_full_trunk_is_passed_over() {
     assert_eq!(world.order("+8610"), Err(NoTrunk::Full));
     world.run(s(1));
     assert_eq!(world.order("+8610").as_deref(), Ok("slow"));
-    world.trunks.leg_ended(world.now, taken[0].0, false);
+    world
+        .trunks
+        .leg_ended(world.now, taken[0].0, Verdict::There);
     assert_eq!(world.order("+8610").as_deref(), Ok("small slow"));
     let calls: Vec<u32> = world
         .trunks
@@ -334,7 +336,7 @@ fn a_carrier_that_stops_loses_no_call_and_gets_none_twice() {
         let leg = world.leg();
         let mut attempts = vec![(at, leg, best, Vec::new())];
         attempts.extend(waiting.extract_if(.., |it| it.0 + TRYING <= at).map(|it| {
-            world.trunks.leg_ended(at, it.1, true);
+            world.trunks.leg_ended(at, it.1, Verdict::Silent);
             (
                 at,
                 LegId {
@@ -362,7 +364,7 @@ fn a_carrier_that_stops_loses_no_call_and_gets_none_twice() {
                 count.0 += 1;
                 connected += 1;
                 world.trunks.leg_spoke(at, leg);
-                world.trunks.leg_ended(at, leg, false);
+                world.trunks.leg_ended(at, leg, Verdict::There);
             } else {
                 count.1 += 1;
                 waiting.push((at, leg, rest, names));

@@ -34,6 +34,7 @@ impl Endpoint {
                         status: Some(503),
                         reason: None,
                         contacts: Vec::new(),
+                        retry_after: None,
                     });
                 }
                 let attempt = Attempt {

@@ -337,11 +337,13 @@ impl Endpoint {
     fn failed(&mut self, dialog: DialogId, status: Option<u16>, response: Option<&Response>) {
         let reason = response.and_then(|response| reason_of(&response.headers));
         let contacts = response.map(redirections).unwrap_or_default();
+        let retry_after = response.and_then(|response| retry_after_of(&response.headers));
         self.event(Event::Failed {
             dialog,
             status,
             reason,
             contacts,
+            retry_after,
         });
     }
 
@@ -582,10 +584,15 @@ fn times(headers: &Headers, attempt: &Attempt) -> Times {
             .map(|seconds| Duration::from_secs(seconds.into())),
         Ok(_) | Err(_) => None,
     };
-    let retry_after = headers.retry_after().ok().flatten();
     Times {
         expires: of_contact.or_else(|| headers.expires().ok().flatten()),
         min_expires: headers.min_expires().ok().flatten(),
-        retry_after: retry_after.map(|it| it.delay),
+        retry_after: retry_after_of(headers),
     }
+}
+
+/// What `Retry-After` says; a value that makes no sense says nothing.
+fn retry_after_of(headers: &Headers) -> Option<Duration> {
+    let retry_after = headers.retry_after().ok().flatten();
+    retry_after.map(|it| it.delay)
 }

@@ -13,8 +13,18 @@ use crate::limits::{DEAD_MAX, DEAD_MEMORY, DEAD_WAIT, RETRY_AFTER_MAX};
 struct Dead {
     until: Mono,
     failures: u32,
+    why: Why,
+}
+
+/// Why a target is left alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Why {
+    /// It did not answer.
+    Silent,
     /// Somebody asks it whether it is back.
-    probed: bool,
+    Probed,
+    /// It asked for it, by 503 and `Retry-After`.
+    Asked,
 }
 
 /// Targets that did not answer, and for how long each is left alone: longer each time in a row.
@@ -31,7 +41,7 @@ impl DeadList {
         if let Some(dead) = before
             && now < dead.until
             && asked.is_none()
-            && !dead.probed
+            && dead.why != Why::Probed
         {
             // Several requests were under way when it went: that is one failure.
             return dead.until;
@@ -44,7 +54,12 @@ impl DeadList {
         };
         let until = now + wait;
         let failures = failures.saturating_add(1);
-        self.insert(target, until, failures, false);
+        let why = if asked.is_some() {
+            Why::Asked
+        } else {
+            Why::Silent
+        };
+        self.insert(target, until, failures, why);
         until
     }
 
@@ -52,10 +67,10 @@ impl DeadList {
     /// long.
     pub(super) fn probe(&mut self, target: Target, until: Mono) {
         let failures = self.dead.get(&target).map_or(0, |dead| dead.failures);
-        self.insert(target, until, failures, true);
+        self.insert(target, until, failures, Why::Probed);
     }
 
-    fn insert(&mut self, target: Target, until: Mono, failures: u32, probed: bool) {
+    fn insert(&mut self, target: Target, until: Mono, failures: u32, why: Why) {
         if self.dead.len() >= DEAD_MAX
             && !self.dead.contains_key(&target)
             && let Some((&soonest, _)) = self.dead.iter().min_by_key(|(_, dead)| dead.until)
@@ -65,7 +80,7 @@ impl DeadList {
         let dead = Dead {
             until,
             failures,
-            probed,
+            why,
         };
         self.dead.insert(target, dead);
     }
@@ -73,6 +88,12 @@ impl DeadList {
     /// It answered.
     pub(super) fn worked(&mut self, target: Target) {
         self.dead.remove(&target);
+    }
+
+    /// Until when it wants to be left alone, if it does.
+    pub(super) fn rests_until(&self, now: Mono, target: Target) -> Option<Mono> {
+        let dead = self.dead.get(&target)?;
+        (dead.why == Why::Asked && now < dead.until).then_some(dead.until)
     }
 
     /// Until when it is left alone, if it is.
@@ -152,6 +173,12 @@ mod tests {
         assert_eq!(list.failed(now, target(1), Some(s(70))), now + s(70));
         let long = list.failed(now, target(2), Some(s(1_000_000)));
         assert_eq!(long, now + RETRY_AFTER_MAX);
+        // A silence does not change it.
+        assert_eq!(list.failed(now + s(69), target(1), None), now + s(70));
+        assert_eq!(list.rests_until(now + s(69), target(1)), Some(now + s(70)));
+        assert_eq!(list.rests_until(now + s(70), target(1)), None);
+        list.failed(now + s(70), target(1), None);
+        assert_eq!(list.rests_until(now + s(70), target(1)), None);
     }
 
     #[test]

@@ -236,10 +236,12 @@ impl Locator {
     }
 
     /// Where a place is by what is known already, for somebody who cannot wait: in the order to try
-    /// now, as [`Located::targets`]. Empty if nothing is known.
+    /// now, as [`Located::targets`], without those that [rest](Self::rests_until). Empty if nothing is
+    /// known, or all rest.
     pub fn known(&mut self, now: Mono, place: &Place) -> Vec<Target> {
         let found = self.last(now, place);
-        let targets = flat(found, &mut self.rng);
+        let mut targets = flat(found, &mut self.rng);
+        targets.retain(|it| self.dead.rests_until(now, *it).is_none());
         self.dead.living(now, targets)
     }
 
@@ -271,6 +273,12 @@ impl Locator {
     /// A target answered.
     pub fn worked(&mut self, target: Target) {
         self.dead.worked(target);
+    }
+
+    /// Until when a target said that nothing is to be sent to it, by 503 and `Retry-After`, if it did
+    /// (RFC 3261 §21.5.4).
+    pub fn rests_until(&self, now: Mono, target: Target) -> Option<Mono> {
+        self.dead.rests_until(now, target)
     }
 
     /// Somebody asks a target that did not answer whether it is back, and will know by `until`: it is

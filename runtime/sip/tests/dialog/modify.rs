@@ -486,6 +486,30 @@ fn a_refusal_tells_why_and_where_else() {
 }
 
 #[test]
+fn a_refusal_tells_when_to_come_back() {
+    for (headers, expected) in [
+        ("Retry-After: 120\n", "again after 120 s"),
+        (
+            "Retry-After: 18 (in a meeting);duration=60\n",
+            "again after 18 s",
+        ),
+        ("Retry-After: soon\n", "Failed 503"),
+    ] {
+        let mut world = World::new(1);
+        let hop = jackfield_sip::Hop {
+            transport: jackfield_sip::Transport::Udp,
+            remote: far::ADDRESS.parse().unwrap(),
+            conn: None,
+        };
+        world.call_by(ANN, hop, None, &[]);
+        let far = Far::rung(&world);
+        far.answer(&mut world, 503, headers, "");
+        let ladder = world.take_ladder();
+        assert!(ladder.trim_end().ends_with(expected), "{ladder}");
+    }
+}
+
+#[test]
 fn a_reinvite_that_our_bye_overtook_is_forgotten() {
     let mut world = World::new(1);
     let (far, ann) = Far::talking(&mut world, "");

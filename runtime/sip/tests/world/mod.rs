@@ -537,10 +537,14 @@ pub fn describe(event: &Event) -> String {
             status: Some(status),
             reason,
             contacts,
+            retry_after,
             ..
         } => {
             let to: String = contacts.iter().map(|to| format!(" → {to}")).collect();
-            format!("Failed {status}{}{to}", quoted(reason))
+            let again = retry_after
+                .map(|after| format!(", again after {} s", after.as_secs()))
+                .unwrap_or_default();
+            format!("Failed {status}{}{to}{again}", quoted(reason))
         }
         Event::Failed { status: None, .. } => "Failed".into(),
         Event::Reanswered { body, .. } => format!("Reanswered, {} bytes", body.len()),

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use sip::locate::{self, Kind, NoAnswer, Record, Srv};
 
+use vocab::call::Cause;
+
 use super::*;
 
 /// Trunks, a DNS server that is a table, and carriers' servers that are there or not.
@@ -20,6 +22,8 @@ struct Names {
     silent: BTreeSet<u8>,
     /// What servers answer instead of 200.
     answers: BTreeMap<u8, Answer>,
+    /// Servers that take no calls, and when they say to come back.
+    full: BTreeMap<u8, Duration>,
     /// Requests to silent servers, and when they are given up.
     waiting: Vec<(Mono, sip::RequestId)>,
     calls: u64,
@@ -78,6 +82,7 @@ impl Names {
             deaf: false,
             silent: BTreeSet::new(),
             answers: BTreeMap::new(),
+            full: BTreeMap::new(),
             waiting: Vec::new(),
             calls: 0,
             said: String::new(),
@@ -169,6 +174,9 @@ impl Names {
         self.calls += 1;
         let tries = self.trunks.candidates(self.now, &self.tenant.id, "+8610");
         let mut path = String::new();
+        if let Err(why) = tries {
+            path += &format!(" {why:?}");
+        }
         for (n, next) in (2..).zip(tries.unwrap_or_default()) {
             let leg = LegId {
                 call: CallId(u128::from(self.calls)),
@@ -181,13 +189,19 @@ impl Names {
             path += &format!(" {} at {}", name.expect("a place"), last(next.target));
             if self.silent.contains(&last(next.target)) {
                 self.run(s(4));
-                self.trunks.leg_ended(self.now, leg, true);
+                self.trunks.leg_ended(self.now, leg, Verdict::Silent);
                 self.drain();
                 path += ",";
                 continue;
             }
             self.trunks.leg_spoke(self.now, leg);
-            self.trunks.leg_ended(self.now, leg, false);
+            if let Some(&after) = self.full.get(&last(next.target)) {
+                self.trunks.leg_ended(self.now, leg, Verdict::Later(after));
+                self.drain();
+                path += " (full),";
+                continue;
+            }
+            self.trunks.leg_ended(self.now, leg, Verdict::There);
             self.drain();
             path += " answered";
             break;
@@ -384,6 +398,144 @@ fn a_server_that_says_503_is_obeyed() {
         45 s  OPTIONS to 10
         45 s  call: carrier at 10 answered
     "#]]);
+}
+
+#[test]
+fn only_503_with_a_time_asks_for_a_rest() {
+    let later = Some(s(9));
+    for (cause, status, after, verdict) in [
+        (Cause::Unreachable, None, None, Verdict::Silent),
+        (Cause::Unreachable, Some(503), None, Verdict::There),
+        (Cause::Unreachable, Some(503), later, Verdict::Later(s(9))),
+        (Cause::Unreachable, Some(500), later, Verdict::There),
+        // A person is away: that is not the server's matter (RFC 3261 §20.33).
+        (Cause::Busy, Some(486), later, Verdict::There),
+        (Cause::NoAnswer, Some(503), later, Verdict::Later(s(9))),
+        (Cause::Cancelled, None, None, Verdict::There),
+    ] {
+        assert_eq!(Verdict::of(cause, status, after), verdict, "{status:?}");
+    }
+}
+
+#[test]
+fn a_server_that_takes_no_calls_for_a_while_is_left_alone() {
+    let mut world = Names::new();
+    world.full.insert(10, s(45));
+    world.configure(vec![carrier(|_| {})]);
+    world.run(s(1));
+    world.call();
+    world.run(s(44));
+    world.call();
+    world.full.clear();
+    world.run(s(1));
+    world.call();
+    world.check(expect![[r#"
+        0 s  NAPTR carrier.example?
+        0 s  SRV _sip._udp.carrier.example?
+        0 s  SRV _sip._tcp.carrier.example?
+        0 s  A a.carrier.example?
+        0 s  A b.carrier.example?
+        0 s  trusted are {192.0.2.10, 192.0.2.20}
+        0 s  carrier is up
+        0 s  OPTIONS to 10
+        1 s  call: carrier at 10 (full), carrier at 20 answered
+        30 s  OPTIONS to 20
+        45 s  call: carrier at 20 answered
+        46 s  OPTIONS to 10
+        46 s  call: carrier at 10 answered
+    "#]]);
+}
+
+#[test]
+fn a_trunk_whose_servers_all_want_rest_has_it() {
+    let mut world = Names::new();
+    world.full.extend([(10, s(1_000_000)), (20, s(20))]);
+    world.configure(vec![carrier(|it| it.health = Duration::ZERO)]);
+    world.call();
+    world.full.clear();
+    world.run(s(19));
+    world.call();
+    world.run(s(1));
+    world.call();
+    // However long it asked for, five minutes are enough.
+    world.run(s(279));
+    world.call();
+    world.run(s(1));
+    world.call();
+    world.check(expect![[r#"
+        0 s  NAPTR carrier.example?
+        0 s  SRV _sip._udp.carrier.example?
+        0 s  SRV _sip._tcp.carrier.example?
+        0 s  A a.carrier.example?
+        0 s  A b.carrier.example?
+        0 s  trusted are {192.0.2.10, 192.0.2.20}
+        0 s  carrier is up
+        0 s  carrier is resting
+        0 s  call: carrier at 10 (full), carrier at 20 (full),
+        19 s  call: Resting
+        20 s  carrier is up
+        20 s  call: carrier at 20 answered
+        299 s  call: carrier at 20 answered
+        300 s  call: carrier at 10 answered
+    "#]]);
+}
+
+#[test]
+fn the_only_server_of_a_trunk_is_left_alone_too() {
+    let mut world = Names::new();
+    world.full.insert(30, s(60));
+    let only = trunk("only", 30, |it| {
+        it.health = s(10);
+        it.registration = Some(TrunkRegistration {
+            user: "8621".into(),
+            expires: s(60),
+        });
+    });
+    let other = trunk("other", 40, |it| it.priority = 1);
+    world.configure(vec![only, other]);
+    world.run(s(1));
+    world.call();
+    world.call();
+    world.full.clear();
+    world.run(s(60));
+    world.run(s(1));
+    world.call();
+    world.check(expect![[r#"
+        0 s  trusted are {192.0.2.30, 192.0.2.40}
+        0 s  OPTIONS to 30
+        0 s  REGISTER to 30
+        0 s  only is up
+        1 s  only is resting
+        1 s  call: only at 30 (full), other at 40 answered
+        1 s  call: other at 40 answered
+        61 s  OPTIONS to 30
+        61 s  only is unregistered
+        61 s  OPTIONS to 30
+        61 s  REGISTER to 30
+        61 s  only is up
+        62 s  call: only at 30 answered
+    "#]]);
+}
+
+#[test]
+fn a_call_that_was_under_way_does_not_go_to_a_server_that_rests() {
+    let mut world = Names::new();
+    world.configure(vec![carrier(|_| {})]);
+    let tries = world
+        .trunks
+        .candidates(world.now, &world.tenant.id, "+8610");
+    let tries = tries.expect("two servers");
+    world.full.insert(10, s(45));
+    world.call();
+    let leg = LegId {
+        call: CallId(77),
+        n: 2,
+    };
+    assert_eq!(last(tries[0].target), 10);
+    assert!(world.trunks.take(world.now, tries[0], leg).is_none());
+    world.run(s(45));
+    assert!(world.trunks.take(world.now, tries[0], leg).is_some());
+    world.said.clear();
 }
 
 #[test]

@@ -1,0 +1,270 @@
+//! Random call control: what operators ask of calls, mostly where it makes sense, and often where it
+//! does not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use node::{Actor, Control, ControlError, ControlId, Controlled, Destination, Node, PartyState};
+use vocab::{CallId, Pii, Rng};
+
+/// A kind of request.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Word {
+    /// The other one hears music.
+    Hold,
+    /// They talk again.
+    Retrieve,
+    /// Blind.
+    Transfer,
+    /// Somebody is asked first.
+    Consult,
+    /// The one on hold instead.
+    Swap,
+    /// All three.
+    Merge,
+    /// An attended transfer.
+    Complete,
+    /// Back from who was asked.
+    Cancel,
+    /// Into a slot.
+    Park,
+    /// Out of it.
+    PickUp,
+    /// Elsewhere.
+    Redirect,
+    /// Through a route's flow and back.
+    ToFlow,
+    /// Keys for a party.
+    SendDigits,
+    /// One party leaves.
+    HangUpOne,
+    /// A new call.
+    Originate,
+    /// To the last number.
+    Redial,
+}
+
+impl Word {
+    /// All there are.
+    pub const ALL: [Self; 16] = [
+        Self::Hold,
+        Self::Retrieve,
+        Self::Transfer,
+        Self::Consult,
+        Self::Swap,
+        Self::Merge,
+        Self::Complete,
+        Self::Cancel,
+        Self::Park,
+        Self::PickUp,
+        Self::Redirect,
+        Self::ToFlow,
+        Self::SendDigits,
+        Self::HangUpOne,
+        Self::Originate,
+        Self::Redial,
+    ];
+
+    /// Its name in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Retrieve => "retrieve",
+            Self::Transfer => "transfer",
+            Self::Consult => "consult",
+            Self::Swap => "swap",
+            Self::Merge => "merge",
+            Self::Complete => "complete",
+            Self::Cancel => "cancel",
+            Self::Park => "park",
+            Self::PickUp => "pick up",
+            Self::Redirect => "redirect",
+            Self::ToFlow => "to flow",
+            Self::SendDigits => "send digits",
+            Self::HangUpOne => "hang up one",
+            Self::Originate => "originate",
+            Self::Redial => "redial",
+        }
+    }
+}
+
+/// Who has phones: most of them on desks.
+const USERS: [&str; 8] = [
+    "1003", "1004", "1005", "1006", "1007", "1008", "1001", "2001",
+];
+
+/// What was asked, and who still waits for an answer.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    last: u64,
+    open: BTreeMap<ControlId, Word>,
+    /// Calls that were ever seen: most of them are over.
+    seen: BTreeSet<CallId>,
+}
+
+impl Words {
+    /// A request of a kind, and which of the calls there are, or were, it is about.
+    pub(super) fn ask(
+        &mut self,
+        rng: &mut Rng,
+        node: &Node,
+        word: Word,
+    ) -> (ControlId, Option<CallId>, Control) {
+        self.seen.extend(node.live_calls());
+        let call = self.pick_call(rng, node, word);
+        let by = actor(rng, node, call, word);
+        let to = destination(rng);
+        let user = USERS[rng.below(8) as usize].to_owned();
+        let slot = 701 + rng.below(3) as u16;
+        let request = match word {
+            Word::Hold => Control::Hold { call, by },
+            Word::Retrieve => Control::Retrieve { call, by },
+            Word::Transfer => Control::Transfer { call, by, to },
+            Word::Consult => Control::Consult { call, by, to },
+            Word::Swap => Control::Swap { call, by },
+            Word::Merge => Control::Merge { call, by },
+            Word::Complete => Control::Complete { call, by },
+            Word::Cancel => Control::Cancel { call, by },
+            Word::Park => {
+                let slot = rng.chance(0.5).then_some(slot);
+                Control::Park { call, by, slot }
+            }
+            Word::PickUp => {
+                // Slots beyond those of the tenant are asked for as well.
+                let taken = node.parked().map(|(_, slot, _)| slot).next();
+                let slot = taken.filter(|_| rng.chance(0.8)).unwrap_or(slot + 18);
+                Control::PickUp { user, slot }
+            }
+            Word::Redirect => Control::Redirect { call, to },
+            Word::ToFlow => {
+                let route = ["1000", "1010", "1304", "7777"][rng.below(4) as usize].to_owned();
+                Control::ToFlow { call, by, route }
+            }
+            Word::SendDigits => {
+                let digits =
+                    Pii::new(["12#", "", "0123456789", "1x"][rng.below(4) as usize].into());
+                Control::SendDigits {
+                    call,
+                    leg: by,
+                    digits,
+                }
+            }
+            Word::HangUpOne => Control::Hangup { call, leg: by },
+            Word::Originate => Control::Originate { user, to },
+            Word::Redial => Control::Redial { user },
+        };
+        self.last += 1;
+        let id = ControlId(self.last);
+        let about = match word {
+            Word::PickUp | Word::Originate | Word::Redial => None,
+            Word::Hold
+            | Word::Retrieve
+            | Word::Transfer
+            | Word::Consult
+            | Word::Swap
+            | Word::Merge
+            | Word::Complete
+            | Word::Cancel
+            | Word::Park
+            | Word::Redirect
+            | Word::ToFlow
+            | Word::SendDigits
+            | Word::HangUpOne => Some(call),
+        };
+        self.open.insert(id, word);
+        (id, about, request)
+    }
+
+    /// An answer; gives what is told of it.
+    pub(super) fn answered(
+        &mut self,
+        id: ControlId,
+        result: &Result<Controlled, ControlError>,
+    ) -> String {
+        let word = self
+            .open
+            .remove(&id)
+            .unwrap_or_else(|| panic!("{id:?} was answered before, or never asked: {result:?}"));
+        match result {
+            Ok(_) => format!("word {}: done", word.name()),
+            Err(error) => format!("word {}: {}", word.name(), error.name()),
+        }
+    }
+
+    /// Who still waits for an answer.
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Mostly a call in which the word means something.
+    fn pick_call(&self, rng: &mut Rng, node: &Node, word: Word) -> CallId {
+        let live: Vec<CallId> = node.live_calls().collect();
+        let fits = |id: &&CallId| {
+            let wanted = |state: PartyState| match word {
+                Word::Retrieve | Word::Swap | Word::Merge | Word::Complete | Word::Cancel => {
+                    state == PartyState::Held
+                }
+                Word::Redirect => matches!(
+                    state,
+                    PartyState::Waiting | PartyState::Flow | PartyState::Talking { .. }
+                ),
+                Word::Hold
+                | Word::Transfer
+                | Word::Consult
+                | Word::Park
+                | Word::PickUp
+                | Word::ToFlow
+                | Word::SendDigits
+                | Word::HangUpOne
+                | Word::Originate
+                | Word::Redial => matches!(state, PartyState::Talking { .. }),
+            };
+            node.parties(**id).iter().any(|party| wanted(party.state))
+        };
+        let fitting: Vec<CallId> = live.iter().filter(fits).copied().collect();
+        let past: Vec<CallId> = self.seen.iter().copied().collect();
+        let from = match rng.below(10) {
+            0..=8 if !fitting.is_empty() => &fitting,
+            9 if !past.is_empty() => &past,
+            _ => &live,
+        };
+        match from.len() {
+            0 => CallId(1),
+            n => from[rng.below(n as u64) as usize],
+        }
+    }
+}
+
+/// Mostly a party that can do what is asked.
+fn actor(rng: &mut Rng, node: &Node, call: CallId, word: Word) -> Actor {
+    let parties = node.parties(call);
+    let three = matches!(
+        word,
+        Word::Swap | Word::Merge | Word::Complete | Word::Cancel
+    );
+    let acts = parties.iter().find(|party| match party.state {
+        PartyState::Talking { .. } => word != Word::Retrieve,
+        PartyState::Alone => word == Word::Retrieve || three,
+        PartyState::Ringing
+        | PartyState::Waiting
+        | PartyState::Flow
+        | PartyState::Conference
+        | PartyState::Held
+        | PartyState::Parked { .. } => false,
+    });
+    match (rng.below(10), acts) {
+        (0..=7, Some(party)) => Actor::Leg(party.leg),
+        (8, _) => Actor::User(USERS[rng.below(8) as usize].to_owned()),
+        _ => Actor::Leg(rng.below(6) as u16),
+    }
+}
+
+fn destination(rng: &mut Rng) -> Destination {
+    match rng.below(12) {
+        0..=6 => Destination::Phone(USERS[rng.below(7) as usize].into()),
+        7 => Destination::Number(Pii::new("+862155500000".into())),
+        8 => Destination::Route("1000".into()),
+        9 => Destination::Dialled(Pii::new("1010".into())),
+        10 => Destination::Group("nobody".into()),
+        _ => Destination::Phone("1099".into()),
+    }
+}
