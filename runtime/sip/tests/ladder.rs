@@ -874,6 +874,46 @@ fn requests_that_fit_no_dialog() {
 }
 
 #[test]
+fn what_came_out_of_order_is_refused_the_same_way_after_the_end() {
+    let (mut world, _) = raw_call("");
+    let late = inside(&world, "INVITE", "z9hG4bKc", 2, "");
+    let bye = inside(&world, "BYE", "z9hG4bKd", 3, "");
+    let info = inside(&world, "INFO", "z9hG4bKe", 9, "");
+    for request in [&info, &late, &bye, &late] {
+        world.inject(BOB, "192.0.2.9:5060", request);
+    }
+    let again = bye
+        .replace("z9hG4bKd", "z9hG4bKf")
+        .replace("3 BYE", "10 BYE");
+    for request in [&again, &late, &bye] {
+        world.inject(BOB, "192.0.2.9:5060", request);
+    }
+    let ack = inside(&world, "ACK", "z9hG4bKc", 2, "");
+    world.inject(BOB, "192.0.2.9:5060", &ack);
+    check(&mut world, expect![[r#"
+        0.000   192.0.2.9:5060 → bob: INFO
+        0.000   bob → 192.0.2.9:5060: 200 OK (INFO)
+        0.000     bob: Info 
+        0.000   192.0.2.9:5060 → bob: INVITE
+        0.000   bob → 192.0.2.9:5060: 500 CSeq Out Of Order (INVITE)
+        0.000   192.0.2.9:5060 → bob: BYE
+        0.000   bob → 192.0.2.9:5060: 500 CSeq Out Of Order (BYE)
+        0.000   192.0.2.9:5060 → bob: INVITE
+        0.000   bob → 192.0.2.9:5060: 500 CSeq Out Of Order (INVITE)
+        0.000   192.0.2.9:5060 → bob: BYE
+        0.000   bob → 192.0.2.9:5060: 200 OK (BYE)
+        0.000     bob: Ended Theirs
+        0.000   192.0.2.9:5060 → bob: INVITE
+        0.000   bob → 192.0.2.9:5060: 500 CSeq Out Of Order (INVITE)
+        0.000   192.0.2.9:5060 → bob: BYE
+        0.000   bob → 192.0.2.9:5060: 500 CSeq Out Of Order (BYE)
+        0.000   192.0.2.9:5060 → bob: ACK
+    "#]]);
+    world.run(s(40));
+    assert!(world.counts(BOB).is_idle());
+}
+
+#[test]
 fn a_reinvite_is_offered_answered_and_refused() {
     let (mut world, bob) = raw_call("");
     let offer = inside(&world, "INVITE", "z9hG4bKc", 2, "");

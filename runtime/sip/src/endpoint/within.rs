@@ -27,7 +27,9 @@ impl Endpoint {
         };
         let dialog = self.dialogs.get_mut(&id).expect("what has a name exists");
         if dialog.note_cseq(cseq.number).is_err() {
-            return self.refuse(&arrival, 500, Some("CSeq Out Of Order"), &[]);
+            // Kept, so that a copy that comes after the dialog's end is answered the same.
+            let answer = (500, Some("CSeq Out Of Order"));
+            return self.refuse_as(now, id, &arrival, answer, &[]);
         }
         if let (Some(_), hop) = (arrival.seen.conn, &mut dialog.hop)
             && hop.transport == arrival.seen.transport
@@ -270,8 +272,24 @@ impl Endpoint {
         status: u16,
         headers: &[(&str, &str)],
     ) {
+        self.refuse_as(now, id, arrival, (status, None), headers);
+    }
+
+    /// The same in other words than the usual.
+    fn refuse_as(
+        &mut self,
+        now: Now,
+        id: DialogId,
+        arrival: &Arrival,
+        (status, reason): (u16, Option<&str>),
+        headers: &[(&str, &str)],
+    ) {
         let head = wire::head(&arrival.request, &arrival.via, "");
-        let bytes = Reply::new(status, &head).write(headers.iter().copied(), b"");
+        let reply = Reply {
+            reason,
+            ..Reply::new(status, &head)
+        };
+        let bytes = reply.write(headers.iter().copied(), b"");
         if arrival.request.method != Method::Invite {
             return self.add_server(now, arrival, bytes);
         }
