@@ -874,6 +874,56 @@ fn requests_that_fit_no_dialog() {
 }
 
 #[test]
+fn an_offer_that_overtakes_the_answer_waits() {
+    let mut world = World::new(1);
+    let _ann = world.call_by(ANN, dan(), None, &[]);
+    let (_, invite) = world.outside[0].clone();
+    let answer = answer_of_dan(&world, "200 OK", "Contact: <sip:dan@192.0.2.9:5060>\n");
+    // Dan's own requests in the dialog that his answer makes: his is their From.
+    let from = |method: &str, branch: &str, cseq: u32| {
+        format!(
+            "{method} sip:ann@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9:5060;branch={branch}\n\
+             Max-Forwards: 70\nFrom: {};tag=dan\nTo: {}\nCall-ID: {}\nCSeq: {cseq} {method}\n\
+             Contact: <sip:dan@192.0.2.9:5060>\nContent-Length: 0\n\n",
+            header(&invite, HeaderName::To),
+            header(&invite, HeaderName::From),
+            header(&invite, HeaderName::CallId),
+        )
+    };
+    let overtakes = from("INVITE", "z9hG4bKc", 1);
+    for request in [
+        &overtakes,
+        &answer,
+        &overtakes,
+        &from("INFO", "z9hG4bKd", 2),
+    ] {
+        world.inject(ANN, "192.0.2.9:5060", request);
+    }
+    // A copy after what came behind it; and who is of no such call.
+    let stranger = from("INVITE", "z9hG4bKe", 3).replace("Call-ID: ", "Call-ID: not-");
+    for request in [&overtakes, &stranger] {
+        world.inject(ANN, "192.0.2.9:5060", request);
+    }
+    check(&mut world, expect![[r#"
+        0.000   ann → 192.0.2.9:5060: INVITE (application/sdp)
+        0.000   192.0.2.9:5060 → ann: INVITE
+        0.000   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
+        0.000   192.0.2.9:5060 → ann: 200 OK (INVITE)
+        0.000   ann → 192.0.2.9:5060: ACK
+        0.000     ann: Answered, 0 bytes
+        0.000   192.0.2.9:5060 → ann: INVITE
+        0.000   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
+        0.000   192.0.2.9:5060 → ann: INFO
+        0.000   ann → 192.0.2.9:5060: 200 OK (INFO)
+        0.000     ann: Info 
+        0.000   192.0.2.9:5060 → ann: INVITE
+        0.000   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
+        0.000   192.0.2.9:5060 → ann: INVITE
+        0.000   ann → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (INVITE)
+    "#]]);
+}
+
+#[test]
 fn what_came_out_of_order_is_refused_the_same_way_after_the_end() {
     let (mut world, _) = raw_call("");
     let late = inside(&world, "INVITE", "z9hG4bKc", 2, "");
@@ -890,7 +940,9 @@ fn what_came_out_of_order_is_refused_the_same_way_after_the_end() {
     }
     let ack = inside(&world, "ACK", "z9hG4bKc", 2, "");
     world.inject(BOB, "192.0.2.9:5060", &ack);
-    check(&mut world, expect![[r#"
+    check(
+        &mut world,
+        expect![[r#"
         0.000   192.0.2.9:5060 → bob: INFO
         0.000   bob → 192.0.2.9:5060: 200 OK (INFO)
         0.000     bob: Info 
@@ -908,7 +960,8 @@ fn what_came_out_of_order_is_refused_the_same_way_after_the_end() {
         0.000   192.0.2.9:5060 → bob: BYE
         0.000   bob → 192.0.2.9:5060: 500 CSeq Out Of Order (BYE)
         0.000   192.0.2.9:5060 → bob: ACK
-    "#]]);
+    "#]],
+    );
     world.run(s(40));
     assert!(world.counts(BOB).is_idle());
 }
@@ -992,7 +1045,7 @@ fn an_offer_that_meets_ours_is_glare() {
             0.000   192.0.2.9:5060 → ann: INVITE
             0.000   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
             0.000   192.0.2.9:5060 → ann: INVITE
-            0.000   ann → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (INVITE)
+            0.000   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
         "#]],
     );
 }

@@ -15,13 +15,22 @@ use crate::transaction::{Server, ServerInvite, server};
 
 impl Endpoint {
     pub(super) fn on_request_within(&mut self, now: Now, arrival: Arrival) {
-        let Some(id) = self.dialog_of(arrival.headers()) else {
+        let Some(named) = self.leg_of(arrival.headers()) else {
             return self.refuse(&arrival, 481, None, &[]);
         };
         // Requests within dialogs are what ends them, so they have room beyond the limit.
         if self.transactions() >= self.limits.transactions + self.limits.transactions / 4 {
             return self.overload(&arrival);
         }
+        let Some(id) = self.dialog_of(arrival.headers()) else {
+            let calling = matches!(self.dialogs[&named].state, State::Calling(_));
+            if calling && arrival.request.method == Method::Invite {
+                // It has overtaken the answer that makes its dialog: our INVITE is in progress
+                // (§14.2). With 481 the far end would give the call up.
+                return self.refuse_now(now, named, &arrival, 491, &[]);
+            }
+            return self.refuse(&arrival, 481, None, &[]);
+        };
         let Ok(cseq) = arrival.headers().cseq() else {
             return;
         };
@@ -55,14 +64,18 @@ impl Endpoint {
         }
     }
 
+    /// The dialog a request names with its `Call-ID` and our tag.
+    fn leg_of(&self, headers: &Headers) -> Option<DialogId> {
+        let local = wire::tag_of(headers.first(&HeaderName::To)?)?;
+        let name = self.name(headers.first(&HeaderName::CallId)?, local);
+        self.names.get(&name).copied()
+    }
+
     /// The dialog a request names with its `Call-ID` and tags (§12).
     pub(super) fn dialog_of(&self, headers: &Headers) -> Option<DialogId> {
-        let local = wire::tag_of(headers.first(&HeaderName::To)?)?;
+        let id = self.leg_of(headers)?;
         // A peer of RFC 2543 may have no tag (§12.2.2).
         let remote = wire::tag_of(headers.first(&HeaderName::From)?).unwrap_or_default();
-        let id = *self
-            .names
-            .get(&self.name(headers.first(&HeaderName::CallId)?, local))?;
         let dialog = self.dialogs.get(&id).expect("what has a name exists");
         let known = match &dialog.state {
             State::Calling(calling) => calling.early.iter().any(|early| *early.tag == *remote),
