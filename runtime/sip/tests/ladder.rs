@@ -904,7 +904,9 @@ fn an_offer_that_overtakes_the_answer_waits() {
     for request in [&overtakes, &stranger] {
         world.inject(ANN, "192.0.2.9:5060", request);
     }
-    check(&mut world, expect![[r#"
+    check(
+        &mut world,
+        expect![[r#"
         0.000   ann → 192.0.2.9:5060: INVITE (application/sdp)
         0.000   192.0.2.9:5060 → ann: INVITE
         0.000   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
@@ -920,7 +922,8 @@ fn an_offer_that_overtakes_the_answer_waits() {
         0.000   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
         0.000   192.0.2.9:5060 → ann: INVITE
         0.000   ann → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (INVITE)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
