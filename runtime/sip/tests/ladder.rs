@@ -927,6 +927,32 @@ fn an_offer_that_overtakes_the_answer_waits() {
 }
 
 #[test]
+fn what_comes_while_we_leave_is_refused_the_same_way_each_time() {
+    let (mut world, bob) = raw_call("");
+    let late = inside(&world, "INVITE", "z9hG4bKc", 2, "");
+    let asks = inside(&world, "REFER", "z9hG4bKd", 3, "");
+    world.hang_up(BOB, bob);
+    for request in [&late, &asks, &late, &asks] {
+        world.inject(BOB, "192.0.2.9:5060", request);
+    }
+    check(
+        &mut world,
+        expect![[r#"
+        0.000   bob → 192.0.2.9:5060: BYE
+        0.000     bob: Ended Ours
+        0.000   192.0.2.9:5060 → bob: INVITE
+        0.000   bob → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (INVITE)
+        0.000   192.0.2.9:5060 → bob: REFER
+        0.000   bob → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (REFER)
+        0.000   192.0.2.9:5060 → bob: INVITE
+        0.000   bob → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (INVITE)
+        0.000   192.0.2.9:5060 → bob: REFER
+        0.000   bob → 192.0.2.9:5060: 481 Call/Transaction Does Not Exist (REFER)
+    "#]],
+    );
+}
+
+#[test]
 fn what_came_out_of_order_is_refused_the_same_way_after_the_end() {
     let (mut world, _) = raw_call("");
     let late = inside(&world, "INVITE", "z9hG4bKc", 2, "");

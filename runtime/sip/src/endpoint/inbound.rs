@@ -42,7 +42,7 @@ impl Endpoint {
             // again and again ends here (§16.3).
             return self.refuse(&arrival, 483, None, &[]);
         }
-        let Ok(session) = self.session_asked(&arrival, None) else {
+        let Ok(session) = self.session_asked(None, &arrival, None) else {
             return;
         };
         let Ok(user) = self.authenticate(now, &arrival) else {

@@ -102,11 +102,13 @@ impl Endpoint {
         match self.dialogs[&id].state {
             State::Up(_) => {}
             State::Calling(_) | State::Ringing(_) => return self.not_yet(now, id, arrival),
-            State::Leaving(..) | State::Ending => return self.refuse(arrival, 481, None, &[]),
+            State::Leaving(..) | State::Ending => {
+                return self.refuse_now(now, id, arrival, 481, &[]);
+            }
         }
         let Wish { to, replaces } = match wish(arrival.headers()) {
             Ok(wish) => wish,
-            Err(why) => return self.refuse(arrival, 400, Some(why), &[]),
+            Err(why) => return self.refuse_as(now, id, arrival, (400, Some(why)), &[]),
         };
         let cseq = arrival.headers().cseq().map_or(0, |cseq| cseq.number);
         if self.dialogs[&id].referral.is_some() {
@@ -294,7 +296,7 @@ impl Endpoint {
         let dialog = self.dialogs.get_mut(&id).expect("what has a name exists");
         let up = matches!(dialog.state, State::Up(_));
         if !up || dialog.transfer.is_none() || !is_refer(arrival.headers()) {
-            return self.refuse(arrival, 481, None, &[]);
+            return self.refuse_now(now, id, arrival, 481, &[]);
         }
         let status = sipfrag(&arrival.request.body);
         let state = HeaderName::parse("Subscription-State");

@@ -209,9 +209,10 @@ impl Sessions {
 
 impl Endpoint {
     /// The session that our 2xx to this INVITE or UPDATE settles (§9). `before` is the one there
-    /// is. A too short one is answered 422.
+    /// is. A too short one is answered 422, which is remembered `within` a dialog.
     pub(super) fn session_asked(
         &mut self,
+        within: Option<(Now, DialogId)>,
         arrival: &Arrival,
         before: Option<Agreed>,
     ) -> Result<Option<Agreed>, Answered> {
@@ -225,7 +226,11 @@ impl Endpoint {
         let shortest = seconds(SESSION_INTERVAL_MIN);
         if timer && asked.is_some_and(|(interval_s, _)| interval_s < shortest) {
             let shortest = shortest.to_string();
-            self.refuse(arrival, 422, None, &[("Min-SE", &shortest)]);
+            let headers = [("Min-SE", shortest.as_str())];
+            match within {
+                Some((now, id)) => self.refuse_now(now, id, arrival, 422, &headers),
+                None => self.refuse(arrival, 422, None, &headers),
+            }
             return Err(Answered);
         }
         // Who cannot refresh has it done by us; who leaves it open goes on as before.

@@ -100,10 +100,12 @@ impl Endpoint {
             State::Ringing(_) | State::Up(Inbound::Pending(_) | Inbound::Accepted(_)) => {
                 return self.not_yet(now, id, &arrival);
             }
-            State::Leaving(..) | State::Ending => return self.refuse(&arrival, 481, None, &[]),
+            State::Leaving(..) | State::Ending => {
+                return self.refuse_now(now, id, &arrival, 481, &[]);
+            }
         }
         let before = self.dialogs[&id].agreed();
-        let Ok(session) = self.session_asked(&arrival, before) else {
+        let Ok(session) = self.session_asked(Some((now, id)), &arrival, before) else {
             return;
         };
         let head = wire::head(&arrival.request, &arrival.via, "");
@@ -142,7 +144,9 @@ impl Endpoint {
             return self.not_yet(now, id, arrival);
         }
         match self.dialogs[&id].state {
-            State::Leaving(..) | State::Ending => return self.refuse(arrival, 481, None, &[]),
+            State::Leaving(..) | State::Ending => {
+                return self.refuse_now(now, id, arrival, 481, &[]);
+            }
             // An offer that was answered reliably does not cross this one.
             State::Calling(_) | State::Ringing(_) if offers && self.answered_early(id, arrival) => {
             }
@@ -159,7 +163,7 @@ impl Endpoint {
             State::Calling(_) | State::Ringing(_) | State::Up(_) => {}
         }
         let before = self.dialogs[&id].agreed();
-        let Ok(session) = self.session_asked(arrival, before) else {
+        let Ok(session) = self.session_asked(Some((now, id)), arrival, before) else {
             return;
         };
         let head = wire::head(&arrival.request, &arrival.via, "");
@@ -289,7 +293,7 @@ impl Endpoint {
     }
 
     /// The same in other words than the usual.
-    fn refuse_as(
+    pub(super) fn refuse_as(
         &mut self,
         now: Now,
         id: DialogId,
@@ -323,7 +327,7 @@ impl Endpoint {
         let reason = reason_of(arrival.headers());
         match self.dialogs[&id].state {
             // The callee cannot end what it has not accepted (§15).
-            State::Calling(_) => return self.refuse(arrival, 481, None, &[]),
+            State::Calling(_) => return self.refuse_now(now, id, arrival, 481, &[]),
             State::Ringing(_) => {
                 self.answer(now, arrival, 200);
                 self.respond_invite(now, id, 487, &[], b"");
@@ -347,7 +351,9 @@ impl Endpoint {
 
     fn on_info(&mut self, now: Now, id: DialogId, arrival: &Arrival) {
         match self.dialogs[&id].state {
-            State::Leaving(..) | State::Ending => return self.refuse(arrival, 481, None, &[]),
+            State::Leaving(..) | State::Ending => {
+                return self.refuse_now(now, id, arrival, 481, &[]);
+            }
             State::Calling(_) | State::Ringing(_) | State::Up(_) => {}
         }
         self.answer(now, arrival, 200);
