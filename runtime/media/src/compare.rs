@@ -4,6 +4,7 @@
 //! Both measures are blind to gain and hardly see what G.711 does to a signal.
 
 use std::f64::consts::TAU;
+use std::ops::RangeInclusive;
 
 /// Samples of a window of [`coverage`]: 60 ms, so that a single lost packet of 20 ms shows.
 const WINDOW: usize = 480;
@@ -131,14 +132,13 @@ fn followed(reference: &[i16], heard: &[i16], energies: &Energies, start: usize)
     };
     let (mut counted, mut found) = (0_u32, 0_u32);
     for (n, window) in reference.chunks_exact(WINDOW).enumerate() {
-        let own = energy(window);
-        if own < PAUSE_POWER * WINDOW as f64 {
+        if energy(window) < PAUSE_POWER * WINDOW as f64 {
             continue;
         }
         counted += 1;
         let at = n * WINDOW;
         let sign = &reference[at..reference.len().min(at + SIGN)];
-        let heard = trail.step(at, sign, window, own) || trail.search(at, sign, window, own);
+        let heard = trail.step(at, sign) || trail.search(at, sign);
         found += u32::from(heard);
     }
     debug_assert!(found <= counted, "a window is found once");
@@ -174,9 +174,9 @@ struct Trail<'a> {
 
 impl Trail<'_> {
     /// Goes on to the window at this place of the reference, if it lies about where it should.
-    fn step(&mut self, at: usize, sign: &[i16], window: &[i16], own: f64) -> bool {
-        let center = at.saturating_add_signed(self.shift);
-        let best = best_near(window, self.heard, self.energies, own, center);
+    fn step(&mut self, at: usize, sign: &[i16]) -> bool {
+        let window = &sign[..WINDOW];
+        let best = self.best_near(window, at.saturating_add_signed(self.shift));
         if let Some((_, place)) = best.filter(|(score, _)| *score >= HEARD_MIN) {
             self.shift = place as isize - at as isize;
             self.floor = place + window.len();
@@ -194,15 +194,13 @@ impl Trail<'_> {
             let Some(after) = sign.get(cut + PIECE..cut + PIECE + 2 * PART) else {
                 return false;
             };
-            if cut >= PART && self.score(&sign[..cut], center) < PART_MIN {
+            let before = &sign[..cut];
+            if cut >= PART && self.score(before, energy(before), center) < PART_MIN {
                 continue;
             }
             let expected = center + cut + PIECE;
             let places = expected.saturating_sub(PIECE)..=expected + PIECE;
-            let best = places
-                .map(|place| (self.score(after, place), place))
-                .max_by(|(a, _), (b, _)| a.total_cmp(b));
-            if let Some((score, place)) = best
+            if let Some((score, place)) = self.best(after, places)
                 && score >= PART_MIN
                 && place.abs_diff(expected) >= PIECE_MIN
             {
@@ -214,12 +212,31 @@ impl Trail<'_> {
         false
     }
 
-    /// How alike a part is to what was heard at a place.
-    fn score(&self, part: &[i16], place: usize) -> f64 {
+    /// The best place for a window within [`SLIP`] of `center`, with its score.
+    fn best_near(&self, window: &[i16], center: usize) -> Option<(f64, usize)> {
+        let last = self.heard.len().checked_sub(window.len())?;
+        let exact = self.score(window, energy(window), center);
+        if exact >= HEARD_MIN {
+            return Some((exact, center));
+        }
+        let places = center.saturating_sub(SLIP)..=last.min(center.saturating_add(SLIP));
+        self.best(window, places)
+    }
+
+    /// The best of these places for a part, with its score.
+    fn best(&self, part: &[i16], places: RangeInclusive<usize>) -> Option<(f64, usize)> {
+        let own = energy(part);
+        places
+            .map(|place| (self.score(part, own, place), place))
+            .max_by(|(a, _), (b, _)| a.total_cmp(b))
+    }
+
+    /// How alike a part of this energy is to what was heard at a place.
+    fn score(&self, part: &[i16], own: f64, place: usize) -> f64 {
         let Some(there) = self.heard.get(place..place + part.len()) else {
             return 0.0;
         };
-        let energies = energy(part) * self.energies.between(place, place + part.len());
+        let energies = own * self.energies.between(place, place + part.len());
         if energies > 0.0 {
             dot(part, there) / energies.sqrt()
         } else {
@@ -229,7 +246,7 @@ impl Trail<'_> {
 
     /// Goes on to the window at this place of the reference wherever it lies from the last one on,
     /// if what follows it (its sign) is there, too.
-    fn search(&mut self, at: usize, sign: &[i16], window: &[i16], own: f64) -> bool {
+    fn search(&mut self, at: usize, sign: &[i16]) -> bool {
         let expected = at.saturating_add_signed(self.shift);
         let last = self.heard.len();
         // A jitter buffer may have left something out between the two.
@@ -239,48 +256,19 @@ impl Trail<'_> {
         let mut found = similarity(sign, &self.heard[first..], reach);
         if found.score < HEARD_MIN {
             // What follows may be torn; then the window alone has to be more alike.
-            found = similarity(window, &self.heard[first..], reach);
+            found = similarity(&sign[..WINDOW], &self.heard[first..], reach);
             if found.score < PART_MIN {
                 return false;
             }
         }
         let before = self.shift;
         self.shift = (first + found.lag) as isize - at as isize;
-        let stepped = self.step(at, sign, window, own);
+        let stepped = self.step(at, sign);
         if !stepped {
             self.shift = before;
         }
         stepped
     }
-}
-
-/// The best place for a window within [`SLIP`] of `center`, with its score.
-fn best_near(
-    window: &[i16],
-    heard: &[i16],
-    energies: &Energies,
-    own: f64,
-    center: usize,
-) -> Option<(f64, usize)> {
-    let last = heard.len().checked_sub(window.len())?;
-    let score = |place: usize| {
-        let there = energies.between(place, place + window.len());
-        let product = dot(window, &heard[place..place + window.len()]);
-        (
-            if there > 0.0 {
-                product / (own * there).sqrt()
-            } else {
-                0.0
-            },
-            place,
-        )
-    };
-    let exact = (center <= last).then(|| score(center));
-    if exact.is_some_and(|(score, _)| score >= HEARD_MIN) {
-        return exact;
-    }
-    let places = center.saturating_sub(SLIP)..=last.min(center.saturating_add(SLIP));
-    places.map(score).max_by(|(a, _), (b, _)| a.total_cmp(b))
 }
 
 /// Energies of all stretches of a signal, by sums from its start. Integers, so that the sum over a

@@ -272,6 +272,12 @@ impl Call {
         }
     }
 
+    /// Whether it is one that we make, whose target is not called yet although its first phone is
+    /// there.
+    pub(crate) fn is_originating(&self) -> bool {
+        self.line == Line::Up && self.talk.target.is_some()
+    }
+
     /// What its caller hears when nobody can look after it, if its route's prompt is there.
     pub(crate) fn announcement(&self) -> Option<&Clip> {
         let name = &self.route.fallback;

@@ -177,7 +177,7 @@ impl Node {
                 call.line = Line::Waiting;
                 self.deadlines.clear(batch.call, Wait::Commit);
                 self.want_answer(now, batch.call);
-            } else if call.line == Line::Up && call.talk.target.is_some() {
+            } else if call.is_originating() {
                 self.deadlines.clear(batch.call, Wait::Commit);
                 self.originated(now, batch.call);
             } else {
@@ -200,8 +200,7 @@ impl Node {
         // A call that cannot be recorded is not answered.
         call.unrecorded = true;
         // Nor does one that we make get any further.
-        let begun = call.line == Line::Up && call.talk.target.is_some();
-        if matches!(call.line, Line::Waiting | Line::Wanted) || begun {
+        if matches!(call.line, Line::Waiting | Line::Wanted) || call.is_originating() {
             self.turn_away(batch.call);
         }
     }

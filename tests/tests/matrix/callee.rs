@@ -26,7 +26,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
 ];
 
 /// A user dials; the flow hangs up when the phone has.
-const CALLER: &str = "
+pub(crate) const CALLER: &str = "
     > INVITE sdp
     <? 100
     < 401
@@ -54,11 +54,11 @@ const ANSWERS: &str = "
 ";
 
 /// What became of the call of a phone that answered.
-const TALKED: &str = "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, \
+pub(crate) const TALKED: &str = "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, \
                       leg.unbridged, dial answered, ended normal near";
 
 /// The same, with what the phone was.
-fn failed(how: &str) -> String {
+pub(crate) fn failed(how: &str) -> String {
     format!("asks answer, call.answered, asks dial, leg.dialed, dial {how}, ended normal near")
 }
 

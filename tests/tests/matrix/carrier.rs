@@ -5,6 +5,8 @@ use jackfield_tests::peers::lab::{Lab, PASSWORD, SUBSCRIBER, Scenario, same};
 use jackfield_tests::peers::raw::{Challenge, Hash};
 use jackfield_tests::peers::scenario::{Seen, header};
 
+use super::callee::{CALLER, TALKED, failed};
+
 pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("carrier-asks", asks),
     ("proxy-asks", proxy_asks),
@@ -13,26 +15,6 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("carrier-may-not-redirect", may_not_redirect),
     ("carrier-redirects-abroad", redirects_abroad),
 ];
-
-/// A user dials; the flow hangs up when the far end has.
-const CALLER: &str = "
-    > INVITE sdp
-    <? 100
-    < 401
-    > ACK
-    > INVITE sdp login
-    <? 100
-    < 200
-    > ACK
-    < BYE
-    > 200
-";
-
-const TALKED: &str = "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, \
-                      leg.unbridged, dial answered, ended normal near";
-
-const REFUSED: &str =
-    "asks answer, call.answered, asks dial, leg.dialed, dial rejected, ended normal near";
 
 /// A carrier is called by a user: what it saw, and what the server kept.
 fn call(lab: &Lab, name: &str, n: usize, ladder: &str) -> anyhow::Result<(Seen, String)> {
@@ -111,7 +93,7 @@ fn asks_for_another(lab: &Lab, name: &str) -> anyhow::Result<()> {
     );
     let (seen, story) = call(lab, name, 4, &ladder)?;
     ensure!(seen.received("INVITE ").len() == 2, "{seen}");
-    same(&story, REFUSED)
+    same(&story, &failed("rejected"))
 }
 
 /// Sends a call to whoever this is.
@@ -137,7 +119,7 @@ fn redirects(lab: &Lab, name: &str) -> anyhow::Result<()> {
 fn may_not_redirect(lab: &Lab, name: &str) -> anyhow::Result<()> {
     let (to, port) = (&lab.carrier(6).outside, lab.carrier(8).port);
     let (_, story) = call(lab, name, 8, &moved(&format!("{to}@127.0.0.1:{port}")))?;
-    same(&story, REFUSED)
+    same(&story, &failed("rejected"))
 }
 
 /// One that may, but to somebody else's host, or where no carrier goes.
@@ -145,12 +127,12 @@ fn redirects_abroad(lab: &Lab, name: &str) -> anyhow::Result<()> {
     let to = &lab.carrier(6).outside;
     let elsewhere = moved(&format!("{to}@192.0.2.9"));
     let (_, story) = call(lab, &format!("{name}-host"), 3, &elsewhere)?;
-    same(&story, REFUSED)?;
+    same(&story, &failed("rejected"))?;
     let (_, story) = call(
         lab,
         &format!("{name}-number"),
         5,
         &moved("+1234567@127.0.0.1"),
     )?;
-    same(&story, REFUSED)
+    same(&story, &failed("rejected"))
 }

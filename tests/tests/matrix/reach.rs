@@ -7,26 +7,14 @@ use jackfield_tests::peers::lab::{
 use jackfield_tests::peers::scenario::header;
 use jackfield_tests::peers::talker::sdp;
 
+use super::callee::CALLER;
+
 pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("called-over-tcp", over_tcp),
     ("phone-redirects", redirects),
     ("phone-redirects-in-a-circle", circle),
     ("phone-may-not-redirect", may_not_redirect),
 ];
-
-/// A user dials; the flow hangs up when the phone has.
-const CALLER: &str = "
-    > INVITE sdp
-    <? 100
-    < 401
-    > ACK
-    > INVITE sdp login
-    <? 100
-    < 200
-    > ACK
-    < BYE
-    > 200
-";
 
 /// It registered over a connection, and is rung over the same (RFC 5626 §5.3, RFC 3261 §18.1.1): it
 /// listens nowhere else.

@@ -15,22 +15,22 @@ use crate::transaction::{Server, ServerInvite, server};
 
 impl Endpoint {
     pub(super) fn on_request_within(&mut self, now: Now, arrival: Arrival) {
-        let Some(named) = self.leg_of(arrival.headers()) else {
+        let Some(id) = self.leg_of(arrival.headers()) else {
             return self.refuse(&arrival, 481, None, &[]);
         };
         // Requests within dialogs are what ends them, so they have room beyond the limit.
         if self.transactions() >= self.limits.transactions + self.limits.transactions / 4 {
             return self.overload(&arrival);
         }
-        let Some(id) = self.dialog_of(arrival.headers()) else {
-            let calling = matches!(self.dialogs[&named].state, State::Calling(_));
+        if !self.is_theirs(id, arrival.headers()) {
+            let calling = matches!(self.dialogs[&id].state, State::Calling(_));
             if calling && arrival.request.method == Method::Invite {
                 // It has overtaken the answer that makes its dialog: our INVITE is in progress
                 // (§14.2). With 481 the far end would give the call up.
-                return self.refuse_now(now, named, &arrival, 491, &[]);
+                return self.refuse_now(now, id, &arrival, 491, &[]);
             }
             return self.refuse(&arrival, 481, None, &[]);
-        };
+        }
         let Ok(cseq) = arrival.headers().cseq() else {
             return;
         };
@@ -74,16 +74,23 @@ impl Endpoint {
     /// The dialog a request names with its `Call-ID` and tags (§12).
     pub(super) fn dialog_of(&self, headers: &Headers) -> Option<DialogId> {
         let id = self.leg_of(headers)?;
+        self.is_theirs(id, headers).then_some(id)
+    }
+
+    /// Whether a request that names this dialog by our tag names it by theirs, too.
+    fn is_theirs(&self, id: DialogId, headers: &Headers) -> bool {
+        let Some(from) = headers.first(&HeaderName::From) else {
+            return false;
+        };
         // A peer of RFC 2543 may have no tag (§12.2.2).
-        let remote = wire::tag_of(headers.first(&HeaderName::From)?).unwrap_or_default();
+        let remote = wire::tag_of(from).unwrap_or_default();
         let dialog = self.dialogs.get(&id).expect("what has a name exists");
-        let known = match &dialog.state {
+        match &dialog.state {
             State::Calling(calling) => calling.early.iter().any(|early| *early.tag == *remote),
             State::Ringing(_) | State::Up(_) | State::Leaving(..) | State::Ending => {
                 *dialog.remote_tag == *remote
             }
-        };
-        known.then_some(id)
+        }
     }
 
     fn on_reinvite(&mut self, now: Now, id: DialogId, arrival: Arrival) {
