@@ -11,6 +11,7 @@ use jackfield_tests::peers::sipp::{Calls, Outcome};
 use jackfield_tests::peers::{record, until};
 use jackfield_tests::shell::{Server, Setup};
 use media::Codec;
+use serde_json::Value;
 use sip::Transport;
 
 /// Callers at the same time. Server and load are debug builds, and take a sixth of a core each for
@@ -59,7 +60,16 @@ fn calls(server: &Server, name: &str, callers: Vec<Caller>) -> Outcome {
         rate: 50,
         limit: LIMIT,
     };
-    calls.run().expect("calls")
+    calls.run().unwrap_or_else(|error| {
+        let ended = |call: &Value| !call["ended_at"].is_null() && call["ended_by"] != "far";
+        let records = until("a call that the server ended", || {
+            let found = record::matching(server, ended)?;
+            let whole = found.iter().map(|call| record::whole(server, call));
+            let whole = whole.collect::<anyhow::Result<Vec<_>>>()?;
+            Ok((!whole.is_empty()).then_some(whole))
+        });
+        panic!("{error:?}\nThe server ended: {records:#?}")
+    })
 }
 
 fn metric(server: &Server, name: &str) -> f64 {

@@ -207,14 +207,56 @@ impl Playout {
         Stored::Used
     }
 
+    /// Whether a packet of so many samples has a place beside what is buffered. If not, storing it
+    /// throws that away, because the sender's clock jumped or too much comes at once.
+    pub fn fits(&self, timestamp: u32, len: usize) -> bool {
+        let ring = PLAYOUT_SAMPLES as i32;
+        self.position.is_some_and(|at| {
+            let ahead = timestamp_diff(timestamp, at.next);
+            ahead > -ring && ahead <= ring.saturating_sub(i32::try_from(len).unwrap_or(ring))
+        })
+    }
+
+    /// Takes out up to 20 ms of what is buffered without its being played; tells how many samples
+    /// they are. `None` if nothing is left.
+    pub fn take(&mut self, codec: Codec, out: &mut Frame) -> Option<usize> {
+        let Position { mut next, end, dry } = self.position?;
+        let len = loop {
+            let left = usize::try_from(timestamp_diff(end, next)).ok()?;
+            if left == 0 {
+                return None;
+            }
+            let (there, len) = self.run(next, left.min(FRAME));
+            if there {
+                self.decode(codec, next, &mut out[..len]);
+                self.clear(next, len);
+            }
+            next = next.wrapping_add(len as u32);
+            if there {
+                break len;
+            }
+        };
+        self.position = Some(Position { next, end, dry });
+        Some(len)
+    }
+
+    /// Samples in a row before the playing position that had not come when they were due.
+    pub fn dry(&self) -> u32 {
+        self.position.map_or(0, |at| at.dry)
+    }
+
+    /// Whether nothing that follows a packet that is [`Stored::Late`] was played yet. If so, tells
+    /// how many samples of the sender's time before it had not come.
+    pub fn missed(&self, timestamp: u32) -> Option<u32> {
+        let at = self.position?;
+        let behind = u32::try_from(timestamp_diff(at.next, timestamp)).ok()?;
+        at.dry.checked_sub(behind)
+    }
+
     /// The position, started or moved if this packet does not fit around it.
     fn position_for(&mut self, timestamp: u32, len: u32) -> Position {
-        let ring = PLAYOUT_SAMPLES as i32;
-        if let Some(at) = self.position {
-            let ahead = timestamp_diff(timestamp, at.next);
-            if ahead > -ring && ahead <= ring - len.cast_signed() {
-                return at;
-            }
+        if let Some(at) = self.position.filter(|_| self.fits(timestamp, len as usize)) {
+            return at;
         }
         // The first packet, or the sender's clock jumped.
         self.filled = [0; WORDS];

@@ -48,6 +48,10 @@ pub const BUDGET_AFTER_HANGUP: Duration = Duration::from_secs(2);
 /// Running time between two epoch ticks, and what one slice of fuel counts as in a simulation.
 pub const TICK: Duration = Duration::from_millis(10);
 
+/// The most that one slice counts as. The guest yields at the next epoch tick, so longer than two
+/// it only lasts where the machine stood still, and that is not the plugin's fault.
+pub const SLICE_MAX: Duration = Duration::from_millis(20);
+
 /// Fuel of one slice in a simulation: about what an ordinary core executes in one tick.
 pub const FUEL_PER_SLICE: u64 = 10_000_000;
 

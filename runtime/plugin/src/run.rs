@@ -171,12 +171,12 @@ impl Run {
         lock(&self.desk).out.pop_front()
     }
 
-    /// Adds the running time of the last `handle`. The run ends with
+    /// Adds the running time of the last `handle`, [`limits::SLICE_MAX`] at most. The run ends with
     /// [`FaultKind::OutOfTime`] at the first [`RunInput::Slice`] after its budget is spent.
     /// Ignored with [`Metering::Fuel`].
     pub fn charge(&mut self, ran: Duration) {
         match self.plugin.host().config().metering {
-            Metering::Epoch => self.spend(ran),
+            Metering::Epoch => self.spend(ran.min(limits::SLICE_MAX)),
             Metering::Fuel => {}
         }
     }

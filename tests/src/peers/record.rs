@@ -76,7 +76,11 @@ pub fn matching(server: &Server, like: impl Fn(&Value) -> bool) -> anyhow::Resul
     }
 }
 
-fn whole(server: &Server, call: &Value) -> anyhow::Result<Record> {
+/// The whole record of one that a list names, with its events.
+///
+/// # Errors
+/// If the API does not answer as it should.
+pub fn whole(server: &Server, call: &Value) -> anyhow::Result<Record> {
     let id = call["id"].as_str().context("a call has an id")?;
     Ok(Record {
         json: server.json(&format!("/api/v1/calls/{id}"))?,

@@ -8,13 +8,13 @@ use vocab::Mono;
 use crate::dtmf::Detector;
 use crate::jitter::{FRAME, Frame, Heard, Playout, Stored};
 use crate::limits::{PLAYOUT_DEPTH_MAX, RTP_PAYLOAD_BYTES_MAX};
-use crate::rtp::{Header, Rtp};
+use crate::rtp::{Header, Rtp, timestamp_diff};
 use crate::session::Step;
 use crate::session::latch::Latch;
 use crate::session::presses::{Presses, Way};
 use crate::session::reception::{Arrival, Reception};
 use crate::telephone_event::{Receiver, Report};
-use crate::{Event, StreamParams};
+use crate::{Codec, Event, StreamParams, g711};
 
 /// Silent frames fed to the detector after audio, so that it notices the end of a tone.
 const DETECTOR_TAIL: u8 = 5;
@@ -76,6 +76,9 @@ pub(crate) struct Inbound {
     /// The far end said that it was silent before what came last: a marked packet (RFC 3551 §4.1)
     /// or comfort noise. Not yet seen by the detector.
     paused: bool,
+    /// Timestamp after the newest audio that the detector was given although it came too late to
+    /// be played.
+    overheard: Option<u32>,
     /// When something was last received, or first expected.
     heard: Mono,
     /// When audio or a key last came.
@@ -97,6 +100,7 @@ impl Inbound {
             detector: Some(Box::default()),
             detector_dry: DETECTOR_PATIENCE + DETECTOR_TAIL,
             paused: false,
+            overheard: None,
             heard: now,
             spoke: None,
             inactive: false,
@@ -152,14 +156,15 @@ impl Inbound {
     }
 
     /// Takes a datagram. Gives the packet if it is to be used; `None` counts it as dropped.
-    /// Audio is kept for the ticks unless it is `through`: passed on instead.
+    /// Audio is kept for the ticks unless it is `through`: passed on instead. What cannot be kept is
+    /// listened to for tones all the same, if anything is.
     pub(crate) fn receive<'a>(
         &mut self,
         step: &mut Step<'_>,
         params: &StreamParams,
         from: SocketAddr,
         bytes: &'a [u8],
-        through: bool,
+        (through, listen): (bool, bool),
     ) -> Option<Received<'a>> {
         let received = self.admit(step, params, from, bytes);
         let used = received.filter(|received| match received.kind {
@@ -168,10 +173,14 @@ impl Inbound {
                 if received.first {
                     self.playout.reset();
                 }
-                let until_tick = step.until_tick();
-                let stored =
-                    self.playout
-                        .store(received.header.timestamp, received.payload, until_tick);
+                let (timestamp, codes) = (received.header.timestamp, received.payload);
+                if listen && !self.playout.fits(timestamp, codes.len()) {
+                    self.overhear_buffered(step, params.codec);
+                }
+                let stored = self.playout.store(timestamp, codes, step.until_tick());
+                if listen && stored == Stored::Late {
+                    self.overhear(step, params.codec, timestamp, codes);
+                }
                 stored == Stored::Used
             }
             Kind::Event(_) | Kind::Silence => true,
@@ -259,34 +268,78 @@ impl Inbound {
         frame: &mut Frame,
     ) -> Heard {
         let heard = self.playout.pull(params.codec, frame);
-        if listen && let Some(key) = self.listen(heard, frame) {
-            self.report(step, key, Way::Tone);
+        if listen {
+            let key = self.listen(heard, frame);
+            self.report_tone(step, key);
         }
         heard
+    }
+
+    fn report_tone(&mut self, step: &mut Step<'_>, key: Option<char>) {
+        if let Some(key) = key {
+            self.report(step, key, Way::Tone);
+        }
     }
 
     /// Gives the detector what the far end sent, by the far end's clock: where audio is late or left
     /// out there is no silence in a tone, unless the far end said so, or a key would count twice for
     /// every stall of the network or the phone.
     fn listen(&mut self, heard: Heard, frame: &Frame) -> Option<char> {
-        let detector = self.detector.as_mut()?;
-        let silence = [0; FRAME];
         if heard == Heard::Audio {
-            let dry = std::mem::take(&mut self.detector_dry);
-            let silent = (1..=DETECTOR_PATIENCE).contains(&dry)
-                && self.playout.gap() > TORN_MAX
-                && std::mem::take(&mut self.paused);
-            let pause = if silent { DETECTOR_TAIL } else { 0 };
-            let ended = (0..pause).fold(None, |told, _| told.or(detector.feed(&silence)));
-            return ended.or(detector.feed(&frame[self.playout.lead()..]));
+            self.overheard = None;
+            return self.go_on(self.playout.gap(), &frame[self.playout.lead()..]);
         }
+        let detector = self.detector.as_mut()?;
         let dry = self.detector_dry.saturating_add(1);
         self.detector_dry = dry.min(DETECTOR_PATIENCE + DETECTOR_TAIL + 1);
         let ending = DETECTOR_PATIENCE < dry && dry <= DETECTOR_PATIENCE + DETECTOR_TAIL;
         let untold = dry == DETECTOR_FLUSH && detector.current().is_none();
         (ending || untold)
-            .then(|| detector.feed(&silence))
+            .then(|| detector.feed(&[0; FRAME]))
             .flatten()
+    }
+
+    /// Gives the detector audio before which so many samples of the far end's time had not come.
+    fn go_on(&mut self, gap: u32, samples: &[i16]) -> Option<char> {
+        let detector = self.detector.as_mut()?;
+        let dry = std::mem::take(&mut self.detector_dry);
+        let silent = (1..=DETECTOR_PATIENCE).contains(&dry)
+            && gap > TORN_MAX
+            && std::mem::take(&mut self.paused);
+        let pause = if silent { DETECTOR_TAIL } else { 0 };
+        let ended = (0..pause).fold(None, |told, _| told.or(detector.feed(&[0; FRAME])));
+        ended.or(detector.feed(samples))
+    }
+
+    /// Listens to audio that came too late to be played: a key counts however late it comes, or a
+    /// stall would cost it.
+    fn overhear(&mut self, step: &mut Step<'_>, codec: Codec, timestamp: u32, codes: &[u8]) {
+        let Some(gap) = self.playout.missed(timestamp) else {
+            return;
+        };
+        let before = self.overheard;
+        if before.is_some_and(|before| timestamp_diff(timestamp, before) < 0) {
+            return;
+        }
+        self.overheard = Some(timestamp.wrapping_add(codes.len() as u32));
+        let gap = before.map_or(gap, |before| timestamp.wrapping_sub(before));
+        let mut frame = [0; FRAME];
+        for (n, codes) in codes.chunks(FRAME).enumerate() {
+            let samples = &mut frame[..codes.len()];
+            g711::decode(codec, codes, samples);
+            let key = self.go_on(if n == 0 { gap } else { 0 }, samples);
+            self.report_tone(step, key);
+        }
+    }
+
+    /// Listens to what is buffered and is about to be thrown away.
+    fn overhear_buffered(&mut self, step: &mut Step<'_>, codec: Codec) {
+        let mut frame = [0; FRAME];
+        let mut gap = self.playout.dry();
+        while let Some(len) = self.playout.take(codec, &mut frame) {
+            let key = self.go_on(std::mem::take(&mut gap), &frame[..len]);
+            self.report_tone(step, key);
+        }
     }
 
     /// Reports that nothing comes, once.

@@ -365,15 +365,17 @@ impl Session {
     ) -> Option<Received<'a>> {
         #[cfg(test)]
         assert!(!self.fault, "a planted bug");
+        let listens = self.listens();
         let Some(stream) = &mut self.stream else {
             step.counts.dropped += 1;
             return None;
         };
         match channel {
             Channel::Rtp if !is_rtcp(bytes) => {
+                let use_of = (self.through, listens);
                 stream
                     .inbound
-                    .receive(step, &stream.params, from, bytes, self.through)
+                    .receive(step, &stream.params, from, bytes, use_of)
             }
             // Reports may share the media port (RFC 5761).
             Channel::Rtp | Channel::Rtcp => {
@@ -392,6 +394,7 @@ impl Session {
     pub(crate) fn hear(&mut self, step: &mut Step<'_>, frame: &mut Frame) -> Heard {
         #[cfg(test)]
         assert!(!self.fault, "a planted bug");
+        let listens = self.listens();
         let Some(stream) = &mut self.stream else {
             frame.fill(0);
             return Heard::Silence;
@@ -406,8 +409,12 @@ impl Session {
             frame.fill(0);
             return Heard::Silence;
         }
-        let listen = !matches!(self.link, Link::Bridge(_));
-        stream.inbound.pull(step, &stream.params, listen, frame)
+        stream.inbound.pull(step, &stream.params, listens, frame)
+    }
+
+    /// Whether tones are keys for us: between the two sides of a bridge they are for the other.
+    fn listens(&self) -> bool {
+        !matches!(self.link, Link::Bridge(_))
     }
 
     /// Second half of a tick: what the session says, and the recordings of both. `other` is what

@@ -131,7 +131,7 @@ fn a_tone_torn_by_a_stall_is_one_press() {
     let frames: Vec<&[i16]> = tones.chunks_exact(160).collect();
     for stalled_at in 1..frames.len() {
         // Of one or the other end, or of the network between: the audio of that time comes at once.
-        for stall in [3, 6, 9, 12] {
+        for stall in [3, 6, 9, 12, 20, 30] {
             let mut world = World::new(1, 1);
             world.open(0, ONE, params_to(phone(1)));
             let mut phone = Phone {
@@ -184,6 +184,38 @@ fn a_tone_that_a_phone_leaves_a_hole_in_is_one_press() {
             assert_eq!(world.digits(ONE), "55", "{what}");
         }
     }
+}
+
+#[test]
+fn a_key_is_heard_once_though_either_end_or_both_stand_still() {
+    let plain = |far| StreamParams {
+        dtmf_payload_type: None,
+        ..params(far)
+    };
+    let mut failed = Vec::new();
+    for (who, nodes) in [("caller", &[0][..]), ("node", &[1]), ("both", &[0, 1])] {
+        for stall_ms in [100, 200, 300, 500, 700, 1_000] {
+            for begin_ms in (0..240).step_by(20) {
+                let mut world = World::new(1, 2);
+                world.open(0, ONE, plain(TWO));
+                world.open(1, TWO, plain(ONE));
+                world.run_ms(500);
+                world.dial(0, ONE, "1");
+                world.run_ms(begin_ms);
+                for node in nodes {
+                    world.stall(*node, Duration::from_millis(stall_ms));
+                }
+                world.run_ms(3_000);
+                let digits = world.digits(TWO);
+                if digits != "1" {
+                    failed.push(format!(
+                        "{who}, {stall_ms} ms, {begin_ms} ms into it: {digits:?}"
+                    ));
+                }
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
 }
 
 #[test]

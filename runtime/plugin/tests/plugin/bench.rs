@@ -135,6 +135,8 @@ pub(crate) struct Bench {
     pub(crate) now: Now,
     /// One line for each input (`>`) and output.
     pub(crate) ladder: String,
+    /// What each slice counts as.
+    pub(crate) slice: Duration,
     /// Slices since the last input of another kind.
     yields: u32,
 }
@@ -146,12 +148,12 @@ impl Bench {
             run,
             now: start(),
             ladder: String::new(),
+            slice: limits::TICK,
             yields: 0,
         }
     }
 
-    /// Feeds one input 100 ms after the last, and slices for as long as the guest yields; each
-    /// slice counts as one tick of running time.
+    /// Feeds one input 100 ms after the last, and slices for as long as the guest yields.
     pub(crate) fn feed(&mut self, input: RunInput) {
         self.now = self.now + Duration::from_millis(100);
         writeln!(self.ladder, "> {input:?}").unwrap();
@@ -159,7 +161,7 @@ impl Bench {
         self.yields = 0;
         while let Some(input) = next.take() {
             self.run.handle(self.now, input);
-            self.run.charge(limits::TICK);
+            self.run.charge(self.slice);
             while let Some(output) = self.run.poll() {
                 if output == RunOutput::Yielded {
                     self.yields += 1;

@@ -1,9 +1,10 @@
 //! Goal: whatever a guest does, its run ends in a named fault and the host goes on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use jackfield_plugin::{End, Metering, RunInput, RunOutput};
+use jackfield_plugin::{End, Metering, RunInput, RunOutput, limits};
 use vocab::flow::FaultKind;
 
 use crate::bench::{
@@ -172,10 +173,9 @@ fn faults_have_names() {
     );
 }
 
-/// The epoch ticks as fast as it can while the guest loops; each slice is charged as one tick.
-/// The number of slices does not depend on how fast that is.
-#[test]
-fn a_loop_is_cut_under_epochs_too() {
+/// A guest that loops, with slices that last so long. The epoch ticks as fast as it can meanwhile;
+/// the number of slices does not depend on how fast that is.
+fn looped(slice: Duration) -> String {
     let (host, plugin) = host_and_plugin(host_config(Metering::Epoch));
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -186,14 +186,30 @@ fn a_loop_is_cut_under_epochs_too() {
             }
         });
         let mut bench = Bench::new(&plugin, setup("loop"));
+        bench.slice = slice;
         bench.feed(RunInput::Start);
         over.store(true, Ordering::Relaxed);
-        expect![[r#"
-            > Start
-            Yielded × 5
-            Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: OutOfTime, detail: "ran for more than 50 ms between two host calls" }))
-        "#]].assert_eq(&bench.ladder);
-    });
+        bench.ladder
+    })
+}
+
+#[test]
+fn a_loop_is_cut_under_epochs_too() {
+    expect![[r#"
+        > Start
+        Yielded × 5
+        Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: OutOfTime, detail: "ran for more than 50 ms between two host calls" }))
+    "#]].assert_eq(&looped(limits::TICK));
+}
+
+/// One slice alone never spends the budget, however long the machine stood still in it.
+#[test]
+fn a_machine_that_stands_still_is_not_the_guests_fault() {
+    expect![[r#"
+        > Start
+        Yielded × 3
+        Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: OutOfTime, detail: "ran for more than 50 ms between two host calls" }))
+    "#]].assert_eq(&looped(Duration::from_secs(1)));
 }
 
 /// A run that waited while the epoch went on is not cut short, and does not yield for it.

@@ -196,13 +196,14 @@ impl Endpoint {
         (cseq, hop, bytes)
     }
 
-    /// How long is waited after a 491 (§14.1): who chose the `Call-ID` waits longer.
+    /// How long is waited after a 491 (§14.1): who chose the `Call-ID` waits longer. Never no time
+    /// at all, or it would meet what is in its way again.
     fn glare_wait(&mut self, id: DialogId) -> Duration {
         let owner = self.dialogs.get(&id).is_some_and(|dialog| dialog.owner);
         let units = if owner {
             210 + self.rng.below(191)
         } else {
-            self.rng.below(201)
+            1 + self.rng.below(200)
         };
         Duration::from_millis(units * 10)
     }

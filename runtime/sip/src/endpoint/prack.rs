@@ -174,7 +174,7 @@ impl Endpoint {
             ) => false,
         };
         if !known {
-            return self.refuse(arrival, 481, None, &[]);
+            return self.answer(now, arrival, 481);
         }
         let offers = !arrival.request.body.is_empty();
         self.answer(now, arrival, if offers { 488 } else { 200 });

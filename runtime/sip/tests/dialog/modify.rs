@@ -157,6 +157,23 @@ fn glare_is_given_up_some_time() {
     );
 }
 
+/// Tried again at once, it would meet what is in its way again, or be given up on the spot.
+#[test]
+fn an_offer_that_has_to_wait_is_not_due_at_once() {
+    for seed in 0..1_000 {
+        let mut world = World::new(seed);
+        Far::call(&mut world, "");
+        let ann = world.incoming(ANN);
+        world.respond(ANN, ann, 200);
+        reinvite(&mut world, ANN, ann);
+        let deadline = world.peers[ANN].endpoint.deadline();
+        assert!(
+            deadline.is_some_and(|at| at > world.now.mono),
+            "seed {seed}: there is no ACK yet"
+        );
+    }
+}
+
 #[test]
 fn their_offer_is_refused_while_ours_is_pending_and_ours_waits_for_theirs() {
     let mut world = World::new(1);
@@ -181,32 +198,32 @@ fn their_offer_is_refused_while_ours_is_pending_and_ours_waits_for_theirs() {
     check(
         &mut world,
         expect![[r#"
-        0.000   ann → 192.0.2.9:5060: UPDATE (application/sdp)
-        0.000   192.0.2.9:5060 → ann: INVITE (application/sdp)
-        0.000   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
-        0.000   192.0.2.9:5060 → ann: UPDATE (application/sdp)
-        0.000   ann → 192.0.2.9:5060: 491 Request Pending (UPDATE)
-        0.000   192.0.2.9:5060 → ann: UPDATE
-        0.000   ann → 192.0.2.9:5060: 200 OK (UPDATE)
-        0.000   192.0.2.9:5060 → ann: 200 OK (UPDATE, application/sdp)
-        0.000     ann: Reanswered, 5 bytes
-        0.000   192.0.2.9:5060 → ann: UPDATE (application/sdp)
-        0.000     ann: Reoffer, 5 bytes
-        0.000   192.0.2.9:5060 → ann: UPDATE (application/sdp)
-        0.000   ann → 192.0.2.9:5060: 500 Server Internal Error (UPDATE)
-        0.000   192.0.2.9:5060 → ann: INVITE (application/sdp)
-        0.000   ann → 192.0.2.9:5060: 500 Server Internal Error (INVITE)
-        0.000   ann → 192.0.2.9:5060: 200 OK (UPDATE, application/sdp)
-        0.500   ann → 192.0.2.9:5060: 500 Server Internal Error (INVITE)
-        0.500   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
-        0.860   ann → 192.0.2.9:5060: INVITE (application/sdp)
-        1.360   ann → 192.0.2.9:5060: INVITE (application/sdp)
-        1.500   ann → 192.0.2.9:5060: 500 Server Internal Error (INVITE)
-        1.500   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
-        2.000   192.0.2.9:5060 → ann: 200 OK (INVITE, application/sdp)
-        2.000   ann → 192.0.2.9:5060: ACK
-        2.000     ann: Reanswered, 5 bytes
-    "#]],
+            0.000   ann → 192.0.2.9:5060: UPDATE (application/sdp)
+            0.000   192.0.2.9:5060 → ann: INVITE (application/sdp)
+            0.000   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
+            0.000   192.0.2.9:5060 → ann: UPDATE (application/sdp)
+            0.000   ann → 192.0.2.9:5060: 491 Request Pending (UPDATE)
+            0.000   192.0.2.9:5060 → ann: UPDATE
+            0.000   ann → 192.0.2.9:5060: 200 OK (UPDATE)
+            0.000   192.0.2.9:5060 → ann: 200 OK (UPDATE, application/sdp)
+            0.000     ann: Reanswered, 5 bytes
+            0.000   192.0.2.9:5060 → ann: UPDATE (application/sdp)
+            0.000     ann: Reoffer, 5 bytes
+            0.000   192.0.2.9:5060 → ann: UPDATE (application/sdp)
+            0.000   ann → 192.0.2.9:5060: 500 Server Internal Error (UPDATE)
+            0.000   192.0.2.9:5060 → ann: INVITE (application/sdp)
+            0.000   ann → 192.0.2.9:5060: 500 Server Internal Error (INVITE)
+            0.000   ann → 192.0.2.9:5060: 200 OK (UPDATE, application/sdp)
+            0.500   ann → 192.0.2.9:5060: 500 Server Internal Error (INVITE)
+            0.500   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
+            0.870   ann → 192.0.2.9:5060: INVITE (application/sdp)
+            1.370   ann → 192.0.2.9:5060: INVITE (application/sdp)
+            1.500   ann → 192.0.2.9:5060: 500 Server Internal Error (INVITE)
+            1.500   ann → 192.0.2.9:5060: 491 Request Pending (INVITE)
+            2.000   192.0.2.9:5060 → ann: 200 OK (INVITE, application/sdp)
+            2.000   ann → 192.0.2.9:5060: ACK
+            2.000     ann: Reanswered, 5 bytes
+        "#]],
     );
 }
 
