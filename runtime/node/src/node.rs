@@ -488,4 +488,9 @@ impl Node {
     pub(crate) fn registered(&self, user: &str) -> bool {
         self.engine.registered(user) > 0
     }
+
+    /// Whether a device of a user is registered.
+    pub(crate) fn has_device(&self, user: &str, gr: &str) -> bool {
+        self.engine.has_device(user, gr)
+    }
 }

@@ -66,7 +66,7 @@ impl Node {
                 continue;
             };
             let name = match &way {
-                Way::Phone(name) | Way::Group { name, .. } => name,
+                Way::Phone(name) | Way::Device { user: name, .. } | Way::Group { name, .. } => name,
                 Way::Trunks { number, .. } => number,
             };
             // Whoever was called before would send us in a circle.

@@ -59,6 +59,11 @@ impl Node {
                 dial.user = Some(user.clone());
                 Target::User(user)
             }
+            Way::Device { user, gr } => {
+                dial.party = Party::Sip(user.clone());
+                dial.user = Some(user.clone());
+                Target::Device { user, gr }
+            }
             Way::Group { name, rings } => {
                 dial.party = Party::Sip(name);
                 Target::Users(rings)

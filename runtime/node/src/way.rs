@@ -16,6 +16,8 @@ use crate::trunk::{NoTrunk, Try};
 pub(crate) enum Way {
     /// Wherever this user's phones are registered.
     Phone(String),
+    /// One device of a user, by the parameter `gr` of its GRUU.
+    Device { user: String, gr: String },
     /// The registered users of a ring group, as they are rung.
     Group { name: String, rings: Vec<RingGroup> },
     /// By one of these, the best first.

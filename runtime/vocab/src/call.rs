@@ -215,6 +215,14 @@ pub enum Target {
     /// Every contact registered for this user: those that it prefers (`q`) ring first, equal ones
     /// together, the next ones 20 s later (RFC 3261 §16.6).
     User(String),
+    /// One device of a user, by the parameter `gr` of its public GRUU (RFC 5627 §3.4). Of several
+    /// flows the youngest rings first, the next one 20 s later.
+    Device {
+        /// The user.
+        user: String,
+        /// The device's instance.
+        gr: String,
+    },
     /// The contacts of several users, group by group: all of a group ring at the same time, and the
     /// next group when nobody has answered for its time or all have refused.
     Users(Vec<RingGroup>),

@@ -169,7 +169,7 @@ impl Lab {
             true => Raw::tcp(self.server.sip)?,
             false => Raw::udp(self.server.sip)?,
         };
-        raw.register(&phone.user, PASSWORD)?;
+        raw.register(&phone.user, PASSWORD, name)?;
         Ok(Talker::new(name, raw))
     }
 
@@ -225,7 +225,7 @@ impl Lab {
         });
         // sipp takes the port over: a phone is reached where its registration came from.
         let (port, mut raw) = tries.next().context("no free port on loopback")?;
-        raw.register(&phone.user, PASSWORD)?;
+        raw.register(&phone.user, PASSWORD, name)?;
         drop(raw);
         let play = Play::callee(name, self.server.sip, port, ladder);
         play.as_user(&phone.user, PASSWORD).start()

@@ -129,6 +129,24 @@ impl Raw {
         }
     }
 
+    /// Whether nothing has come.
+    ///
+    /// # Errors
+    /// If the socket fails.
+    pub fn is_left_alone(&mut self) -> anyhow::Result<bool> {
+        let Way::Udp(socket) = &mut self.way else {
+            bail!("only asked of datagrams");
+        };
+        socket.set_nonblocking(true)?;
+        let came = socket.recv(&mut [0; 1]);
+        socket.set_nonblocking(false)?;
+        match came {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Whether the server closes the connection instead of saying anything more.
     ///
     /// # Errors
@@ -167,6 +185,11 @@ impl Raw {
             "" => format!("sip:{server}"),
             number => format!("sip:{number}@{server}"),
         };
+        // A device says more of itself where it registers.
+        let contact = match more.contains("Contact:") {
+            true => String::new(),
+            false => self.contact(user, ""),
+        };
         let length = body.len();
         let kind = if body.is_empty() {
             ""
@@ -178,16 +201,22 @@ impl Raw {
              Via: SIP/2.0/{transport} {own};branch=z9hG4bK{call_id}x{cseq}{method};rport\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{user}@{server}>;tag=f{call_id}\r\n\
              To: <sip:{to}@{server}>\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
-             Contact: <sip:{user}@{own};transport={transport}>\r\n{more}{kind}\
+             {contact}{more}{kind}\
              Content-Length: {length}\r\n\r\n{body}"
         )
     }
 
-    /// Registers a user for this address, by MD5.
+    fn contact(&self, user: &str, params: &str) -> String {
+        let (transport, own) = (self.transport(), self.own);
+        format!("Contact: <sip:{user}@{own};transport={transport}>{params}\r\n")
+    }
+
+    /// Registers a user's device for this address, by MD5. The device's name goes into its instance:
+    /// `urn:x-device:NAME`.
     ///
     /// # Errors
     /// If the server does not take it.
-    pub fn register(&mut self, user: &str, password: &str) -> anyhow::Result<()> {
+    pub fn register(&mut self, user: &str, password: &str, device: &str) -> anyhow::Result<()> {
         let call_id = format!("register-{user}-{}", self.own.port());
         let mut line = Line {
             method: "REGISTER",
@@ -196,13 +225,16 @@ impl Raw {
             call_id: &call_id,
             cseq: 1,
         };
-        self.send(self.request(&line, "Expires: 600\r\n", ""))?;
+        let more = format!(
+            "Expires: 600\r\n{}",
+            self.contact(user, &format!(";+sip.instance=\"<urn:x-device:{device}>\""))
+        );
+        self.send(self.request(&line, &more, ""))?;
         let challenge = Challenge::of(&self.answer(&call_id, "REGISTER")?)?;
         let uri = format!("sip:{}", self.server);
         let proof = challenge.answer(Hash::Md5, user, password, "REGISTER", &uri, 1, "c");
         line.cseq = 2;
-        let more = format!("Expires: 600\r\nAuthorization: {proof}\r\n");
-        self.send(self.request(&line, &more, ""))?;
+        self.send(self.request(&line, &format!("{more}Authorization: {proof}\r\n"), ""))?;
         let answer = self.answer(&call_id, "REGISTER")?;
         ensure!(status(&answer) == Some(200), "{answer}");
         Ok(())

@@ -32,6 +32,14 @@ impl Talker {
         }
     }
 
+    /// Whether nobody has asked anything of it.
+    ///
+    /// # Errors
+    /// If its socket fails.
+    pub fn is_left_alone(&mut self) -> anyhow::Result<bool> {
+        self.raw.is_left_alone()
+    }
+
     /// The next request, which must be of this method.
     ///
     /// # Errors

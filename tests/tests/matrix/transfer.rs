@@ -1,13 +1,14 @@
 //! Phones that hand a call on: by REFER, blind or attended, and by an INVITE that takes the place of
 //! another phone's (Replaces).
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use jackfield_tests::peers::lab::{Lab, PASSWORD, Phone, Scenario, same};
 use jackfield_tests::peers::scenario::{Party, header};
 use jackfield_tests::peers::talker::sdp;
 
 pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("refer-blind", blind),
+    ("refer-to-device", to_device),
     ("refer-busy", busy),
     ("refer-and-hang-up", hangs_up),
     ("refer-to-nobody", nobody),
@@ -92,6 +93,29 @@ fn blind(lab: &Lab, name: &str) -> anyhow::Result<()> {
     );
     let (_, _, story) = lab.between(name, CALLER, &callee)?;
     third.end_soon().with_context(|| story.clone())?;
+    same(
+        &story,
+        &format!("{TALKED_FIRST}, transfer.asked, leg.dialed, leg.unbridged, {CONNECTED}"),
+    )
+}
+
+/// A phone that is transferred to by its GRUU rings alone, whatever else its user has.
+fn to_device(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let target = lab.phone();
+    let mut other = lab.talker(&format!("{name}-other"), &target, false)?;
+    let answers = "< INVITE\n> 180\nwait 300\n> 200 sdp\n< ACK\nwait 200\n> BYE\n< 200\n";
+    let device = format!("{name}-target");
+    let third = lab.callee(&device, &target, answers)?;
+    let callee = format!(
+        "{TALKS}> REFER\nRefer-To: <sip:{}@{};gr=urn:x-device:{device}>\n{TRYING}\
+         < NOTIFY\nSubscription-State: active\nbody: SIP/2.0 180\n> 200\n{}< BYE\n> 200\n",
+        target.user,
+        lab.server.sip,
+        told(200)
+    );
+    let (_, _, story) = lab.between(name, CALLER, &callee)?;
+    third.end_soon().with_context(|| story.clone())?;
+    ensure!(other.is_left_alone()?, "another device rang");
     same(
         &story,
         &format!("{TALKED_FIRST}, transfer.asked, leg.dialed, leg.unbridged, {CONNECTED}"),

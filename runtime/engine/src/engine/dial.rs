@@ -79,6 +79,10 @@ impl Engine {
     fn groups(&self, target: Target) -> (Vec<Group>, Option<Box<Carrier>>) {
         match target {
             Target::User(user) => (self.by_preference(&user), None),
+            Target::Device { user, gr } => {
+                let flows = self.sip.contacts_at(&user, &gr).take(RING_GROUPS_MAX);
+                (flows.map(|flow| group(&[flow])).collect(), None)
+            }
             Target::Users(groups) => {
                 let groups = groups.into_iter().take(RING_GROUPS_MAX);
                 let group = |RingGroup { users, lasting }| Group {
@@ -122,14 +126,19 @@ impl Engine {
     /// A user's contacts: those it prefers most ring first, and equal ones together (RFC 3261
     /// §16.6).
     fn by_preference(&self, user: &str) -> Vec<Group> {
-        let contacts: Vec<sip::Contact> = self.sip.contacts(user).take(FORKS_MAX).collect();
+        let contacts: Vec<sip::Contact> = self.devices(user).take(FORKS_MAX).collect();
         let equal = |a: &sip::Contact, b: &sip::Contact| a.q_thousandths == b.q_thousandths;
-        let groups = contacts.chunk_by(equal);
-        let group = |contacts: &[sip::Contact]| Group {
-            who: Who::Places(contacts.iter().cloned().map(place).collect()),
-            lasting: Q_STEP,
-        };
-        groups.map(group).collect()
+        contacts.chunk_by(equal).map(group).collect()
+    }
+
+    /// A user's contacts, one for each device: one that is registered over several flows rings over
+    /// one of them (RFC 5626 §7).
+    fn devices(&self, user: &str) -> impl Iterator<Item = sip::Contact> {
+        let mut seen = BTreeSet::new();
+        self.sip.contacts(user).filter(move |contact| {
+            let instance = contact.instance.clone();
+            instance.is_none_or(|instance| seen.insert(instance))
+        })
     }
 
     /// The next group of which somebody can be reached.
@@ -140,7 +149,7 @@ impl Engine {
                 Who::Places(places) => places,
                 Who::Users(users) => {
                     let users: BTreeSet<String> = users.into_iter().collect();
-                    let contacts = users.iter().flat_map(|user| self.sip.contacts(user));
+                    let contacts = users.iter().flat_map(|user| self.devices(user));
                     contacts.take(FORKS_MAX).map(place).collect()
                 }
             };
@@ -365,5 +374,13 @@ fn place(contact: sip::Contact) -> Place {
         uri: contact.uri,
         hop: contact.hop,
         routes: contact.path,
+    }
+}
+
+/// Contacts that ring together.
+fn group(contacts: &[sip::Contact]) -> Group {
+    Group {
+        who: Who::Places(contacts.iter().cloned().map(place).collect()),
+        lasting: Q_STEP,
     }
 }

@@ -275,6 +275,11 @@ impl Engine {
         self.sip.contacts(user).count()
     }
 
+    /// Whether a device of a user is registered, by the parameter `gr` of its public GRUU.
+    pub fn has_device(&self, user: &str, gr: &str) -> bool {
+        self.sip.contacts_at(user, gr).next().is_some()
+    }
+
     /// Replaces the registrar's accounts.
     pub fn set_accounts(&mut self, now: Now, accounts: BTreeMap<String, sip::Account>) {
         debug_assert!(

@@ -58,6 +58,7 @@ pub(crate) fn describe_command(command: &Command, names: &mut Names) -> String {
                     .map(|group| group.users.join("+"))
                     .collect::<Vec<_>>()
                     .join(", then "),
+                Target::Device { user, gr } => format!("{user} at {gr}"),
                 Target::Uri { uri, .. } => uri.reveal().clone(),
             };
             format!("Dial {} {to}", names.leg(*leg))

@@ -7,7 +7,7 @@ use sip::message::HeaderName;
 use vocab::Party;
 use vocab::call::{Command, Event, RingGroup, Target};
 
-use crate::dial::{alone, user};
+use crate::dial::alone;
 use crate::far::Far;
 use crate::world::{World, ms, s};
 
@@ -164,30 +164,72 @@ fn nobody_of_any_group_is_registered() {
     world.settle();
 }
 
+fn dial(target: Target) -> Command {
+    Command::Dial {
+        leg: alone(),
+        target,
+        caller: Party::Anonymous,
+        timeout: s(21),
+    }
+}
+
+/// Bob's desk phone is registered over two flows, and so is his mobile once.
+fn two_devices() -> World {
+    let mut world = World::new();
+    let contacts = [("old", "1"), ("mobile", "2"), ("new", "1")];
+    for (n, (name, device)) in contacts.into_iter().enumerate() {
+        let far = Far::at(&mut world, name, &format!("192.0.2.{}:5060", 61 + n));
+        let params = format!("+sip.instance=\"<urn:uuid:{device}>\"");
+        world.register_by_hand(&far, "bob", &params);
+    }
+    world.skip_ladder();
+    world
+}
+
+#[test]
+fn a_device_with_two_flows_rings_over_the_younger() {
+    let mut world = two_devices();
+    world.command(dial(Target::User("bob".to_owned())));
+    world.check(expect![[r#"
+        0.300   > Dial A1 bob
+        0.300   home → new: INVITE (application/sdp)
+        0.300   home → mobile: INVITE (application/sdp)
+    "#]]);
+    world.run(s(100));
+    world.settle();
+}
+
+#[test]
+fn one_device_rings_alone_over_one_flow_after_the_other() {
+    let mut world = two_devices();
+    let gr = "urn:uuid:1".to_owned();
+    let user = "bob".to_owned();
+    world.command(dial(Target::Device { user, gr }));
+    world.run(s(20));
+    world.check(expect![[r#"
+        0.300   > Dial A1 bob at urn:uuid:1
+        0.300   home → new: INVITE (application/sdp)
+        0.800   home → new: INVITE (application/sdp)
+        1.800   home → new: INVITE (application/sdp)
+        3.800   home → new: INVITE (application/sdp)
+        7.800   home → new: INVITE (application/sdp)
+        15.800  home → new: INVITE (application/sdp)
+        20.300  home → old: INVITE (application/sdp)
+    "#]]);
+    world.run(s(100));
+    world.settle();
+}
+
 #[test]
 fn contacts_ring_in_the_order_in_which_the_user_likes_them() {
     let mut world = World::new();
-    for (n, q) in [(1, "0.5"), (2, "0.9"), (3, "0.5")] {
+    for (n, params) in [(1, "q=0.5"), (2, "q=0.9"), (3, "q=0.5")] {
         let at = format!("192.0.2.{}:5060", 60 + n);
         let far = Far::at(&mut world, &format!("phone{n}"), &at);
-        world.register_by_hand(&far, "bob", q);
+        world.register_by_hand(&far, "bob", params);
     }
     world.skip_ladder();
-    let Command::Dial {
-        leg,
-        target,
-        caller,
-        ..
-    } = user(alone(), "bob")
-    else {
-        unreachable!()
-    };
-    world.command(Command::Dial {
-        leg,
-        target,
-        caller,
-        timeout: s(21),
-    });
+    world.command(dial(Target::User("bob".to_owned())));
     world.run(s(22));
     let invites: Vec<String> = world
         .ladder()

@@ -221,8 +221,8 @@ impl World {
         self.run(s(1));
     }
 
-    /// A far end that the test speaks for registers a contact with this preference.
-    pub(crate) fn register_by_hand(&mut self, far: &Far, user: &str, q: &str) {
+    /// A far end that the test speaks for registers a contact with these parameters.
+    pub(crate) fn register_by_hand(&mut self, far: &Far, user: &str, params: &str) {
         let at = far.at;
         let request = |number: u32, authorization: &str| {
             format!(
@@ -230,7 +230,7 @@ impl World {
                  Via: SIP/2.0/UDP {at};branch=z9hG4bK-register-{number}\r\n\
                  Max-Forwards: 70\r\nFrom: <sip:{user}@demo>;tag=1\r\nTo: <sip:{user}@demo>\r\n\
                  Call-ID: register-{at}\r\nCSeq: {number} REGISTER\r\n\
-                 Contact: <sip:{user}@{at}>;q={q}\r\n{authorization}Content-Length: 0\r\n\r\n"
+                 Contact: <sip:{user}@{at}>;{params}\r\n{authorization}Content-Length: 0\r\n\r\n"
             )
         };
         self.send(at, &request(1, ""));

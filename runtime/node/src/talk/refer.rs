@@ -12,7 +12,7 @@ use super::{Noted, Place, Why, Wish};
 use crate::call::Stage;
 use crate::control::{Actor, Destination};
 use crate::node::Node;
-use crate::way::Where;
+use crate::way::{Way, Where};
 
 /// Declined, whatever the reason (RFC 3515 §2.4.2).
 const DECLINED: u16 = 603;
@@ -66,15 +66,22 @@ impl Node {
         let (a, b) = self.referrer(leg)?;
         let id = leg.call;
         // Phones write whatever host they know us by: what counts is who it names.
-        let user = match Uri::parse(to.reveal()) {
-            Ok(Uri::Sip(uri)) => uri.user_decoded(),
-            Ok(Uri::Tel(uri)) => Some(uri.digits()),
-            Ok(Uri::Other(_)) | Err(_) => None,
+        let (user, device) = match Uri::parse(to.reveal()) {
+            Ok(Uri::Sip(uri)) => (uri.user_decoded(), uri.params.unquoted("gr")),
+            Ok(Uri::Tel(uri)) => (Some(uri.digits()), None),
+            Ok(Uri::Other(_)) | Err(_) => (None, None),
         };
         let user = user.filter(|user| !user.is_empty()).ok_or(DECLINED)?;
         let tenant = Arc::clone(&self.calls[&id].tenant);
         let to = Destination::Dialled(Pii::new(user));
         let found = self.find(now.mono, &tenant, &to).map_err(|_| DECLINED)?;
+        let found = match (found, device) {
+            // A GRUU is of one device, if that is there.
+            (Where::Person(Way::Phone(user)), Some(gr)) if self.has_device(&user, &gr) => {
+                Where::Person(Way::Device { user, gr })
+            }
+            (found, _) => found,
+        };
         self.take_over(now, id);
         let noted = Noted::new(Step::TransferAsked, b).by(a).detail(to.kind());
         self.step(now, id, noted);

@@ -53,6 +53,21 @@ fn a_phone_transfers_blind() {
 }
 
 #[test]
+fn a_phone_transfers_to_a_device_that_is_not_there_and_the_others_ring() {
+    let mut world = World::new();
+    world.connected("ann", "bob");
+    world.skip_ladder();
+    refer(&mut world, "bob", "sip:carol@demo;gr=urn:uuid:1");
+    world.run(s(3));
+    let ladder = world.ladder();
+    assert!(
+        ladder.contains("transfer.done leg 1 by 2 with 3"),
+        "{ladder}"
+    );
+    world.settle();
+}
+
+#[test]
 fn a_transfer_that_nobody_takes_leaves_all_as_it_was() {
     let mut world = World::new();
     world.manner("carol", Manner::Refuses(486));

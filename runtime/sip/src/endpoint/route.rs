@@ -33,7 +33,8 @@ pub(crate) fn reply_hop(via: &Via, seen: Hop) -> Hop {
 pub(crate) fn dialog_hop(routes: &[Box<str>], target: &str, seen: Hop) -> Hop {
     let first = match routes.first() {
         Some(route) => NameAddr::parse(route).ok().map(|route| route.uri),
-        None => Uri::parse(target).ok(),
+        // A GRUU names the registrar that gave it, which may be us, and not where the device is.
+        None => Uri::parse(target).ok().filter(|uri| !is_gruu(uri)),
     };
     match first
         .as_ref()
@@ -43,6 +44,10 @@ pub(crate) fn dialog_hop(routes: &[Box<str>], target: &str, seen: Hop) -> Hop {
         Some(hop) => hop,
         None => seen,
     }
+}
+
+fn is_gruu(uri: &Uri) -> bool {
+    uri.sip().is_some_and(|uri| uri.params.has("gr"))
 }
 
 /// The host that a request of ours is meant for: that of its first `Route`, or else of its URI. It
@@ -184,6 +189,12 @@ mod tests {
             (None, "sip:bob@bob.example", "198.51.100.7:40000"),
             (None, "sip:bob@192.168.1.5:5070", "198.51.100.7:40000"),
             (None, "tel:+1", "198.51.100.7:40000"),
+            // A public GRUU: its host is the registrar's.
+            (
+                None,
+                "sip:bob@192.0.2.2;gr=urn:uuid:f81d4fae",
+                "198.51.100.7:40000",
+            ),
             (None, "sip:bob@[2001:db8::1]:5070", "198.51.100.7:40000"),
         ] {
             let routes: Vec<Box<str>> = route.into_iter().map(Into::into).collect();
