@@ -18,7 +18,10 @@ use crate::shell::{Server, Setup, port_to_hand_over};
 const PHONES: usize = 64;
 
 /// Carriers, each for numbers of its own. Those with odd numbers may send calls elsewhere.
-const CARRIERS: usize = 10;
+const CARRIERS: usize = 14;
+
+/// From here on two by two: the odd one takes what the one before it cannot.
+const PAIRS: usize = 10;
 
 /// The password of all of them.
 pub const PASSWORD: &str = "a-secret-of-the-lab";
@@ -124,10 +127,14 @@ impl Lab {
         let carriers: Vec<Carrier> = (0..CARRIERS).map(carrier).collect();
         for (n, carrier) in carriers.iter().enumerate() {
             let Carrier { port, outside, .. } = carrier;
+            let serves = match n >= PAIRS && n % 2 == 1 {
+                true => &carriers[n - 1].outside,
+                false => outside,
+            };
             setup.tenants += &format!(
                 "[[tenant.trunk]]\nid = \"carrier{n}\"\naddress = \"127.0.0.1:{port}\"\n\
-                 prefixes = [\"{outside}\"]\nhealth_s = 0\nuser = \"{SUBSCRIBER}\"\n\
-                 password_env = \"SECRET\"\nfollow_redirects = {}\n",
+                 prefixes = [\"{serves}\"]\npriority = {n}\nhealth_s = 0\n\
+                 user = \"{SUBSCRIBER}\"\npassword_env = \"SECRET\"\nfollow_redirects = {}\n",
                 n % 2 == 1
             );
             dials(&mut setup, (&carrier.number, true), outside, 60);
@@ -144,7 +151,8 @@ impl Lab {
         })
     }
 
-    /// A carrier by its number; each is for one scenario.
+    /// A carrier by its number; each is for one scenario. From 10 on the odd ones stand behind the one
+    /// before: they are for the same numbers, by a lower priority.
     ///
     /// # Panics
     /// If there is none.

@@ -49,7 +49,14 @@ impl Raw {
         } else {
             std::net::Ipv6Addr::LOCALHOST.into()
         };
-        let socket = UdpSocket::bind(SocketAddr::new(ip, port))?;
+        Self::of(UdpSocket::bind(SocketAddr::new(ip, port))?, server)
+    }
+
+    /// The same with a socket that was there before the server.
+    ///
+    /// # Errors
+    /// If it cannot reach the server.
+    pub fn of(socket: UdpSocket, server: SocketAddr) -> anyhow::Result<Self> {
         socket.connect(server)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         let own = socket.local_addr()?;
@@ -340,6 +347,34 @@ impl Challenge {
             opaque: text("opaque"),
             stale: value.to_ascii_lowercase().contains("stale=true"),
         })
+    }
+
+    /// That a value of `Authorization` proves, by MD5 and for the first time with this nonce, that its
+    /// sender has the password; by other code than the server's.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn check(
+        &self,
+        proof: &str,
+        (user, password): (&str, &str),
+        method: &str,
+        uri: &str,
+    ) -> anyhow::Result<()> {
+        let value = |key: &str| {
+            let (_, rest) = proof.split_once(&format!("{key}="))?;
+            let end = rest.trim_start_matches('"').find(['"', ',']);
+            let rest = rest.trim_start_matches('"');
+            Some(&rest[..end.unwrap_or(rest.len())])
+        };
+        ensure!(value("uri") == Some(uri), "{proof}");
+        ensure!(value("nc") == Some("00000001"), "{proof}");
+        ensure!(value(" nonce") == Some(&self.nonce), "{proof}");
+        let cnonce = value("cnonce").context("a cnonce")?;
+        let right = self.answer(Hash::Md5, user, password, method, uri, 1, cnonce);
+        let response = format!("response=\"{}\"", value("response").context("a response")?);
+        ensure!(right.contains(&response), "{proof} is not {right}");
+        Ok(())
     }
 
     /// The value of `Authorization` (RFC 7616 §3.4), the `count`-th with this nonce.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use jackfield_tests::peers::lab::{Lab, PASSWORD, SUBSCRIBER, Scenario, same};
-use jackfield_tests::peers::raw::{Challenge, Hash};
+use jackfield_tests::peers::raw::{Challenge, Raw};
 use jackfield_tests::peers::scenario::{Seen, header};
 
 use super::callee::{CALLER, TALKED, failed};
@@ -14,6 +14,8 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("carrier-redirects", redirects),
     ("carrier-may-not-redirect", may_not_redirect),
     ("carrier-redirects-abroad", redirects_abroad),
+    ("carrier-fails-over", fails_over),
+    ("carrier-has-the-last-word", has_the_last_word),
 ];
 
 /// A carrier is called by a user: what it saw, and what the server kept.
@@ -36,19 +38,8 @@ fn proven(seen: &Seen, status: &str, name: &str) -> anyhow::Result<()> {
         .find(|(_, text)| text.starts_with(status));
     let challenge = Challenge::of(&asked.context("a challenge")?.1)?;
     let proof = header(invites[1], name).context("a proof")?;
-    let value = |key: &str| {
-        let (_, rest) = proof.split_once(&format!("{key}="))?;
-        let end = rest.trim_start_matches('"').find(['"', ',']);
-        let rest = rest.trim_start_matches('"');
-        Some(&rest[..end.unwrap_or(rest.len())])
-    };
     let uri = invites[1].split(' ').nth(1).unwrap_or_default();
-    ensure!(value("uri") == Some(uri), "{proof}");
-    ensure!(value("nc") == Some("00000001"), "{proof}");
-    let cnonce = value("cnonce").context("a cnonce")?;
-    let right = challenge.answer(Hash::Md5, SUBSCRIBER, PASSWORD, "INVITE", uri, 1, cnonce);
-    let response = format!("response=\"{}\"", value("response").context("a response")?);
-    ensure!(right.contains(&response), "{proof} is not {right}");
+    challenge.check(proof, (SUBSCRIBER, PASSWORD), "INVITE", uri)?;
     // The same call, one further (RFC 3261 §22.2).
     for name in ["Call-ID", "From", "To"] {
         let [first, second] = [0, 1].map(|n| header(invites[n], name));
@@ -135,4 +126,76 @@ fn redirects_abroad(lab: &Lab, name: &str) -> anyhow::Result<()> {
         &moved("+1234567@127.0.0.1"),
     )?;
     same(&story, &failed("rejected"))
+}
+
+/// Carriers that do not take the call, each in its way: the next one is asked within the same attempt,
+/// and what it lets hear and answers reaches the caller, who is not answered before.
+fn fails_over(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let caller = "
+        > INVITE sdp
+        <? 100
+        < 401
+        > ACK
+        > INVITE sdp login
+        <? 100
+        <? 180
+        < 183
+            body: m=audio [1-9]
+        < 200
+            body: m=audio [1-9]
+        > ACK
+        < BYE
+        > 200
+    ";
+    for (status, result) in [
+        (503, "unreachable"),
+        (500, "unreachable"),
+        (504, "unreachable"),
+        (408, "no_answer"),
+    ] {
+        let name = format!("{name}-{status}");
+        let refuses = format!("< INVITE\n> 100\n> {status}\n< ACK\n");
+        let takes = format!("< INVITE\n> 183 sdp\nwait 300\n{THEN_TALKS}");
+        let first = lab.carrier_plays(&format!("{name}-first"), 10, &refuses)?;
+        let second = lab.carrier_plays(&format!("{name}-second"), 11, &takes)?;
+        lab.caller(&name, &lab.carrier(10).before, caller).run()?;
+        let story = lab.story(&name)?;
+        first.end_soon().with_context(|| story.clone())?;
+        second.end_soon().with_context(|| story.clone())?;
+        let wanted = format!(
+            "asks dial, leg.dialed, dial {result}, leg.dialed, call.answered, leg.bridged, \
+             leg.unbridged, dial answered, ended normal near"
+        );
+        same(&story, &wanted).context(name)?;
+    }
+    let failovers = "jackfield_trunk_failovers_total{trunk=\"carrier10\"}";
+    let count = lab.server.metric(failovers)?;
+    ensure!(count == 4.0, "{count} {failovers}");
+    Ok(())
+}
+
+/// Carriers that speak for whoever was called, or have made a phone ring: nobody is dialled twice,
+/// although there is another carrier.
+fn has_the_last_word(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let mut other = Raw::udp_at(lab.server.sip, lab.carrier(13).port)?;
+    for (status, result) in [
+        ("> 486", "busy"),
+        ("> 404", "unreachable"),
+        ("> 603", "rejected"),
+        ("> 180\n> 503", "unreachable"),
+        ("> 180\n> 408", "no_answer"),
+        ("> 183 sdp\n> 500", "unreachable"),
+    ] {
+        let number = status.rsplit(' ').next().unwrap_or_default();
+        let rang = if status.contains('\n') { "-late" } else { "" };
+        let name = format!("{name}-{number}{rang}");
+        let ladder = format!("< INVITE\n{status}\n< ACK\n");
+        let (_, story) = call(lab, &name, 12, &ladder)?;
+        same(&story, &failed(result)).context(name)?;
+        ensure!(
+            other.is_left_alone()?,
+            "the other carrier was asked: {story}"
+        );
+    }
+    Ok(())
 }
