@@ -140,6 +140,8 @@ pub(crate) struct Attempt {
     pub(crate) credentials: Option<Credentials>,
     /// Set once they were used.
     pub(crate) authorization: Option<(&'static str, String)>,
+    /// How often they were.
+    pub(crate) logins: u8,
     /// Their `Min-SE`, once our session interval was too short for them (RFC 4028 §7.3).
     pub(crate) min_se_s: Option<u32>,
 }

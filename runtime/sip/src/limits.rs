@@ -20,6 +20,10 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest user name taken from credentials, in bytes; longer ones are refused unread.
 pub const USER_BYTES_MAX: usize = 128;
 
+/// Times one request of ours is sent with credentials: again only if the far end says that its nonce,
+/// and not the password, was the matter. One that finds every nonce too old does not know the time.
+pub const LOGINS_MAX: u8 = 3;
+
 /// Nonces whose use is remembered for replay checks.
 ///
 /// One for each login within the nonce lifetime, 64 bytes each: 1 MiB. When full the oldest is

@@ -9,12 +9,15 @@ use std::time::Duration;
 use expect_test::expect;
 use jackfield_sip::auth::{Algorithm, Challenge, Client};
 use jackfield_sip::message::{HeaderName, Message, Method};
-use jackfield_sip::{Action, Event};
+use jackfield_sip::{Action, Event, Hop, RequestId, Transport};
 use vocab::Rng;
 
-use world::{World, credentials, read};
+use world::{World, credentials, header, read};
 
+const ANN: usize = 0;
 const BOB: usize = 1;
+/// A carrier that the test plays.
+const CARRIER: &str = "192.0.2.9:5060";
 const URI: &str = "sip:1000@192.0.2.2";
 
 /// A caller whose answers to challenges the test holds in its hand.
@@ -167,4 +170,85 @@ fn a_nonce_ages_and_is_good_once_for_each_count_and_at_one_address() {
     "#]]
     .assert_eq(&world.take_ladder());
     assert_eq!(world.counts(BOB).auth_failures, 1);
+}
+
+/// The carrier challenges what it was sent last, which proved this nonce.
+fn challenge(world: &mut World, proved: Option<&str>, (nonce, stale): (&str, bool)) {
+    let (_, bytes) = world.outside.last().unwrap().clone();
+    let of = |name| header(&bytes, name);
+    let proof = read(&bytes)
+        .headers()
+        .first(&HeaderName::Authorization)
+        .map(str::to_owned);
+    let wanted = proved.map(|nonce| format!(" nonce=\"{nonce}\","));
+    match (&proof, wanted) {
+        (Some(proof), Some(wanted)) => assert!(proof.contains(&wanted), "{proof}"),
+        (proof, wanted) => assert_eq!(*proof, wanted),
+    }
+    let text = format!(
+        "SIP/2.0 401 Unauthorized\nVia: {}\nFrom: {}\nTo: {};tag=c\nCall-ID: {}\nCSeq: {}\n\
+         WWW-Authenticate: Digest realm=\"c\", nonce=\"{nonce}\", qop=\"auth\", stale={stale}\n\
+         Content-Length: 0\n\n",
+        of(HeaderName::Via),
+        of(HeaderName::From),
+        of(HeaderName::To),
+        of(HeaderName::CallId),
+        of(HeaderName::CSeq),
+    );
+    world.inject(ANN, CARRIER, &text);
+}
+
+#[test]
+fn a_nonce_that_was_too_old_is_no_wrong_password() {
+    let mut world = World::new(1);
+    let hop = Hop {
+        transport: Transport::Udp,
+        remote: CARRIER.parse().unwrap(),
+        ..world.hop(BOB)
+    };
+    world.call_by(ANN, hop, Some(credentials("ann")), &[]);
+    challenge(&mut world, None, ("one", false));
+    challenge(&mut world, Some("one"), ("two", true));
+    challenge(&mut world, Some("two"), ("three", false));
+    world.run(Duration::from_secs(40));
+    // One that never is content is not asked for ever.
+    world.act(
+        ANN,
+        Action::Request {
+            id: RequestId(1),
+            method: "REGISTER".into(),
+            uri: "sip:carrier".into(),
+            hop,
+            from: "<sip:ann@carrier>".into(),
+            to: "<sip:ann@carrier>".into(),
+            headers: Vec::new(),
+            credentials: Some(credentials("ann")),
+        },
+    );
+    challenge(&mut world, None, ("one", false));
+    challenge(&mut world, Some("one"), ("two", true));
+    challenge(&mut world, Some("two"), ("three", true));
+    challenge(&mut world, Some("three"), ("four", true));
+    expect![[r#"
+        0.000   ann → 192.0.2.9:5060: INVITE (application/sdp)
+        0.000   192.0.2.9:5060 → ann: 401 Unauthorized (INVITE)
+        0.000   ann → 192.0.2.9:5060: ACK
+        0.000   ann → 192.0.2.9:5060: INVITE (application/sdp)
+        0.000   192.0.2.9:5060 → ann: 401 Unauthorized (INVITE)
+        0.000   ann → 192.0.2.9:5060: ACK
+        0.000   ann → 192.0.2.9:5060: INVITE (application/sdp)
+        0.000   192.0.2.9:5060 → ann: 401 Unauthorized (INVITE)
+        0.000   ann → 192.0.2.9:5060: ACK
+        0.000     ann: Failed 401
+        40.000  ann → 192.0.2.9:5060: REGISTER
+        40.000  192.0.2.9:5060 → ann: 401 Unauthorized (REGISTER)
+        40.000  ann → 192.0.2.9:5060: REGISTER
+        40.000  192.0.2.9:5060 → ann: 401 Unauthorized (REGISTER)
+        40.000  ann → 192.0.2.9:5060: REGISTER
+        40.000  192.0.2.9:5060 → ann: 401 Unauthorized (REGISTER)
+        40.000  ann → 192.0.2.9:5060: REGISTER
+        40.000  192.0.2.9:5060 → ann: 401 Unauthorized (REGISTER)
+        40.000    ann: Response 401
+    "#]]
+    .assert_eq(&world.take_ladder());
 }

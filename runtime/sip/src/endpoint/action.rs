@@ -50,6 +50,7 @@ impl Endpoint {
                     body,
                     credentials,
                     authorization: None,
+                    logins: 0,
                     min_se_s: None,
                 };
                 self.invite(now, id, attempt);
@@ -118,6 +119,7 @@ impl Endpoint {
                     body: Vec::new(),
                     credentials,
                     authorization: None,
+                    logins: 0,
                     min_se_s: None,
                 };
                 self.request(now, id, attempt);

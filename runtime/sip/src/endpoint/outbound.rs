@@ -13,7 +13,7 @@ use super::{Around, Endpoint, Purpose, around, route, session};
 use crate::auth::{self, Challenge};
 use crate::border::{Credentials, DialogId, Event, Hop, RequestId, Times};
 use crate::dialog::{Attempt, Calling, Cancel, Dialog, Early, Login, State};
-use crate::limits::{FORKS_MAX, REDIRECTS_MAX};
+use crate::limits::{FORKS_MAX, LOGINS_MAX, REDIRECTS_MAX};
 use crate::message::{Contacts, HeaderName, Headers, Method, NameAddr, Response, Via};
 use crate::transaction::{Client, ClientInvite, Key, client_invite};
 
@@ -311,12 +311,11 @@ impl Endpoint {
                 response,
                 &Method::Invite,
                 &calling.attempt.uri,
-                calling.attempt.unused(),
+                calling.attempt.usable(response),
             )
         {
             let mut attempt = calling.attempt.clone();
-            attempt.cseq += 1;
-            attempt.authorization = Some(header);
+            attempt.proves(header);
             return self.invite(now, id, attempt);
         }
         if let State::Calling(calling) = &dialog.state
@@ -456,11 +455,10 @@ impl Endpoint {
                     return;
                 };
                 let method = Method::parse(&attempt.method).unwrap_or(Method::Options);
-                let unused = attempt.unused();
-                match login(&mut self.rng, response, &method, &attempt.uri, unused) {
+                let usable = attempt.usable(response);
+                match login(&mut self.rng, response, &method, &attempt.uri, usable) {
                     Some(header) => {
-                        attempt.cseq += 1;
-                        attempt.authorization = Some(header);
+                        attempt.proves(header);
                         self.request(now, id, attempt);
                     }
                     None => {
@@ -484,11 +482,21 @@ impl Attempt {
         value.parse().ok()
     }
 
-    /// Credentials that were not tried yet.
-    fn unused(&self) -> Option<&Credentials> {
+    /// Credentials that were not tried yet, or are good and came with a nonce that had become too old
+    /// (RFC 7616 §3.3).
+    fn usable(&self, response: &Response) -> Option<&Credentials> {
+        let is_stale = || Challenge::choose(&response.headers).is_some_and(|it| it.stale);
+        let again = || self.logins < LOGINS_MAX && is_stale();
         self.credentials
             .as_ref()
-            .filter(|_| self.authorization.is_none())
+            .filter(|_| self.logins == 0 || again())
+    }
+
+    /// The same request once more, with this proof.
+    fn proves(&mut self, header: (&'static str, String)) {
+        self.cseq += 1;
+        self.logins += 1;
+        self.authorization = Some(header);
     }
 }
 
