@@ -99,7 +99,7 @@ pub enum Input<'a> {
         /// Which; in IPv6 any of its /64.
         address: IpAddr,
     },
-    /// Take no more calls; the ones that are up go on.
+    /// Take no more calls, and have carriers send none; the ones that are up go on.
     Drain,
     /// [`Node::deadline`](crate::Node::deadline) has come.
     Timeout,

@@ -115,7 +115,10 @@ impl Node {
             Input::Hangup { call } => self.end_call(now, call),
             Input::Control { id, request } => self.control(now, id, request),
             Input::Unban { address } => self.engine.unban(now, address),
-            Input::Drain => self.draining = true,
+            Input::Drain => {
+                self.draining = true;
+                self.trunks.leave(now.mono);
+            }
             Input::Timeout => {
                 if self.engine.deadline().is_some_and(|at| at <= now.mono) {
                     self.engine.handle(now, engine::Input::Timeout);
@@ -169,6 +172,11 @@ impl Node {
     /// The trunks and how they are.
     pub fn trunks(&self) -> impl Iterator<Item = TrunkView> {
         self.trunks.views(self.fed)
+    }
+
+    /// Carriers that were told that we leave, and have not answered yet.
+    pub fn farewells(&self) -> usize {
+        self.trunks.farewells()
     }
 
     /// Whether it takes no more calls.

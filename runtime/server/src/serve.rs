@@ -46,6 +46,13 @@ const DRAIN_MAX: Duration = Duration::from_secs(30);
 /// How often a drain reports.
 const DRAIN_STEP: Duration = Duration::from_secs(1);
 
+/// Longest wait for carriers to confirm that they forget us, once no call is up: a request over UDP is
+/// sent three times by then (RFC 3261 §17.1.2.2).
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
+
+/// How often that is looked at.
+const FAREWELL_STEP: Duration = Duration::from_millis(20);
+
 /// Runs the server until it is told to stop.
 ///
 /// # Errors
@@ -278,6 +285,7 @@ async fn wait(config: Config, control: &Handle, status: &Status) -> anyhow::Resu
     loop {
         let live = control.query(|node| node.counts().calls).await.unwrap_or(0);
         if live == 0 {
+            farewell(control).await;
             tracing::info!("drained: no call is up");
             return Ok(ExitCode::SUCCESS);
         }
@@ -298,6 +306,19 @@ async fn wait(config: Config, control: &Handle, status: &Status) -> anyhow::Resu
             _ = term.recv() => return Ok(ExitCode::SUCCESS),
             _ = int.recv() => return Ok(ExitCode::SUCCESS),
         }
+    }
+}
+
+/// Waits until the carriers that we registered with have taken leave of us.
+async fn farewell(control: &Handle) {
+    let mut waited = Duration::ZERO;
+    while control.query(Node::farewells).await.unwrap_or(0) > 0 {
+        if waited >= FAREWELL_MAX {
+            tracing::warn!("a carrier does not say whether it forgets us: it will in time");
+            return;
+        }
+        tokio::time::sleep(FAREWELL_STEP).await;
+        waited += FAREWELL_STEP;
     }
 }
 

@@ -159,6 +159,8 @@ pub(crate) struct Trunks {
     rng: Rng,
     way_last: u32,
     request_last: u64,
+    /// The node takes no more calls, and wants none sent.
+    leaving: bool,
     out: VecDeque<Output>,
 }
 
@@ -188,6 +190,7 @@ impl Trunks {
             rng,
             way_last: 0,
             request_last: 0,
+            leaving: false,
             out: VecDeque::new(),
         }
     }
@@ -236,17 +239,45 @@ impl Trunks {
                 }
             }
         }
-        for (id, way) in old {
+        for (id, mut way) in old {
             self.deadlines.clear_all(id);
-            let good = way.registration.is_some_and(|it| it.is_good(now.mono));
-            let place = &way.trunk.address;
-            let servers = self.places.servers(now.mono, place, &way.silent);
-            if let Some(&target) = servers.first().filter(|_| good) {
-                let at = Try { trunk: id, target };
-                self.request(at, &way.trunk, Wait::Lapse, Duration::ZERO);
-            }
+            self.unregister(now.mono, id, &mut way);
         }
         self.note_addresses(now.mono);
+    }
+
+    /// The node takes no more calls: carriers are to send none, and none is registered with again.
+    pub(crate) fn leave(&mut self, now: Mono) {
+        self.leaving = true;
+        let mut ways = std::mem::take(&mut self.ways);
+        for (&id, way) in &mut ways {
+            self.unregister(now, id, way);
+        }
+        let ids: Vec<TrunkId> = ways.keys().copied().collect();
+        self.ways = ways;
+        for id in ids {
+            self.judge(now, id);
+            self.rearm(now, id);
+        }
+    }
+
+    /// Contacts that carriers are asked to forget and may still have.
+    pub(crate) fn farewells(&self) -> usize {
+        let waits = self.requests.values();
+        waits.filter(|(_, wait)| *wait == Wait::Lapse).count()
+    }
+
+    /// Takes our contact back from a carrier that has it (RFC 3261 §10.2.2).
+    fn unregister(&mut self, now: Mono, id: TrunkId, way: &mut Way) {
+        let Some(registration) = way.registration.as_mut().filter(|it| it.is_good(now)) else {
+            return;
+        };
+        registration.lapsed();
+        let servers = self.places.servers(now, &way.trunk.address, &way.silent);
+        if let Some(&target) = servers.first() {
+            let at = Try { trunk: id, target };
+            self.request(at, &way.trunk, Wait::Lapse, Duration::ZERO);
+        }
     }
 
     fn add(&mut self, now: Mono, tenant: &Arc<Tenant>, trunk: &Arc<Trunk>) {
@@ -294,6 +325,13 @@ impl Trunks {
                 registration.answered(now, answer, &mut self.rng);
                 if others {
                     registration.hurry(now, &mut self.rng);
+                }
+                // It was asked before we left.
+                if self.leaving
+                    && let Some(mut way) = self.ways.remove(&id)
+                {
+                    self.unregister(now, id, &mut way);
+                    self.ways.insert(id, way);
                 }
             }
             (Wait::Health, registration) => {
@@ -386,7 +424,8 @@ impl Trunks {
         let place = &way.trunk.address;
         let rest = self.places.rests_until(now, place);
         let known = self.places.is_known(now, place) && rest.is_none();
-        let registration = way.registration.as_ref().filter(|_| known);
+        let registers = known && !self.leaving;
+        let registration = way.registration.as_ref().filter(|_| registers);
         let probe = if rest.is_some() {
             rest
         } else if way.trunk.health.is_zero() {

@@ -294,6 +294,49 @@ fn a_registration_is_kept_and_given_back() {
 }
 
 #[test]
+fn a_node_that_leaves_gives_its_registrations_back() {
+    let registered = |it: &mut Trunk| {
+        it.registration = Some(TrunkRegistration {
+            user: "8621".into(),
+            expires: s(600),
+        });
+    };
+    let (a, b, c) = (
+        trunk("a", 2, registered),
+        trunk("b", 3, registered),
+        trunk("c", 4, |_| {}),
+    );
+    let mut world = World::new(vec![Arc::clone(&a), b, c]);
+    world.there.insert(3, false);
+    world.run(s(10));
+    world.trunks.leave(world.now);
+    assert_eq!(world.trunks.farewells(), 1);
+    world.drain();
+    assert_eq!(world.trunks.farewells(), 0);
+    world.run(s(4_000));
+    world.check(expect![[r#"
+        0 s: REGISTER 600 at 3
+        0 s: REGISTER 600 at 2
+        0 s: a is up
+        10 s: REGISTER 0 at 2
+        10 s: a is unregistered
+    "#]]);
+    // One that is registered with just then is told when it has answered.
+    let mut world = World::new(vec![a]);
+    let asked = world.trunks.deadline().expect("it registers");
+    world.trunks.timeout(asked);
+    world.now = asked;
+    world.trunks.leave(asked);
+    assert_eq!(world.trunks.farewells(), 0);
+    world.drain();
+    world.run(s(4_000));
+    world.check(expect![[r#"
+        0 s: REGISTER 600 at 2
+        0 s: REGISTER 0 at 2
+    "#]]);
+}
+
+#[test]
 fn a_carrier_that_comes_back_is_registered_with_at_once() {
     let mut world = World::new(vec![trunk("a", 2, |it| {
         it.health = s(30);
