@@ -1,5 +1,6 @@
-//! Goal: while strangers flood the signalling, look for systems to break into and sit on half
-//! messages, an honest caller hears every word, and the strangers are shut out and counted.
+//! Goal: while strangers flood the signalling, look for systems to break into, guess passwords and sit
+//! on half messages, an honest caller hears every word, the strangers are shut out and counted, and
+//! what they cost in memory is bounded.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -9,23 +10,46 @@ use anyhow::ensure;
 
 use jackfield_tests::peers::capture::Capture;
 use jackfield_tests::peers::menu::prompts;
+use jackfield_tests::peers::raw::{Challenge, Hash};
 use jackfield_tests::peers::until;
 use jackfield_tests::shell::{PATIENCE, Server, Setup, TOKEN, request};
 use media::Codec;
 use socket2::{Domain, Socket, Type};
 
-/// Whose packets are noise, whose are scans, who floods, and who holds streams.
+/// Whose packets are noise, whose are scans, who floods, who holds streams, and who guesses passwords.
 const NOISY: &str = "127.0.0.2";
 const SCANNER: &str = "127.0.0.3";
 const FLOODER: &str = "127.0.0.4";
 const SLOW: &str = "127.0.0.5";
+const GUESSER: &str = "127.0.0.6";
+
+/// Gauges, and the most that they may ever show while all of that goes on.
+const BOUNDS: [(&str, f64); 6] = [
+    // Who floods is let in five seconds' worth of registers_per_s and invites_per_s, and some more in
+    // the second until it is banned; for each a server remembers its answer for 32 s. The honest ones
+    // have a handful.
+    ("jackfield_sip_transactions", 100.0),
+    // Its calls: five seconds' worth of invites_per_s, one more for each second until it is banned,
+    // and the honest one.
+    ("jackfield_sip_dialogs", 15.0),
+    ("jackfield_calls", 15.0),
+    // streams_per_source.
+    ("jackfield_sip_streams", 20.0),
+    // One meter for each address.
+    ("jackfield_sip_guard_sources", 6.0),
+    ("jackfield_sip_banned", 3.0),
+];
+
+/// What the server may grow by: twenty streams with a whole message each (128 KiB), fifteen calls with
+/// their guests, and room for what an allocator keeps. The floods themselves are far more than this.
+const GROWTH_BYTES: f64 = 48.0 * 1_024.0 * 1_024.0;
 
 /// Half-open streams, of which the server takes twenty.
 const STREAMS: usize = 30;
 const STREAMS_TAKEN: usize = 20;
 
-fn setup() -> Setup {
-    let mut setup = Setup::demo("attack");
+fn setup(name: &str) -> Setup {
+    let mut setup = Setup::demo(name);
     // Nobody is trusted, not even this machine.
     setup.tenants.push_str(
         "\n[sip.guard]\nallow = []\nrequests_per_s = 50\nregisters_per_s = 10\ninvites_per_s = 1\n\
@@ -77,12 +101,33 @@ fn reaches(server: &Server, name: &str, least: f64) {
     panic!("{name} is {last}, not {least}");
 }
 
+/// A value of the metrics.
+fn value(metrics: &str, name: &str) -> f64 {
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = line.and_then(|value| value.parse().ok());
+    value.unwrap_or_else(|| panic!("no {name} in {metrics}"))
+}
+
+fn metrics(server: &Server) -> String {
+    let (_, body) = server.get("/metrics").expect("the metrics");
+    String::from_utf8(body).expect("text")
+}
+
 #[test]
 fn an_honest_caller_hears_every_word_under_attack() {
-    let mut server = Server::start(setup()).expect("a server");
+    let mut server = Server::start(setup("attack")).expect("a server");
     let pcap = server.folder.path().join("honest.pcap");
     let file = pcap.display().to_string();
     let args = ["--wait", "9", "--hangup-after", "0", "--pcap", &file];
+    let resident = "process_resident_memory_bytes";
+    // The first call makes what all share.
+    let first = server.call("1000", &["--wait", "1", "--hangup-after", "0"]);
+    assert_eq!(first.expect("a call")["status"], 200);
+    let before = value(&metrics(&server), resident);
+    let mut most = BOUNDS.map(|_| 0.0_f64);
+    let mut grown = 0.0_f64;
     let mut honest = server.phone("1000", &args).expect("a phone");
 
     let mut streams: Vec<TcpStream> = (0..STREAMS).map(|_| half(server.sip)).collect();
@@ -101,8 +146,16 @@ fn an_honest_caller_hears_every_word_under_attack() {
             drop(noisy.send(b"GET / HTTP/1.1\r\n\r\n"));
         }
         // An exchange with the server sets the pace.
-        server.get("/metrics").expect("the metrics");
+        let metrics = metrics(&server);
+        for (most, (name, _)) in most.iter_mut().zip(BOUNDS) {
+            *most = most.max(value(&metrics, name));
+        }
+        grown = grown.max(value(&metrics, resident) - before);
     }
+    for (most, (name, bound)) in most.iter().zip(BOUNDS) {
+        assert!(*most <= bound, "{most} {name}");
+    }
+    assert!(grown <= GROWTH_BYTES, "{grown} bytes for {sent} rounds");
     let output = honest.wait_with_output().expect("a phone ends");
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{report}");
@@ -159,4 +212,77 @@ fn an_honest_caller_hears_every_word_under_attack() {
     });
     let length = length.expect("an answer");
     assert!(answer[..length].starts_with(b"SIP/2.0 200 "));
+}
+
+/// Sends a REGISTER for the first phone from the address of who guesses; its answer, or `None` if the
+/// address is banned instead.
+fn guess(server: &Server, from: &UdpSocket, number: usize, proof: &str) -> Option<String> {
+    let text = message("REGISTER", GUESSER, number, "guess")
+        .replace("Content-Length", &format!("{proof}Content-Length"));
+    from.send(text.as_bytes()).expect("sent");
+    let mut answer = [0; 2_048];
+    let told = until("an answer or a ban", || {
+        if let Ok(length) = from.recv(&mut answer) {
+            return Ok(Some(Some(length)));
+        }
+        let bans = server.json("/api/v1/sip/bans")?;
+        let mut items = bans["items"].as_array().into_iter().flatten();
+        Ok(items.any(|ban| ban["address"] == GUESSER).then_some(None))
+    });
+    let length = told.expect("one of them")?;
+    Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+}
+
+#[test]
+fn who_guesses_passwords_is_shut_out() {
+    let server = Server::start(setup("attack-guesses")).expect("a server");
+    let as_user = ["--from", "1001", "--password-env", "PHONE_1001"];
+    let talk = ["--wait", "3", "--hangup-after", "0"];
+    let honest = server.phone("1000", &[&as_user[..], &talk].concat());
+    let honest = honest.expect("a phone");
+
+    let socket = stranger(GUESSER, server.sip);
+    socket.set_nonblocking(true).expect("a mode");
+    let mut answer = guess(&server, &socket, 0, "");
+    let (mut tried, mut right) = (0, String::new());
+    while let Some(challenged) = answer {
+        assert!(tried < 60, "it may go on and on");
+        tried += 1;
+        let challenge = Challenge::of(&challenged).expect("nothing but challenges");
+        assert!(!challenge.stale, "{challenged}");
+        let proof = |password: &str| {
+            let uri = "sip:1000@127.0.0.1";
+            let value = challenge.answer(Hash::Md5, "1001", password, "REGISTER", uri, 1, "c");
+            format!("Authorization: {value}\r\n")
+        };
+        right = proof("secret-one");
+        answer = guess(&server, &socket, tried, &proof(&format!("guess-{tried}")));
+    }
+    // Ten a minute, and the one that is too much.
+    assert!(tried > 10, "{tried} guesses");
+    reaches(
+        &server,
+        "jackfield_sip_bans_total{reason=\"credentials\"}",
+        1.0,
+    );
+    reaches(&server, "jackfield_sip_auth_failures_total", tried as f64);
+    // Nor does it learn that it has found the right one.
+    assert_eq!(guess(&server, &socket, tried + 1, &right), None);
+    reaches(
+        &server,
+        "jackfield_sip_dropped_total{reason=\"banned\"}",
+        1.0,
+    );
+    assert!(socket.recv(&mut [0; 1]).is_err(), "it got an answer");
+    assert_eq!(
+        server.metric("jackfield_registrations_total").expect("one"),
+        0.0
+    );
+
+    // Whose password was guessed calls as before, and so does who was in a call.
+    let output = honest.wait_with_output().expect("a phone ends");
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{report}");
+    let call = server.call("1000", &[&as_user[..], &talk].concat());
+    assert_eq!(call.expect("a call")["status"], 200);
 }
