@@ -47,6 +47,7 @@ fn phone(server: SocketAddr, name: &str, user: &str) -> baresip::Setup {
         codec: Codec::Pcma,
         microphone: saying(&voice()),
         answers: false,
+        certificate: None,
     }
 }
 

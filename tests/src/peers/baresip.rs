@@ -46,6 +46,8 @@ pub struct Setup {
     pub microphone: Vec<i16>,
     /// It answers calls by itself.
     pub answers: bool,
+    /// What it shows over TLS if it is asked: a PEM file of a certificate and its key.
+    pub certificate: Option<PathBuf>,
 }
 
 /// A running phone. Ends when dropped.
@@ -76,7 +78,7 @@ impl Baresip {
         std::fs::write(&microphone, media::wav::write(&setup.microphone, 1))?;
         std::fs::write(
             folder.path().join("config"),
-            config(folder.path(), control)?,
+            config(folder.path(), control, setup.certificate.as_deref())?,
         )?;
         for empty in ["accounts", "contacts", "uuid"] {
             std::fs::write(folder.path().join(empty), "")?;
@@ -409,13 +411,20 @@ impl Drop for Baresip {
 
 /// The phone's configuration. It has no jitter buffer: what a stall of this machine delays is heard
 /// late instead of never. It has neither a camera nor a sound card, and stays on loopback.
-fn config(folder: &Path, control: SocketAddr) -> anyhow::Result<String> {
+fn config(
+    folder: &Path,
+    control: SocketAddr,
+    certificate: Option<&Path>,
+) -> anyhow::Result<String> {
     let folder = folder.to_str().context("a folder in UTF-8")?;
     let module = ["/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules"];
     let found = module.iter().find(|path| Path::new(path).is_dir());
     let modules = found.context("baresip has no folder of modules")?;
+    let certificate = certificate.map(|file| format!("sip_certificate {}\n", file.display()));
+    let certificate = certificate.unwrap_or_default();
     Ok(format!(
-        "poll_method epoll\n\
+        "{certificate}\
+         poll_method epoll\n\
          net_interface 127.0.0.1\n\
          call_local_timeout 60\n\
          call_max_calls 2\n\

@@ -79,6 +79,10 @@ pub enum StreamEvent {
     },
 }
 
+/// Where a connection leads. Of one that we opened and that is secure, also whom the certificate of
+/// the other side names: what is meant for somebody else takes another one (RFC 5922 §7.1).
+type Place = (Transport, SocketAddr, Option<String>);
+
 /// All connections.
 #[derive(Debug)]
 pub struct Streams {
@@ -87,7 +91,7 @@ pub struct Streams {
     last: u64,
     open: BTreeMap<u64, Stream>,
     /// The newest to each place, for requests that have no connection yet.
-    places: BTreeMap<(Transport, SocketAddr), u64>,
+    places: BTreeMap<Place, u64>,
     /// Until when the handshakes of the young ones may take.
     young: BTreeMap<u64, Mono>,
     /// How many of the young came in.
@@ -106,6 +110,8 @@ struct Stream {
     socket: TcpStream,
     transport: Transport,
     remote: SocketAddr,
+    /// Whom its certificate names, if we opened it and it is secure.
+    name: Option<String>,
     /// We opened it.
     ours: bool,
     connected: bool,
@@ -258,7 +264,7 @@ impl Streams {
                 *self.young_of.entry(source(stream.remote)).or_default() += 1;
             }
         }
-        self.places.insert((stream.transport, stream.remote), id);
+        self.places.insert(stream.place(), id);
         self.open.insert(id, stream);
         Ok(id)
     }
@@ -270,10 +276,11 @@ impl Streams {
         } = hop;
         let known = hop.conn.map(|conn| conn.0);
         let known = known.filter(|id| self.open.contains_key(id));
-        let place = || self.places.get(&(transport, remote)).copied();
-        let id = match known.or_else(place) {
+        let host = || sip::next_host(&bytes).unwrap_or(Host::Address(remote.ip()));
+        let host = (known.is_none() && transport.is_secure()).then(host);
+        let id = match known.or_else(|| self.leading_to(transport, remote, host.as_ref())) {
             Some(id) => id,
-            None => match self.connect(now, transport, remote, &bytes) {
+            None => match self.connect(now, transport, remote, host) {
                 Ok(id) => id,
                 Err(why) => {
                     out.push(StreamEvent::Trouble {
@@ -300,12 +307,25 @@ impl Streams {
         }
     }
 
+    /// A connection that is there already.
+    fn leading_to(
+        &self,
+        transport: Transport,
+        remote: SocketAddr,
+        host: Option<&Host>,
+    ) -> Option<u64> {
+        let named = self.places.get(&(transport, remote, host.map(name_of)));
+        // One that came in is from whoever is there.
+        let found = named.or_else(|| self.places.get(&(transport, remote, None)));
+        found.copied()
+    }
+
     fn connect(
         &mut self,
         now: Mono,
         transport: Transport,
         remote: SocketAddr,
-        message: &[u8],
+        host: Option<Host>,
     ) -> Result<u64, String> {
         if transport.is_websocket() {
             // Browsers take no connections (RFC 7118 §5).
@@ -314,11 +334,12 @@ impl Streams {
         if self.open.len() >= STREAMS_MAX {
             return Err("too many connections are open".to_owned());
         }
-        let host = sip::next_host(message).unwrap_or(Host::Address(remote.ip()));
+        let host = host.unwrap_or(Host::Address(remote.ip()));
         let layers = Layers::connect(transport, &self.tls, &host, &mut self.rng)?;
         let socket = TcpStream::connect(remote).map_err(|error| error.to_string())?;
         let mut stream = Stream::new(socket, transport, remote, layers);
         (stream.ours, stream.connected) = (true, false);
+        stream.name = transport.is_secure().then(|| name_of(&host));
         self.add(now, stream).map_err(|error| error.to_string())
     }
 
@@ -485,13 +506,18 @@ impl Streams {
             stream.layers.close();
             drop(stream.write());
             drop(self.registry.deregister(&mut stream.socket));
-            let place = (stream.transport, stream.remote);
+            let place = stream.place();
             if self.places.get(&place) == Some(&conn.0) {
                 self.places.remove(&place);
             }
         }
         StreamEvent::Closed { conn }
     }
+}
+
+/// Names are the same in any case.
+fn name_of(host: &Host) -> String {
+    host.to_string().to_ascii_lowercase()
 }
 
 impl Stream {
@@ -501,6 +527,7 @@ impl Stream {
             socket,
             transport,
             remote,
+            name: None,
             ours: false,
             connected: true,
             layers,
@@ -509,6 +536,10 @@ impl Stream {
             out: Vec::new(),
             written: 0,
         }
+    }
+
+    fn place(&self) -> Place {
+        (self.transport, self.remote, self.name.clone())
     }
 
     /// Messages can be sent.

@@ -66,13 +66,27 @@ impl Side {
     }
 
     fn send(&mut self, remote: SocketAddr) {
+        self.send_bytes(remote, MESSAGE);
+    }
+
+    /// Sends a request that is meant for this host.
+    fn send_for(&mut self, remote: SocketAddr, host: &str) {
+        let text = format!(
+            "OPTIONS sip:{host} SIP/2.0\r\nVia: SIP/2.0/TLS a;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+             From: <sip:a>;tag=1\r\nTo: <sip:{host}>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        self.send_bytes(remote, text.as_bytes());
+    }
+
+    fn send_bytes(&mut self, remote: SocketAddr, bytes: &[u8]) {
         let hop = sip::Hop {
             transport: self.transport,
             remote,
             conn: None,
         };
         self.streams
-            .send(Mono(0), hop, Arc::from(MESSAGE), &mut self.events);
+            .send(Mono(0), hop, Arc::from(bytes), &mut self.events);
     }
 
     /// What has happened, as words.
@@ -132,6 +146,33 @@ fn requests_share_one_tls_connection() {
     let one = format!("{} bytes", MESSAGE.len());
     assert!(bytes == [&*one, &*one] || bytes == [format!("{} bytes", 2 * MESSAGE.len())]);
     assert_eq!((near.streams.len(), far.streams.len()), (1, 1));
+}
+
+#[test]
+fn a_connection_serves_whom_its_certificate_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (tls, _) = certificates(&folder);
+    let mut far = Side::new(Transport::Tls, tls.clone());
+    let mut near = Side::new(Transport::Tls, tls);
+    near.send_for(far.address(), "localhost");
+    let (ours, _) = until_told(&mut near, &mut far, 3);
+    assert_eq!(ours, ["opened TLS"]);
+    near.send_for(far.address(), "LocalHost");
+    let (ours, theirs) = until_told(&mut near, &mut far, 1);
+    assert_eq!((ours.len(), theirs.len()), (0, 1), "{ours:?} {theirs:?}");
+    // At the same address there is nobody else.
+    near.send_for(far.address(), "carrier.example");
+    let (ours, _) = until_told(&mut near, &mut far, 3);
+    assert!(
+        ours[0].contains("its certificate is not believed"),
+        "{ours:?}"
+    );
+    assert_eq!(ours[1..], ["failed TLS"]);
+    // By its address it is somebody that the certificate names, too.
+    near.send_for(far.address(), "127.0.0.1");
+    let (ours, _) = until_told(&mut near, &mut far, 3);
+    assert_eq!(ours, ["opened TLS"]);
+    assert_eq!(near.streams.len(), 2);
 }
 
 #[test]
