@@ -2,6 +2,9 @@
 //! hurts anybody else: digests of every kind, one nonce used hundreds of times, streams in pieces,
 //! messages of any size, IPv6, and what is no SIP at all.
 
+#[path = "matrix/malformed.rs"]
+mod malformed;
+
 use std::net::Ipv6Addr;
 
 use anyhow::{Context as _, ensure};
@@ -40,6 +43,8 @@ fn strange_ways_on_the_wire() {
         ("sizes", sizes),
         ("broken-streams", broken_streams),
         ("malformed", malformed),
+        ("malformed-calls", malformed::calls),
+        ("malformed-registrations", malformed::registrations),
     ];
     all(&lab, &[], scenarios);
     // After all of it an honest call works.
@@ -65,6 +70,45 @@ fn calls_over_ipv6() {
             "asks answer, call.answered, asks gather, ended normal far"
         );
     }
+}
+
+#[test]
+fn a_call_between_phones_over_ipv6() {
+    let lab = Lab::start("interop-ipv6-phones", |setup| {
+        setup.ip = Ipv6Addr::LOCALHOST.into();
+    });
+    let lab = lab.expect("a server");
+    let caller = "
+        > INVITE sdp
+        <? 100
+        < 401
+        > ACK
+        > INVITE sdp login
+        <? 100
+        < 200
+            body: c=IN IP6 ::1
+        > ACK
+        < BYE
+        > 200
+    ";
+    let callee = "
+        < INVITE
+            body: c=IN IP6 ::1
+            Contact: \\[::1\\]
+        > 180
+        > 200 sdp
+        < ACK
+        wait 200
+        > BYE
+        < 200
+    ";
+    let name = "ipv6-between";
+    let (_, _, story) = lab.between(name, caller, callee).expect("a call");
+    assert_eq!(
+        story,
+        "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, leg.unbridged, \
+         dial answered, ended normal near"
+    );
 }
 
 fn honest(lab: &Lab, name: &str) -> anyhow::Result<()> {

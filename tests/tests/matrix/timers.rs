@@ -11,6 +11,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("server-refreshes-callee", server_refreshes_callee),
     ("callee-stops-refreshing", callee_stops),
     ("crossing-offers", crossing_offers),
+    ("crossing-offers-callee", crossing_offers_callee),
     ("never-acknowledged", never_acknowledged),
 ];
 
@@ -188,6 +189,39 @@ fn crossing_offers(lab: &Lab, name: &str) -> anyhow::Result<()> {
     ";
     lab.stranger(name, "1000", ladder).run()?;
     same(&lab.story(name)?, HUNG_UP)
+}
+
+/// The same with a phone that was called, whose offer crosses our refresh.
+fn crossing_offers_callee(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let callee = "
+        < INVITE
+            Session-Expires: 90
+        > 200 sdp
+            Require: timer
+            Session-Expires: 90;refresher=uac
+        < ACK
+        < INVITE
+            body: m=audio
+        > INVITE sdp
+        < 491
+        > ACK
+        > 491 invite
+        < ACK
+        < INVITE
+            body: m=audio
+        > 200 sdp
+            Require: timer
+            Session-Expires: 90;refresher=uac
+        < ACK
+        > BYE
+        < 200
+    ";
+    let (_, _, story) = lab.between(name, CALLER, callee)?;
+    same(
+        &story,
+        "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, leg.unbridged, \
+         dial answered, ended normal near",
+    )
 }
 
 /// Our 200 is repeated for 32 s, then the call is hung up (RFC 3261 §13.3.1.4).

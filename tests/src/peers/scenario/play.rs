@@ -1,7 +1,7 @@
 //! sipp with a ladder.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, ensure};
@@ -77,7 +77,10 @@ impl Play {
             user: "visitor".to_owned(),
             password: String::new(),
             tcp: false,
-            ip: Ipv4Addr::LOCALHOST.into(),
+            ip: match server.is_ipv4() {
+                true => Ipv4Addr::LOCALHOST.into(),
+                false => Ipv6Addr::LOCALHOST.into(),
+            },
             port: None,
         }
     }
