@@ -123,7 +123,7 @@ Examples:
     Consult {
         #[command(flatten)]
         by: By,
-        /// A phone, a ring group, a route or a number.
+        /// A phone, a ring group or a number.
         #[arg(long)]
         to: String,
     },
@@ -156,7 +156,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   jackfield calls park --by 1001
-  jackfield calls park --by 1001 --slot 7")]
+  jackfield calls park --by 1001 --slot 701")]
     Park {
         #[command(flatten)]
         by: By,
@@ -168,7 +168,7 @@ Examples:
     /// Take the call that waits in a slot.
     #[command(after_help = "\
 Examples:
-  jackfield calls pickup 7 --user 1002")]
+  jackfield calls pickup 701 --user 1002")]
     Pickup {
         /// The slot.
         slot: u16,
