@@ -152,7 +152,8 @@ Examples:
   jackfield calls cancel --by 1001")]
     Cancel(By),
 
-    /// Have the one who is talked with wait in a slot, where any phone of the tenant can take it.
+    /// Have the one who is talked with wait in a slot, from where `pickup` has any phone of the
+    /// tenant take it.
     #[command(after_help = "\
 Examples:
   jackfield calls park --by 1001
