@@ -74,6 +74,8 @@ pub(crate) fn samples() -> Vec<CallEventKind> {
         CallEventKind::DialEnded {
             leg: 2,
             result: DialResult::NoAnswer,
+            cause: None,
+            status: None,
         },
         CallEventKind::Bridged { a: 1, b: 2 },
         CallEventKind::Unbridged { a: 1, b: 2 },
@@ -137,7 +139,13 @@ pub(crate) fn later_samples() -> Vec<CallEventKind> {
         },
         length: Duration::from_millis(2_500),
     };
-    [dialed, cut].into_iter().chain(steps).collect()
+    let refused = CallEventKind::DialEnded {
+        leg: 2,
+        result: DialResult::Unreachable,
+        cause: Some(Cause::NotFound),
+        status: Some(404),
+    };
+    [dialed, cut, refused].into_iter().chain(steps).collect()
 }
 
 #[test]
