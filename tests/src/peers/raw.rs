@@ -49,7 +49,15 @@ impl Raw {
         } else {
             std::net::Ipv6Addr::LOCALHOST.into()
         };
-        let socket = UdpSocket::bind(SocketAddr::new(ip, port))?;
+        Self::udp_from(server, SocketAddr::new(ip, port))
+    }
+
+    /// The same at an address that nobody else has.
+    ///
+    /// # Errors
+    /// If the machine has no such address, or the port is taken.
+    pub fn udp_from(server: SocketAddr, own: SocketAddr) -> anyhow::Result<Self> {
+        let socket = UdpSocket::bind(own)?;
         socket.connect(server)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         let own = socket.local_addr()?;
