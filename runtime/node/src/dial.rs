@@ -190,6 +190,8 @@ impl Node {
         let kind = CallEventKind::DialEnded {
             leg,
             result: DialResult::Answered,
+            cause: None,
+            status: None,
         };
         self.journal.note(call, now.wall, kind);
         self.detach(now, id);
@@ -248,10 +250,18 @@ impl Node {
             }
         };
         let elsewhere = dial.goes_on(cause, status);
-        if result != DialResult::Answered {
+        let failed = result != DialResult::Answered;
+        // One that answered and left before it was connected tells no more than the result.
+        let why = (failed && cause != Cause::Normal).then_some(cause);
+        let ended = CallEventKind::DialEnded {
+            leg: leg.n,
+            result,
+            cause: why,
+            status: status.filter(|_| failed),
+        };
+        if failed {
             call.refusal = Some(refused);
         }
-        let ended = CallEventKind::DialEnded { leg: leg.n, result };
         self.journal.note(call, now.wall, ended);
         if elsewhere && self.fail_over(now, id).is_ok() || self.sent_on(now, leg, contacts) {
             return;
@@ -261,7 +271,7 @@ impl Node {
         }
         self.parted_from(leg);
         self.stop_ringback(id);
-        let cause = status.map(|status| status.to_string());
+        let cause = why.map(|cause| cause.name().to_owned());
         let reply = if errand == Errand::Transfer {
             Err(FlowError::Failed(format!(
                 "the other party did not take the call: {result:?}"

@@ -284,6 +284,8 @@ impl Dial {
         CallEventKind::DialEnded {
             leg: self.leg.n,
             result,
+            cause: None,
+            status: None,
         }
     }
 }

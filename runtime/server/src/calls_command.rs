@@ -123,7 +123,7 @@ Examples:
     Consult {
         #[command(flatten)]
         by: By,
-        /// A phone, a ring group, a route or a number.
+        /// A phone, a ring group or a number.
         #[arg(long)]
         to: String,
     },
@@ -152,11 +152,12 @@ Examples:
   jackfield calls cancel --by 1001")]
     Cancel(By),
 
-    /// Have the one who is talked with wait in a slot, where any phone of the tenant can take it.
+    /// Have the one who is talked with wait in a slot, from where `pickup` has any phone of the
+    /// tenant take it.
     #[command(after_help = "\
 Examples:
   jackfield calls park --by 1001
-  jackfield calls park --by 1001 --slot 7")]
+  jackfield calls park --by 1001 --slot 701")]
     Park {
         #[command(flatten)]
         by: By,
@@ -168,7 +169,7 @@ Examples:
     /// Take the call that waits in a slot.
     #[command(after_help = "\
 Examples:
-  jackfield calls pickup 7 --user 1002")]
+  jackfield calls pickup 701 --user 1002")]
     Pickup {
         /// The slot.
         slot: u16,

@@ -24,6 +24,7 @@ mod border;
 mod dialog;
 mod endpoint;
 mod registrar;
+mod stun;
 mod transport;
 
 pub use border::*;

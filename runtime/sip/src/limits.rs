@@ -97,6 +97,8 @@ pub const SCANNERS_MAX: usize = 64;
 
 /// `Flow-Timer` of registrations that use outbound (RFC 5626 §4.4.1, §10), in seconds. Phones on
 /// streams send keep-alives a little more often; home routers forget quiet streams after minutes.
+/// A flow that is silent for longer is kept all the same: browsers' libraries send none unless they
+/// are told to, and the shell's TCP keep-alives find the flows that are dead.
 pub const FLOW_TIMER_S: u32 = 120;
 
 /// Most `Record-Route` values of a dialog. Each in-dialog request repeats them.

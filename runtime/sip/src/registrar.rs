@@ -134,7 +134,7 @@ impl Registrar {
             .cloned()
         {
             let before = self.agenda.len();
-            self.change_quietly(&user, Unregistered::Expired, |bindings| {
+            self.change(&user, Unregistered::Expired, |bindings| {
                 bindings.retain(|binding| binding.expires_at > now.mono);
             });
             assert!(
@@ -163,7 +163,7 @@ impl Registrar {
     pub(crate) fn drop_stream(&mut self, conn: ConnId) {
         debug_assert!(self.out.is_empty());
         for user in self.flows.users_of(conn) {
-            self.change_quietly(&user, Unregistered::FlowClosed, |bindings| {
+            self.change(&user, Unregistered::FlowClosed, |bindings| {
                 bindings.retain(|binding| binding.hop.conn != Some(conn));
             });
         }
@@ -261,24 +261,6 @@ impl Registrar {
 
     /// Changes a user's bindings and tells what came of it.
     fn change(&mut self, user: &str, why: Unregistered, change: impl FnOnce(&mut Vec<Binding>)) {
-        let (before, left) = self.change_quietly(user, why, change);
-        if left > 0 {
-            self.out.push_back(Event::Registered {
-                user: user.to_owned(),
-                contacts: left,
-                refreshed: left <= before,
-            });
-        }
-    }
-
-    /// Changes a user's bindings and says how many there were and are. Tells only of the last
-    /// one's end.
-    fn change_quietly(
-        &mut self,
-        user: &str,
-        why: Unregistered,
-        change: impl FnOnce(&mut Vec<Binding>),
-    ) -> (usize, usize) {
         let entry = self.users.entry(user.to_owned()).or_default();
         let before = entry.bindings.len();
         let old: Vec<Hop> = entry.bindings.iter().map(|binding| binding.hop).collect();
@@ -310,7 +292,12 @@ impl Registrar {
                     why,
                 });
             }
+        } else {
+            self.out.push_back(Event::Registered {
+                user: user.to_owned(),
+                contacts: left,
+                refreshed: left <= before,
+            });
         }
-        (before, left)
     }
 }

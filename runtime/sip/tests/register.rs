@@ -9,7 +9,7 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 use jackfield_sip::auth::{Algorithm, Challenge, Client};
 use jackfield_sip::message::{HeaderName, Message, Method};
-use jackfield_sip::{Account, Action, Contact, Input, RequestId};
+use jackfield_sip::{Account, Action, Contact, Input, Output, RequestId};
 use vocab::{Pii, Rng};
 
 use world::{World, credentials, read};
@@ -561,6 +561,36 @@ fn the_path_is_kept_told_and_bounded() {
         phone.register(&mut world, &format!("{DESK}Require: 100rel\n")),
         420
     );
+}
+
+/// What a peer is told to a STUN binding request from this address.
+fn pinged(world: &mut World, remote: &str) -> Option<Vec<u8>> {
+    let ping = *b"\x00\x01\x00\x00\x21\x12\xa4\x42transaction!";
+    let endpoint = &mut world.peers[BOB].endpoint;
+    let (remote, bytes) = (remote.parse().unwrap(), &ping[..]);
+    endpoint.handle(world.now, Input::Datagram { remote, bytes });
+    match endpoint.poll()? {
+        Output::Transmit { hop, bytes } => {
+            assert_eq!(hop.remote, remote);
+            Some(bytes.to_vec())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_registered_phone_learns_that_its_flow_is_there() {
+    let mut world = World::new(1);
+    let mut phone = Phone::known(&mut world, "a");
+    let flow = phone.source;
+    assert_eq!(pinged(&mut world, flow), None, "nobody is registered");
+    assert_eq!(phone.register(&mut world, DESK), 200);
+    let pong = pinged(&mut world, flow).unwrap();
+    assert_eq!(&pong[..8], b"\x01\x01\x00\x0c\x21\x12\xa4\x42");
+    assert_eq!(&pong[8..20], b"transaction!");
+    // It is larger than the question, so strangers get none; and none is taken for noise.
+    assert_eq!(pinged(&mut world, "192.0.2.9:40001"), None);
+    assert_eq!(world.counts(BOB).malformed, 0);
 }
 
 #[test]

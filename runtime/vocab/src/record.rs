@@ -115,6 +115,10 @@ pub enum CallEventKind {
         leg: u16,
         /// How.
         result: DialResult,
+        /// Why nobody answered, which may tell more than the result.
+        cause: Option<Cause>,
+        /// The final status that was received, if there was one.
+        status: Option<u16>,
     },
     /// Two legs were connected.
     Bridged {

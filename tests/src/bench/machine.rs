@@ -17,6 +17,39 @@ pub(super) struct Machine {
     revision: String,
     profile: &'static str,
     load: String,
+    /// The processors' time when it began.
+    ticks: Ticks,
+}
+
+/// Time of all processors so far, in ticks of the system.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Ticks {
+    all: u64,
+    /// Wanted, and given to other virtual machines by the host.
+    stolen: u64,
+}
+
+impl Ticks {
+    fn now() -> Self {
+        Self::of(&read("/proc/stat"))
+    }
+
+    /// From `/proc/stat` (proc(5)): user, nice, system, idle, iowait, irq, softirq, steal.
+    fn of(stat: &str) -> Self {
+        let line = stat.lines().next().unwrap_or_default();
+        let numbers = line.split_whitespace().skip(1).take(8);
+        let ticks: Vec<u64> = numbers.filter_map(|it| it.parse().ok()).collect();
+        Self {
+            all: ticks.iter().sum(),
+            stolen: ticks.get(7).copied().unwrap_or(0),
+        }
+    }
+
+    /// The share of the time since then that was stolen, in percent.
+    fn stolen_since(self, then: Self) -> f64 {
+        let all = self.all.saturating_sub(then.all).max(1);
+        self.stolen.saturating_sub(then.stolen) as f64 / all as f64 * 100.0
+    }
 }
 
 impl Machine {
@@ -38,6 +71,7 @@ impl Machine {
                 "release"
             },
             load: load.split(' ').take(3).collect::<Vec<_>>().join(" "),
+            ticks: Ticks::now(),
         }
     }
 
@@ -62,10 +96,13 @@ impl Machine {
             revision,
             profile,
             load,
+            ticks,
         } = self;
+        let stolen = Ticks::now().stolen_since(*ticks);
         format!(
             "machine   {cpu}, {cores} cores, {memory_gb:.0} GiB, Linux {kernel}\n\
-             measured  {date}, revision {revision}, {profile} build, load before {load}\n"
+             measured  {date}, revision {revision}, {profile} build, load before {load}, \
+             {stolen:.1} % of the time taken by other machines on the host\n"
         )
     }
 
@@ -80,10 +117,12 @@ impl Machine {
             revision,
             profile,
             load,
+            ticks,
         } = self;
+        let stolen = Ticks::now().stolen_since(*ticks);
         json!({
             "cpu": cpu, "cores": cores, "kernel": kernel, "memory_gib": memory_gb, "date": date,
-            "revision": revision, "profile": profile, "load_before": load,
+            "revision": revision, "profile": profile, "load_before": load, "stolen_percent": stolen,
         })
     }
 }
@@ -123,5 +162,18 @@ fn revision() -> String {
     match git(&["status", "--porcelain", "--untracked-files=no"]) {
         Some(changes) if changes.is_empty() => commit,
         Some(_) | None => format!("{commit} with changes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stolen_time_is_a_share_of_all() {
+        let before = Ticks::of("cpu  100 0 50 800 50 0 0 0 7 7\ncpu0 1 2 3\n");
+        let after = Ticks::of("cpu  150 0 50 850 50 0 0 100 9 9\n");
+        assert_eq!(after.stolen_since(before), 50.0);
+        assert_eq!(Ticks::of("").stolen_since(Ticks::of("")), 0.0);
     }
 }

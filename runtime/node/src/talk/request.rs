@@ -90,7 +90,7 @@ impl Node {
                 .ok_or(ControlError::Conflict("nobody is there to talk with"))?,
             Some(Place::Room) => {
                 return Err(ControlError::Conflict(
-                    "not in a conference: leave it first",
+                    "not in a conference: hang up one of the three first",
                 ));
             }
             Some(Place::Held | Place::Awaiting | Place::Parked | Place::Flow | Place::Last)

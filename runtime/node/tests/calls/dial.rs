@@ -159,7 +159,7 @@ fn a_caller_is_refused_as_the_far_end_refused() {
         2.01    bob → home: 100 Trying (INVITE)
         2.01    bob → home: 486 Busy Here (INVITE)
         2.02    home → bob: ACK
-        2.02    flow is told Ok(Dialed { result: Busy, cause: Some("486"), talk: 0ns })
+        2.02    flow is told Ok(Dialed { result: Busy, cause: Some("busy"), talk: 0ns })
         2.02    A leg.dial_ended leg 2 Busy
         3.00    flow is told Ok(Done)
         3.00    home → ann: 486 Busy Here (INVITE)
@@ -277,4 +277,44 @@ fn dialed_group(world: &mut World, group: &str) {
     world.run(s(1));
     world.skip_ladder();
     world.op(dial(group));
+}
+
+#[test]
+fn why_nobody_answered_is_told_beside_the_result() {
+    let why = |status: u16| {
+        let mut world = World::new();
+        world.manner("bob", Manner::Refuses(status));
+        dialed(&mut world);
+        world.run(s(1));
+        let ladder = world.ladder().to_owned();
+        let line = |what: &str| {
+            let line = ladder.lines().find_map(|line| line.split_once(what));
+            line.unwrap_or_else(|| panic!("{status}: {ladder}"))
+                .1
+                .to_owned()
+        };
+        world.op(Op::Hangup { cause: None });
+        world.settle();
+        format!(
+            "{status}{} | {}\n",
+            line("leg.dial_ended leg 2"),
+            line("flow is told")
+        )
+    };
+    let told: String = [404, 480, 486, 488, 500, 503, 600, 603, 604, 607, 608]
+        .map(why)
+        .concat();
+    expect![[r#"
+        404 Unreachable (NotFound) |  Ok(Dialed { result: Unreachable, cause: Some("not_found"), talk: 0ns })
+        480 NoAnswer |  Ok(Dialed { result: NoAnswer, cause: Some("no_answer"), talk: 0ns })
+        486 Busy |  Ok(Dialed { result: Busy, cause: Some("busy"), talk: 0ns })
+        488 Rejected (NotAcceptable) |  Ok(Dialed { result: Rejected, cause: Some("not_acceptable"), talk: 0ns })
+        500 Unreachable |  Ok(Dialed { result: Unreachable, cause: Some("unreachable"), talk: 0ns })
+        503 Unreachable |  Ok(Dialed { result: Unreachable, cause: Some("unreachable"), talk: 0ns })
+        600 Busy |  Ok(Dialed { result: Busy, cause: Some("busy"), talk: 0ns })
+        603 Rejected |  Ok(Dialed { result: Rejected, cause: Some("rejected"), talk: 0ns })
+        604 Unreachable (NotFound) |  Ok(Dialed { result: Unreachable, cause: Some("not_found"), talk: 0ns })
+        607 Rejected (Blocked) |  Ok(Dialed { result: Rejected, cause: Some("blocked"), talk: 0ns })
+        608 Rejected (Blocked) |  Ok(Dialed { result: Rejected, cause: Some("blocked"), talk: 0ns })
+    "#]].assert_eq(&told);
 }

@@ -470,7 +470,15 @@ impl World {
                     .unwrap_or_default();
                 format!("leg {leg} to {}{by}", to.reveal())
             }
-            CallEventKind::DialEnded { leg, result } => format!("leg {leg} {result:?}"),
+            CallEventKind::DialEnded {
+                leg, result, cause, ..
+            } => {
+                // Where the cause says no more than the result, that is enough.
+                let cause = cause.map(|cause| format!("{cause:?}"));
+                let cause = cause.filter(|cause| *cause != format!("{result:?}"));
+                let cause = cause.map(|cause| format!(" ({cause})"));
+                format!("leg {leg} {result:?}{}", cause.unwrap_or_default())
+            }
             CallEventKind::Bridged { a, b } | CallEventKind::Unbridged { a, b } => {
                 format!("{a} {b}")
             }

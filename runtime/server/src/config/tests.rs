@@ -165,6 +165,28 @@ fn the_reference_has_every_key_with_its_default() {
         (minimal.public, minimal.record)
     );
     assert_eq!(given.grant, minimal.grant);
+
+    let trunk = |text: &str| {
+        let tenant = format!("{TENANT}{ROUTE}[[tenant.trunk]]\n{text}");
+        let read = folder.read(&tenant).expect("good");
+        let tenant = read.node.tenants().values().next().expect("there");
+        tenant.trunks[0].clone()
+    };
+    let named = "id = \"carrier\"\naddress = \"192.0.2.1\"\nprefixes = []\n";
+    let (_, given) = REFERENCE.split_once("\n[[tenant.trunk]]\n").expect("one");
+    let (given, minimal) = (trunk(given), trunk(named));
+    assert_eq!(
+        (&given.registration, given.asserts, given.inbound),
+        (&minimal.registration, minimal.asserts, minimal.inbound)
+    );
+    assert_eq!(
+        (given.priority, given.weight, given.health),
+        (minimal.priority, minimal.weight, minimal.health)
+    );
+    assert_eq!(
+        (given.sends, &given.shows, given.follow_redirects),
+        (minimal.sends, &minimal.shows, minimal.follow_redirects)
+    );
 }
 
 #[test]

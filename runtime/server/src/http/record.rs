@@ -165,9 +165,17 @@ fn fields(kind: &CallEventKind) -> Value {
         CallEventKind::Dialed { leg, to, trunk } => {
             json!({ "leg": leg, "to": party(to), "trunk": trunk })
         }
-        CallEventKind::DialEnded { leg, result } => {
-            json!({ "leg": leg, "result": dial_result(*result) })
-        }
+        CallEventKind::DialEnded {
+            leg,
+            result,
+            cause,
+            status,
+        } => json!({
+            "leg": leg,
+            "result": dial_result(*result),
+            "cause": cause.map(Cause::name),
+            "status": status,
+        }),
         CallEventKind::Bridged { a, b } | CallEventKind::Unbridged { a, b } => {
             json!({ "a": a, "b": b })
         }

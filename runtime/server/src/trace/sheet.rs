@@ -195,13 +195,23 @@ fn summary(kind: &CallEventKind) -> String {
             let by = trunk.as_ref().map(|trunk| format!(" by {trunk}"));
             format!("leg {leg} dialled: {}{}", party(to), by.unwrap_or_default())
         }
-        CallEventKind::DialEnded { leg, result } => match result {
-            DialResult::Answered => format!("leg {leg} ended"),
-            DialResult::Busy => format!("leg {leg} ended: busy"),
-            DialResult::NoAnswer => format!("leg {leg} ended: no answer"),
-            DialResult::Rejected => format!("leg {leg} ended: rejected"),
-            DialResult::Unreachable => format!("leg {leg} ended: unreachable"),
-        },
+        CallEventKind::DialEnded {
+            leg,
+            result,
+            cause,
+            status,
+        } => {
+            let result = match result {
+                DialResult::Answered => return format!("leg {leg} ended"),
+                DialResult::Busy => "busy",
+                DialResult::NoAnswer => "no answer",
+                DialResult::Rejected => "rejected",
+                DialResult::Unreachable => "unreachable",
+            };
+            let cause = cause.map_or(result.to_owned(), |cause| cause.name().replace('_', " "));
+            let status = status.map(|status| format!(" ({status})"));
+            format!("leg {leg} ended: {cause}{}", status.unwrap_or_default())
+        }
         CallEventKind::Bridged { a, b } => format!("legs {a} and {b} bridged"),
         CallEventKind::Unbridged { a, b } => format!("legs {a} and {b} parted"),
         CallEventKind::Step {

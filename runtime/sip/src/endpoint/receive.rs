@@ -12,6 +12,7 @@ use crate::message::{
     self, CSeq, Frame, FrameError, Headers, Host, Message, Method, ParseError, Request, Response,
     Supports, Via, check_request, check_response,
 };
+use crate::stun;
 use crate::transaction::{Key, client, client_invite, server, server_invite};
 
 /// A request on its way through the endpoint.
@@ -48,9 +49,22 @@ impl Endpoint {
         if !self.lets_in(now, seen, bytes) {
             return;
         }
+        if stun::is_stun(bytes) {
+            return self.on_keep_alive(seen, bytes);
+        }
         match message::parse(bytes) {
             Ok(message) => self.on_message(now, seen, message),
             Err(error) => self.on_broken(now, seen, error),
+        }
+    }
+
+    /// A phone asks whether its flow is still there. Only who has one is told: the answer is larger
+    /// than the question, and sources can be forged.
+    fn on_keep_alive(&mut self, seen: Hop, bytes: &[u8]) {
+        if self.registrar.is_flow(seen)
+            && let Some(answer) = stun::answer(bytes, seen.remote)
+        {
+            self.transmit(seen, answer.into());
         }
     }
 

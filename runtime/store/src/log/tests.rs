@@ -76,6 +76,8 @@ pub(crate) fn samples() -> Vec<CallEventKind> {
         CallEventKind::DialEnded {
             leg: 2,
             result: DialResult::NoAnswer,
+            cause: None,
+            status: None,
         },
         CallEventKind::Bridged { a: 1, b: 2 },
         CallEventKind::Unbridged { a: 1, b: 2 },
@@ -148,7 +150,16 @@ pub(crate) fn later_samples() -> Vec<CallEventKind> {
         trunk: Some("city".into()),
         withheld: true,
     };
-    [started, dialed, cut].into_iter().chain(steps).collect()
+    let refused = CallEventKind::DialEnded {
+        leg: 2,
+        result: DialResult::Unreachable,
+        cause: Some(Cause::NotFound),
+        status: Some(404),
+    };
+    [started, dialed, cut, refused]
+        .into_iter()
+        .chain(steps)
+        .collect()
 }
 
 #[test]

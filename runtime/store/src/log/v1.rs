@@ -167,6 +167,10 @@ struct DialEnded {
     v: V,
     leg: u16,
     result: W<DialResult>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<W<Cause>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -267,10 +271,17 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
             to: party_text(to).into(),
             trunk: trunk.as_deref().map(text),
         }),
-        CallEventKind::DialEnded { leg, result } => json(&DialEnded {
+        CallEventKind::DialEnded {
+            leg,
+            result,
+            cause,
+            status,
+        } => json(&DialEnded {
             v: V,
             leg: *leg,
             result: W(*result),
+            cause: cause.map(W),
+            status: *status,
         }),
         CallEventKind::Bridged { a, b } | CallEventKind::Unbridged { a, b } => {
             json(&Pair { v: V, a: *a, b: *b })
@@ -395,6 +406,8 @@ pub(super) fn decode(kind: &str, payload: &str) -> Result<CallEventKind, String>
             CallEventKind::DialEnded {
                 leg: p.leg,
                 result: p.result.0,
+                cause: p.cause.map(|cause| cause.0),
+                status: p.status,
             }
         }
         "leg.bridged" => {

@@ -314,10 +314,12 @@ async fn a_call_is_told_with_its_events() {
             },
             {
               "at": "2026-01-01T00:00:13.000Z",
+              "cause": null,
               "kind": "leg.dial_ended",
               "leg": 2,
               "n": 14,
-              "result": "answered"
+              "result": "answered",
+              "status": null
             },
             {
               "at": "2026-01-01T00:00:14.000Z",

@@ -372,6 +372,8 @@ pub(super) fn eventful(call: CallId) -> Vec<CallEvent> {
         CallEventKind::DialEnded {
             leg: 2,
             result: DialResult::Answered,
+            cause: None,
+            status: None,
         },
         CallEventKind::FlowEnded {
             label: "sales".to_owned(),
