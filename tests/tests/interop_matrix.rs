@@ -12,6 +12,8 @@ mod caller;
 mod carrier;
 #[path = "matrix/early.rs"]
 mod early;
+#[path = "matrix/inbound.rs"]
+mod inbound;
 #[path = "matrix/reach.rs"]
 mod reach;
 #[path = "matrix/timers.rs"]
@@ -35,6 +37,7 @@ fn every_scenario_goes_as_it_should_and_leaves_nothing() {
         transfer::SCENARIOS,
         reach::SCENARIOS,
         carrier::SCENARIOS,
+        inbound::SCENARIOS,
         early::SCENARIOS,
         audio::SCENARIOS,
         caller::SCENARIOS,

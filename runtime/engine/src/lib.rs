@@ -22,6 +22,7 @@
 
 pub mod phone;
 
+mod caller;
 mod engine;
 mod gather;
 mod keys;

@@ -390,6 +390,8 @@ pub enum Refusal {
     Draining,
     /// Too many events wait for the disk.
     Overload,
+    /// All lines of the trunk it came by are in use.
+    TrunkFull,
 }
 
 impl Refusal {
@@ -400,6 +402,7 @@ impl Refusal {
             Self::Credentials => "credentials",
             Self::Draining => "draining",
             Self::Overload => "overload",
+            Self::TrunkFull => "trunk_full",
         }
     }
 }

@@ -10,8 +10,9 @@ use vocab::flow::{DialOptions, DialTarget, FlowEvent, PluginRef};
 use vocab::{Clip, Direction, FlowId, LegId, Mono, Now, Party, PlayId, RecordingId, Wall};
 
 use crate::border::SpeechId;
+use crate::caller::Shown;
 use crate::config::{Route, Tenant};
-use crate::talk::{Talk, Why, Wish};
+use crate::talk::{Member, Place, Talk, Why, Wish};
 use crate::trunk::Try;
 
 /// A call from its first event to its last.
@@ -23,7 +24,10 @@ pub(crate) struct Call {
     /// caller has left a call that goes on.
     pub(crate) leg: LegId,
     pub(crate) direction: Direction,
+    /// Who calls, as far as others may know.
     pub(crate) from: Party,
+    /// The caller asks not to be shown.
+    pub(crate) withheld: bool,
     /// Set when the caller showed credentials, and for whom a call was made.
     pub(crate) user: Option<String>,
     /// Language of its prompts.
@@ -178,7 +182,7 @@ pub(crate) struct Dial {
     /// Who is rung, in the words of records.
     pub(crate) party: Party,
     /// Whom the called party sees.
-    pub(crate) caller: Party,
+    pub(crate) caller: Shown,
     /// Give up then.
     pub(crate) until: Mono,
     /// Who was called before and sent us on.
@@ -317,6 +321,26 @@ impl Call {
     pub(crate) fn flow_party(&self) -> &Party {
         let member = self.talk.members.get(&self.leg.n);
         member.map_or(&self.from, |member| &member.party)
+    }
+
+    /// Whom others see when this party calls them.
+    pub(crate) fn shown(&self, n: u16) -> Shown {
+        let member = self.talk.members.get(&n);
+        let (user, party, withheld) = match member {
+            Some(member) => (member.user.as_ref(), &member.party, member.withheld),
+            None if n == 1 => (self.user.as_ref(), &self.from, self.withheld),
+            None => (None, &self.from, false),
+        };
+        let party = user.map_or_else(|| party.clone(), |user| Party::Sip(user.clone()));
+        Shown { party, withheld }
+    }
+
+    /// The party of a flow, as one of a talk.
+    pub(crate) fn flow_member(&self, place: Place) -> Member {
+        let (user, party) = (self.flow_user().cloned(), self.flow_party().clone());
+        let mut member = Member::new(user, party, place);
+        member.withheld = self.shown(self.leg.n).withheld;
+        member
     }
 
     /// Whether the caller can hear us.

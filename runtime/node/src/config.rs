@@ -140,7 +140,7 @@ pub struct Trunk {
     pub registration: Option<TrunkRegistration>,
     /// How often it is asked whether it is there (OPTIONS); zero never.
     pub health: Duration,
-    /// Most calls to it at a time; `None` is any number.
+    /// Most calls at a time, to it and from it; `None` is any number.
     pub calls_max: Option<u32>,
     /// Most new calls to it a second; `None` is any number.
     pub calls_per_second: Option<u32>,

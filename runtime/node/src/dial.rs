@@ -8,6 +8,7 @@ use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, LegId, Now, Party, Pii, PlayId};
 
 use crate::call::{Call, DialStep, Errand, Line, Refused, Stage, total};
+use crate::caller::Shown;
 use crate::limits::{CALL_TIME, LEGS_MAX, OP_SLACK, RING_MAX};
 use crate::node::Node;
 use crate::ring::{Ring, result_of};
@@ -128,8 +129,7 @@ impl Node {
     /// The party of the flow and the one it dialled talk with each other.
     pub(crate) fn connect_dialed(&mut self, now: Now, id: CallId) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        let (first, user, party) = (call.leg.n, call.flow_user().cloned(), call.flow_party());
-        let first_member = Member::new(user, party.clone(), Place::Flow);
+        let (first, first_member) = (call.leg.n, call.flow_member(Place::Flow));
         let Some(dial) = call.dialing() else { return };
         let n = dial.leg.n;
         let member = Member::new(dial.user.clone(), dial.party.clone(), Place::With(first));
@@ -386,12 +386,11 @@ pub(crate) fn describe(target: &DialTarget) -> &'static str {
 }
 
 /// Whom the called party sees. A flow may show only numbers of its own tenant's routes.
-fn shown(call: &Call, options: &DialOptions) -> Party {
+fn shown(call: &Call, options: &DialOptions) -> Shown {
     match &options.caller_id {
-        Some(number) if call.tenant.routes.contains_key(number) => Party::Sip(number.clone()),
-        Some(_) | None => match call.flow_user() {
-            Some(user) => Party::Sip(user.clone()),
-            None => call.flow_party().clone(),
-        },
+        Some(number) if call.tenant.routes.contains_key(number) => {
+            Shown::plainly(Party::Sip(number.clone()))
+        }
+        Some(_) | None => call.shown(call.leg.n),
     }
 }

@@ -19,6 +19,8 @@ impl Node {
             Event::Incoming {
                 leg,
                 from,
+                asserted,
+                withheld,
                 to,
                 user,
                 source,
@@ -27,6 +29,8 @@ impl Node {
                 let incoming = Incoming {
                     leg,
                     from,
+                    asserted,
+                    withheld,
                     to,
                     user,
                     source,

@@ -10,6 +10,7 @@ use vocab::{CallId, Direction, LegId, Now, Party, Pii, RecordingId};
 
 use crate::border::{Notice, Refusal};
 use crate::call::{Call, Line, Pending, Stage};
+use crate::caller::{self, by_carrier};
 use crate::config::{Route, Tenant};
 use crate::control::Destination;
 use crate::limits::{ANSWER_WAIT, CALL_TIME, COMMIT_WAIT, UNWRITTEN_MAX};
@@ -21,6 +22,8 @@ use crate::wait::Wait;
 pub(crate) struct Incoming {
     pub(crate) leg: LegId,
     pub(crate) from: Party,
+    pub(crate) asserted: Option<Party>,
+    pub(crate) withheld: bool,
     pub(crate) to: String,
     pub(crate) user: Option<String>,
     pub(crate) source: std::net::SocketAddr,
@@ -28,11 +31,15 @@ pub(crate) struct Incoming {
 
 impl Node {
     pub(crate) fn incoming(&mut self, now: Now, incoming: Incoming, sip_call_id: &Arc<str>) {
-        let leg = incoming.leg;
-        let (tenant, route) = match self.admit(&incoming) {
+        let (leg, source) = (incoming.leg, incoming.source);
+        let admitted = self.admit(&incoming).and_then(|(tenant, route)| {
+            let trunk = self.trunks.take_in(source, leg);
+            let trunk = trunk.map_err(|()| Refusal::TrunkFull)?;
+            Ok((tenant, route, trunk))
+        });
+        let (tenant, route, trunk) = match admitted {
             Ok(found) => found,
             Err(refusal) => {
-                let source = incoming.source;
                 self.commands.push_back(match refusal {
                     Refusal::UnknownNumber => Command::Reject {
                         leg,
@@ -40,7 +47,7 @@ impl Node {
                         q850: None,
                     },
                     Refusal::Credentials => Command::Challenge { leg },
-                    Refusal::Draining | Refusal::Overload => Command::Reject {
+                    Refusal::Draining | Refusal::Overload | Refusal::TrunkFull => Command::Reject {
                         leg,
                         status: 503,
                         q850: None,
@@ -50,27 +57,33 @@ impl Node {
             }
         };
         let Incoming {
-            mut from, to, user, ..
+            from,
+            asserted,
+            withheld,
+            to,
+            user,
+            ..
         } = incoming;
-        // Carriers write numbers in forms of their own.
-        if let Party::Sip(address) = &from
-            && let Some(number) = self.trunks.of_source(incoming.source).and_then(|_| {
-                tenant
-                    .numbers
-                    .to_e164(address.split('@').next().unwrap_or_default())
-            })
-        {
-            from = Party::E164(number);
-        }
+        let from = match &trunk {
+            Some(_) => by_carrier(&tenant.numbers, from, asserted),
+            None => from,
+        };
         // A phone of another tenant is a stranger here: it may listen, not dial out.
         let user = user.filter(|user| tenant.phones.contains_key(user));
+        // A phone that names nobody hides as well; who it is, its credentials say.
+        let withheld = withheld || user.is_some() && from == Party::Anonymous;
+        let seen = match &user {
+            None if withheld => Party::Anonymous,
+            Some(_) | None => from.clone(),
+        };
         let mut call = Call {
             language: tenant.language.clone(),
             tenant,
             route: Arc::clone(&route),
             leg,
             direction: Direction::Inbound,
-            from: from.clone(),
+            from: seen,
+            withheld,
             user: user.clone(),
             attrs: BTreeSet::new(),
             started: now,
@@ -95,6 +108,8 @@ impl Node {
             to,
             user,
             sip_call_id: sip_call_id.to_string(),
+            trunk,
+            withheld,
         };
         self.journal.note(&mut call, now.wall, started);
         self.notice(Notice::Started {
@@ -126,23 +141,20 @@ impl Node {
             let route = route.ok_or(Refusal::UnknownNumber)?;
             return Ok((Arc::clone(tenant), Arc::clone(route)));
         }
-        let caller = incoming.user.as_deref();
+        let proven = incoming.user.as_deref();
         let claims_phone = match &incoming.from {
-            Party::Sip(address) => {
-                let user = address.split('@').next().unwrap_or_default();
-                self.config.tenant_of(user).is_some()
-            }
+            Party::Sip(address) => self.config.tenant_of(caller::user(address)).is_some(),
             Party::E164(_) | Party::Anonymous => false,
         };
         let route = self.config.route(&incoming.to);
         // A phone of ours must show that it is one; a stranger may reach what is public.
         let open = route.is_some_and(|route| route.public) && !claims_phone;
-        if caller.is_none() && !open && (claims_phone || route.is_some()) {
+        if proven.is_none() && !open && (claims_phone || route.is_some()) {
             return Err(Refusal::Credentials);
         }
         let route = route.ok_or(Refusal::UnknownNumber)?;
         let tenant = &self.config.tenants()[&route.tenant];
-        let foreign = caller.is_some_and(|user| !tenant.phones.contains_key(user));
+        let foreign = proven.is_some_and(|user| !tenant.phones.contains_key(user));
         if foreign && !route.public {
             return Err(Refusal::UnknownNumber);
         }

@@ -11,13 +11,16 @@
 //! A caller whose flow breaks hears the route's announcement, and if there is none, a tone.
 //!
 //! **Invariant:** a caller without credentials reaches only routes marked public, and never
-//! causes an outbound leg; an operator, or a phone it talks with, may send it on.
+//! causes an outbound leg; an operator, or a phone it talks with, may send it on. One who comes by a
+//! trunk reaches all routes of its tenant, and their flows the tenant's phones; nobody without
+//! credentials causes a call outside.
 //!
 //! **Invariant:** in a talk ([`Control`]) each party is in a place that says what it hears; nobody
 //! but one who holds another hears nothing.
 
 mod border;
 mod call;
+mod caller;
 mod config;
 mod control;
 mod counts;

@@ -9,6 +9,7 @@ use vocab::{CallId, Clip, LegId, Now, Party};
 
 use crate::border::Notice;
 use crate::call::{Call, Dial, DialStep, Errand, Line, Outside, Pending, Stage, Turn};
+use crate::caller::Shown;
 use crate::config::EarlyMedia;
 use crate::limits::{LEGS_MAX, TRYING_WAIT};
 use crate::node::Node;
@@ -21,7 +22,7 @@ use crate::way::Way;
 pub(crate) struct Ring {
     pub(crate) way: Way,
     /// Whom the called party sees.
-    pub(crate) caller: Party,
+    pub(crate) caller: Shown,
     pub(crate) timeout: Duration,
     pub(crate) whisper: Vec<Clip>,
     pub(crate) errand: Errand,
@@ -86,7 +87,7 @@ impl Node {
         self.command(Command::Dial {
             leg,
             target,
-            caller,
+            caller: caller.to_phones(),
             timeout,
         });
         Ok(leg.n)
@@ -116,7 +117,7 @@ impl Node {
             let (tenant, caller) = (&self.calls[&id].tenant, &dial.caller);
             let target = trunk::call(tenant, (trunk, next.target), &outside.number, caller);
             outside.trunk.clone_from(&trunk.id);
-            let (caller, timeout) = (dial.caller.clone(), dial.until.since(now.mono));
+            let (caller, timeout) = (dial.caller.to_phones(), dial.until.since(now.mono));
             let by = Some(outside.trunk.clone());
             let leg = self.new_leg(now, id, dial.party.clone(), by);
             dial.leg = leg;

@@ -45,6 +45,7 @@ pub(crate) enum NoWay {
     Unresolved,
     Resting,
     Forbidden,
+    Unproven,
 }
 
 impl NoWay {
@@ -63,6 +64,10 @@ impl NoWay {
             Self::Forbidden => {
                 "no trunk of this tenant allows this destination: add its prefix to one"
             }
+            Self::Unproven => {
+                "a caller from a trunk reaches phones and ring groups of the tenant: numbers \
+                 outside are for callers with credentials"
+            }
         }
     }
 }
@@ -75,7 +80,7 @@ impl From<NoWay> for FlowError {
                 Self::Unavailable(text)
             }
             NoWay::UnknownPhone | NoWay::UnknownGroup | NoWay::UnknownRoute => Self::NotFound(text),
-            NoWay::Outside | NoWay::Forbidden => Self::Denied(text),
+            NoWay::Outside | NoWay::Forbidden | NoWay::Unproven => Self::Denied(text),
             NoWay::NotANumber => Self::Invalid(text),
             NoWay::Full => Self::Limit(text),
         }
@@ -90,7 +95,7 @@ impl From<NoWay> for ControlError {
                 Self::Unavailable(text)
             }
             NoWay::UnknownPhone | NoWay::UnknownGroup | NoWay::UnknownRoute => Self::NotFound(text),
-            NoWay::Outside | NoWay::Forbidden => Self::Denied(text),
+            NoWay::Outside | NoWay::Forbidden | NoWay::Unproven => Self::Denied(text),
             NoWay::NotANumber => Self::Invalid(text),
             NoWay::Full => Self::Limit(text),
         }
@@ -106,7 +111,8 @@ impl Node {
         target: &DialTarget,
     ) -> Result<Way, FlowError> {
         let call = &self.calls[&id];
-        if call.flow_user().is_none() {
+        let proven = call.flow_user().is_some();
+        if !proven && !self.trunks.carries(call.leg) {
             let why =
                 "the caller is not authenticated: only registered phones may cause a call out";
             return Err(FlowError::Denied(why.to_owned()));
@@ -119,8 +125,11 @@ impl Node {
             DialTarget::Queue(_) => Err(FlowError::Unsupported(
                 "this version has no queues".to_owned(),
             )),
-            DialTarget::E164(address) | DialTarget::Sip(address) => {
+            DialTarget::E164(address) | DialTarget::Sip(address) if proven => {
                 Ok(self.way_of(now, &tenant, address)?)
+            }
+            DialTarget::E164(address) | DialTarget::Sip(address) => {
+                Ok(self.way_inside(&tenant, address)?)
             }
         }
     }
@@ -161,6 +170,17 @@ impl Node {
 
     /// A phone, a ring group or a number, by what is dialled for it.
     fn way_of(&mut self, now: Mono, tenant: &Arc<Tenant>, address: &str) -> Result<Way, NoWay> {
+        match self.way_inside(tenant, address) {
+            Err(NoWay::Unproven | NoWay::UnknownPhone) => {
+                self.outside(now, tenant, plain(address).0)
+            }
+            found => found,
+        }
+    }
+
+    /// A phone or a ring group of the house. Whoever comes by a trunk may not go out by one: calls
+    /// that others pay for are what such a caller is after.
+    fn way_inside(&self, tenant: &Tenant, address: &str) -> Result<Way, NoWay> {
         let (user, host) = plain(address);
         if host.is_some() {
             return Err(NoWay::Outside);
@@ -170,7 +190,8 @@ impl Node {
         }
         match tenant.groups.get(user) {
             Some(group) => self.group(user, group),
-            None => self.outside(now, tenant, user),
+            None if is_number(user) => Err(NoWay::Unproven),
+            None => Err(NoWay::UnknownPhone),
         }
     }
 
@@ -209,8 +230,7 @@ impl Node {
     fn outside(&mut self, now: Mono, tenant: &Arc<Tenant>, written: &str) -> Result<Way, NoWay> {
         let number = tenant.numbers.to_e164(written);
         let number = number.unwrap_or_else(|| written.to_owned());
-        let digits = number.strip_prefix('+').unwrap_or(&number);
-        if !(2..=15).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        if !is_number(&number) {
             return Err(NoWay::NotANumber);
         }
         match self.trunks.candidates(now, &tenant.id, &number) {
@@ -221,6 +241,12 @@ impl Node {
             Err(NoTrunk::Forbidden) => Err(NoWay::Forbidden),
         }
     }
+}
+
+/// Whether it could be dialled outside.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    (2..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The user and the host of an address with or without scheme.

@@ -93,6 +93,7 @@ fn begin(event: &CallEvent) -> Option<CallRecord> {
         to,
         user,
         sip_call_id,
+        ..
     } = &event.kind
     else {
         return None;
@@ -221,6 +222,8 @@ mod tests {
             to: "1000".into(),
             user: Some("1001".into()),
             sip_call_id: "abc@host".into(),
+            trunk: None,
+            withheld: false,
         }
     }
 

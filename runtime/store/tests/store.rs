@@ -64,6 +64,8 @@ async fn every_column_of_a_record_reads_back() {
             to: "+8613800138000".into(),
             user: Some("1001".into()),
             sip_call_id: "x".into(),
+            trunk: None,
+            withheld: false,
         },
         CallEventKind::RecordingStarted {
             recording: recording(0),

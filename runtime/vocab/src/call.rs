@@ -413,6 +413,11 @@ pub enum Event {
         leg: LegId,
         /// Who calls, as claimed, unless `user` is set.
         from: Party,
+        /// Who calls, as whoever sent the request vouches for (`P-Asserted-Identity`, RFC 3325 §9.1).
+        /// Worth what the sender is: anybody can write it.
+        asserted: Option<Party>,
+        /// The caller does not want to be shown (`Privacy`, RFC 3323 §4.2).
+        withheld: bool,
         /// The number or user that was dialled.
         to: String,
         /// The registered user whose credentials the request carried, if any.

@@ -38,6 +38,10 @@ pub enum CallEventKind {
         user: Option<String>,
         /// The SIP `Call-ID` of the first leg.
         sip_call_id: String,
+        /// The trunk it came by, if it came by one.
+        trunk: Option<String>,
+        /// The caller does not want to be shown: `from` is for the record alone.
+        withheld: bool,
     },
     /// The first leg is up.
     Answered,

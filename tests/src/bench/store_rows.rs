@@ -124,6 +124,8 @@ fn menu_call(tenant: &TenantId, call: CallId, at: Wall) -> Vec<CallEvent> {
             to: "1000".into(),
             user: Some("1001".into()),
             sip_call_id: format!("{call}@192.0.2.10"),
+            trunk: None,
+            withheld: false,
         },
         CallEventKind::FlowStarted { plugin },
         CallEventKind::Answered,

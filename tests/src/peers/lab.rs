@@ -1,6 +1,7 @@
 //! A server with what the scenarios of a matrix need: a menu, and numbers that dial one phone each.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,6 +37,15 @@ pub const STRICT: &str = "1040";
 pub const STRICT_USER: &str = "strict";
 /// See there.
 pub const STRICT_CALLER: &str = "strict-caller";
+
+/// The address of a carrier whose calls come in: all others are on 127.0.0.1.
+pub const CARRIER_AT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+
+/// That carrier's name.
+pub const CARRIER_NAME: &str = "inbound";
+
+/// Numbers at which this carrier's customers reach a phone each.
+const HOTLINES: usize = 4;
 
 /// A number that is never answered.
 pub const SILENT: &str = "1030";
@@ -143,6 +153,7 @@ impl Lab {
         setup.tenants += &tenant("strict", STRICT_USER, false);
         setup.tenants += &user(STRICT_CALLER);
         dials(&mut setup, (STRICT, true), STRICT_USER, 60);
+        customers(&mut setup);
         change(&mut setup);
         Ok(Self {
             server: Server::start(setup)?,
@@ -330,6 +341,35 @@ fn tenant(id: &str, user: &str, follow_redirects: bool) -> String {
          follow_redirects = {follow_redirects}\n{}",
         self::user(user)
     )
+}
+
+/// A phone that a carrier's customers reach: its flow dials it before it answers. Strangers have to
+/// prove who they are.
+pub fn hotline(n: usize) -> Phone {
+    let number = format!("+86215550100{n}");
+    Phone {
+        user: format!("hotline{n}"),
+        before: number.clone(),
+        number,
+    }
+}
+
+/// A tenant whose customers call by a carrier.
+fn customers(setup: &mut Setup) {
+    setup.tenants += &tenant("hotline", "hotline-manager", false);
+    setup.tenants += &format!(
+        "[tenant.numbers]\ncountry = \"86\"\narea = \"21\"\nnational_prefix = \"0\"\n\
+         international_prefix = \"00\"\n[[tenant.trunk]]\nid = \"{CARRIER_NAME}\"\n\
+         address = \"{CARRIER_AT}:5060\"\nprefixes = []\nhealth_s = 0\ninbound = true\n"
+    );
+    for n in 0..HOTLINES {
+        let Phone { user, number, .. } = hotline(n);
+        setup.tenants += &self::user(&user);
+        let before = setup.tenants.len();
+        dials(setup, (&number, false), &user, 60);
+        let route = setup.tenants.split_off(before);
+        setup.tenants += &route.replace("public = true", "public = false");
+    }
 }
 
 fn user(user: &str) -> String {

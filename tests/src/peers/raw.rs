@@ -49,7 +49,15 @@ impl Raw {
         } else {
             std::net::Ipv6Addr::LOCALHOST.into()
         };
-        Self::of(UdpSocket::bind(SocketAddr::new(ip, port))?, server)
+        Self::udp_from(server, SocketAddr::new(ip, port))
+    }
+
+    /// The same at an address that nobody else has.
+    ///
+    /// # Errors
+    /// If the machine has no such address, or the port is taken.
+    pub fn udp_from(server: SocketAddr, own: SocketAddr) -> anyhow::Result<Self> {
+        Self::of(UdpSocket::bind(own)?, server)
     }
 
     /// The same with a socket that was there before the server.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use sip::message::{Request, Uri};
+use sip::message::Request;
 use sip::{DialogId, End, Hop};
 use vocab::call::{Cause, Event};
-use vocab::{CallId, LegId, Now, Party, Pii};
+use vocab::{CallId, LegId, Now, Pii};
 
 use super::Engine;
 use super::command::respond;
+use crate::caller;
 use crate::keys::{self, Way};
 use crate::leg::{Ending, Leg};
 use crate::limits::{HOPS, LEGS_MAX};
@@ -205,8 +206,9 @@ impl Engine {
             call: CallId::new(now.wall, &mut self.rng),
             n: 1,
         };
-        let from = caller(request);
-        let to = called(request);
+        let from = caller::claimed(request);
+        let (asserted, withheld) = (caller::asserted(request), caller::is_withheld(request));
+        let to = caller::called(request);
         let sip_call_id: Arc<str> = request.headers.call_id().unwrap_or_default().into();
         self.dialogs.insert(dialog, leg);
         self.legs.insert(
@@ -227,6 +229,8 @@ impl Engine {
         self.event(Event::Incoming {
             leg,
             from,
+            asserted,
+            withheld,
             to,
             user,
             source,
@@ -295,40 +299,5 @@ impl Engine {
             )
             | None => {}
         }
-    }
-}
-
-/// Who calls, from `From`.
-fn caller(request: &Request) -> Party {
-    let Ok(from) = request.headers.from() else {
-        return Party::Anonymous;
-    };
-    let (user, host) = match &from.uri {
-        Uri::Sip(uri) => (
-            uri.user_decoded().unwrap_or_default(),
-            Some(uri.host.to_string()),
-        ),
-        Uri::Tel(uri) => (uri.digits(), None),
-        Uri::Other(_) => return Party::Anonymous,
-    };
-    if user.is_empty() || user.eq_ignore_ascii_case("anonymous") {
-        return Party::Anonymous;
-    }
-    let digits = user.strip_prefix('+').unwrap_or("");
-    if (4..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Party::E164(user);
-    }
-    match host {
-        Some(host) => Party::Sip(format!("{user}@{host}")),
-        None => Party::Sip(user),
-    }
-}
-
-/// What was dialled: the user part of the request URI.
-fn called(request: &Request) -> String {
-    match request.parse_uri() {
-        Ok(Uri::Sip(uri)) => uri.user_decoded().unwrap_or_default(),
-        Ok(Uri::Tel(uri)) => uri.digits(),
-        Ok(Uri::Other(_)) | Err(_) => String::new(),
     }
 }

@@ -3,7 +3,7 @@
 use vocab::call::{Cause, Command};
 use vocab::flow::DialResult;
 use vocab::record::Step;
-use vocab::{CallId, LegId, Now, Party};
+use vocab::{CallId, LegId, Now};
 
 use super::{Member, Noted, Place, Why, Wish};
 use crate::call::Errand;
@@ -40,7 +40,8 @@ impl Node {
         };
         let ring = Ring {
             way,
-            caller: self.seen_as(id, &wish),
+            // The called party sees who waits for it.
+            caller: call.shown(wish.waits),
             timeout,
             whisper: Vec::new(),
             errand: Errand::Talk(wish),
@@ -49,18 +50,6 @@ impl Node {
         self.deadlines
             .set(id, Wait::Op, now.mono + timeout + OP_SLACK);
         Ok(leg)
-    }
-
-    /// Whom the called party sees: who waits for it.
-    fn seen_as(&self, id: CallId, wish: &Wish) -> Party {
-        let call = &self.calls[&id];
-        match call.talk.members.get(&wish.waits) {
-            Some(member) => match &member.user {
-                Some(user) => Party::Sip(user.clone()),
-                None => member.party.clone(),
-            },
-            None => call.from.clone(),
-        }
     }
 
     /// Who was called has answered.

@@ -50,6 +50,8 @@ pub(crate) struct Member {
     /// Whose phone it is.
     pub(crate) user: Option<String>,
     pub(crate) party: Party,
+    /// It asks not to be shown.
+    pub(crate) withheld: bool,
     pub(crate) place: Place,
     /// What the engine was last told.
     pub(crate) hears: Hears,
@@ -147,6 +149,7 @@ impl Member {
         Self {
             user,
             party,
+            withheld: false,
             place,
             hears: Hears::Nothing,
             holds: false,

@@ -79,6 +79,7 @@ impl Node {
             leg,
             direction: Direction::Outbound,
             from: from.clone(),
+            withheld: false,
             user: Some(user.to_owned()),
             attrs: BTreeSet::new(),
             started: now,
@@ -104,6 +105,8 @@ impl Node {
             user: Some(user.to_owned()),
             // Its phones may have several dialogs; the notices of each name them.
             sip_call_id: String::new(),
+            trunk: None,
+            withheld: false,
         };
         self.journal.note(&mut call, now.wall, started);
         self.notice(Notice::Started {

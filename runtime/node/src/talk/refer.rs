@@ -37,6 +37,7 @@ pub(crate) struct Moving {
     referrer: LegId,
     user: Option<String>,
     party: Party,
+    withheld: bool,
 }
 
 impl Node {
@@ -151,6 +152,7 @@ impl Node {
             referrer: leg,
             user: member.user.clone(),
             party: member.party.clone(),
+            withheld: member.withheld,
         };
         self.moves.insert(from, moving);
         self.command(Command::Move { from, to: other });
@@ -170,6 +172,7 @@ impl Node {
             referrer,
             user,
             party,
+            withheld,
             to: _,
         } = moving;
         let noted = Noted::new(Step::MovedAway, from.n).by(referrer.n);
@@ -180,11 +183,11 @@ impl Node {
         };
         if let Some(member) = call.talk.members.get_mut(&to.n) {
             (member.user, member.party) = (user.clone(), party.clone());
-            member.holds = false;
+            (member.withheld, member.holds) = (withheld, false);
         }
         if to.n == 1 {
             // What a flow may do for its caller, it may do for this one.
-            (call.user, call.from) = (user, party);
+            (call.user, call.from, call.withheld) = (user, party, withheld);
         }
         self.step(now, to.call, Noted::new(Step::TakenOver, to.n));
         self.arrange(to.call);

@@ -387,8 +387,7 @@ impl Node {
         self.detach(now, id);
         self.end_visit(now, id, "redirected");
         let call = self.calls.get_mut(&id).expect("just seen");
-        let (user, party) = (call.flow_user().cloned(), call.flow_party().clone());
-        let member = super::Member::new(user, party, Place::Holding);
+        let member = call.flow_member(Place::Holding);
         call.talk.members.insert(leg.n, member);
         let sent = self.send_to(now, id, leg.n, None, to);
         if sent.is_err() {

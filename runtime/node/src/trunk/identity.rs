@@ -8,6 +8,7 @@ use sip::{Config, Transport};
 use vocab::call::{Carrier, Login};
 use vocab::{Party, Pii};
 
+use crate::caller::Shown;
 use crate::config::{ShownNumber, Tenant, Trunk};
 
 /// Our addresses, for `Contact`.
@@ -129,7 +130,7 @@ pub(crate) fn call(
     tenant: &Tenant,
     (trunk, at): (&Trunk, Target),
     number: &str,
-    caller: &Party,
+    caller: &Shown,
 ) -> vocab::call::Target {
     let plan = &tenant.numbers;
     let written = |number: &str| match plan.to_e164(number) {
@@ -142,7 +143,7 @@ pub(crate) fn call(
         Transport::Tls | Transport::Ws | Transport::Wss => ";transport=tls",
     };
     let target = Pii::new(uri(&written(number), trunk) + parameter);
-    let own = match (&trunk.shows, caller) {
+    let own = match (&trunk.shows, &caller.party) {
         (ShownNumber::Own(number), _) => Some(written(number)),
         (ShownNumber::Caller, Party::E164(number)) => Some(written(number)),
         (ShownNumber::Caller, Party::Sip(address)) => {
@@ -150,7 +151,7 @@ pub(crate) fn call(
         }
         (ShownNumber::Caller, Party::Anonymous) => None,
     };
-    let hidden = *caller == Party::Anonymous;
+    let hidden = caller.to_phones() == Party::Anonymous;
     let mut headers = Vec::new();
     if trunk.asserts
         && let Some(number) = &own
@@ -179,5 +180,107 @@ pub(crate) fn call(
         next_hop: at.address,
         tcp: at.transport == Transport::Tcp,
         carrier: Some(Box::new(carrier)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::SocketAddr;
+
+    use expect_test::expect;
+
+    use super::*;
+    use crate::config::{Catalogue, EarlyMedia, Park};
+    use crate::number::NumberPlan;
+
+    fn tenant() -> Tenant {
+        Tenant {
+            id: "demo".parse().expect("an id"),
+            time_zone: "UTC".into(),
+            language: "en".into(),
+            phones: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            trunks: Vec::new(),
+            numbers: NumberPlan::default(),
+            groups: BTreeMap::new(),
+            park: Park::default(),
+            early_media: EarlyMedia::default(),
+            follow_redirects: false,
+            catalogue: Catalogue::default(),
+        }
+    }
+
+    /// What the carrier sees of the caller, in a line.
+    fn seen(trunk: &Trunk, caller: &Shown) -> String {
+        let at = Target {
+            transport: Transport::Udp,
+            address: SocketAddr::from(([192, 0, 2, 9], 5060)),
+        };
+        let target = call(&tenant(), (trunk, at), "+8621", caller);
+        let vocab::call::Target::Uri {
+            carrier: Some(carrier),
+            ..
+        } = target
+        else {
+            panic!("a carrier has a URI");
+        };
+        let mut line = carrier.from.into_inner();
+        for (name, value) in carrier.headers {
+            line += &format!(" | {name}: {}", value.into_inner());
+        }
+        line
+    }
+
+    #[test]
+    fn a_carrier_is_told_who_calls_and_what_to_keep_to_itself() {
+        let mut table = String::new();
+        let callers = [
+            ("known", Party::E164("+13015550100".into()), false),
+            ("hides", Party::E164("+13015550100".into()), true),
+            ("user", Party::Sip("1001".into()), false),
+            ("user hides", Party::Sip("1001".into()), true),
+            ("nobody", Party::Anonymous, false),
+        ];
+        for (shows, own) in [("caller", ""), ("own", "+862155500000")] {
+            for asserts in [false, true] {
+                let trunk = Trunk {
+                    domain: Some("ims".to_owned()),
+                    shows: match own {
+                        "" => ShownNumber::Caller,
+                        own => ShownNumber::Own(own.to_owned()),
+                    },
+                    asserts,
+                    ..Trunk::default()
+                };
+                for (who, party, withheld) in callers.clone() {
+                    let asserted = if asserts { ", asserted" } else { "" };
+                    let line = seen(&trunk, &Shown { party, withheld });
+                    table += &format!("{shows}{asserted}, {who}: {line}\n");
+                }
+            }
+        }
+        expect![[r#"
+            caller, known: <sip:+13015550100@ims>
+            caller, hides: "Anonymous" <sip:anonymous@anonymous.invalid> | Privacy: id
+            caller, user: <sip:1001@ims>
+            caller, user hides: "Anonymous" <sip:anonymous@anonymous.invalid> | Privacy: id
+            caller, nobody: "Anonymous" <sip:anonymous@anonymous.invalid> | Privacy: id
+            caller, asserted, known: <sip:+13015550100@ims> | P-Asserted-Identity: <sip:+13015550100@ims>
+            caller, asserted, hides: "Anonymous" <sip:anonymous@anonymous.invalid> | P-Asserted-Identity: <sip:+13015550100@ims> | Privacy: id
+            caller, asserted, user: <sip:1001@ims> | P-Asserted-Identity: <sip:1001@ims>
+            caller, asserted, user hides: "Anonymous" <sip:anonymous@anonymous.invalid> | P-Asserted-Identity: <sip:1001@ims> | Privacy: id
+            caller, asserted, nobody: "Anonymous" <sip:anonymous@anonymous.invalid> | Privacy: id
+            own, known: <sip:+862155500000@ims>
+            own, hides: "Anonymous" <sip:anonymous@anonymous.invalid> | Privacy: id
+            own, user: <sip:+862155500000@ims>
+            own, user hides: "Anonymous" <sip:anonymous@anonymous.invalid> | Privacy: id
+            own, nobody: "Anonymous" <sip:anonymous@anonymous.invalid> | Privacy: id
+            own, asserted, known: <sip:+862155500000@ims> | P-Asserted-Identity: <sip:+862155500000@ims>
+            own, asserted, hides: "Anonymous" <sip:anonymous@anonymous.invalid> | P-Asserted-Identity: <sip:+862155500000@ims> | Privacy: id
+            own, asserted, user: <sip:+862155500000@ims> | P-Asserted-Identity: <sip:+862155500000@ims>
+            own, asserted, user hides: "Anonymous" <sip:anonymous@anonymous.invalid> | P-Asserted-Identity: <sip:+862155500000@ims> | Privacy: id
+            own, asserted, nobody: "Anonymous" <sip:anonymous@anonymous.invalid> | P-Asserted-Identity: <sip:+862155500000@ims> | Privacy: id
+        "#]].assert_eq(&table);
     }
 }

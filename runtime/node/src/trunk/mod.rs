@@ -105,9 +105,9 @@ pub struct TrunkView {
     pub servers: Vec<TrunkTarget>,
     /// Whether it is used.
     pub state: TrunkState,
-    /// Calls on it.
+    /// Calls on it, in both directions.
     pub calls: u32,
-    /// Most calls at a time; `None` is any number.
+    /// Most calls at a time, in both directions; `None` is any number.
     pub calls_max: Option<u32>,
 }
 
@@ -167,7 +167,9 @@ pub(crate) struct Trunks {
 /// A leg that is on a trunk.
 #[derive(Clone, Copy, Debug)]
 struct Leg {
-    on: Try,
+    trunk: TrunkId,
+    /// The server that we called; none for a call that came in.
+    called: Option<Target>,
     /// Its far end was heard of.
     spoke: bool,
 }

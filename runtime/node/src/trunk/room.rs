@@ -1,4 +1,6 @@
 //! How many calls a carrier takes, at a time and a second.
+//!
+//! Its lines are the same for calls of both directions; how fast calls come is its own matter.
 
 use vocab::Mono;
 
@@ -31,9 +33,13 @@ impl Room {
         self.calls
     }
 
+    fn is_full(&self) -> bool {
+        self.calls_max.is_some_and(|max| self.calls >= max)
+    }
+
     /// A call may go there now.
     pub(super) fn has_place(&mut self, now: Mono) -> bool {
-        if self.calls_max.is_some_and(|max| self.calls >= max) {
+        if self.is_full() {
             return false;
         }
         let Some(rate) = self.per_second else {
@@ -59,6 +65,13 @@ impl Room {
         }
         self.calls += 1;
         true
+    }
+
+    /// A call that comes from there takes a place; false if there is none.
+    pub(super) fn take_in(&mut self) -> bool {
+        let takes = !self.is_full();
+        self.calls += u32::from(takes);
+        takes
     }
 
     pub(super) fn leave(&mut self) {
@@ -88,6 +101,17 @@ mod tests {
         room.leave();
         assert!(room.take(Mono(3)));
         assert_eq!(room.calls(), 2);
+    }
+
+    #[test]
+    fn both_directions_share_the_lines_and_not_the_rate() {
+        let mut room = Room::new(Mono(0), Some(3), Some(1));
+        assert!(room.take_in() && room.take_in());
+        assert!(room.take(Mono(1)));
+        assert!(!room.take_in() && !room.has_place(Mono(0) + Duration::from_secs(9)));
+        room.leave();
+        assert!(room.take_in());
+        assert_eq!(room.calls(), 3);
     }
 
     #[test]

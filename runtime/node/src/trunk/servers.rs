@@ -103,9 +103,43 @@ impl Trunks {
         if !way.room.take(now) {
             return None;
         }
-        let before = self.legs.insert(leg, Leg { on, spoke: false });
+        let line = Leg {
+            trunk: on.trunk,
+            called: Some(on.target),
+            spoke: false,
+        };
+        let before = self.legs.insert(leg, line);
         debug_assert!(before.is_none(), "a leg is on one trunk");
         Some(&way.trunk)
+    }
+
+    /// A call that comes in takes a place of the trunk it comes by; gives its name, if it is one.
+    ///
+    /// # Errors
+    /// All lines of the trunk are in use.
+    pub(crate) fn take_in(&mut self, source: SocketAddr, leg: LegId) -> Result<Option<String>, ()> {
+        let Some(&trunk) = self.sources.get(&source.ip()) else {
+            return Ok(None);
+        };
+        let Some(way) = self.ways.get_mut(&trunk) else {
+            return Ok(None);
+        };
+        if !way.room.take_in() {
+            return Err(());
+        }
+        let line = Leg {
+            trunk,
+            called: None,
+            spoke: true,
+        };
+        let before = self.legs.insert(leg, line);
+        debug_assert!(before.is_none(), "a leg is on one trunk");
+        Ok(Some(way.trunk.id.clone()))
+    }
+
+    /// Whether a leg is on a trunk, whoever called whom.
+    pub(crate) fn carries(&self, leg: LegId) -> bool {
+        self.legs.contains_key(&leg)
     }
 
     /// The far end of a trunk's leg said something, whatever it was.
@@ -113,27 +147,38 @@ impl Trunks {
         let Some(leg) = self.legs.get_mut(&leg) else {
             return;
         };
-        let on = leg.on;
+        let (id, called) = (leg.trunk, leg.called);
         if !std::mem::replace(&mut leg.spoke, true)
-            && let Some(way) = self.ways.get_mut(&on.trunk)
+            && let Some(target) = called
+            && let Some(way) = self.ways.get_mut(&id)
         {
             way.health.good_call();
-            way.silent.remove(&on.target);
-            self.places.worked(now, on.target);
-            self.judge(now, on.trunk);
-            self.rearm(now, on.trunk);
+            way.silent.remove(&target);
+            self.places.worked(now, target);
+            self.judge(now, id);
+            self.rearm(now, id);
         }
     }
 
     /// A leg is over.
     pub(crate) fn leg_ended(&mut self, now: Mono, leg: LegId, verdict: Verdict) {
-        let Some(Leg { on, spoke }) = self.legs.remove(&leg) else {
+        let Some(Leg {
+            trunk,
+            called,
+            spoke,
+        }) = self.legs.remove(&leg)
+        else {
             return;
         };
-        let Some(way) = self.ways.get_mut(&on.trunk) else {
+        let Some(way) = self.ways.get_mut(&trunk) else {
             return;
         };
         way.room.leave();
+        // The end of a call that came in tells nothing of whom we could call.
+        let Some(target) = called else {
+            return;
+        };
+        let on = Try { trunk, target };
         match verdict {
             Verdict::Silent if !spoke => {
                 way.room.unheard();
@@ -159,7 +204,7 @@ impl Trunks {
             return;
         };
         let replaced = self.legs.insert(to, line);
-        if let Some(way) = replaced.and_then(|leg| self.ways.get_mut(&leg.on.trunk)) {
+        if let Some(way) = replaced.and_then(|leg| self.ways.get_mut(&leg.trunk)) {
             way.room.leave();
         }
     }

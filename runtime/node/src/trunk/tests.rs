@@ -252,6 +252,47 @@ fn a_full_trunk_is_passed_over() {
 }
 
 #[test]
+fn a_call_that_comes_in_takes_a_line_and_tells_nothing_of_the_carrier() {
+    let mut world = World::new(vec![
+        trunk("both", 2, |it| {
+            (it.calls_max, it.inbound, it.health) = (Some(2), true, s(30));
+        }),
+        trunk("out", 3, |it| it.priority = 1),
+    ]);
+    let from = |last: u8| SocketAddr::from(([192, 0, 2, last], 40_000));
+    let (first, second, third) = (world.leg(), world.leg(), world.leg());
+    // From any port of the trunk's address, and from no other's.
+    assert_eq!(
+        world.trunks.take_in(from(2), first),
+        Ok(Some("both".into()))
+    );
+    assert_eq!(world.trunks.take_in(from(3), second), Ok(None));
+    assert_eq!(world.trunks.take_in(from(9), second), Ok(None));
+    let best = world
+        .trunks
+        .candidates(world.now, &world.tenant.id, "+8610");
+    let best = best.expect("two")[0];
+    assert!(world.trunks.take(world.now, best, second).is_some());
+    assert_eq!(world.order("+8610").as_deref(), Ok("out"));
+    assert_eq!(world.trunks.take_in(from(2), third), Err(()));
+    assert!(world.trunks.carries(first) && !world.trunks.carries(third));
+    let calls: Vec<u32> = world
+        .trunks
+        .views(world.now)
+        .map(|view| view.calls)
+        .collect();
+    assert_eq!(calls, [2, 0]);
+    // A caller who vanished is no reason to think that the carrier did.
+    world.trunks.leg_ended(world.now, first, Verdict::Silent);
+    assert!(!world.trunks.carries(first));
+    assert_eq!(world.order("+8610").as_deref(), Ok("both out"));
+    assert_eq!(
+        world.trunks.take_in(from(2), third),
+        Ok(Some("both".into()))
+    );
+}
+
+#[test]
 fn a_registration_is_kept_and_given_back() {
     let registered = |it: &mut Trunk| {
         it.registration = Some(TrunkRegistration {
@@ -448,7 +489,8 @@ fn a_carrier_over_tls_is_asked_for_by_name() {
     // The leg knows UDP and TCP; what the URI asks for goes first.
     let tenant = tenant(Vec::new());
     let way = (&trunk, target);
-    let target = call(&tenant, way, "+8621", &vocab::Party::Anonymous);
+    let nobody = crate::caller::Shown::plainly(vocab::Party::Anonymous);
+    let target = call(&tenant, way, "+8621", &nobody);
     let vocab::call::Target::Uri { uri, .. } = target else {
         panic!("a carrier has a URI");
     };

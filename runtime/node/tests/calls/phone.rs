@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::{Engine, Input, Output, WorkerId};
 use sip::{Hop, RequestId, Transport};
-use vocab::call::{Cause, Command, Event, Target};
+use vocab::call::{Carrier, Cause, Command, Event, Login, Target};
 use vocab::{CallId, LegId, Mono, Now, Party, Pii, Rng};
 
 use crate::media::Desk;
@@ -202,6 +202,33 @@ impl Phone {
     }
 
     pub(crate) fn dial(&mut self, now: Now, number: &str) -> Vec<Arc<[u8]>> {
+        self.call(now, number, None)
+    }
+
+    /// Calls with a `From` and further headers of its own.
+    pub(crate) fn dial_as(
+        &mut self,
+        now: Now,
+        number: &str,
+        from: &str,
+        more: &[(&str, &str)],
+    ) -> Vec<Arc<[u8]>> {
+        let headers = more
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Pii::new((*value).to_owned())));
+        let carrier = Carrier {
+            from: Pii::new(from.to_owned()),
+            headers: headers.collect(),
+            login: Some(Login {
+                user: self.user.clone(),
+                password: secret(&self.user),
+            }),
+            codecs: Vec::new(),
+        };
+        self.call(now, number, Some(Box::new(carrier)))
+    }
+
+    fn call(&mut self, now: Now, number: &str, carrier: Option<Box<Carrier>>) -> Vec<Arc<[u8]>> {
         let leg = LegId {
             call: CallId::new(now.wall, &mut self.rng),
             n: 1,
@@ -213,7 +240,7 @@ impl Phone {
                 uri: Pii::new(format!("sip:{number}@demo")),
                 next_hop: address(HOME),
                 tcp: false,
-                carrier: None,
+                carrier,
             },
             caller: Party::Sip(self.user.clone()),
             timeout: Duration::from_secs(120),

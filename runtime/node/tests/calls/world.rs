@@ -79,6 +79,7 @@ pub(crate) struct World {
     pub(crate) node: Node,
     pub(crate) phones: Vec<Phone>,
     pub(crate) show_sip: bool,
+    tenant: Tenant,
     desk: Desk,
     rng: Rng,
     mail: BTreeMap<(Mono, u64), Parcel>,
@@ -90,6 +91,8 @@ pub(crate) struct World {
     told: BTreeMap<SessionId, String>,
     /// Answered dialogs by `Call-ID`: the tags of who called and of who answered.
     dialogs: BTreeMap<String, (String, String)>,
+    /// The last INVITE to each.
+    invites: BTreeMap<SocketAddr, Arc<[u8]>>,
     ladder: String,
 }
 
@@ -132,6 +135,7 @@ impl World {
             node,
             phones,
             show_sip: false,
+            tenant: tenant(),
             desk: Desk::default(),
             rng,
             mail: BTreeMap::new(),
@@ -142,6 +146,7 @@ impl World {
             calls: Vec::new(),
             told: BTreeMap::new(),
             dialogs: BTreeMap::new(),
+            invites: BTreeMap::new(),
             ladder: String::new(),
         };
         for (index, &pairs) in (0..).zip(pairs) {
@@ -150,9 +155,9 @@ impl World {
             let (worker, ports) = (engine::WorkerId(index), ports.collect());
             world.feed(Input::Ports { worker, ports });
         }
-        let mut tenant = tenant();
-        set(&mut tenant);
-        world.feed(Input::Configure(Arc::new(Config::new([tenant]))));
+        set(&mut world.tenant);
+        let tenants = [world.tenant.clone()];
+        world.feed(Input::Configure(Arc::new(Config::new(tenants))));
         world.again();
         world
     }
@@ -168,6 +173,27 @@ impl World {
         self.ladder.clear();
     }
 
+    /// Somebody who is no user: a carrier, or a stranger.
+    pub(crate) fn outsider(&mut self, name: &str, at: &str) {
+        let phone = Phone::new(self.now, name, address(at), &mut self.rng);
+        self.phones.push(phone);
+    }
+
+    /// A user's phone is another tenant's from now on.
+    pub(crate) fn moves_out(&mut self, user: &str) {
+        let phone = self.tenant.phones.remove_entry(user).expect("a user");
+        let other = Tenant {
+            id: "other".parse().expect("a tenant's name"),
+            phones: [phone].into(),
+            routes: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            trunks: Vec::new(),
+            ..self.tenant.clone()
+        };
+        let tenants = [self.tenant.clone(), other];
+        self.feed(Input::Configure(Arc::new(Config::new(tenants))));
+    }
+
     /// Takes calls to numbers with a plugin; what it wants is said by the test.
     pub(crate) fn install(&mut self) {
         self.feed(Input::Plugin(PluginChange::Install(guest())));
@@ -176,7 +202,8 @@ impl World {
 
     /// The number of a user's phone.
     pub(crate) fn of(&self, user: &str) -> usize {
-        USERS.iter().position(|it| *it == user).expect("a user")
+        let found = self.phones.iter().position(|it| it.user == user);
+        found.expect("somebody")
     }
 
     pub(crate) fn manner(&mut self, user: &str, manner: Manner) {
@@ -188,6 +215,34 @@ impl World {
         let n = self.of(user);
         let sent = self.phones[n].dial(self.now, number);
         self.post(n, sent);
+    }
+
+    /// The same with a `From` and further headers of its own.
+    pub(crate) fn dial_as(&mut self, who: &str, number: &str, from: &str, more: &[(&str, &str)]) {
+        let n = self.of(who);
+        let sent = self.phones[n].dial_as(self.now, number, from, more);
+        self.post(n, sent);
+    }
+
+    /// What the last INVITE to somebody says of who calls.
+    pub(crate) fn shown_to(&self, who: &str) -> String {
+        let at = self.phones[self.of(who)].at;
+        let Some(Ok(message::Message::Request(invite))) =
+            self.invites.get(&at).map(|bytes| message::parse(bytes))
+        else {
+            return "nothing".to_owned();
+        };
+        let from = invite.headers.from().expect("who calls");
+        let mut text = from.uri.to_string();
+        for name in [
+            message::HeaderName::PAssertedIdentity,
+            message::HeaderName::Privacy,
+        ] {
+            for value in invite.headers.all(&name) {
+                write!(text, " | {name}: {value}").expect("a string takes any text");
+            }
+        }
+        text
     }
 
     pub(crate) fn hang_up(&mut self, user: &str) {
@@ -313,6 +368,9 @@ impl World {
             self.write("", &line);
         }
         self.learn(&bytes);
+        if from == address(HOME) && bytes.starts_with(b"INVITE ") {
+            self.invites.insert(to, Arc::clone(&bytes));
+        }
         self.mailed += 1;
         let at = self.now.mono + LATENCY;
         self.mail
@@ -441,6 +499,16 @@ impl World {
             CallEventKind::Fallback { announcement } => announcement.clone(),
             CallEventKind::FlowEnded { label } => label.clone(),
             CallEventKind::FlowAsked { op, .. } => op.clone(),
+            CallEventKind::Started {
+                from,
+                to,
+                trunk: Some(trunk),
+                withheld,
+                ..
+            } => {
+                let withheld = if *withheld { ", withheld" } else { "" };
+                format!("to {to} from {} by {trunk}{withheld}", from.reveal())
+            }
             CallEventKind::Started { to, .. } => format!("to {to}"),
             CallEventKind::Answered
             | CallEventKind::FlowStarted { .. }
@@ -520,8 +588,9 @@ impl World {
 
     /// All hang up; nothing may be left when the last transaction is forgotten.
     pub(crate) fn settle(&mut self) {
-        for user in USERS {
-            self.hang_up(user);
+        for n in 0..self.phones.len() {
+            let sent = self.phones[n].hang_up(self.now);
+            self.post(n, sent);
         }
         self.run(s(70));
         let counts = self.node.counts();

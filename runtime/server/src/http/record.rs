@@ -119,12 +119,16 @@ fn fields(kind: &CallEventKind) -> Value {
             to,
             user,
             sip_call_id,
+            trunk,
+            withheld,
         } => json!({
             "direction": direction(*way),
             "from": party(from),
             "to": to,
             "user": user,
             "sip_call_id": sip_call_id,
+            "trunk": trunk,
+            "withheld": withheld,
         }),
         CallEventKind::Answered => json!({}),
         CallEventKind::FlowStarted { plugin } => {

@@ -274,7 +274,9 @@ fn turned_away(refusal: Refusal) {
         Refusal::UnknownNumber | Refusal::Draining => {
             info!(refusal = why, "a call was turned away: {why}");
         }
-        Refusal::Overload => warn!(refusal = why, "a call was turned away: {why}"),
+        Refusal::TrunkFull | Refusal::Overload => {
+            warn!(refusal = why, "a call was turned away: {why}")
+        }
     }
 }
 

@@ -157,9 +157,19 @@ impl Line {
 /// An event in a few words; nothing that the event does not say.
 fn summary(kind: &CallEventKind) -> String {
     match kind {
-        CallEventKind::Started { from, to, user, .. } => {
-            let proven = if user.is_some() { "" } else { " (as claimed)" };
-            format!("call from {}{proven} to {to}", party(from))
+        CallEventKind::Started {
+            from,
+            to,
+            user,
+            trunk,
+            ..
+        } => {
+            let who = match (user, trunk) {
+                (Some(_), _) => String::new(),
+                (None, Some(trunk)) => format!(" by {trunk}"),
+                (None, None) => " (as claimed)".to_owned(),
+            };
+            format!("call from {}{who} to {to}", party(from))
         }
         CallEventKind::Answered => "answered".to_owned(),
         CallEventKind::FlowStarted { plugin } => format!("plugin {plugin}"),

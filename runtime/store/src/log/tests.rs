@@ -23,6 +23,8 @@ pub(crate) fn samples() -> Vec<CallEventKind> {
         to: "1000".into(),
         user: user.map(Into::into),
         sip_call_id: "a84b4c76e66710@pc33".into(),
+        trunk: None,
+        withheld: false,
     };
     let fault = Fault {
         plugin: plugin.clone(),
@@ -139,13 +141,25 @@ pub(crate) fn later_samples() -> Vec<CallEventKind> {
         },
         length: Duration::from_millis(2_500),
     };
+    let started = CallEventKind::Started {
+        direction: Direction::Inbound,
+        from: Party::E164("+8613800138000".into()),
+        to: "1000".into(),
+        user: None,
+        sip_call_id: "a84b4c76e66710@pc33".into(),
+        trunk: Some("city".into()),
+        withheld: true,
+    };
     let refused = CallEventKind::DialEnded {
         leg: 2,
         result: DialResult::Unreachable,
         cause: Some(Cause::NotFound),
         status: Some(404),
     };
-    [dialed, cut, refused].into_iter().chain(steps).collect()
+    [started, dialed, cut, refused]
+        .into_iter()
+        .chain(steps)
+        .collect()
 }
 
 #[test]

@@ -52,6 +52,10 @@ struct Started<'a> {
     user: Option<Text<'a>>,
     #[serde(borrow)]
     sip_call_id: Text<'a>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    trunk: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    withheld: bool,
 }
 
 /// An event that says nothing more than its name.
@@ -199,6 +203,8 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
             to,
             user,
             sip_call_id,
+            trunk,
+            withheld,
         } => json(&Started {
             v: V,
             direction: W(*direction),
@@ -206,6 +212,8 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
             to: text(to),
             user: user.as_deref().map(text),
             sip_call_id: text(sip_call_id),
+            trunk: trunk.as_deref().map(text),
+            withheld: *withheld,
         }),
         CallEventKind::Answered => json(&Bare { v: V }),
         CallEventKind::FlowStarted { plugin } => json(&Plugin {
@@ -314,6 +322,8 @@ pub(super) fn decode(kind: &str, payload: &str) -> Result<CallEventKind, String>
                 to: p.to.into_owned(),
                 user: p.user.map(Cow::into_owned),
                 sip_call_id: p.sip_call_id.into_owned(),
+                trunk: p.trunk.map(Cow::into_owned),
+                withheld: p.withheld,
             }
         }
         "call.answered" => {

@@ -62,6 +62,8 @@ pub(crate) fn started() -> CallEventKind {
         to: "1000".into(),
         user: None,
         sip_call_id: "a84b4c76e66710@pc33".into(),
+        trunk: None,
+        withheld: false,
     }
 }
 

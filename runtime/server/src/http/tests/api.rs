@@ -224,7 +224,9 @@ async fn a_call_is_told_with_its_events() {
               "n": 1,
               "sip_call_id": "a84b4c76e66710@pc33",
               "to": "1000",
-              "user": "1001"
+              "trunk": null,
+              "user": "1001",
+              "withheld": false
             },
             {
               "at": "2026-01-01T00:00:01.000Z",

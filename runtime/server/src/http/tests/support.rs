@@ -314,6 +314,8 @@ pub(super) fn started() -> CallEventKind {
         to: "1000".to_owned(),
         user: Some("1001".to_owned()),
         sip_call_id: "a84b4c76e66710@pc33".to_owned(),
+        trunk: None,
+        withheld: false,
     }
 }
 
