@@ -144,20 +144,21 @@ impl Raw {
         }
     }
 
-    /// Whether nothing has come.
+    /// What has come already, if anything has.
     ///
     /// # Errors
     /// If the socket fails.
-    pub fn is_left_alone(&mut self) -> anyhow::Result<bool> {
+    pub fn received(&mut self) -> anyhow::Result<Option<String>> {
         let Way::Udp(socket) = &mut self.way else {
             bail!("only asked of datagrams");
         };
         socket.set_nonblocking(true)?;
-        let came = socket.recv(&mut [0; 1]);
+        let mut bytes = vec![0; DATAGRAM_BYTES];
+        let came = socket.recv(&mut bytes);
         socket.set_nonblocking(false)?;
         match came {
-            Ok(_) => Ok(false),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
+            Ok(length) => Ok(Some(String::from_utf8_lossy(&bytes[..length]).into_owned())),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -32,12 +32,17 @@ impl Talker {
         }
     }
 
-    /// Whether nobody has asked anything of it.
+    /// Whether nobody has asked anything new of it: a request that was answered late comes again.
     ///
     /// # Errors
     /// If its socket fails.
     pub fn is_left_alone(&mut self) -> anyhow::Result<bool> {
-        self.raw.is_left_alone()
+        while let Some(message) = self.raw.received()? {
+            if !self.seen.contains(&message) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The next request, which must be of this method.

@@ -193,7 +193,7 @@ fn has_the_last_word(lab: &Lab, name: &str) -> anyhow::Result<()> {
         let (_, story) = call(lab, &name, 12, &ladder)?;
         same(&story, &failed(result)).context(name)?;
         ensure!(
-            other.is_left_alone()?,
+            other.received()?.is_none(),
             "the other carrier was asked: {story}"
         );
     }
