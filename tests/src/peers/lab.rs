@@ -150,10 +150,11 @@ impl Lab {
             dials(&mut setup, (&carrier.number, true), outside, 60);
             dials(&mut setup, (&carrier.before, false), outside, 60);
         }
+        customers(&mut setup);
+        // The last one: what a test adds is this tenant's.
         setup.tenants += &tenant("strict", STRICT_USER, false);
         setup.tenants += &user(STRICT_CALLER);
         dials(&mut setup, (STRICT, true), STRICT_USER, 60);
-        customers(&mut setup);
         change(&mut setup);
         Ok(Self {
             server: Server::start(setup)?,
@@ -404,6 +405,7 @@ fn story(record: &Record) -> anyhow::Result<String> {
             "flow.asked" => format!("asks {}", text("op")),
             "call.ended" => format!("ended {} {}", text("cause"), text("by")),
             "leg.dial_ended" => format!("dial {}", text("result")),
+            "flow.fault" => format!("fault {}: {}", text("fault"), text("detail")),
             "flow.gathered" => continue,
             other => other.to_owned(),
         };

@@ -31,7 +31,8 @@ pub mod sipp;
 pub mod talker;
 
 use std::net::UdpSocket;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -99,18 +100,29 @@ pub fn hear(rtp: &UdpSocket) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Starts a program while this process starts no other. Until it is itself, a child has copies of
+/// all our sockets: a port that is just being handed over to another one would still be taken.
+///
+/// # Errors
+/// If it does not start.
+pub fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    command.spawn()
+}
+
 /// Makes sure that a program is there.
 ///
 /// # Errors
 /// If not, with the command that installs it.
 pub fn require(program: &str, package: &str) -> anyhow::Result<()> {
-    let started = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .arg("-v")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match started {
+        .stderr(Stdio::null());
+    match spawn(&mut command).and_then(|mut child| child.wait()) {
         Ok(_) => Ok(()),
         Err(error) => bail!(
             "{program} does not run ({error}); \

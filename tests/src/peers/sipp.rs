@@ -19,7 +19,7 @@ use vocab::Mono;
 
 use super::capture::Capture;
 use super::lines::{Caller, Lines};
-use super::{hurry, require, until};
+use super::{hurry, require, spawn, until};
 use crate::shell::{Folder, free_port};
 
 /// What ends a message on the control connection: the escape character.
@@ -172,7 +172,7 @@ impl Calls {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        command.spawn().context("sipp")
+        spawn(&mut command).context("sipp")
     }
 }
 

@@ -59,6 +59,11 @@ impl Dialing {
         matches!(self.current, Current::Nothing) && self.waiting.is_empty()
     }
 
+    /// Whether a key is being sent as a tone, the pause behind it included.
+    pub(crate) fn is_in_tone(&self) -> bool {
+        matches!(self.current, Current::Tone(_))
+    }
+
     /// Moves on by 20 ms. The frame, silent so far, is where a tone is written.
     pub(crate) fn tick(&mut self, timestamp: u32, events: bool, frame: &mut Frame) -> Dialed {
         if self.is_idle() {

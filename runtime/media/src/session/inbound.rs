@@ -98,7 +98,7 @@ impl Inbound {
             events: Receiver::default(),
             presses: Presses::default(),
             detector: Some(Box::default()),
-            detector_dry: DETECTOR_PATIENCE + DETECTOR_TAIL,
+            detector_dry: DETECTOR_PATIENCE + 1,
             paused: false,
             overheard: None,
             heard: now,
@@ -291,21 +291,18 @@ impl Inbound {
         }
         let detector = self.detector.as_mut()?;
         let dry = self.detector_dry.saturating_add(1);
-        self.detector_dry = dry.min(DETECTOR_PATIENCE + DETECTOR_TAIL + 1);
-        let ending = DETECTOR_PATIENCE < dry && dry <= DETECTOR_PATIENCE + DETECTOR_TAIL;
+        self.detector_dry = dry.min(DETECTOR_PATIENCE + 1);
         let untold = dry == DETECTOR_FLUSH && detector.current().is_none();
-        (ending || untold)
-            .then(|| detector.feed(&[0; FRAME]))
-            .flatten()
+        untold.then(|| detector.feed(&[0; FRAME])).flatten()
     }
 
     /// Gives the detector audio before which so many samples of the far end's time had not come.
     fn go_on(&mut self, gap: u32, samples: &[i16]) -> Option<char> {
         let detector = self.detector.as_mut()?;
         let dry = std::mem::take(&mut self.detector_dry);
-        let silent = (1..=DETECTOR_PATIENCE).contains(&dry)
-            && gap > TORN_MAX
-            && std::mem::take(&mut self.paused);
+        // After so long it was a pause, said or not; but a gap by the far end's clock it must be.
+        let torn = dry > 0 && gap > TORN_MAX;
+        let silent = torn && (std::mem::take(&mut self.paused) || dry > DETECTOR_PATIENCE);
         let pause = if silent { DETECTOR_TAIL } else { 0 };
         let ended = (0..pause).fold(None, |told, _| told.or(detector.feed(&[0; FRAME])));
         ended.or(detector.feed(samples))

@@ -112,6 +112,8 @@ pub(crate) struct Session {
     stream: Option<Stream>,
     player: Player,
     dialing: Dialing,
+    /// Ticks that were left out while a tone was sent, which the stream's clock has yet to make.
+    owed: u32,
     call: Option<CallRecorder>,
     message: Option<MessageRecorder>,
     link: Link,
@@ -168,6 +170,7 @@ impl Session {
             stream: None,
             player: Player::default(),
             dialing: Dialing::default(),
+            owed: 0,
             call: None,
             message: None,
             link: Link::Nobody,
@@ -449,6 +452,9 @@ impl Session {
         let to = stream.to();
         let events = stream.params.dtmf_payload_type;
         let mut last = None;
+        if !self.dialing.is_in_tone() {
+            stream.outbound.advance(std::mem::take(&mut self.owed));
+        }
         let dialed = self
             .dialing
             .tick(stream.outbound.timestamp(), events.is_some(), sent);
@@ -522,7 +528,12 @@ impl Session {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        stream.outbound.advance(ticks);
+        if self.dialing.is_in_tone() {
+            // The clock stands still with the tone, or it would be two for the far end.
+            self.owed = self.owed.saturating_add(ticks);
+        } else {
+            stream.outbound.advance(ticks);
+        }
         for _ in 0..ticks.min(BUFFERED_TICKS) {
             if self.call.is_none() && self.message.is_none() {
                 return;

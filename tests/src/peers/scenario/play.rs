@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, ensure};
 
 use super::{Side, checked, xml};
-use crate::peers::{require, until};
+use crate::peers::{require, spawn, until};
 use crate::shell::{Folder, port_to_hand_over};
 
 /// What sipp writes before each message it sent or received.
@@ -138,7 +138,7 @@ impl Play {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        let child = command.spawn().context("sipp")?;
+        let child = spawn(&mut command).context("sipp")?;
         let mut party = Party {
             child,
             folder,
