@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
+use crate::{peers, stalls};
+
 /// Longest wait for anything: far more than it takes, so that only a fault reaches it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -235,6 +237,7 @@ impl Server {
     /// # Errors
     /// What it said when it did not come up.
     pub fn start(setup: Setup) -> anyhow::Result<Self> {
+        stalls::watch();
         let folder = Folder::new(&setup.name);
         let sip = SocketAddr::new(setup.ip, free_port());
         let http = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
@@ -449,13 +452,14 @@ impl Server {
     }
 
     fn phone_to(&self, uri: &str, args: &[&str]) -> anyhow::Result<Child> {
-        Ok(Command::new(binary()?)
+        let mut command = Command::new(binary()?);
+        command
             .args(["call", uri, "--json"])
             .args(args)
             .envs(&self.setup.env)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?)
+            .stderr(Stdio::piped());
+        Ok(peers::spawn(&mut command)?)
     }
 }
 
@@ -476,14 +480,14 @@ fn spawn(folder: &Folder, setup: &Setup) -> anyhow::Result<(Child, Receiver<Stri
         }
         None => Command::new(binary),
     };
-    let mut child = command
+    command
         .args(["serve", "--config", "jackfield.toml"])
         .current_dir(folder.path())
         .env("JACKFIELD_TOKEN", TOKEN)
         .envs(&setup.env)
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
+        .stderr(Stdio::piped());
+    let mut child = peers::spawn(&mut command)?;
     let stderr = child.stderr.take().context("it was asked for")?;
     // More than any test makes a server say; past it the pipe fills and the server waits.
     let (sender, lines) = sync_channel(100_000);

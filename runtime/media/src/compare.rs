@@ -5,6 +5,7 @@
 
 use std::f64::consts::TAU;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// Samples of a window of [`coverage`]: 60 ms, so that a single lost packet of 20 ms shows.
 const WINDOW: usize = 480;
@@ -21,16 +22,14 @@ const PIECE: usize = 80;
 const PART: usize = 120;
 const PART_MIN: f64 = 0.95;
 
-/// Least correlation of a whole that tells where it begins, and how many of its windows may tell
-/// otherwise.
-const ANCHOR_MIN: f64 = 0.5;
+/// How many windows of a whole may tell where it begins.
 const ANCHORS: usize = 8;
 
 /// Samples that must be alike before audio counts as found again: 120 ms. Vowels last as long as one
 /// window, and resemble themselves.
 const SIGN: usize = 2 * WINDOW;
 
-/// Samples by which audio may move at once: a second.
+/// Samples by which audio may move at once where nobody is known to have stood still: a second.
 const REACH: usize = 8_000;
 
 /// Least correlation of a window that counts as heard. Twice through G.711 leaves more than 0.99
@@ -106,29 +105,44 @@ pub fn similarity(reference: &[i16], heard: &[i16], max_lag: usize) -> Similarit
 ///
 /// Pauses in the reference are not counted; without anything but pauses the result is 0.
 pub fn coverage(reference: &[i16], heard: &[i16], max_lag: usize) -> f64 {
+    coverage_across(reference, heard, max_lag, Duration::ZERO)
+}
+
+/// The same where the machine is known to have stood still for so long at a time: what is between
+/// two parts may be as much longer.
+pub fn coverage_across(reference: &[i16], heard: &[i16], max_lag: usize, stall: Duration) -> f64 {
+    let stall = usize::try_from(stall.as_micros() / 125).unwrap_or(usize::MAX / 2);
+    let reach = REACH + stall.min(heard.len());
     let whole = similarity(reference, heard, max_lag);
     if whole.score == 0.0 {
         return 0.0;
     }
     let energies = Energies::of(heard);
-    let from = |start| followed(reference, heard, &energies, start);
+    let from = |start| followed(reference, heard, (&energies, reach), start);
     let share = from(whole.lag);
-    if whole.score >= ANCHOR_MIN {
+    if share == 1.0 {
         return share;
     }
+    // It may have been said before or after that, and heard better.
     let others = anchors(reference, heard, max_lag);
     others.into_iter().map(from).fold(share, f64::max)
 }
 
 /// The share of a reference that is heard, in order, if it begins about here.
-fn followed(reference: &[i16], heard: &[i16], energies: &Energies, start: usize) -> f64 {
+fn followed(
+    reference: &[i16],
+    heard: &[i16],
+    (energies, reach): (&Energies, usize),
+    start: usize,
+) -> f64 {
     let mut trail = Trail {
         heard,
         energies,
+        reach,
         shift: start as isize,
         // The best place for the whole is that of its largest part; what was heard before that may
         // lie a little further ahead.
-        floor: start.saturating_sub(REACH),
+        floor: start.saturating_sub(reach),
     };
     let (mut counted, mut found) = (0_u32, 0_u32);
     for (n, window) in reference.chunks_exact(WINDOW).enumerate() {
@@ -149,8 +163,8 @@ fn followed(reference: &[i16], heard: &[i16], energies: &Energies, start: usize)
     }
 }
 
-/// Where a reference may begin that was heard in pieces, none of which tells where the whole is: by
-/// some of its loud windows.
+/// Where a reference may begin that was heard in pieces or more than once: by some of its loud
+/// windows.
 fn anchors(reference: &[i16], heard: &[i16], max_lag: usize) -> Vec<usize> {
     let places = (0..reference.len()).step_by(WINDOW);
     let signs = places.filter_map(|at| Some((at, reference.get(at..at + SIGN)?)));
@@ -166,6 +180,8 @@ fn anchors(reference: &[i16], heard: &[i16], max_lag: usize) -> Vec<usize> {
 struct Trail<'a> {
     heard: &'a [i16],
     energies: &'a Energies,
+    /// Samples by which it may move at once.
+    reach: usize,
     /// Where the last window that was found lies, against its place in the reference.
     shift: isize,
     /// Where the last window that was found ends.
@@ -251,8 +267,8 @@ impl Trail<'_> {
         let last = self.heard.len();
         // A jitter buffer may have left something out between the two.
         let first = self.floor.saturating_sub(SLIP);
-        let first = first.max(expected.saturating_sub(REACH)).min(last);
-        let reach = (expected + REACH).saturating_sub(first);
+        let first = first.max(expected.saturating_sub(self.reach)).min(last);
+        let reach = (expected + self.reach).saturating_sub(first);
         let mut found = similarity(sign, &self.heard[first..], reach);
         if found.score < HEARD_MIN {
             // What follows may be torn; then the window alone has to be more alike.
@@ -552,6 +568,24 @@ mod tests {
         heard.splice(24_200..24_200, vec![0; REACH + 500]);
         let covered = coverage(&played, &heard, heard.len());
         assert!((0.45..0.55).contains(&covered), "much later: {covered}");
+        // Unless the machine is known to have stood still.
+        let stall = Duration::from_millis(100);
+        let covered = coverage_across(&played, &heard, heard.len(), stall);
+        assert!(covered > 0.9, "after a stall: {covered}");
+    }
+
+    #[test]
+    fn of_what_is_said_again_and_again_the_best_counts() {
+        let played = prompt(6, 13);
+        let mut torn = played.clone();
+        torn[9_000..14_000].fill(0);
+        // The last time it is cut short, the first time torn; between that the machine stands
+        // still for half a second, so that it does not fit as a whole.
+        let mut once = played.clone();
+        once.splice(24_000..24_000, [0; 4_000]);
+        let heard = [&torn[..], &once[..], &played[..30_000]].concat();
+        let covered = coverage(&played, &heard, heard.len());
+        assert!(covered > 0.95, "{covered}");
     }
 
     #[test]

@@ -57,3 +57,10 @@ pub const CONFERENCE_MEMBERS_MAX: usize = 512;
 
 /// Samples in one chunk of a recording: 1 s of a message, 0.5 s of a call; 16 KB.
 pub const RECORDING_CHUNK_SAMPLES: usize = 8_000;
+
+/// Samples of a channel for which chunks of a recording are kept back while nothing is received: 3 s.
+/// Audio that a stall of the network or of the node delays by less is recorded where it belongs.
+pub const RECORDING_HELD_SAMPLES: usize = 24_000;
+
+/// Most ticks left out at once that a recording keeps: 6 s, what a socket's buffer holds.
+pub const RECORDED_SKIP_TICKS_MAX: u32 = 300;

@@ -34,6 +34,12 @@ const SWEEP: Duration = Duration::from_millis(10);
 /// Datagrams taken from one socket at a time; two arrive in 20 ms, more after a network hiccup.
 const DATAGRAMS: usize = 16;
 
+/// Time a thread is late for which it takes so many more: a source sends 100 a second at most.
+const BATCH_TIME: Duration = Duration::from_millis(100);
+
+/// Most of them at once: a socket's buffer holds some 250 datagrams.
+const BATCHES_MAX: u128 = 16;
+
 /// RTP over Ethernet fits 1,500 bytes.
 const DATAGRAM_BYTES: usize = 1_500;
 
@@ -176,12 +182,17 @@ impl Thread {
             for command in commands.drain() {
                 self.command(command);
             }
+            let swept = self.setup.clock.now().mono;
             self.sweep(Channel::Rtp);
             if sweeps.is_multiple_of(RTCP_SWEEPS) {
                 self.sweep(Channel::Rtcp);
                 self.setup
                     .metrics
                     .media(self.setup.worker.0, &self.worker.counts());
+            }
+            if self.setup.clock.now().mono.since(swept) > BATCH_TIME {
+                // It stood still since.
+                self.sweep(Channel::Rtp);
             }
             let now = self.setup.clock.now();
             if self.worker.deadline().is_some_and(|at| at <= now.mono) {
@@ -251,40 +262,61 @@ impl Thread {
 
     /// Takes what arrived on the sockets of open sessions.
     fn sweep(&mut self, channel: Channel) {
+        let now = self.setup.clock.now().mono;
+        let late = self.worker.deadline().map(|due| now.since(due));
+        let batches = late.unwrap_or_default().as_nanos() / BATCH_TIME.as_nanos() + 1;
+        let batches = batches.min(BATCHES_MAX);
         let open = self.open.iter().map(|(&session, &local)| (session, local));
         let sessions: Vec<(SessionId, SocketAddr)> = open.collect();
         for (session, local) in sessions {
-            let Some(pair) = self.setup.ports.pairs.get(&local) else {
-                continue;
-            };
-            let socket = match channel {
-                Channel::Rtp => &pair.rtp,
-                Channel::Rtcp => &pair.rtcp,
-            };
-            // An ICMP error of an earlier packet is no reason to stop.
-            if !matches!(self.receiver.receive(socket), Ok(count) if count > 0) {
-                continue;
-            }
-            let now = self.setup.clock.now();
-            let (worker, receiver) = (&mut self.worker, &self.receiver);
-            let mut held = VecDeque::new();
-            for (from, bytes) in receiver.iter() {
-                worker.handle(
-                    now,
-                    Input::Packet {
-                        session,
-                        channel,
-                        from,
-                        bytes,
-                    },
-                );
-                while let Some(output) = worker.poll() {
-                    held.push_back(output);
+            // What came while this thread stood still is read before the clock goes on: the worker
+            // takes what it has not seen for lost.
+            for _ in 0..batches {
+                if self.read(local, channel) == 0 {
+                    break;
+                }
+                self.received(session, channel);
+                if !self.receiver.was_full() {
+                    break;
                 }
             }
-            for output in held {
-                self.output(output);
+        }
+    }
+
+    /// Reads a socket; tells how many datagrams the receiver holds now.
+    fn read(&mut self, local: SocketAddr, channel: Channel) -> usize {
+        let Some(pair) = self.setup.ports.pairs.get(&local) else {
+            return 0;
+        };
+        let socket = match channel {
+            Channel::Rtp => &pair.rtp,
+            Channel::Rtcp => &pair.rtcp,
+        };
+        // An ICMP error of an earlier packet is no reason to stop.
+        self.receiver.receive(socket).unwrap_or(0)
+    }
+
+    /// Takes what the receiver holds.
+    fn received(&mut self, session: SessionId, channel: Channel) {
+        let now = self.setup.clock.now();
+        let (worker, receiver) = (&mut self.worker, &self.receiver);
+        let mut held = VecDeque::new();
+        for (from, bytes) in receiver.iter() {
+            worker.handle(
+                now,
+                Input::Packet {
+                    session,
+                    channel,
+                    from,
+                    bytes,
+                },
+            );
+            while let Some(output) = worker.poll() {
+                held.push_back(output);
             }
+        }
+        for output in held {
+            self.output(output);
         }
     }
 

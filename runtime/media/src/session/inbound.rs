@@ -7,12 +7,13 @@ use vocab::Mono;
 
 use crate::dtmf::Detector;
 use crate::jitter::{FRAME, Frame, Heard, Playout, Stored};
-use crate::limits::{PLAYOUT_DEPTH_MAX, RTP_PAYLOAD_BYTES_MAX};
+use crate::limits::{PLAYOUT_DEPTH_MAX, PLAYOUT_SAMPLES, RTP_PAYLOAD_BYTES_MAX};
 use crate::rtp::{Header, Rtp, timestamp_diff};
 use crate::session::Step;
 use crate::session::latch::Latch;
 use crate::session::presses::{Presses, Way};
 use crate::session::reception::{Arrival, Reception};
+use crate::session::recording::Recorders;
 use crate::telephone_event::{Receiver, Report};
 use crate::{Codec, Event, StreamParams, g711};
 
@@ -23,7 +24,7 @@ const DETECTOR_TAIL: u8 = 5;
 /// ended with the last packet: by then, what is late is lost.
 const DETECTOR_FLUSH: u8 = (PLAYOUT_DEPTH_MAX / FRAME) as u8;
 
-/// Frames without audio until that counts as a pause, whatever the far end says: 1 s.
+/// Frames without audio after which a gap in the far end's clock is a pause, said or not: 1 s.
 const DETECTOR_PATIENCE: u8 = 50;
 
 /// Samples of the shortest pause in which nothing is sent: pauses between keys are longer than three
@@ -47,6 +48,17 @@ pub(crate) struct Received<'a> {
     pub(crate) first: bool,
     /// Audio or a key.
     pub(crate) kind: Kind,
+}
+
+/// What becomes of audio.
+#[derive(Debug)]
+pub(crate) struct Use<'a> {
+    /// It is passed on as it comes.
+    pub(crate) through: bool,
+    /// Tones are keys.
+    pub(crate) listen: bool,
+    /// What is recorded.
+    pub(crate) recorders: &'a mut Recorders,
 }
 
 /// What a packet carries.
@@ -150,36 +162,49 @@ impl Inbound {
         self.spoke.is_some_and(|spoke| now.since(spoke) < time)
     }
 
+    /// Samples at the start of the last frame that had not come, if the rest of it had.
+    pub(crate) fn lead(&self) -> usize {
+        self.playout.lead()
+    }
+
+    /// Whether the jitter buffer may have no place for one more packet.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        self.playout.depth() + RTP_PAYLOAD_BYTES_MAX > PLAYOUT_SAMPLES
+    }
+
     /// Forgets what is buffered: it is not played, or will be too old when it is.
     pub(crate) fn forget_audio(&mut self) {
         self.playout.reset();
     }
 
     /// Takes a datagram. Gives the packet if it is to be used; `None` counts it as dropped.
-    /// Audio is kept for the ticks unless it is `through`: passed on instead. What cannot be kept is
-    /// listened to for tones all the same, if anything is.
+    /// Audio is kept for the ticks unless it is passed on instead. What cannot be kept is recorded
+    /// and listened to for tones all the same, if anything is.
     pub(crate) fn receive<'a>(
         &mut self,
         step: &mut Step<'_>,
         params: &StreamParams,
         from: SocketAddr,
         bytes: &'a [u8],
-        (through, listen): (bool, bool),
+        audio: Use<'_>,
     ) -> Option<Received<'a>> {
         let received = self.admit(step, params, from, bytes);
         let used = received.filter(|received| match received.kind {
-            Kind::Audio if through => true,
+            Kind::Audio if audio.through => true,
             Kind::Audio => {
                 if received.first {
                     self.playout.reset();
                 }
                 let (timestamp, codes) = (received.header.timestamp, received.payload);
-                if listen && !self.playout.fits(timestamp, codes.len()) {
-                    self.overhear_buffered(step, params.codec);
+                let listen = audio.listen && self.detector.is_some();
+                let wanted = listen || audio.recorders.any();
+                let codec = params.codec;
+                if wanted && !self.playout.fits(timestamp, codes.len()) {
+                    self.overhear_buffered(step, codec, listen, audio.recorders);
                 }
                 let stored = self.playout.store(timestamp, codes, step.until_tick());
-                if listen && stored == Stored::Late {
-                    self.overhear(step, params.codec, timestamp, codes);
+                if wanted && stored == Stored::Late {
+                    self.overhear(step, codec, (timestamp, codes), listen, audio.recorders);
                 }
                 stored == Stored::Used
             }
@@ -268,6 +293,9 @@ impl Inbound {
         frame: &mut Frame,
     ) -> Heard {
         let heard = self.playout.pull(params.codec, frame);
+        if heard == Heard::Audio {
+            self.overheard = None;
+        }
         if listen {
             let key = self.listen(heard, frame);
             self.report_tone(step, key);
@@ -286,7 +314,6 @@ impl Inbound {
     /// every stall of the network or the phone.
     fn listen(&mut self, heard: Heard, frame: &Frame) -> Option<char> {
         if heard == Heard::Audio {
-            self.overheard = None;
             return self.go_on(self.playout.gap(), &frame[self.playout.lead()..]);
         }
         let detector = self.detector.as_mut()?;
@@ -308,9 +335,16 @@ impl Inbound {
         ended.or(detector.feed(samples))
     }
 
-    /// Listens to audio that came too late to be played: a key counts however late it comes, or a
-    /// stall would cost it.
-    fn overhear(&mut self, step: &mut Step<'_>, codec: Codec, timestamp: u32, codes: &[u8]) {
+    /// Takes audio that came too late to be played: a key counts however late it comes, or a stall
+    /// would cost it, and a recording has a place for it.
+    fn overhear(
+        &mut self,
+        step: &mut Step<'_>,
+        codec: Codec,
+        (timestamp, codes): (u32, &[u8]),
+        listen: bool,
+        recorders: &mut Recorders,
+    ) {
         let Some(gap) = self.playout.missed(timestamp) else {
             return;
         };
@@ -319,23 +353,36 @@ impl Inbound {
             return;
         }
         self.overheard = Some(timestamp.wrapping_add(codes.len() as u32));
-        let gap = before.map_or(gap, |before| timestamp.wrapping_sub(before));
+        let mut gap = before.map_or(gap, |before| timestamp.wrapping_sub(before));
         let mut frame = [0; FRAME];
-        for (n, codes) in codes.chunks(FRAME).enumerate() {
+        for codes in codes.chunks(FRAME) {
             let samples = &mut frame[..codes.len()];
             g711::decode(codec, codes, samples);
-            let key = self.go_on(if n == 0 { gap } else { 0 }, samples);
-            self.report_tone(step, key);
+            recorders.fill(samples);
+            if listen {
+                let key = self.go_on(std::mem::take(&mut gap), samples);
+                self.report_tone(step, key);
+            }
         }
     }
 
-    /// Listens to what is buffered and is about to be thrown away.
-    fn overhear_buffered(&mut self, step: &mut Step<'_>, codec: Codec) {
+    /// Takes what is buffered and is about to be thrown away, as [`Self::overhear`] does.
+    fn overhear_buffered(
+        &mut self,
+        step: &mut Step<'_>,
+        codec: Codec,
+        listen: bool,
+        recorders: &mut Recorders,
+    ) {
         let mut frame = [0; FRAME];
         let mut gap = self.playout.dry();
         while let Some(len) = self.playout.take(codec, &mut frame) {
-            let key = self.go_on(std::mem::take(&mut gap), &frame[..len]);
-            self.report_tone(step, key);
+            let samples = &frame[..len];
+            recorders.fill(samples);
+            if listen {
+                let key = self.go_on(std::mem::take(&mut gap), samples);
+                self.report_tone(step, key);
+            }
         }
     }
 

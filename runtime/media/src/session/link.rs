@@ -89,10 +89,7 @@ impl Session {
     }
 
     fn is_quiet(&self) -> bool {
-        !self.player.is_playing()
-            && self.dialing.is_idle()
-            && self.call.is_none()
-            && self.message.is_none()
+        !self.player.is_playing() && self.dialing.is_idle() && !self.recorders.any()
     }
 
     /// Sets whether packets go through. What is buffered here is not played then.

@@ -8,9 +8,8 @@ use vocab::call::RecordEnd;
 use vocab::{Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId};
 
 use crate::jitter::{FRAME, Frame, Heard};
-use crate::limits::{CLIPS_MAX, PLAYOUT_SAMPLES};
+use crate::limits::CLIPS_MAX;
 use crate::player::{Filled, Player};
-use crate::recorder::{CallRecorder, MessageRecorder};
 use crate::rtp::{Header, is_rtcp};
 use crate::worker::{Counts, Output, Packet, RecordingOutput};
 use crate::{Channel, Event, Stats, StreamParams};
@@ -22,20 +21,19 @@ mod link;
 mod outbound;
 mod presses;
 mod reception;
+mod recording;
 mod reports;
 
 use dialing::{Dialed, Dialing};
-use inbound::Inbound;
 pub(crate) use inbound::Received;
+use inbound::{Inbound, Use};
 pub(crate) use link::Link;
 use outbound::Outbound;
+use recording::Recorders;
 use reports::Reports;
 
 /// Time of one tick.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
-
-/// Ticks for which a jitter buffer can hold audio.
-const BUFFERED_TICKS: u32 = (PLAYOUT_SAMPLES / FRAME) as u32;
 
 /// Nanoseconds of one sample.
 const SAMPLE_NS: u128 = 125_000;
@@ -52,6 +50,8 @@ pub(crate) struct Step<'a> {
     pub(crate) out: &'a mut VecDeque<Output>,
     /// What is counted.
     pub(crate) counts: &'a mut Counts,
+    /// Ticks that the next [`crate::Input::Tick`] leaves out, if it comes now.
+    pub(crate) left_out: u64,
 }
 
 impl<'a> Step<'a> {
@@ -68,6 +68,7 @@ impl<'a> Step<'a> {
             id,
             out,
             counts,
+            left_out: 0,
         }
     }
 
@@ -114,8 +115,7 @@ pub(crate) struct Session {
     dialing: Dialing,
     /// Ticks that were left out while a tone was sent, which the stream's clock has yet to make.
     owed: u32,
-    call: Option<CallRecorder>,
-    message: Option<MessageRecorder>,
+    recorders: Recorders,
     link: Link,
     /// Packets go through to the other side of the bridge as they come.
     through: bool,
@@ -171,8 +171,7 @@ impl Session {
             player: Player::default(),
             dialing: Dialing::default(),
             owed: 0,
-            call: None,
-            message: None,
+            recorders: Recorders::default(),
             link: Link::Nobody,
             through: false,
             #[cfg(test)]
@@ -268,83 +267,6 @@ impl Session {
         }
     }
 
-    pub(crate) fn record_call(&mut self, step: &mut Step<'_>, recording: RecordingId) {
-        self.end_call_recording(step);
-        step.recording(recording, RecordingOutput::Start { channels: 2 });
-        self.call = Some(CallRecorder::new(recording));
-    }
-
-    /// Gives away the recording of the call.
-    pub(crate) fn take_call_recorder(&mut self) -> Option<CallRecorder> {
-        self.call.take()
-    }
-
-    /// Goes on with the recording of a call that another session began.
-    pub(crate) fn go_on_recording(&mut self, step: &mut Step<'_>, recorder: CallRecorder) {
-        self.end_call_recording(step);
-        self.call = Some(recorder);
-    }
-
-    /// A message that is being recorded already ends, as if by a key.
-    pub(crate) fn record_message(
-        &mut self,
-        step: &mut Step<'_>,
-        recording: RecordingId,
-        max: Duration,
-        silence: Duration,
-    ) {
-        self.end_message(step, RecordEnd::Terminator);
-        step.recording(recording, RecordingOutput::Start { channels: 1 });
-        self.message = Some(MessageRecorder::new(recording, max, silence));
-    }
-
-    pub(crate) fn stop_recording(
-        &mut self,
-        step: &mut Step<'_>,
-        recording: RecordingId,
-        end: RecordEnd,
-    ) {
-        if self
-            .message
-            .as_ref()
-            .is_some_and(|message| message.recording() == recording)
-        {
-            self.end_message(step, end);
-        } else if self
-            .call
-            .as_ref()
-            .is_some_and(|call| call.recording() == recording)
-        {
-            self.end_call_recording(step);
-        }
-    }
-
-    fn end_message(&mut self, step: &mut Step<'_>, end: RecordEnd) {
-        let Some(message) = self.message.take() else {
-            return;
-        };
-        let (recording, length) = (message.recording(), message.length());
-        if let Some(samples) = message.finish() {
-            step.recording(recording, RecordingOutput::Samples(samples));
-        }
-        step.recording(recording, RecordingOutput::End);
-        step.event(Event::Recorded {
-            session: step.id,
-            recording,
-            end,
-            length,
-        });
-    }
-
-    fn end_call_recording(&mut self, step: &mut Step<'_>) {
-        let Some(call) = self.call.take() else { return };
-        let recording = call.recording();
-        if let Some(samples) = call.finish() {
-            step.recording(recording, RecordingOutput::Samples(samples));
-        }
-        step.recording(recording, RecordingOutput::End);
-    }
-
     /// Ends everything and says goodbye. The worker unlinks it.
     pub(crate) fn close(&mut self, step: &mut Step<'_>) {
         if let Some(stream) = &mut self.stream
@@ -368,17 +290,22 @@ impl Session {
     ) -> Option<Received<'a>> {
         #[cfg(test)]
         assert!(!self.fault, "a planted bug");
-        let listens = self.listens();
+        let listen = self.listens();
+        self.make_room(step);
         let Some(stream) = &mut self.stream else {
             step.counts.dropped += 1;
             return None;
         };
         match channel {
             Channel::Rtp if !is_rtcp(bytes) => {
-                let use_of = (self.through, listens);
+                let audio = Use {
+                    through: self.through,
+                    listen,
+                    recorders: &mut self.recorders,
+                };
                 stream
                     .inbound
-                    .receive(step, &stream.params, from, bytes, use_of)
+                    .receive(step, &stream.params, from, bytes, audio)
             }
             // Reports may share the media port (RFC 5761).
             Channel::Rtp | Channel::Rtcp => {
@@ -425,7 +352,7 @@ impl Session {
     pub(crate) fn speak(
         &mut self,
         step: &mut Step<'_>,
-        heard: &Frame,
+        (heard, frame): (Heard, &Frame),
         other: Option<&Frame>,
         relayed: bool,
     ) {
@@ -441,7 +368,7 @@ impl Session {
         } else {
             self.send_frame(step, other, &mut sent);
         }
-        self.record(step, heard, &sent);
+        self.record(step, heard, frame, &sent);
     }
 
     fn send_frame(&mut self, step: &mut Step<'_>, other: Option<&Frame>, sent: &mut Frame) {
@@ -502,45 +429,6 @@ impl Session {
                 play,
                 finished: true,
             });
-        }
-    }
-
-    fn record(&mut self, step: &mut Step<'_>, heard: &Frame, sent: &Frame) {
-        if let Some(call) = &mut self.call
-            && let Some(samples) = call.push(heard, sent)
-        {
-            step.recording(call.recording(), RecordingOutput::Samples(samples));
-        }
-        if let Some(message) = &mut self.message {
-            let (samples, end) = message.push(heard);
-            if let Some(samples) = samples {
-                step.recording(message.recording(), RecordingOutput::Samples(samples));
-            }
-            if let Some(end) = end {
-                self.end_message(step, end);
-            }
-        }
-    }
-
-    /// Ticks that were left out: time passed all the same, and a recording keeps what was received
-    /// in it, as far as the jitter buffer does.
-    pub(crate) fn skip(&mut self, step: &mut Step<'_>, ticks: u32) {
-        let Some(stream) = &mut self.stream else {
-            return;
-        };
-        if self.dialing.is_in_tone() {
-            // The clock stands still with the tone, or it would be two for the far end.
-            self.owed = self.owed.saturating_add(ticks);
-        } else {
-            stream.outbound.advance(ticks);
-        }
-        for _ in 0..ticks.min(BUFFERED_TICKS) {
-            if self.call.is_none() && self.message.is_none() {
-                return;
-            }
-            let mut heard = [0; FRAME];
-            self.hear(step, &mut heard);
-            self.record(step, &heard, &[0; FRAME]);
         }
     }
 }

@@ -21,10 +21,11 @@ pub(super) struct Conference {
 pub(super) struct Member {
     pub(super) session: SessionId,
     /// What it says in this tick.
-    pub(super) heard: Frame,
+    pub(super) frame: Frame,
+    /// What that is.
+    pub(super) heard: Heard,
     /// What of that is in the sum; zero while it is not audible.
     part: Frame,
-    audible: bool,
     /// Its first tick is still to come.
     new: bool,
 }
@@ -49,6 +50,12 @@ impl Default for Mix {
     }
 }
 
+impl Member {
+    fn is_audible(&self) -> bool {
+        self.heard != Heard::Silence
+    }
+}
+
 impl Conference {
     /// How many are in it.
     pub(super) fn len(&self) -> usize {
@@ -59,9 +66,9 @@ impl Conference {
     pub(super) fn join(&mut self, session: SessionId) {
         self.members.push(Member {
             session,
-            heard: [0; FRAME],
+            frame: [0; FRAME],
+            heard: Heard::Silence,
             part: [0; FRAME],
-            audible: false,
             new: true,
         });
     }
@@ -90,13 +97,12 @@ impl Conference {
 
 impl Mix {
     /// Adds what a member says to the sum.
-    pub(super) fn add(&mut self, member: &mut Member, heard: Heard) {
-        member.audible = heard != Heard::Silence;
-        if !member.audible {
+    pub(super) fn add(&mut self, member: &mut Member) {
+        if !member.is_audible() {
             member.part.fill(0);
             return;
         }
-        member.part = member.heard;
+        member.part = member.frame;
         if member.new {
             rise(&mut member.part);
         }
@@ -109,7 +115,7 @@ impl Mix {
     /// Writes what a member hears, cut off where it is too loud; false if that is nothing.
     pub(super) fn without(&self, member: &mut Member, out: &mut Frame) -> bool {
         let new = std::mem::take(&mut member.new);
-        if self.audible == usize::from(member.audible) && self.left == 0 {
+        if self.audible == usize::from(member.is_audible()) && self.left == 0 {
             return false;
         }
         let others = self.sum.iter().zip(&member.part);

@@ -97,7 +97,8 @@ pub enum RecordingOutput {
         /// 1 (a message) or 2 (a call: left is received, right is sent).
         channels: u16,
     },
-    /// More audio at 8,000 frames a second, interleaved, up to 8,000 samples.
+    /// More audio at 8,000 frames a second, interleaved: 8,000 samples, and where nothing was
+    /// received for a while up to 3 s.
     Samples(Box<[i16]>),
     /// It is complete. Comes before the event that reports it.
     End,
@@ -131,8 +132,7 @@ pub struct Counts {
 /// The clock runs while there is a session, on multiples of 20 ms of [`Now::mono`]. At each tick
 /// every session plays 20 ms out of its jitter buffer and sends 20 ms, silence if nothing else.
 /// A shell that is late catches up, tick by tick, for up to 200 ms; time beyond that is left out,
-/// but for recordings, which keep what was received in half a second. It reads its sockets before
-/// it feeds [`Input::Tick`]: to the ticks it makes up for, what is still in a socket has not come.
+/// but for recordings, which keep what was received in it. It reads its sockets before it feeds [`Input::Tick`]: to the ticks it makes up for, what is still in a socket has not come.
 ///
 /// # Rules
 /// - Media is sent from the first [`Command::Configure`] on, if the far end wants any. Playbacks
@@ -152,7 +152,8 @@ pub struct Counts {
 ///   listened for until the first event.
 /// - A session has at most one recording of each kind; a second of a kind ends the first.
 ///   [`Command::StopRecording`] ends that of a call as well. [`Event::Recorded`] is for messages;
-///   the silence that ends a message stays in it, and counts from its beginning.
+///   the silence that ends a message stays in it, and counts from its beginning. What comes up to
+///   3 s too late to be heard is recorded all the same, in place of the silence it left.
 /// - Commands for a session that is not there do nothing. An [`Command::Open`] that is refused
 ///   because there are too many sessions is answered with [`Event::Closed`].
 #[derive(Debug)]
@@ -336,8 +337,10 @@ impl Worker {
             return None;
         };
         let due = self.next_tick.unwrap_or(now.mono).max(now.mono);
+        let left_out = self.left_out(now);
         let session = self.sessions.at_mut(place);
         let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
+        step.left_out = left_out;
         let done = guarded(|| action(session, &mut step));
         if done.is_none() {
             self.fail(now, id);

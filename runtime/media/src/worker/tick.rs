@@ -15,9 +15,8 @@ impl Worker {
         if due > now.mono {
             return;
         }
-        let behind = now.mono.since(due).as_nanos() as u64 / TICK_NS + 1;
-        if behind > CATCH_UP_TICKS_MAX {
-            let skipped = behind - CATCH_UP_TICKS_MAX;
+        let skipped = self.left_out(now);
+        if skipped > 0 {
             self.skip(now, due, skipped);
             due = Mono(due.0 + skipped * TICK_NS);
         }
@@ -27,6 +26,16 @@ impl Worker {
             due = due + TICK;
         }
         self.next_tick = Some(due);
+    }
+
+    /// How many ticks a [`crate::Input::Tick`] that came now would leave out.
+    pub(super) fn left_out(&self, now: Now) -> u64 {
+        self.next_tick
+            .filter(|due| *due <= now.mono)
+            .map_or(0, |due| {
+                let behind = now.mono.since(due).as_nanos() as u64 / TICK_NS + 1;
+                behind.saturating_sub(CATCH_UP_TICKS_MAX)
+            })
     }
 
     /// Leaves ticks out: nobody is sent anything for them.
@@ -70,9 +79,9 @@ impl Worker {
         let session = self.sessions.at_mut(place);
         let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
         let done = guarded(|| {
-            let mut heard = [0; FRAME];
-            session.hear(&mut step, &mut heard);
-            session.speak(&mut step, &heard, None, false);
+            let mut frame = [0; FRAME];
+            let heard = session.hear(&mut step, &mut frame);
+            session.speak(&mut step, (heard, &frame), None, false);
         });
         if done.is_none() {
             failed.push(id);
@@ -106,7 +115,8 @@ impl Worker {
             let id = ids[side];
             let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
             let far = (heard[1 - side] != Heard::Silence).then_some(&frames[1 - side]);
-            let done = guarded(|| pair[side].speak(&mut step, &frames[side], far, relayed[side]));
+            let own = (heard[side], &frames[side]);
+            let done = guarded(|| pair[side].speak(&mut step, own, far, relayed[side]));
             if done.is_none() && !failed.contains(&id) {
                 failed.push(id);
             }
@@ -119,11 +129,12 @@ impl Worker {
             conference.each(|member, mix| {
                 let (id, session) = (member.session, self.sessions.member_mut(member.session));
                 let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
-                let heard = guarded(|| session.hear(&mut step, &mut member.heard));
+                let heard = guarded(|| session.hear(&mut step, &mut member.frame));
                 if heard.is_none() {
                     failed.push(id);
                 }
-                mix.add(member, heard.unwrap_or(Heard::Silence));
+                member.heard = heard.unwrap_or(Heard::Silence);
+                mix.add(member);
             });
             conference.each(|member, mix| {
                 let (id, session) = (member.session, self.sessions.member_mut(member.session));
@@ -133,7 +144,8 @@ impl Worker {
                 let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
                 let mut frame = [0; FRAME];
                 let others = mix.without(member, &mut frame).then_some(&frame);
-                let done = guarded(|| session.speak(&mut step, &member.heard, others, false));
+                let own = (member.heard, &member.frame);
+                let done = guarded(|| session.speak(&mut step, own, others, false));
                 if done.is_none() {
                     failed.push(id);
                 }

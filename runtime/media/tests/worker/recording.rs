@@ -66,26 +66,37 @@ fn both_channels_are_aligned_and_without_gaps() {
     world.assert_empty();
 }
 
+/// A call of ten seconds, recorded by the one who listens to `words`, with five times something
+/// that holds them up; what was recorded of the words.
+fn held_up(words: &[i16], mut hold: impl FnMut(&mut World)) -> Vec<i16> {
+    let link = Link {
+        delay_ms: 5,
+        ..Link::default()
+    };
+    let mut world = World::call(1, link, Codec::Pcmu);
+    world.run_ms(500);
+    world.play(0, ONE, 1, words);
+    for _ in 0..5 {
+        world.run_ms(1_000);
+        hold(&mut world);
+    }
+    world.run_ms(4_500);
+    world.close(0, ONE);
+    world.close(1, TWO);
+    world.heard(TWO)
+}
+
+/// Samples of [`held_up`]'s call.
+const CALL: usize = 8 * 10_000;
+
 #[test]
 fn audio_that_waited_for_a_late_shell_is_not_lost() {
     // Up to 200 ms all ticks are made up for; beyond that the recording alone is.
-    for stall_ms in [60, 120, 180, 300, 450] {
-        let link = Link {
-            delay_ms: 5,
-            ..Link::default()
-        };
-        let mut world = World::call(1, link, Codec::Pcmu);
+    for stall_ms in [60, 120, 180, 300, 450, 700, 1_000] {
         let words = speech(7, 6_000);
-        world.run_ms(500);
-        world.play(0, ONE, 1, &words);
-        for _ in 0..5 {
-            world.run_ms(1_000);
-            world.stall(1, Duration::from_millis(stall_ms));
-        }
-        world.run_ms(3_000);
-        world.close(0, ONE);
-        world.close(1, TWO);
-        let heard = world.heard(TWO);
+        let stall = Duration::from_millis(stall_ms);
+        let heard = held_up(&words, |world| world.stall(1, stall));
+        assert_eq!(heard.len(), CALL, "{stall_ms} ms");
         let share = coverage(&words, &heard, 8_000);
         let found = similarity(&words, &heard, 8_000);
         // As a whole: nothing has even moved.
@@ -93,6 +104,53 @@ fn audio_that_waited_for_a_late_shell_is_not_lost() {
             share > 0.98 && found.score > 0.98,
             "{stall_ms} ms: {share} {found:?}"
         );
+    }
+}
+
+#[test]
+fn audio_that_a_stalled_network_delivers_too_late_is_not_lost() {
+    // A jam of over half a second that comes again each second delays what is heard so much that
+    // the jitter buffer leaves some of it out for good.
+    for (jam_ms, least) in [
+        (60, 0.97),
+        (120, 0.97),
+        (180, 0.97),
+        (300, 0.97),
+        (450, 0.97),
+        (700, 0.87),
+        (950, 0.87),
+    ] {
+        let words = speech(7, 6_000);
+        let jam = Duration::from_millis(jam_ms);
+        let heard = held_up(&words, |world| world.jam(jam));
+        assert_eq!(heard.len(), CALL, "{jam_ms} ms");
+        let share = coverage(&words, &heard, 8_000);
+        assert!(share > least, "{jam_ms} ms: {share}");
+    }
+}
+
+#[test]
+fn audio_is_recorded_up_to_three_seconds_late_and_all_that_waited() {
+    for (who, jam_ms, all) in [
+        ("network", 2_900, true),
+        ("network", 5_000, false),
+        ("node", 2_900, true),
+        ("node", 5_000, true),
+    ] {
+        let words = speech(7, 6_000);
+        let mut first = true;
+        let heard = held_up(&words, |world| {
+            let jam = Duration::from_millis(jam_ms);
+            match (std::mem::take(&mut first), who) {
+                (true, "network") => world.jam(jam),
+                (true, _) => world.stall(1, jam),
+                (false, _) => {}
+            }
+        });
+        let share = coverage(&words, &heard, 8_000);
+        assert_eq!(share > 0.97, all, "{who} {jam_ms} ms: {share}");
+        assert!(!all || heard.len() == CALL, "{who} {jam_ms} ms");
+        assert!(share > 0.15, "{who} {jam_ms} ms: {share}");
     }
 }
 

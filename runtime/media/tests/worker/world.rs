@@ -93,6 +93,8 @@ pub(crate) struct World {
     rng: Rng,
     pub(crate) now: Mono,
     pub(crate) link: Link,
+    /// Until then the network holds everything, and then delivers it at once.
+    jammed_until: Mono,
     pub(crate) events: Vec<Event>,
     pub(crate) tapped: Vec<Tapped>,
     pub(crate) recordings: BTreeMap<RecordingId, Recorded>,
@@ -122,6 +124,7 @@ impl World {
                 delay_ms: 5,
                 ..Link::default()
             },
+            jammed_until: Mono(0),
             events: Vec::new(),
             tapped: Vec::new(),
             recordings: BTreeMap::new(),
@@ -136,6 +139,11 @@ impl World {
     /// Its shell does nothing for this long.
     pub(crate) fn stall(&mut self, node: usize, length: Duration) {
         self.nodes[node].busy_until = self.now + length;
+    }
+
+    /// The network delivers nothing for this long, and then everything.
+    pub(crate) fn jam(&mut self, length: Duration) {
+        self.jammed_until = self.now + length;
     }
 
     pub(crate) fn worker(&self, node: usize) -> &Worker {
@@ -204,7 +212,8 @@ impl World {
                 to,
                 bytes: bytes.clone(),
             };
-            self.wire.insert((self.now + delay, self.serial), flying);
+            let at = (self.now + delay).max(self.jammed_until);
+            self.wire.insert((at, self.serial), flying);
         }
     }
 
