@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
 use jackfield_tests::peers::dns::{Data, DnsServer};
-use jackfield_tests::peers::{record, until};
+use jackfield_tests::peers::{record, spawn, until};
 use jackfield_tests::shell::{Folder, Server, Setup, free_port};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -22,17 +22,18 @@ impl Carrier {
     fn start(port: u16) -> anyhow::Result<Self> {
         let folder = Folder::new(&format!("dns-carrier-{port}"));
         let screen = std::fs::File::create(folder.path().join("screen.txt"))?;
-        let process = Command::new("sipp")
-            .args(["-sn", "uas", "-i", "127.0.0.1", "-nostdin"])
-            .args(["-p", &port.to_string()])
-            .args(["-mp", &free_port().to_string()])
-            .args(["-trace_msg", "-message_file", "messages.txt"])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(screen)
-            .stderr(Stdio::null())
-            .spawn()
-            .context("sipp is missing: apt-get install sip-tester")?;
+        let process = spawn(
+            Command::new("sipp")
+                .args(["-sn", "uas", "-i", "127.0.0.1", "-nostdin"])
+                .args(["-p", &port.to_string()])
+                .args(["-mp", &free_port().to_string()])
+                .args(["-trace_msg", "-message_file", "messages.txt"])
+                .current_dir(folder.path())
+                .stdin(Stdio::null())
+                .stdout(screen)
+                .stderr(Stdio::null()),
+        )
+        .context("sipp is missing: apt-get install sip-tester")?;
         Ok(Self { process, folder })
     }
 

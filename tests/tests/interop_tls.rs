@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use jackfield_tests::peers::baresip::{self, Baresip};
-use jackfield_tests::peers::lab::{Lab, PASSWORD, STRICT_CALLER};
+use jackfield_tests::peers::lab::{CALLER, Lab, PASSWORD, STRICT_CALLER, TALKED, failed};
 use jackfield_tests::peers::{record, until};
 use jackfield_tests::shell::{Folder, Server, Setup, free_port};
 use media::Codec;
@@ -103,20 +103,6 @@ fn phones_without_a_known_certificate_are_not_let_in() {
     assert_eq!(users, ["1001"], "{registered}");
 }
 
-/// What a caller does until the carrier has said its words.
-const CALLER: &str = "
-    > INVITE sdp
-    <? 100
-    < 401
-    > ACK
-    > INVITE sdp login
-    <? 100
-    < 200
-    > ACK
-    < BYE
-    > 200
-";
-
 /// A number that rings one outside, and a trunk to where this carrier says it is.
 fn way(
     setup: &mut Setup,
@@ -170,10 +156,7 @@ fn a_carrier_over_tls_is_who_its_certificate_names() {
         caller.run().expect(name);
         lab.story(name).expect(name)
     };
-    let talked = "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, leg.unbridged, \
-                  dial answered, ended normal near";
-    let failed = "asks answer, call.answered, asks dial, leg.dialed, dial unreachable, \
-                  ended normal near";
+    let failed = failed("unreachable");
     let states = |lab: &Lab, wanted: [&str; 2]| {
         let mut last = String::new();
         let found = until("the trunks", || {
@@ -188,7 +171,7 @@ fn a_carrier_over_tls_is_who_its_certificate_names() {
     };
 
     let mut lab = start("interop-tls-ours", &ours.section(&believed));
-    assert_eq!(dial(&lab, "tls-right", "9500"), talked);
+    assert_eq!(dial(&lab, "tls-right", "9500"), TALKED);
     assert_eq!(dial(&lab, "tls-wrong", "9501"), failed);
     states(&lab, ["up", "dead"]);
     let told = lab.server.wait_for("its certificate is not believed");

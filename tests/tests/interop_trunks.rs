@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
-use jackfield_tests::peers::record;
+use jackfield_tests::peers::{record, spawn};
 use jackfield_tests::shell::{Folder, Server, Setup, free_port};
 
 /// Stops a program at the end.
@@ -31,17 +31,18 @@ impl Carrier {
         let folder = Folder::new("trunk-carrier");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let screen = std::fs::File::create(folder.path().join("screen.txt"))?;
-        let child = Command::new("sipp")
-            .args(["-sn", "uas", "-i", "127.0.0.1", "-nostdin"])
-            .args(["-p", &address.port().to_string()])
-            .args(["-mp", &free_port().to_string()])
-            .args(["-trace_msg", "-message_file", "messages.txt"])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(screen)
-            .stderr(Stdio::null())
-            .spawn()
-            .context("sipp is missing: apt-get install sip-tester")?;
+        let child = spawn(
+            Command::new("sipp")
+                .args(["-sn", "uas", "-i", "127.0.0.1", "-nostdin"])
+                .args(["-p", &address.port().to_string()])
+                .args(["-mp", &free_port().to_string()])
+                .args(["-trace_msg", "-message_file", "messages.txt"])
+                .current_dir(folder.path())
+                .stdin(Stdio::null())
+                .stdout(screen)
+                .stderr(Stdio::null()),
+        )
+        .context("sipp is missing: apt-get install sip-tester")?;
         Ok(Self {
             process: Process(child),
             folder,

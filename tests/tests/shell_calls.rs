@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use jackfield_tests::peers::spawn;
 use jackfield_tests::shell::{PATIENCE, Server, Setup, TOKEN, binary, complaint};
 use serde_json::Value;
 
@@ -17,11 +18,8 @@ struct Talker {
 
 impl Talker {
     fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the binary");
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = spawn(command).expect("the binary");
         let stdout = child.stdout.take().expect("it was asked for");
         // More than any of them says here.
         let (sender, lines) = sync_channel(10_000);

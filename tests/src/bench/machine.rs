@@ -75,6 +75,11 @@ impl Machine {
         }
     }
 
+    /// The share of the time since then that the host gave to others, in percent.
+    fn stolen(&self) -> f64 {
+        Ticks::now().stolen_since(self.ticks)
+    }
+
     /// Whether this build is the one that figures are compared with.
     pub(super) fn is_release(&self) -> bool {
         self.profile == "release"
@@ -96,9 +101,9 @@ impl Machine {
             revision,
             profile,
             load,
-            ticks,
+            ticks: _,
         } = self;
-        let stolen = Ticks::now().stolen_since(*ticks);
+        let stolen = self.stolen();
         format!(
             "machine   {cpu}, {cores} cores, {memory_gb:.0} GiB, Linux {kernel}\n\
              measured  {date}, revision {revision}, {profile} build, load before {load}, \
@@ -117,9 +122,9 @@ impl Machine {
             revision,
             profile,
             load,
-            ticks,
+            ticks: _,
         } = self;
-        let stolen = Ticks::now().stolen_since(*ticks);
+        let stolen = self.stolen();
         json!({
             "cpu": cpu, "cores": cores, "kernel": kernel, "memory_gib": memory_gb, "date": date,
             "revision": revision, "profile": profile, "load_before": load, "stolen_percent": stolen,

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sip::Transport;
 
 use super::prompt::Prompt;
-use super::{AUDIO_NICENESS, require, until};
+use super::{AUDIO_NICENESS, require, spawn, until};
 use crate::shell::{Folder, PATIENCE, free_port};
 
 /// Bytes before the samples of a WAV file.
@@ -85,14 +85,15 @@ impl Baresip {
         }
         let output = std::fs::File::create(folder.path().join("screen.txt"))?;
         // At the priority of audio, where the system allows it: it stands for a machine of its own.
-        let mut child = Command::new("nice")
-            .args(["-n", AUDIO_NICENESS, "baresip", "-f"])
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()
-            .context("baresip")?;
+        let mut child = spawn(
+            Command::new("nice")
+                .args(["-n", AUDIO_NICENESS, "baresip", "-f"])
+                .arg(folder.path())
+                .stdin(Stdio::null())
+                .stdout(output.try_clone()?)
+                .stderr(output),
+        )
+        .context("baresip")?;
         let connected = until("baresip's control connection", || {
             ensure!(child.try_wait()?.is_none(), "baresip ended at once");
             Ok(TcpStream::connect(control).ok())

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 
-use super::{hear, require};
+use super::{hear, require, spawn};
 use crate::shell::{Folder, PATIENCE};
 
 /// Which library is the phone.
@@ -72,12 +72,11 @@ impl Browser {
         if let Some(authority) = authority {
             command.env("NODE_EXTRA_CA_CERTS", authority);
         }
-        let mut child = command
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(errors)
-            .spawn()
-            .context("node")?;
+            .stderr(errors);
+        let mut child = spawn(&mut command).context("node")?;
         let commands = child.stdin.take().context("it was asked for")?;
         let output = child.stdout.take().context("it was asked for")?;
         // Some ten events a call.

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::{require, until};
+use super::{require, spawn, until};
 use crate::shell::{Folder, free_port};
 
 /// A running proxy. Ends when dropped.
@@ -43,25 +43,26 @@ impl Kamailio {
         let log = std::fs::File::create(folder.path().join("log.txt"))?;
         // -DD and -E: stay, and log to the error output. -m and -M: megabytes shared, and of each
         // process.
-        let child = Command::new("kamailio")
-            .args([
-                "-f",
-                "kamailio.cfg",
-                "-DD",
-                "-E",
-                "-Y",
-                ".",
-                "-m",
-                "32",
-                "-M",
-                "4",
-            ])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("kamailio")?;
+        let child = spawn(
+            Command::new("kamailio")
+                .args([
+                    "-f",
+                    "kamailio.cfg",
+                    "-DD",
+                    "-E",
+                    "-Y",
+                    ".",
+                    "-m",
+                    "32",
+                    "-M",
+                    "4",
+                ])
+                .current_dir(folder.path())
+                .stdin(Stdio::null())
+                .stdout(log.try_clone()?)
+                .stderr(log),
+        )
+        .context("kamailio")?;
         let mut proxy = Self {
             folder,
             child,

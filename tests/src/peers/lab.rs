@@ -57,6 +57,29 @@ const MENU: &str = "start = \"main\"\n[menu.main]\nprompt = \"welcome\"\ntimeout
 /// Quick scenarios at a time: each is a sipp or two, and there may be one processor for all.
 const AT_A_TIME: usize = 6;
 
+/// A user dials; the flow hangs up when the phone has.
+pub const CALLER: &str = "
+    > INVITE sdp
+    <? 100
+    < 401
+    > ACK
+    > INVITE sdp login
+    <? 100
+    < 200
+    > ACK
+    < BYE
+    > 200
+";
+
+/// What became of the call of a phone that answered.
+pub const TALKED: &str = "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, \
+                      leg.unbridged, dial answered, ended normal near";
+
+/// The same, with what the phone was.
+pub fn failed(how: &str) -> String {
+    format!("asks answer, call.answered, asks dial, leg.dialed, dial {how}, ended normal near")
+}
+
 /// What is gone once the last call is, and the last transaction over UDP 32 s later.
 const LEFTOVERS: [&str; 12] = [
     "jackfield_calls",

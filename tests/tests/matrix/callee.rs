@@ -1,7 +1,7 @@
 //! sipp is called: a user dials, the menu transfers, and the phone does this or that.
 
 use anyhow::Context as _;
-use jackfield_tests::peers::lab::{Lab, Scenario, same};
+use jackfield_tests::peers::lab::{CALLER, Lab, Scenario, TALKED, failed, same};
 
 pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("answers", answers),
@@ -25,20 +25,6 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("session-of-callee", session_of_callee),
 ];
 
-/// A user dials; the flow hangs up when the phone has.
-pub(crate) const CALLER: &str = "
-    > INVITE sdp
-    <? 100
-    < 401
-    > ACK
-    > INVITE sdp login
-    <? 100
-    < 200
-    > ACK
-    < BYE
-    > 200
-";
-
 /// A phone that answers, talks for a moment and hangs up.
 const ANSWERS: &str = "
     < INVITE
@@ -52,15 +38,6 @@ const ANSWERS: &str = "
     > BYE
     < 200
 ";
-
-/// What became of the call of a phone that answered.
-pub(crate) const TALKED: &str = "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, \
-                      leg.unbridged, dial answered, ended normal near";
-
-/// The same, with what the phone was.
-pub(crate) fn failed(how: &str) -> String {
-    format!("asks answer, call.answered, asks dial, leg.dialed, dial {how}, ended normal near")
-}
 
 fn answers(lab: &Lab, name: &str) -> anyhow::Result<()> {
     let (_, _, story) = lab.between(name, CALLER, ANSWERS)?;

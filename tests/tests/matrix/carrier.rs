@@ -1,11 +1,11 @@
 //! Carriers that are called: they ask who we are, and send calls elsewhere.
 
 use anyhow::{Context as _, ensure};
-use jackfield_tests::peers::lab::{Lab, PASSWORD, SUBSCRIBER, Scenario, same};
+use jackfield_tests::peers::lab::{
+    CALLER, Lab, PASSWORD, SUBSCRIBER, Scenario, TALKED, failed, same,
+};
 use jackfield_tests::peers::raw::{Challenge, Raw};
 use jackfield_tests::peers::scenario::{Seen, header};
-
-use super::callee::{CALLER, TALKED, failed};
 
 pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("carrier-asks", asks),

@@ -1,11 +1,11 @@
 //! Calls and registrations that break a rule in what they carry, and what they are answered.
 
 use anyhow::{Context as _, ensure};
-use jackfield_tests::peers::lab::Lab;
+use jackfield_tests::peers::lab::{Lab, PASSWORD};
 use jackfield_tests::peers::raw::{Challenge, Hash, Line, Raw, status};
 use jackfield_tests::peers::scenario::header;
 
-use super::{PASSWORD, SDP};
+use super::SDP;
 
 /// An offer, and where it is said that a call comes from, changed one after the other.
 pub(crate) fn calls(lab: &Lab, name: &str) -> anyhow::Result<()> {

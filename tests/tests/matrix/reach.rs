@@ -2,12 +2,10 @@
 
 use anyhow::{Context as _, ensure};
 use jackfield_tests::peers::lab::{
-    Lab, PASSWORD, Phone, STRICT, STRICT_CALLER, STRICT_USER, Scenario, same,
+    CALLER, Lab, PASSWORD, Phone, STRICT, STRICT_CALLER, STRICT_USER, Scenario, TALKED, same,
 };
 use jackfield_tests::peers::scenario::header;
 use jackfield_tests::peers::talker::sdp;
-
-use super::callee::CALLER;
 
 pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("called-over-tcp", over_tcp),
@@ -32,11 +30,7 @@ fn over_tcp(lab: &Lab, name: &str) -> anyhow::Result<()> {
     callee.expect("ACK")?;
     callee.hang_up()?;
     caller.end_soon()?;
-    same(
-        &lab.story(name)?,
-        "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, leg.unbridged, \
-         dial answered, ended normal near",
-    )
+    same(&lab.story(name)?, TALKED)
 }
 
 /// Sends a call to whoever this is.

@@ -2,7 +2,7 @@
 //! messages that never come. A session that is not refreshed ends a third, and at most 32 s, before
 //! its time is over (§10); it is refreshed at half of it.
 
-use jackfield_tests::peers::lab::{Lab, Scenario, same};
+use jackfield_tests::peers::lab::{Lab, Scenario, TALKED, same};
 
 pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("caller-refreshes", caller_refreshes),
@@ -129,11 +129,7 @@ fn server_refreshes_callee(lab: &Lab, name: &str) -> anyhow::Result<()> {
         < 200
     ";
     let (_, _, story) = lab.between(name, CALLER, callee)?;
-    same(
-        &story,
-        "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, leg.unbridged, \
-         dial answered, ended normal near",
-    )
+    same(&story, TALKED)
 }
 
 /// A phone that wants to refresh and does not: both sides of the call end.
@@ -155,11 +151,7 @@ fn callee_stops(lab: &Lab, name: &str) -> anyhow::Result<()> {
             "< UPDATE\n> 200\nRequire: timer\nSession-Expires: 90;refresher=uac\n< BYE",
         );
     let (_, _, story) = lab.between(name, &caller, callee)?;
-    same(
-        &story,
-        "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, leg.unbridged, \
-         dial answered, ended normal near",
-    )
+    same(&story, TALKED)
 }
 
 /// Both offer at once, both are refused, and ours comes again after a random time (RFC 3261 §14.1).
@@ -217,11 +209,7 @@ fn crossing_offers_callee(lab: &Lab, name: &str) -> anyhow::Result<()> {
         < 200
     ";
     let (_, _, story) = lab.between(name, CALLER, callee)?;
-    same(
-        &story,
-        "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, leg.unbridged, \
-         dial answered, ended normal near",
-    )
+    same(&story, TALKED)
 }
 
 /// Our 200 is repeated for 32 s, then the call is hung up (RFC 3261 §13.3.1.4).

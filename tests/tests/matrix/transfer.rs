@@ -2,7 +2,7 @@
 //! another phone's (Replaces).
 
 use anyhow::{Context as _, ensure};
-use jackfield_tests::peers::lab::{Lab, PASSWORD, Phone, Scenario, same};
+use jackfield_tests::peers::lab::{Lab, PASSWORD, Phone, Scenario, TALKED, same};
 use jackfield_tests::peers::scenario::{Party, header};
 use jackfield_tests::peers::talker::sdp;
 
@@ -181,11 +181,7 @@ fn nobody(lab: &Lab, name: &str) -> anyhow::Result<()> {
     refers += "> REFER\n< 400\n> BYE\n< 200\n";
     let callee = format!("{TALKS}{refers}");
     let (_, _, story) = lab.between(name, CALLER, &callee)?;
-    same(
-        &story,
-        "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, leg.unbridged, \
-         dial answered, ended normal near",
-    )
+    same(&story, TALKED)
 }
 
 /// How others name the dialog of a caller of ours that talks: its `Call-ID`, the server's tag, its
@@ -243,11 +239,7 @@ fn attended_unknown(lab: &Lab, name: &str) -> anyhow::Result<()> {
                  <sip:phone1@lab?Replaces=nobody%3Bto-tag%3D1%3Bfrom-tag%3D2>\n< 603\n";
     let callee = format!("{TALKS}{refer}> BYE\n< 200\n");
     let (_, _, story) = lab.between(name, CALLER, &callee)?;
-    same(
-        &story,
-        "asks answer, call.answered, asks dial, leg.dialed, leg.bridged, leg.unbridged, \
-         dial answered, ended normal near",
-    )
+    same(&story, TALKED)
 }
 
 /// Another phone of the house goes on with the call of the caller, who is let go. With a wrong tag it
