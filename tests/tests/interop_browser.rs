@@ -1,5 +1,5 @@
 //! Goal: the libraries that pages in browsers use, SIP.js and JsSIP, work as published, over secure
-//! WebSockets and over the port of HTTP: they register, call and are called, hear audio, withdraw
+//! WebSockets and over the port of HTTP, with TLS and without: they register, call and are called, hear audio, withdraw
 //! and refuse calls, and either side hangs up. Only their audio is plain RTP instead of WebRTC.
 
 use std::net::SocketAddr;
@@ -9,11 +9,12 @@ use jackfield_tests::peers::record;
 use jackfield_tests::shell::{Server, Setup, free_port};
 use serde_json::Value;
 
-/// The demo on a secure WebSocket port, and on the port of HTTP; 1000 rings 1001, 1010 says goodbye
+/// The demo on a secure WebSocket port, and on the port of HTTP with TLS and without; 1000 rings 1001, 1010 says goodbye
 /// and hangs up.
 struct House {
     server: Server,
     secure: String,
+    https: String,
     plain: String,
 }
 
@@ -34,9 +35,11 @@ impl House {
         setup.tenants = format!("[tls]\nself_signed = true\n\n{tenants}");
         let server = Server::start(setup).expect("a server");
         let plain = format!("ws://{}/sip", server.http);
+        let https = format!("wss://{}/sip", server.http);
         Self {
             server,
             secure: format!("wss://{wss}"),
+            https,
             plain,
         }
     }
@@ -93,7 +96,7 @@ const LIBRARIES: [Library; 2] = [Library::SipJs, Library::JsSip];
 fn they_register_and_call_and_are_hung_up() {
     let house = House::new("interop-browser");
     for library in LIBRARIES {
-        for url in [&house.secure, &house.plain] {
+        for url in [&house.secure, &house.https, &house.plain] {
             let mut phone = house.registered(library, url, "1002");
             assert_eq!(house.contacts(), 1.0);
             phone.tell("call 1010").expect("told");
@@ -107,7 +110,7 @@ fn they_register_and_call_and_are_hung_up() {
         }
     }
     let calls = house.server.calls().expect("calls");
-    assert_eq!(calls.len(), 4);
+    assert_eq!(calls.len(), 6);
     for call in calls {
         assert_eq!(call["user"], "1002", "{call}");
         assert_eq!(call["ended_by"], "near", "{call}");

@@ -16,6 +16,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use node::{Node, Output};
 use plugin::RunOutput;
+use rustls::ServerConnection;
 use sip::Transport;
 use vocab::{CallId, FlowId, Mono, Rng};
 
@@ -27,6 +28,7 @@ use crate::mailbox::Mailbox;
 use crate::metrics::{Metrics, Shell};
 use crate::net::batch::{self, Receiver};
 use crate::net::bind;
+use crate::net::layers::Layers;
 use crate::net::stream::{StreamEvent, Streams};
 use crate::net::tls::Tls;
 use crate::net::websocket::Origins;
@@ -102,6 +104,8 @@ pub(crate) enum Message {
     WebSocket {
         socket: std::net::TcpStream,
         remote: SocketAddr,
+        /// Its TLS session, if it is secure.
+        tls: Option<Box<ServerConnection>>,
         read: Vec<u8>,
     },
     /// A plugin was loaded or taken back.
@@ -530,11 +534,14 @@ impl Control {
             Message::WebSocket {
                 socket,
                 remote,
+                tls,
                 read,
             } => {
                 let now = self.clock.now().mono;
                 let events = &mut self.stream_events;
-                self.streams.adopt(now, socket, remote, &read, events);
+                let layers = Layers::upgraded(tls);
+                self.streams
+                    .adopt(now, (socket, remote), layers, &read, events);
             }
             Message::Plugin(change) => self.feed(node::Input::Plugin(change)),
             Message::Hangup { call } => self.feed(node::Input::Hangup { call }),

@@ -18,7 +18,7 @@ use node::Node;
 use notify::{RecursiveMode, Watcher};
 use plugin::{CacheKey, Host, HostConfig, Registry};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use vocab::Rng;
 
 use crate::clock::Clock;
@@ -81,7 +81,9 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     disk::prepare(&config.data_dir)?;
 
     let origins = Origins::new(config.sip.origins.clone());
-    let (desk, listener) = listen(&config, &origins, &mut rng).await?;
+    let tls = load_tls(&config)?;
+    let identity = watch::Sender::new(tls.server());
+    let (desk, listener) = listen(&config, tls, &origins, &mut rng).await?;
     let control = desk.handle();
     let ports = bind_media(&config.media)?;
     let ports_total = ports.len();
@@ -168,11 +170,12 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         listeners: http::App::listeners(),
     };
     let router = http::router(app);
-    let web = tokio::spawn(async move { axum::serve(http::Door::new(listener), router).await });
+    let door = http::Door::new(listener, identity.subscribe());
+    let web = tokio::spawn(async move { axum::serve(door, router).await });
     status.ready.store(true, Ordering::Release);
     tell(&config, ports_total);
 
-    let code = wait(config, &control, &status).await?;
+    let code = wait(config, &control, &identity, &status).await?;
 
     keeping.feed.close();
     control.send(Message::Stop);
@@ -190,13 +193,14 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
 /// Binds signalling and HTTP.
 async fn listen(
     config: &Config,
+    tls: Tls,
     origins: &Origins,
     rng: &mut Rng,
 ) -> anyhow::Result<(Desk, tokio::net::TcpListener)> {
     let desk = Desk::bind(Signalling {
         udp: config.sip.datagrams(),
         streams: config.sip.streams(),
-        tls: load_tls(config)?,
+        tls,
         origins: origins.clone(),
         rng: rng.fork(),
     })?;
@@ -259,7 +263,12 @@ fn tell(config: &Config, ports_total: usize) {
 }
 
 /// Until a signal says stop; meanwhile a changed configuration is applied.
-async fn wait(config: Config, control: &Handle, status: &Status) -> anyhow::Result<ExitCode> {
+async fn wait(
+    config: Config,
+    control: &Handle,
+    identity: &Identity,
+    status: &Status,
+) -> anyhow::Result<ExitCode> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     let mut hup = signal(SignalKind::hangup())?;
@@ -270,12 +279,12 @@ async fn wait(config: Config, control: &Handle, status: &Status) -> anyhow::Resu
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            _ = hup.recv() => config = reload(config, control).await,
+            _ = hup.recv() => config = reload(config, control, identity).await,
             Some(()) = changed.recv() => {
                 // An editor writes in several steps.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 while changed.try_recv().is_ok() {}
-                config = reload(config, control).await;
+                config = reload(config, control, identity).await;
             }
         }
     }
@@ -356,6 +365,7 @@ fn load_tls(config: &Config) -> anyhow::Result<Tls> {
     if config.tls.self_signed {
         let told = config.sip.addresses();
         let mut names: Vec<_> = told.iter().map(|(_, at)| at.ip()).collect();
+        names.push(config.http_address().ip());
         names.sort();
         names.dedup();
         setup.identity = Some(tls::self_signed(&config.data_dir, &names)?);
@@ -413,8 +423,11 @@ fn warn(config: &Config) {
     }
 }
 
+/// The certificate that HTTP shows, to be changed.
+type Identity = watch::Sender<Option<Arc<rustls::ServerConfig>>>;
+
 /// Reads the configuration again; what is wrong with it is said, and the old one stays.
-async fn reload(old: Config, control: &Handle) -> Config {
+async fn reload(old: Config, control: &Handle, identity: &Identity) -> Config {
     let file = old.file.clone();
     let loaded = tokio::task::spawn_blocking(move || Config::load(&file)).await;
     match loaded {
@@ -427,7 +440,10 @@ async fn reload(old: Config, control: &Handle) -> Config {
             control.send(Message::Configure(Arc::clone(&new.node)));
             // The files may be new even where their names are not.
             match load_tls(&new) {
-                Ok(tls) => control.send(Message::Tls(tls)),
+                Ok(tls) => {
+                    identity.send_replace(tls.server());
+                    control.send(Message::Tls(tls));
+                }
                 Err(error) => tracing::error!("{error:#}; the old certificate stays"),
             }
             tracing::info!("configuration applied; live calls keep theirs");
@@ -461,14 +477,9 @@ fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
     );
     sip.addresses = config.sip.addresses();
     if config.http.websocket {
-        let http = config.http.bind;
-        let ip = if http.ip().is_unspecified() {
-            config.sip.advertise
-        } else {
-            http.ip()
-        };
-        let http = SocketAddr::new(ip, http.port());
+        let http = config.http_address();
         sip.addresses.push((sip::Transport::Ws, http));
+        sip.addresses.push((sip::Transport::Wss, http));
     }
     sip.realm.clone_from(&config.sip.realm);
     sip.algorithms.clone_from(&config.sip.digest);

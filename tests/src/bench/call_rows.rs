@@ -274,6 +274,16 @@ fn ports_used(counts: &BTreeMap<String, f64>) -> f64 {
     left(counts, &["rtp_ports"]) - left(counts, &["rtp_ports_free"])
 }
 
+/// What is in the second of two sorted lists more often than in the first.
+fn more(before: &[String], after: &[String]) -> Vec<String> {
+    let mut before = before.iter().peekable();
+    let news = after.iter().filter(|file| {
+        while before.next_if(|other| other < file).is_some() {}
+        before.next_if(|other| other == file).is_none()
+    });
+    news.cloned().collect()
+}
+
 fn vanish() -> anyhow::Result<Sample> {
     let mut plan = Plan::hello(RTP_PAIRS * 2);
     plan.plugins = &["ivr-menu"];
@@ -288,7 +298,7 @@ fn vanish() -> anyhow::Result<Sample> {
     script.acts = vec![(Duration::from_secs(3_600), Act::HangUp)];
     script.patience = Duration::from_secs(10);
     let mut load = Load::new(server.sip, script)?;
-    let before = server.usage()?;
+    let before = server.open_files()?;
     load.set_goal(Goal::Live {
         calls: VANISHED,
         rate_max: VANISHED_RATE,
@@ -303,11 +313,15 @@ fn vanish() -> anyhow::Result<Sample> {
         |counts: &BTreeMap<String, f64>| left(counts, &LEFTOVERS) + ports_used(counts) == 0.0;
     let counts = server.settle(GONE, gone)?;
     let after = begun.elapsed();
+    let files = server.open_files()?;
     let mut sample = Sample::default()
         .with("up", up as f64)
         .with("left", left(&counts, &LEFTOVERS) + ports_used(&counts))
-        .with("fds", server.usage()?.fds as f64 - before.fds as f64)
+        .with("fds", files.len() as f64 - before.len() as f64)
         .with("gone_after", after.as_secs_f64());
+    for file in more(&before, &files) {
+        sample.notes.insert(format!("{file} is open"));
+    }
     for name in LEFTOVERS {
         let count = left(&counts, &[name]);
         if count != 0.0 {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use super::usage::Usage;
+use super::usage::{self, Usage};
 use super::{LOAD_CORE, SERVER_CORE};
 use crate::shell::{self, Folder, TOKEN, free_port};
 
@@ -135,6 +135,11 @@ impl Process {
         let log = std::fs::read_to_string(log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().rev().take(3).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+
+    /// What it holds open.
+    pub(super) fn open_files(&self) -> anyhow::Result<Vec<String>> {
+        usage::open_files(self.child.id())
     }
 
     /// What it has used and holds. `taskset` becomes the server, so the process is the same.

@@ -33,6 +33,24 @@ impl Usage {
     }
 }
 
+/// What the files are that a process holds open: paths, and the kinds of everything else.
+///
+/// # Errors
+/// If it is gone.
+pub(super) fn open_files(pid: u32) -> anyhow::Result<Vec<String>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd"))?;
+    // One that is closed meanwhile is not open.
+    let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let mut files: Vec<String> = links
+        .map(|link| match link.to_string_lossy().split_once(":[") {
+            Some((kind, _)) => kind.to_owned(),
+            None => link.display().to_string(),
+        })
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
 /// Time on a processor of the calling thread; zero where the kernel does not count it.
 pub(super) fn thread_cpu() -> Duration {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();

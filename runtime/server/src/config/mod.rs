@@ -191,6 +191,16 @@ pub struct Log {
 }
 
 impl Config {
+    /// Where HTTP is reached.
+    pub fn http_address(&self) -> SocketAddr {
+        let at = self.http.bind;
+        if at.ip().is_unspecified() {
+            SocketAddr::new(self.sip.advertise, at.port())
+        } else {
+            at
+        }
+    }
+
     /// Reads a file, what it refers to, and the secrets it names.
     ///
     /// # Errors

@@ -12,30 +12,42 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::serve::Listener;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::limits::{CONNECTION_QUIET, CONNECTIONS_MAX};
+use super::wire::{Parts, Wire};
 
-/// A listener for `axum::serve` that bounds connections.
+/// The certificate to show, which may change; without one TLS is not spoken.
+pub(crate) type Identity = watch::Receiver<Option<Arc<ServerConfig>>>;
+
+/// A listener for `axum::serve` that bounds connections, and speaks TLS with who begins so.
 #[derive(Debug)]
 pub(crate) struct Door {
     listener: TcpListener,
+    identity: Identity,
     room: Arc<Semaphore>,
     quiet: Duration,
 }
 
 impl Door {
     /// A door in front of this listener.
-    pub(crate) fn new(listener: TcpListener) -> Self {
-        Self::with_bounds(listener, CONNECTIONS_MAX, CONNECTION_QUIET)
+    pub(crate) fn new(listener: TcpListener, identity: Identity) -> Self {
+        Self::with_bounds(listener, identity, CONNECTIONS_MAX, CONNECTION_QUIET)
     }
 
-    fn with_bounds(listener: TcpListener, connections_max: usize, quiet: Duration) -> Self {
+    fn with_bounds(
+        listener: TcpListener,
+        identity: Identity,
+        connections_max: usize,
+        quiet: Duration,
+    ) -> Self {
         Self {
             listener,
+            identity,
             room: Arc::new(Semaphore::new(connections_max)),
             quiet,
         }
@@ -56,9 +68,10 @@ impl Listener for Door {
         // An answer goes out in one piece; without it, it would wait for the far end's ACK.
         drop(stream.set_nodelay(true));
         let patience = Box::pin(sleep(self.quiet));
+        let identity = self.identity.borrow().clone();
         (
             Visitor {
-                stream,
+                wire: Wire::new(stream, identity),
                 patience,
                 quiet: self.quiet,
                 asking: false,
@@ -77,7 +90,7 @@ impl Listener for Door {
 /// each piece of an answer that is taken, not with every byte that drips in.
 #[derive(Debug)]
 pub(crate) struct Visitor {
-    stream: TcpStream,
+    wire: Wire,
     patience: Pin<Box<Sleep>>,
     quiet: Duration,
     /// A request is coming in, or was answered with nothing yet.
@@ -86,9 +99,9 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// The connection alone, for whoever takes it over.
-    pub(super) fn into_stream(self) -> TcpStream {
-        self.stream
+    /// The connection alone, for whoever takes it over; `None` before anything was spoken on it.
+    pub(super) fn into_parts(self) -> Option<Parts> {
+        self.wire.into_parts()
     }
 
     fn begin_anew(&mut self) {
@@ -127,7 +140,7 @@ impl AsyncRead for Visitor {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let result = Pin::new(&mut self.wire).poll_read(cx, buffer);
         if result.is_pending() {
             return self.wait(cx);
         }
@@ -145,7 +158,7 @@ impl AsyncWrite for Visitor {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let result = Pin::new(&mut self.wire).poll_write(cx, bytes);
         self.wrote(cx, result)
     }
 
@@ -154,33 +167,39 @@ impl AsyncWrite for Visitor {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let result = Pin::new(&mut self.wire).poll_write_vectored(cx, slices);
         self.wrote(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.wire.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut self.wire).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.wire).poll_shutdown(cx)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use rustls::pki_types::ServerName;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio_rustls::TlsConnector;
 
     use super::*;
+    use crate::net::tls::{self, Tls};
 
     async fn pair(quiet: Duration) -> (Door, TcpStream, Visitor) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut door = Door::with_bounds(listener, 1, quiet);
+        let mut door = Door::with_bounds(listener, watch::channel(None).1, 1, quiet);
         let near = TcpStream::connect(address).await.unwrap();
         let (far, _) = door.accept().await;
         (door, near, far)
@@ -214,6 +233,89 @@ mod tests {
         let (mut far, _) = door.accept().await;
         second.write_all(b"x").await.unwrap();
         assert_eq!(far.read_u8().await.unwrap(), b'x');
+    }
+
+    fn certificate() -> (tempfile::TempDir, Tls) {
+        let folder = tempfile::TempDir::new().unwrap();
+        let names = [IpAddr::from([127, 0, 0, 1])];
+        let (certificate, key) = tls::self_signed(folder.path(), &names).unwrap();
+        let setup = tls::Setup {
+            ca: Some(certificate.clone()),
+            identity: Some((certificate, key)),
+            ..tls::Setup::default()
+        };
+        let tls = Tls::load(&setup).unwrap();
+        (folder, tls)
+    }
+
+    #[tokio::test]
+    #[allow(clippy::disallowed_methods)] // A client for the test.
+    async fn plain_and_secure_connections_come_in_by_one_door() {
+        let (_folder, tls) = certificate();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (shown, identity) = watch::channel(tls.server());
+        let mut door = Door::with_bounds(listener, identity, 1, Duration::from_secs(60));
+        let mut near = TcpStream::connect(address).await.unwrap();
+        near.write_all(b"plain").await.unwrap();
+        let (mut far, _) = door.accept().await;
+        assert_eq!(take(&mut far).await, "plain");
+        let (_, session) = far.into_parts().unwrap();
+        assert!(session.is_none());
+
+        let talk = |name: &'static str| {
+            let connector = TlsConnector::from(tls.client());
+            tokio::spawn(async move {
+                let stream = TcpStream::connect(address).await?;
+                let name = ServerName::try_from(name).unwrap();
+                let mut near = connector.connect(name, stream).await?;
+                near.write_all(b"secure").await?;
+                near.read_u8().await
+            })
+        };
+        let near = talk("127.0.0.1");
+        let (mut far, _) = door.accept().await;
+        assert_eq!(take(&mut far).await, "secure");
+        far.write_all(b"!").await.unwrap();
+        far.flush().await.unwrap();
+        assert_eq!(near.await.unwrap().unwrap(), b'!');
+        let (_, session) = far.into_parts().unwrap();
+        assert!(!session.unwrap().is_handshaking());
+
+        // The client does not believe the certificate, and there is nothing to take over.
+        let near = talk("example.com");
+        let (mut far, _) = door.accept().await;
+        assert!(far.read_u8().await.is_err());
+        assert!(near.await.unwrap().is_err());
+        assert!(far.into_parts().is_none());
+
+        // Without a certificate it is no HTTP.
+        shown.send_replace(None);
+        let near = talk("127.0.0.1");
+        let (mut far, _) = door.accept().await;
+        assert_eq!(far.read_u8().await.unwrap(), 22);
+        drop(far);
+        assert!(near.await.unwrap().is_err());
+    }
+
+    async fn take(far: &mut Visitor) -> String {
+        let mut bytes = [0; 16];
+        let count = far.read(&mut bytes).await.unwrap();
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_drips_is_cut() {
+        let (_folder, tls) = certificate();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let identity = watch::channel(tls.server()).1;
+        let mut door = Door::with_bounds(listener, identity, 1, Duration::from_millis(20));
+        let mut near = TcpStream::connect(address).await.unwrap();
+        near.write_all(&[22]).await.unwrap();
+        let (mut far, _) = door.accept().await;
+        let error = far.read(&mut [0; 8]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     /// Polls once.

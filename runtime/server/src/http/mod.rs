@@ -30,6 +30,7 @@ mod registrations;
 mod status;
 mod trace;
 mod trunks;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -67,14 +67,17 @@ fn hand_over(upgraded: hyper::upgrade::Upgraded, control: &Handle) {
     let Ok(parts) = downcast::<TokioIo<Visitor>>(upgraded) else {
         unreachable!("every connection of HTTP came through its door");
     };
-    let stream = parts.io.into_inner().into_stream().into_std();
-    if let Ok(socket) = stream
+    let Some((stream, tls)) = parts.io.into_inner().into_parts() else {
+        return;
+    };
+    if let Ok(socket) = stream.into_std()
         && let Ok(remote) = socket.peer_addr()
     {
         // Is its mailbox full, the connection is closed: the phone comes again.
         drop(control.try_send(Message::WebSocket {
             socket,
             remote,
+            tls,
             read: parts.read_buf.to_vec(),
         }));
     }

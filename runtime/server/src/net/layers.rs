@@ -54,9 +54,19 @@ impl Layers {
         Ok(Self::new(session, websocket))
     }
 
-    /// For a WebSocket whose handshake somebody else has answered.
-    pub fn upgraded() -> Self {
-        Self::new(None, Some(WebSocket::open()))
+    /// For a WebSocket whose handshakes somebody else has answered, that of TLS included.
+    pub fn upgraded(tls: Option<Box<ServerConnection>>) -> Self {
+        let session = tls.map(|session| Connection::Server(*session));
+        Self::new(session, Some(WebSocket::open()))
+    }
+
+    /// What carries SIP on a WebSocket of these layers.
+    pub fn websocket(&self) -> Transport {
+        if self.tls.is_some() {
+            Transport::Wss
+        } else {
+            Transport::Ws
+        }
     }
 
     /// For a connection that we open to this host.
@@ -92,7 +102,8 @@ impl Layers {
         if let Some(session) = &mut tls {
             session.set_buffer_limit(Some(2 * WAITING_MAX));
         }
-        let open = tls.is_none() && websocket.as_ref().is_none_or(WebSocket::is_open);
+        let secured = tls.as_ref().is_none_or(|session| !session.is_handshaking());
+        let open = secured && websocket.as_ref().is_none_or(WebSocket::is_open);
         Self {
             tls: tls.map(Box::new),
             websocket: websocket.map(Box::new),
@@ -119,15 +130,7 @@ impl Layers {
             session
                 .read_tls(&mut bytes)
                 .map_err(|error| error.to_string())?;
-            let state = session
-                .process_new_packets()
-                .map_err(|error| said(&error))?;
-            let closed = state.peer_has_closed();
-            let mut plain = vec![0; state.plaintext_bytes_to_read()];
-            session
-                .reader()
-                .read_exact(&mut plain)
-                .map_err(|error| error.to_string())?;
+            let (plain, closed) = decrypted(session)?;
             if !session.is_handshaking() && self.websocket.is_none() && !self.open {
                 self.open = true;
                 out.push(Received::Opened);
@@ -139,6 +142,26 @@ impl Layers {
                 out.push(Received::Closed);
                 return Ok(());
             }
+        }
+        Ok(())
+    }
+
+    /// Feeds what somebody else has read and decrypted, and what the session holds of that.
+    ///
+    /// # Errors
+    /// As for [`Self::receive`].
+    pub fn resume(&mut self, read: &[u8], out: &mut Vec<Received>) -> Result<(), String> {
+        let (held, closed) = match &mut self.tls {
+            Some(session) => decrypted(session)?,
+            None => (Vec::new(), false),
+        };
+        for bytes in [read, &held] {
+            if !bytes.is_empty() {
+                self.plain(bytes, out)?;
+            }
+        }
+        if closed {
+            out.push(Received::Closed);
         }
         Ok(())
     }
@@ -199,6 +222,19 @@ impl Layers {
         }
         out
     }
+}
+
+/// What a session has decrypted, and whether its other side has closed it.
+fn decrypted(session: &mut Connection) -> Result<(Vec<u8>, bool), String> {
+    let state = session
+        .process_new_packets()
+        .map_err(|error| said(&error))?;
+    let mut plain = vec![0; state.plaintext_bytes_to_read()];
+    session
+        .reader()
+        .read_exact(&mut plain)
+        .map_err(|error| error.to_string())?;
+    Ok((plain, state.peer_has_closed()))
 }
 
 /// What a TLS error means, for the log.

@@ -219,12 +219,13 @@ impl Streams {
         }
     }
 
-    /// Takes over a WebSocket whose handshake was answered elsewhere, with what was read already.
+    /// Takes over a WebSocket whose handshakes were answered elsewhere, with what was read (and
+    /// decrypted) already.
     pub fn adopt(
         &mut self,
         now: Mono,
-        socket: std::net::TcpStream,
-        remote: SocketAddr,
+        (socket, remote): (std::net::TcpStream, SocketAddr),
+        layers: Layers,
         read: &[u8],
         out: &mut Vec<StreamEvent>,
     ) {
@@ -232,8 +233,8 @@ impl Streams {
             return self.faults.add(Fault::Full);
         }
         let socket = TcpStream::from_std(socket);
-        let transport = Transport::Ws;
-        let stream = Stream::new(socket, transport, remote, Layers::upgraded());
+        let transport = layers.websocket();
+        let stream = Stream::new(socket, transport, remote, layers);
         let Ok(id) = self.add(now, stream) else {
             return;
         };
@@ -243,7 +244,7 @@ impl Streams {
             transport,
             remote,
         });
-        self.take(conn, read, out);
+        self.pass(conn, out, |layers, received| layers.resume(read, received));
         self.read(conn, out);
     }
 
@@ -389,12 +390,23 @@ impl Streams {
 
     /// Passes bytes of the socket through the layers.
     fn take(&mut self, conn: ConnId, bytes: &[u8], out: &mut Vec<StreamEvent>) {
+        self.pass(conn, out, |layers, received| {
+            layers.receive(bytes, received)
+        });
+    }
+
+    fn pass(
+        &mut self,
+        conn: ConnId,
+        out: &mut Vec<StreamEvent>,
+        feed: impl FnOnce(&mut Layers, &mut Vec<Received>) -> Result<(), String>,
+    ) {
         let Some(stream) = self.open.get_mut(&conn.0) else {
             return;
         };
         let (transport, remote) = (stream.transport, stream.remote);
         let mut received = Vec::new();
-        let result = stream.layers.receive(bytes, &mut received);
+        let result = feed(&mut stream.layers, &mut received);
         let mut closed = false;
         for piece in received {
             match piece {

@@ -106,12 +106,12 @@ impl Tls {
     }
 
     /// For connections that come in; `None` without a certificate of ours.
-    pub(super) fn server(&self) -> Option<Arc<ServerConfig>> {
+    pub(crate) fn server(&self) -> Option<Arc<ServerConfig>> {
         self.server.clone()
     }
 
     /// For connections that we open.
-    pub(super) fn client(&self) -> Arc<ClientConfig> {
+    pub(crate) fn client(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.client)
     }
 }

@@ -14,6 +14,7 @@ use store::Store;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
 use vocab::record::{CallEvent, CallEventKind, Step};
@@ -196,7 +197,9 @@ impl Drop for Server {
 pub(super) async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(Door::new(listener), router).await });
+    tokio::spawn(
+        async move { axum::serve(Door::new(listener, watch::channel(None).1), router).await },
+    );
     address
 }
 

@@ -390,8 +390,13 @@ fn a_websocket_that_was_let_in_elsewhere_goes_on() {
     frame.extend(b"\r\n\r\n");
     let (read, rest) = frame.split_at(3);
     near.write_all(rest).expect("written");
-    far.streams
-        .adopt(Mono(0), socket, remote, read, &mut far.events);
+    far.streams.adopt(
+        Mono(0),
+        (socket, remote),
+        Layers::upgraded(None),
+        read,
+        &mut far.events,
+    );
     while far.events.len() < 2 {
         far.turn();
     }
