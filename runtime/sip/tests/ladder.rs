@@ -1100,6 +1100,29 @@ fn info_is_answered_and_told_once() {
 }
 
 #[test]
+fn info_of_a_package_that_we_did_not_ask_for_is_refused() {
+    let (mut world, _) = raw_call("");
+    let info = inside(
+        &world,
+        "INFO",
+        "z9hG4bKc",
+        2,
+        "Info-Package: nice-to-have\n",
+    );
+    world.inject(BOB, "192.0.2.9:5060", &info);
+    let (_, bytes) = world.outside.last().expect("an answer").clone();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    assert!(text.contains("\r\nRecv-Info: nil\r\n"), "{text}");
+    check(
+        &mut world,
+        expect![[r#"
+            0.000   192.0.2.9:5060 → bob: INFO
+            0.000   bob → 192.0.2.9:5060: 469 Bad Info Package (INFO)
+        "#]],
+    );
+}
+
+#[test]
 fn options_say_what_we_can() {
     let mut world = World::new(1);
     let options = invite("z9hG4bKa", 1, "").replace("INVITE", "OPTIONS");

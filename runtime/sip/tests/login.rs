@@ -252,3 +252,59 @@ fn a_nonce_that_was_too_old_is_no_wrong_password() {
     "#]]
     .assert_eq(&world.take_ladder());
 }
+
+#[test]
+fn registrations_at_one_registrar_are_one_series() {
+    let mut world = World::new(1);
+    let hop = Hop {
+        transport: Transport::Udp,
+        remote: CARRIER.parse().unwrap(),
+        ..world.hop(BOB)
+    };
+    let mut ask = |n: u64, method: &str, uri: &str| {
+        world.act(
+            ANN,
+            Action::Request {
+                id: RequestId(n),
+                method: method.to_owned(),
+                uri: uri.to_owned(),
+                hop,
+                from: "<sip:ann@carrier>".into(),
+                to: "<sip:ann@carrier>".into(),
+                headers: Vec::new(),
+                credentials: Some(credentials("ann")),
+            },
+        );
+        let sent = |world: &World| {
+            let (_, bytes) = world.outside.last().expect("a request").clone();
+            let text = String::from_utf8(bytes.to_vec()).expect("text");
+            let value = |name: &str| {
+                let line = text.lines().find(|line| line.starts_with(name));
+                line.expect("a header")
+                    .split(": ")
+                    .nth(1)
+                    .map(str::to_owned)
+            };
+            let cseq = value("CSeq").expect("a value");
+            let number = cseq.split(' ').next().expect("a number").parse::<u32>();
+            (
+                value("Call-ID").expect("a value"),
+                number.expect("a number"),
+            )
+        };
+        let first = sent(&world);
+        challenge(&mut world, None, ("one", false));
+        let proof = sent(&world);
+        assert_eq!(proof, (first.0.clone(), first.1 + 1), "the proof follows");
+        world.run(Duration::from_secs(40));
+        first
+    };
+    let (first, one) = ask(1, "REGISTER", "sip:carrier");
+    let (second, two) = ask(2, "REGISTER", "sip:carrier");
+    assert_eq!(first, second, "RFC 3261 §10.2.4");
+    assert!(two > one + 1, "{one} and its proof came before {two}");
+    let (other, number) = ask(3, "REGISTER", "sip:other");
+    assert!(other != first && number == 1);
+    let (options, _) = ask(4, "OPTIONS", "sip:carrier");
+    assert_ne!(options, first);
+}

@@ -298,6 +298,12 @@ fn vanish() -> anyhow::Result<Sample> {
     script.acts = vec![(Duration::from_secs(3_600), Act::HangUp)];
     script.patience = Duration::from_secs(10);
     let mut load = Load::new(server.sip, script)?;
+    // The memory images of plugins are made at their first run.
+    stretch(
+        &mut Load::new(server.sip, touch())?,
+        10.0,
+        Duration::from_secs(1),
+    );
     let before = server.open_files()?;
     load.set_goal(Goal::Live {
         calls: VANISHED,

@@ -7,6 +7,7 @@ use vocab::Now;
 use super::Endpoint;
 use crate::border::{Action, Event, Times};
 use crate::dialog::Attempt;
+use crate::limits::LOGINS_MAX;
 
 impl Endpoint {
     pub(super) fn on_action(&mut self, now: Now, action: Action) {
@@ -106,6 +107,11 @@ impl Endpoint {
                         times: Times::default(),
                     });
                 }
+                let (call_id, cseq) = if method == "REGISTER" {
+                    self.series(&from, &uri)
+                } else {
+                    (self.call_id(), 1)
+                };
                 let attempt = Attempt {
                     method,
                     uri,
@@ -113,8 +119,8 @@ impl Endpoint {
                     from,
                     tag: self.token(),
                     to,
-                    call_id: self.call_id(),
-                    cseq: 1,
+                    call_id,
+                    cseq,
                     headers,
                     body: Vec::new(),
                     credentials,
@@ -135,6 +141,26 @@ impl Endpoint {
                 self.guard.unban(address);
             }
         }
+    }
+
+    /// `Call-ID` and next `CSeq` of the registrations of an address at a registrar: they are one
+    /// series, so that it can tell an old one from a new one (RFC 3261 §10.2.4).
+    fn series(&mut self, from: &str, uri: &str) -> (Arc<str>, u32) {
+        let key = (from.to_owned(), uri.to_owned());
+        if !self.series.contains_key(&key) {
+            if self.series.len() >= self.limits.requests {
+                // More than can be under way: whichever goes begins anew.
+                self.series.pop_first();
+            }
+            let call_id = self.call_id();
+            self.series.insert(key.clone(), (call_id, 1));
+        }
+        let (call_id, next) = self.series.get_mut(&key).expect("just there");
+        let cseq = *next;
+        // Each answer to a challenge takes one more. It may grow up to 2^31 (§8.1.1.5): at one
+        // registration a minute in a thousand years.
+        *next = cseq.saturating_add(1 + u32::from(LOGINS_MAX)) & 0x7fff_ffff;
+        (Arc::clone(call_id), cseq)
     }
 
     fn call_id(&mut self) -> Arc<str> {

@@ -105,6 +105,8 @@ pub struct Endpoint {
     /// Dialogs by `Call-ID` and our tag.
     names: BTreeMap<Key, DialogId>,
     requests: BTreeMap<RequestId, Attempt>,
+    /// `Call-ID` and next `CSeq` of our registrations, by `From` and registrar.
+    series: BTreeMap<(String, String), (Arc<str>, u32)>,
     framers: BTreeMap<ConnId, Framer>,
     registrar: Registrar,
     guard: Guard,
@@ -235,6 +237,7 @@ impl Endpoint {
             dialogs: BTreeMap::new(),
             names: BTreeMap::new(),
             requests: BTreeMap::new(),
+            series: BTreeMap::new(),
             framers: BTreeMap::new(),
             tally: Tally::default(),
             dialogs_made: 0,

@@ -363,6 +363,10 @@ impl Endpoint {
             }
             State::Calling(_) | State::Ringing(_) | State::Up(_) => {}
         }
+        if arrival.headers().first(&HeaderName::InfoPackage).is_some() {
+            // We offer to receive no package (RFC 6086 §4.2.2).
+            return self.refuse_now(now, id, arrival, 469, &[("Recv-Info", "nil")]);
+        }
         self.answer(now, arrival, 200);
         let content_type = arrival.headers().content_type().ok().flatten();
         self.event(Event::Info {

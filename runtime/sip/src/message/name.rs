@@ -104,6 +104,8 @@ header_names! {
     Expires = "Expires";
     /// RFC 3261 §20.20.
     From = "From", b'f';
+    /// RFC 6086 §7.2.
+    InfoPackage = "Info-Package";
     /// RFC 3261 §20.22.
     MaxForwards = "Max-Forwards";
     /// RFC 3261 §20.23.
