@@ -28,7 +28,7 @@ const FATES: [(&str, &str); 49] = [
     ("3.1.1.8-dblreq", "accept"),
     ("3.1.1.9-semiuri", "accept"),
     ("3.1.1.10-transports", "accept"),
-    // Well formed; multipart bodies are more than a plain phone reads.
+    // Well formed; of several parts only a session description is read, and this has none.
     ("3.1.1.11-mpart01", "415 Unsupported Media Type"),
     ("3.1.1.12-unreason", "accept"),
     ("3.1.1.13-noreason", "accept"),

@@ -104,6 +104,8 @@ pub(crate) enum Sdp {
     Strange,
     /// Usual, with so much more that the message is beyond 1,300 bytes (RFC 3261 §18.1.1).
     Long,
+    /// Usual, behind another part, as carriers put a location or ISUP beside it (RFC 5621).
+    Parts,
 }
 
 impl Sdp {
@@ -117,6 +119,7 @@ impl Sdp {
             "ulaw" => Self::Ulaw,
             "strange" => Self::Strange,
             "long" => Self::Long,
+            "parts" => Self::Parts,
             other => bail!("there is no SDP called {other:?}"),
         })
     }

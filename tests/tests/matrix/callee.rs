@@ -12,6 +12,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("caller-gives-up", caller_gives_up),
     ("silent-phone", silent_phone),
     ("early-media", early_media),
+    ("parts-callee", parts),
     ("reliable", reliable),
     ("update-early", update_early),
     ("changes", changes),
@@ -136,6 +137,14 @@ fn silent_phone(lab: &Lab, name: &str) -> anyhow::Result<()> {
         &story,
         "asks answer, call.answered, asks dial, leg.dialed, dial no_answer, ended normal far",
     )
+}
+
+/// The answer lies beside a location (RFC 5621).
+fn parts(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let callee = ANSWERS.replace("> 200 sdp", "> 200 sdp:parts");
+    assert_ne!(callee, ANSWERS);
+    let (_, _, story) = lab.between(name, CALLER, &callee)?;
+    same(&story, TALKED)
 }
 
 fn early_media(lab: &Lab, name: &str) -> anyhow::Result<()> {

@@ -23,6 +23,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("wrong-password", wrong_password),
     ("no-such-dialog", no_such_dialog),
     ("large", large),
+    ("parts", parts),
 ];
 
 /// What the record of a call says that the caller ended.
@@ -367,6 +368,13 @@ fn no_such_dialog(lab: &Lab, name: &str) -> anyhow::Result<()> {
     ";
     drop(lab.stranger(name, "1000", ladder).run()?);
     Ok(())
+}
+
+/// The offer lies beside a location (RFC 5621).
+fn parts(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let ladder = BASIC.replace("INVITE sdp", "INVITE sdp:parts");
+    lab.stranger(name, "1000", &ladder).run()?;
+    same(&lab.story(name)?, HUNG_UP)
 }
 
 /// Beyond what fits into one packet (RFC 3261 §18.1.1).

@@ -258,12 +258,16 @@ impl Endpoint {
 
     fn on_message(&mut self, now: Now, seen: Hop, message: Message) {
         match message {
-            Message::Request(request) => {
+            Message::Request(mut request) => {
+                message::keep_description(&mut request.headers, &mut request.body);
                 if !self.is_scanned(now, seen, &request.headers) {
                     self.on_request(now, seen, request);
                 }
             }
-            Message::Response(response) => self.on_response(now, seen, &response),
+            Message::Response(mut response) => {
+                message::keep_description(&mut response.headers, &mut response.body);
+                self.on_response(now, seen, &response);
+            }
         }
     }
 

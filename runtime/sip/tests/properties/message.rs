@@ -1,9 +1,11 @@
 //! What holds for any datagram. Used by the tests and by the fuzz target `sip_message`.
 
+use std::sync::Arc;
+
 use jackfield_sip::auth::{Challenge, Verifier};
 use jackfield_sip::limits;
 use jackfield_sip::message::{
-    Message, ParseError, Supports, Uri, check_request, check_response, parse,
+    Message, ParseError, Supports, Uri, check_request, check_response, keep_description, parse,
 };
 use vocab::Mono;
 
@@ -37,6 +39,7 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
         "written and read again"
     );
     values(&message);
+    parts(&message);
     match &message {
         Message::Request(request) => {
             if let Err(refusal) = check_request(request, &SUPPORTS) {
@@ -54,6 +57,18 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
         }
     }
     true
+}
+
+/// What is left of a body of several parts is a part of it.
+fn parts(message: &Message) {
+    let (mut headers, body) = match message {
+        Message::Request(request) => (request.headers.clone(), &request.body),
+        Message::Response(response) => (response.headers.clone(), &response.body),
+    };
+    let mut kept = Arc::clone(body);
+    keep_description(&mut headers, &mut kept);
+    let within = kept.is_empty() || body.windows(kept.len()).any(|part| *part == *kept);
+    assert!(within, "nothing is made up");
 }
 
 /// Each typed value that can be read is the same when written and read again.

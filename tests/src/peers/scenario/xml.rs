@@ -96,8 +96,12 @@ impl Writer<'_> {
         }
         match words.sdp {
             Some(sdp) => {
-                text += "Content-Type: application/sdp\nContent-Length: [len]\n\n";
-                text += &body(sdp);
+                let (kind, body) = if sdp == Sdp::Parts {
+                    ("multipart/mixed;boundary=part", parts(&body(sdp)))
+                } else {
+                    ("application/sdp", body(sdp))
+                };
+                text += &format!("Content-Type: {kind}\nContent-Length: [len]\n\n{body}");
             }
             None => text += "Content-Length: 0\n\n",
         }
@@ -325,12 +329,22 @@ fn reason(status: u16) -> &'static str {
     }
 }
 
+/// A body behind a location (RFC 6442).
+fn parts(body: &str) -> String {
+    format!(
+        "--part\nContent-Type: application/pidf+xml\nContent-ID: <place@example.com>\n\n\
+         <presence/>\n--part\nContent-Type: application/sdp\n\n{body}--part--\n"
+    )
+}
+
 fn body(sdp: Sdp) -> String {
     let formats = match sdp {
         Sdp::Alaw => "8 101",
         Sdp::Ulaw => "0 101",
         Sdp::Strange => "96",
-        Sdp::Usual | Sdp::SendOnly | Sdp::Inactive | Sdp::Zero | Sdp::Long => "0 8 101",
+        Sdp::Usual | Sdp::SendOnly | Sdp::Inactive | Sdp::Zero | Sdp::Long | Sdp::Parts => {
+            "0 8 101"
+        }
     };
     let address = if sdp == Sdp::Zero {
         "IN IP4 0.0.0.0"
@@ -354,7 +368,7 @@ fn body(sdp: Sdp) -> String {
                 text += &format!("a=x-padding:{line} {}\n", "0123456789".repeat(3));
             }
         }
-        Sdp::Usual | Sdp::Zero | Sdp::Alaw | Sdp::Ulaw | Sdp::Strange => {}
+        Sdp::Usual | Sdp::Zero | Sdp::Alaw | Sdp::Ulaw | Sdp::Strange | Sdp::Parts => {}
     }
     text
 }
