@@ -62,5 +62,6 @@ pub const RECORDING_CHUNK_SAMPLES: usize = 8_000;
 /// Audio that a stall of the network or of the node delays by less is recorded where it belongs.
 pub const RECORDING_HELD_SAMPLES: usize = 24_000;
 
-/// Most ticks left out at once that a recording keeps: 6 s, what a socket's buffer holds.
+/// Most ticks left out at once that a recording keeps: 6 s, a little more than a socket's buffer
+/// holds.
 pub const RECORDED_SKIP_TICKS_MAX: u32 = 300;

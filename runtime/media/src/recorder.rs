@@ -113,6 +113,9 @@ impl Chunks {
     /// that is left out.
     fn fill(&mut self, late: &[i16]) {
         let count = late.len().min(self.gap.silent);
+        if count == 0 {
+            return;
+        }
         let Gap { start, .. } = self.gap;
         let filled = self.gap.end() - count;
         for n in start..filled {
@@ -154,7 +157,7 @@ impl CallRecorder {
         self.recording
     }
 
-    /// Takes 20 ms of both directions; gives a chunk each 0.5 s, interleaved. `heard` tells how
+    /// Takes 20 ms of both directions; gives a chunk each 0.5 s of what is heard, interleaved. `heard` tells how
     /// many of the received samples were missing at its beginning. If it is `None` all were: then
     /// chunks are kept back for up to 3 s, for [`Self::fill`].
     pub fn push(

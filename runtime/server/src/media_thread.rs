@@ -179,6 +179,11 @@ impl Thread {
         let mut next = self.setup.clock.now().mono;
         let mut sweeps = 0u64;
         while !self.setup.stop.load(Ordering::Relaxed) {
+            let due = self.worker.deadline();
+            if due.is_some_and(|at| self.setup.clock.now().mono.since(at) > BATCH_TIME) {
+                // What came while it stood still came before what was asked meanwhile.
+                self.sweep(Channel::Rtp);
+            }
             for command in commands.drain() {
                 self.command(command);
             }

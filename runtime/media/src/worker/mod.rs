@@ -97,8 +97,8 @@ pub enum RecordingOutput {
         /// 1 (a message) or 2 (a call: left is received, right is sent).
         channels: u16,
     },
-    /// More audio at 8,000 frames a second, interleaved: 8,000 samples, and where nothing was
-    /// received for a while up to 3 s.
+    /// More audio at 8,000 frames a second, interleaved: about 8,000 samples, and where nothing was
+    /// received for a while up to 4 s.
     Samples(Box<[i16]>),
     /// It is complete. Comes before the event that reports it.
     End,
@@ -132,7 +132,8 @@ pub struct Counts {
 /// The clock runs while there is a session, on multiples of 20 ms of [`Now::mono`]. At each tick
 /// every session plays 20 ms out of its jitter buffer and sends 20 ms, silence if nothing else.
 /// A shell that is late catches up, tick by tick, for up to 200 ms; time beyond that is left out,
-/// but for recordings, which keep what was received in it. It reads its sockets before it feeds [`Input::Tick`]: to the ticks it makes up for, what is still in a socket has not come.
+/// but for recordings, which keep what was received in up to 6 s of it. It reads its sockets before
+/// it feeds [`Input::Tick`]: to the ticks it makes up for, what is still in a socket has not come.
 ///
 /// # Rules
 /// - Media is sent from the first [`Command::Configure`] on, if the far end wants any. Playbacks

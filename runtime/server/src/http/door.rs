@@ -176,11 +176,20 @@ impl AsyncWrite for Visitor {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_flush(cx)
+        // Within TLS what was taken may wait here for the far end to read.
+        let result = Pin::new(&mut self.wire).poll_flush(cx);
+        if result.is_pending() {
+            return self.wait(cx);
+        }
+        result
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_shutdown(cx)
+        let result = Pin::new(&mut self.wire).poll_shutdown(cx);
+        if result.is_pending() {
+            return self.wait(cx);
+        }
+        result
     }
 }
 
@@ -296,6 +305,36 @@ mod tests {
         assert_eq!(far.read_u8().await.unwrap(), 22);
         drop(far);
         assert!(near.await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    #[allow(clippy::disallowed_methods)] // A client for the test.
+    async fn a_secure_connection_that_does_not_read_is_cut() {
+        let (_folder, tls) = certificate();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let identity = watch::channel(tls.server()).1;
+        // Long enough for a handshake on a machine that stands still.
+        let mut door = Door::with_bounds(listener, identity, 1, Duration::from_secs(4));
+        let connector = TlsConnector::from(tls.client());
+        let near = tokio::spawn(async move {
+            let stream = TcpStream::connect(address).await?;
+            let name = ServerName::try_from("127.0.0.1").unwrap();
+            let mut near = connector.connect(name, stream).await?;
+            near.write_all(b"x").await?;
+            io::Result::Ok(near)
+        });
+        let (mut far, _) = door.accept().await;
+        assert_eq!(take(&mut far).await, "x");
+        let _near = near.await.unwrap().unwrap();
+        // Small enough that the session takes each whole: what waits is the flush.
+        let error = loop {
+            far.write_all(&[0; 4_096]).await.unwrap();
+            if let Err(error) = far.flush().await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     async fn take(far: &mut Visitor) -> String {

@@ -259,8 +259,8 @@ impl Endpoint {
     fn on_message(&mut self, now: Now, seen: Hop, message: Message) {
         match message {
             Message::Request(mut request) => {
-                message::keep_description(&mut request.headers, &mut request.body);
                 if !self.is_scanned(now, seen, &request.headers) {
+                    message::keep_description(&mut request.headers, &mut request.body);
                     self.on_request(now, seen, request);
                 }
             }

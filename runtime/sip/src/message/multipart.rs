@@ -8,6 +8,9 @@ use super::{ContentType, HeaderName, Headers};
 /// Most parts looked at: carriers send two or three.
 const PARTS_MAX: usize = 16;
 
+/// Characters of a boundary (RFC 2046 §5.1.1).
+const BOUNDARY: std::ops::RangeInclusive<usize> = 1..=70;
+
 /// The media type of session descriptions (RFC 8866 §8).
 const SDP: &str = "application/sdp";
 
@@ -23,15 +26,18 @@ pub fn keep_description(headers: &mut Headers, body: &mut Arc<[u8]>) {
     if body.is_empty() || !kind.essence.starts_with("multipart/") {
         return;
     }
-    let Some(boundary) = kind.params.unquoted("boundary") else {
+    let boundary = kind.params.unquoted("boundary");
+    let Some(boundary) = boundary.filter(|it| BOUNDARY.contains(&it.len())) else {
         return;
     };
     let mut found = None;
     for part in parts(body, &boundary).take(PARTS_MAX) {
-        let kind = ContentType::parse(part.header("content-type").unwrap_or("text/plain"));
+        let kind = part.header("content-type");
+        let kind = ContentType::parse(kind.as_deref().unwrap_or("text/plain"));
         if found.is_none()
             && let Ok(kind) = kind
             && kind.essence == SDP
+            && part.is_session()
         {
             found = Some((kind.to_string(), Arc::from(part.body)));
         } else if part.is_required() {
@@ -70,15 +76,41 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn header(&self, name: &str) -> Option<&'a str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
-        let (_, value) = lines.find(|(known, _)| known.trim().eq_ignore_ascii_case(name))?;
-        Some(value.trim())
+    /// A value in one line, wherever it was folded (RFC 5322 §2.2.3).
+    fn header(&self, name: &str) -> Option<String> {
+        let mut lines = self.head.lines();
+        let mut value = lines.by_ref().find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            let found = known.trim().eq_ignore_ascii_case(name);
+            found.then(|| value.trim().to_owned())
+        })?;
+        for more in lines.take_while(|line| line.starts_with([' ', '\t'])) {
+            value.push(' ');
+            value.push_str(more.trim());
+        }
+        Some(value)
+    }
+
+    fn disposition(&self) -> String {
+        let value = self.header("content-disposition");
+        value.unwrap_or_default().to_ascii_lowercase()
     }
 
     fn is_required(&self) -> bool {
-        self.header("content-disposition")
-            .is_some_and(|value| value.to_ascii_lowercase().contains("handling=required"))
+        self.disposition().contains("handling=required")
+    }
+
+    /// It describes the call's own session (RFC 3261 §20.11), as it is written.
+    fn is_session(&self) -> bool {
+        let disposition = self.disposition();
+        let kind = disposition.split(';').next().unwrap_or_default().trim();
+        let coding = self.header("content-transfer-encoding");
+        let plain = coding.is_none_or(|it| {
+            ["7bit", "8bit", "binary"]
+                .iter()
+                .any(|known| it.eq_ignore_ascii_case(known))
+        });
+        plain && matches!(kind, "" | "session")
     }
 }
 
@@ -104,11 +136,15 @@ fn next<'a>(bytes: &'a [u8], delimiter: &[u8]) -> Option<(&'a [u8], Option<&'a [
     loop {
         let at = from + find(&bytes[from..], delimiter)?;
         let after = &bytes[at + delimiter.len()..];
+        if at > 0 && bytes[at - 1] != b'\n' {
+            // Before anything else is looked for, or a body full of these would take long.
+            from = at + delimiter.len();
+            continue;
+        }
         let line = after.iter().position(|byte| *byte == b'\n');
         let tail = &after[..line.unwrap_or(after.len())];
         let last = tail.starts_with(b"--");
-        let begins = at == 0 || bytes[at - 1] == b'\n';
-        if !begins || !(last || tail.trim_ascii().is_empty()) {
+        if !last && !tail.trim_ascii().is_empty() {
             from = at + delimiter.len();
             continue;
         }
@@ -172,6 +208,9 @@ mod tests {
                 "{name}"
             );
         }
+        let folded =
+            format!("--x\r\nContent-Type: application/sdp;\r\n charset=x\r\n\r\n{OFFER}\r\n--x--");
+        assert_eq!(kept("multipart/mixed;boundary=x", &folded).1, OFFER);
         let bare = format!("--x\nContent-Type: Application/SDP\n\n{OFFER}\n--x--");
         assert_eq!(kept("Multipart/Related;boundary=x", &bare).1, OFFER);
     }
@@ -180,6 +219,9 @@ mod tests {
     fn what_has_none_or_must_be_understood_stays_as_it_is() {
         let sdp = format!("Content-Type: application/sdp\r\n\r\n{OFFER}");
         let must = "Content-Type: a/b\r\nContent-Disposition: signal; Handling=Required\r\n\r\nx";
+        let folded = must.replace("signal; ", "signal;\r\n ");
+        let early = format!("Content-Disposition: early-session\r\n{sdp}");
+        let coded = format!("Content-Transfer-Encoding: base64\r\n{sdp}");
         let many = "--x\r\n\r\nhello\r\n".repeat(PARTS_MAX);
         for (kind, body) in [
             (
@@ -189,6 +231,22 @@ mod tests {
             (
                 "multipart/mixed;boundary=x",
                 format!("--x\r\n{sdp}\r\n--x\r\n{must}\r\n--x--"),
+            ),
+            (
+                "multipart/mixed;boundary=x",
+                format!("--x\r\n{sdp}\r\n--x\r\n{folded}\r\n--x--"),
+            ),
+            (
+                "multipart/mixed;boundary=x",
+                format!("--x\r\n{early}\r\n--x--"),
+            ),
+            (
+                "multipart/mixed;boundary=x",
+                format!("--x\r\n{coded}\r\n--x--"),
+            ),
+            (
+                "multipart/mixed;boundary=\"\"",
+                format!("--\r\n{sdp}\r\n----"),
             ),
             (
                 "multipart/mixed;boundary=x",
@@ -204,6 +262,17 @@ mod tests {
             ("application/sdp", OFFER.to_owned()),
         ] {
             assert_eq!(kept(kind, &body), (kind.to_owned(), body.clone()), "{body}");
+        }
+    }
+
+    /// What is not at the beginning of a line is passed over at once: the time grows with the body's
+    /// length, not with its square.
+    #[test]
+    fn a_body_full_of_what_looks_like_boundaries_is_read_once() {
+        let body = format!("a{}", "-".repeat(60 << 10));
+        // Thirty thousand of them: looked at to the end of the body each, this would take minutes.
+        for _ in 0..100 {
+            assert_eq!(kept("multipart/mixed;boundary=-", &body).1, body);
         }
     }
 }
