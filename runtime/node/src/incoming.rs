@@ -16,6 +16,7 @@ use crate::control::Destination;
 use crate::limits::{ANSWER_WAIT, CALL_TIME, COMMIT_WAIT, UNWRITTEN_MAX};
 use crate::node::Node;
 use crate::talk::Talk;
+use crate::trunk::TrunkId;
 use crate::wait::Wait;
 
 /// An INVITE that waits for a decision.
@@ -29,11 +30,14 @@ pub(crate) struct Incoming {
     pub(crate) source: std::net::SocketAddr,
 }
 
+/// Whose number is called, what is there, and the trunk by which the call comes.
+type Admitted = (Arc<Tenant>, Arc<Route>, Option<TrunkId>);
+
 impl Node {
     pub(crate) fn incoming(&mut self, now: Now, incoming: Incoming, sip_call_id: &Arc<str>) {
         let (leg, source) = (incoming.leg, incoming.source);
-        let admitted = self.admit(&incoming).and_then(|(tenant, route)| {
-            let trunk = self.trunks.take_in(source, leg);
+        let admitted = self.admit(&incoming).and_then(|(tenant, route, trunk)| {
+            let trunk = self.trunks.take_in(trunk, leg);
             let trunk = trunk.map_err(|()| Refusal::TrunkFull)?;
             Ok((tenant, route, trunk))
         });
@@ -128,18 +132,18 @@ impl Node {
         self.start_flow(now, leg.call);
     }
 
-    /// Who may call what.
-    fn admit(&self, incoming: &Incoming) -> Result<(Arc<Tenant>, Arc<Route>), Refusal> {
+    /// Who may call what, and by which trunk it comes.
+    fn admit(&self, incoming: &Incoming) -> Result<Admitted, Refusal> {
         if self.draining {
             return Err(Refusal::Draining);
         }
         if self.journal.unwritten() >= UNWRITTEN_MAX {
             return Err(Refusal::Overload);
         }
-        if let Some((tenant, _)) = self.trunks.of_source(incoming.source) {
+        if let Some((tenant, trunk)) = self.trunks.of_source(incoming.source, &incoming.to) {
             let route = tenant.route_of(&incoming.to);
             let route = route.ok_or(Refusal::UnknownNumber)?;
-            return Ok((Arc::clone(tenant), Arc::clone(route)));
+            return Ok((Arc::clone(tenant), Arc::clone(route), Some(trunk)));
         }
         let proven = incoming.user.as_deref();
         let claims_phone = match &incoming.from {
@@ -158,7 +162,7 @@ impl Node {
         if foreign && !route.public {
             return Err(Refusal::UnknownNumber);
         }
-        Ok((Arc::clone(tenant), Arc::clone(route)))
+        Ok((Arc::clone(tenant), Arc::clone(route), None))
     }
 
     /// Answers as soon as the call's first event is on disk.

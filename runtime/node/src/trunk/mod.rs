@@ -152,8 +152,8 @@ pub(crate) struct Trunks {
     legs: BTreeMap<LegId, Leg>,
     requests: BTreeMap<sip::RequestId, (Try, Wait)>,
     deadlines: Deadlines<TrunkId, Wait>,
-    /// Who may call us, by address.
-    sources: BTreeMap<IpAddr, TrunkId>,
+    /// Who may call us, by address; the trunks of one in their order.
+    sources: BTreeMap<IpAddr, Vec<TrunkId>>,
     trusted: BTreeSet<IpAddr>,
     contacts: Contacts,
     rng: Rng,

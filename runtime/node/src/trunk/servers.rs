@@ -10,7 +10,7 @@ use vocab::call::Cause;
 use vocab::{LegId, Mono};
 
 use super::places::News;
-use super::{Answer, Leg, Output, Trunks, Try, Wait};
+use super::{Answer, Leg, Output, TrunkId, Trunks, Try, Wait, Way};
 use crate::config::{Tenant, Trunk};
 
 /// What the end of a leg tells of the server that it was on.
@@ -70,13 +70,13 @@ impl Trunks {
 
     /// Sees from which addresses requests of trunks come.
     pub(super) fn note_addresses(&mut self, now: Mono) {
-        let mut sources = BTreeMap::new();
+        let mut sources: BTreeMap<_, Vec<TrunkId>> = BTreeMap::new();
         let mut trusted = BTreeSet::new();
         for (&id, way) in &self.ways {
             for address in self.places.addresses(now, &way.trunk.address) {
                 trusted.insert(address);
                 if way.trunk.inbound {
-                    sources.insert(address, id);
+                    sources.entry(address).or_default().push(id);
                 }
             }
         }
@@ -87,10 +87,27 @@ impl Trunks {
         }
     }
 
-    /// The trunk from which a request comes: by address alone, since carriers send from any port.
-    pub(crate) fn of_source(&self, source: SocketAddr) -> Option<(&Arc<Tenant>, &Arc<Trunk>)> {
-        let way = self.ways.get(self.sources.get(&source.ip())?)?;
-        Some((&way.tenant, &way.trunk))
+    /// The trunk by which a call to a number comes: by address alone, since carriers send from any
+    /// port. Several may share one, if tenants have the same carrier or a tenant has two accounts
+    /// there: then it is the one whose registration is called, or else the first whose tenant has
+    /// the number.
+    pub(crate) fn of_source(
+        &self,
+        source: SocketAddr,
+        to: &str,
+    ) -> Option<(&Arc<Tenant>, TrunkId)> {
+        let here = self.sources.get(&source.ip())?;
+        let ways = || here.iter().filter_map(|id| Some((*id, self.ways.get(id)?)));
+        let called = |way: &Way| {
+            let registration = way.trunk.registration.as_ref();
+            registration.is_some_and(|it| it.user == to)
+        };
+        let routed = |way: &Way| way.tenant.route_of(to).is_some();
+        let (id, way) = ways()
+            .find(|(_, way)| called(way) && routed(way))
+            .or_else(|| ways().find(|(_, way)| routed(way)))
+            .or_else(|| ways().next())?;
+        Some((&way.tenant, id))
     }
 
     /// A call takes a place; `None` if there is none any more, the trunk is gone, or the server has
@@ -113,12 +130,16 @@ impl Trunks {
         Some(&way.trunk)
     }
 
-    /// A call that comes in takes a place of the trunk it comes by; gives its name, if it is one.
+    /// A call that comes in takes a place of the trunk it comes by, if it is one; gives its name.
     ///
     /// # Errors
     /// All lines of the trunk are in use.
-    pub(crate) fn take_in(&mut self, source: SocketAddr, leg: LegId) -> Result<Option<String>, ()> {
-        let Some(&trunk) = self.sources.get(&source.ip()) else {
+    pub(crate) fn take_in(
+        &mut self,
+        trunk: Option<TrunkId>,
+        leg: LegId,
+    ) -> Result<Option<String>, ()> {
+        let Some(trunk) = trunk else {
             return Ok(None);
         };
         let Some(way) = self.ways.get_mut(&trunk) else {

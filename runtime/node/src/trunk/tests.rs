@@ -261,20 +261,25 @@ fn a_call_that_comes_in_takes_a_line_and_tells_nothing_of_the_carrier() {
     ]);
     let from = |last: u8| SocketAddr::from(([192, 0, 2, last], 40_000));
     let (first, second, third) = (world.leg(), world.leg(), world.leg());
+    let by = |world: &World, last| {
+        let found = world.trunks.of_source(from(last), "1000");
+        found.map(|(_, trunk)| trunk)
+    };
+    let (carrier, out, stranger) = (by(&world, 2), by(&world, 3), by(&world, 9));
     // From any port of the trunk's address, and from no other's.
     assert_eq!(
-        world.trunks.take_in(from(2), first),
+        world.trunks.take_in(carrier, first),
         Ok(Some("both".into()))
     );
-    assert_eq!(world.trunks.take_in(from(3), second), Ok(None));
-    assert_eq!(world.trunks.take_in(from(9), second), Ok(None));
+    assert_eq!(world.trunks.take_in(out, second), Ok(None));
+    assert_eq!(world.trunks.take_in(stranger, second), Ok(None));
     let best = world
         .trunks
         .candidates(world.now, &world.tenant.id, "+8610");
     let best = best.expect("two")[0];
     assert!(world.trunks.take(world.now, best, second).is_some());
     assert_eq!(world.order("+8610").as_deref(), Ok("out"));
-    assert_eq!(world.trunks.take_in(from(2), third), Err(()));
+    assert_eq!(world.trunks.take_in(carrier, third), Err(()));
     assert!(world.trunks.carries(first) && !world.trunks.carries(third));
     let calls: Vec<u32> = world
         .trunks
@@ -287,7 +292,7 @@ fn a_call_that_comes_in_takes_a_line_and_tells_nothing_of_the_carrier() {
     assert!(!world.trunks.carries(first));
     assert_eq!(world.order("+8610").as_deref(), Ok("both out"));
     assert_eq!(
-        world.trunks.take_in(from(2), third),
+        world.trunks.take_in(carrier, third),
         Ok(Some("both".into()))
     );
 }

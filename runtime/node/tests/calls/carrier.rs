@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expect_test::expect;
-use jackfield_node::{Control, Destination, NumberPlan, Trunk};
+use jackfield_node::{Control, Destination, NumberPlan, Trunk, TrunkRegistration};
 use vocab::Pii;
 use vocab::flow::Op;
 
@@ -20,6 +20,11 @@ const CALLER: &str = "<sip:02155501234@city.example>";
 /// A house with three carriers: calls come in by one and go out by the others, of which one is told
 /// who calls for certain.
 fn world() -> World {
+    world_with(None)
+}
+
+/// The same house with one more carrier.
+fn world_with(more: Option<Trunk>) -> World {
     let out = |id: &str, at: &str, prefix: &str, asserts| Trunk {
         id: id.into(),
         address: address(at).into(),
@@ -46,7 +51,8 @@ fn world() -> World {
         }
         let close = out("close", CLOSE, "+8621", true);
         let loose = out("loose", LOOSE, "+8610", false);
-        tenant.trunks = [city, close, loose].map(Arc::new).into();
+        let trunks = [city, close, loose].into_iter().chain(more);
+        tenant.trunks = trunks.map(Arc::new).collect();
     });
     world.outsider("city", CITY);
     world.outsider("close", CLOSE);
@@ -186,6 +192,67 @@ fn whoever_is_no_carrier_is_asked_for_credentials_whatever_it_asserts() {
         1.02    stranger → home: INVITE (application/sdp)
         1.03    home → stranger: 401 Unauthorized (INVITE)
         1.04    stranger → home: ACK
+    "#]]);
+    world.settle();
+}
+
+/// One more at the address of the first.
+fn beside_city(id: &str) -> Trunk {
+    Trunk {
+        id: id.into(),
+        address: address(CITY).into(),
+        inbound: true,
+        ..Trunk::default()
+    }
+}
+
+#[test]
+fn of_tenants_with_one_carrier_each_gets_the_calls_to_its_numbers() {
+    let mut world = world();
+    world.gives_away("2000", beside_city("theirs"));
+    world.show_sip = true;
+    for number in ["1000", "2000", "3000"] {
+        world.dial_as("city", number, CALLER, &[]);
+        world.run(s(1));
+    }
+    world.check(expect![[r#"
+        1.00    city → home: INVITE (application/sdp)
+        1.01    home → city: 100 Trying (INVITE)
+        1.01    flow 1000 starts for +862155501234
+        1.01    A call.started to 1000 from +862155501234 by city
+        1.01    A flow.started
+        2.00    city → home: INVITE (application/sdp)
+        2.01    home → city: 100 Trying (INVITE)
+        2.01    flow 2000 starts for +862155501234
+        2.01    B call.started to 2000 from +862155501234 by theirs
+        2.01    B flow.started
+        3.00    city → home: INVITE (application/sdp)
+        3.01    home → city: 100 Trying (INVITE)
+        3.01    home → city: 404 Not Found (INVITE)
+        3.02    city → home: ACK
+    "#]]);
+    world.settle();
+}
+
+#[test]
+fn of_accounts_at_one_carrier_the_one_that_is_called_has_the_call() {
+    let mut account = beside_city("account");
+    account.registration = Some(TrunkRegistration {
+        user: "2000".into(),
+        expires: s(600),
+    });
+    let mut world = world_with(Some(account));
+    for number in ["1000", "2000"] {
+        world.dial_as("city", number, CALLER, &[]);
+        world.run(s(1));
+    }
+    world.check(expect![[r#"
+        1.01    flow 1000 starts for +862155501234
+        1.01    A call.started to 1000 from +862155501234 by city
+        1.01    A flow.started
+        2.01    flow 2000 starts for +862155501234
+        2.01    B call.started to 2000 from +862155501234 by account
+        2.01    B flow.started
     "#]]);
     world.settle();
 }

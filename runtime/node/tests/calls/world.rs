@@ -11,7 +11,7 @@ use std::time::Duration;
 use expect_test::Expect;
 use jackfield_node::{
     Actor, Catalogue, Config, Control, ControlError, ControlId, Controlled, Destination,
-    EarlyMedia, Group, Input, Node, NumberPlan, Output, Park, PluginChange, Route, Tenant,
+    EarlyMedia, Group, Input, Node, NumberPlan, Output, Park, PluginChange, Route, Tenant, Trunk,
 };
 use plugin::{CacheKey, End, Grant, Host, HostConfig, Metering, Plugin, Registry, RunOutput};
 use sip::message;
@@ -188,6 +188,23 @@ impl World {
             routes: BTreeMap::new(),
             groups: BTreeMap::new(),
             trunks: Vec::new(),
+            ..self.tenant.clone()
+        };
+        let tenants = [self.tenant.clone(), other];
+        self.feed(Input::Configure(Arc::new(Config::new(tenants))));
+    }
+
+    /// A number is another tenant's from now on, who has this trunk.
+    pub(crate) fn gives_away(&mut self, number: &str, trunk: Trunk) {
+        let (number, mut route) = self.tenant.routes.remove_entry(number).expect("a number");
+        let id: TenantId = "other".parse().expect("a tenant's name");
+        Arc::make_mut(&mut route).tenant = id.clone();
+        let other = Tenant {
+            id,
+            phones: BTreeMap::new(),
+            routes: [(number, route)].into(),
+            groups: BTreeMap::new(),
+            trunks: vec![Arc::new(trunk)],
             ..self.tenant.clone()
         };
         let tenants = [self.tenant.clone(), other];

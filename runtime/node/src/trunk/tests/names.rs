@@ -228,9 +228,9 @@ fn a_name_is_looked_up_before_a_call_needs_it() {
     world.run(s(1));
     world.call();
     let from = |last: u8| SocketAddr::from(([192, 0, 2, last], 9));
-    assert!(world.trunks.of_source(from(11)).is_some());
-    assert!(world.trunks.of_source(from(20)).is_some());
-    assert!(world.trunks.of_source(from(10)).is_none());
+    assert!(world.trunks.of_source(from(11), "1").is_some());
+    assert!(world.trunks.of_source(from(20), "1").is_some());
+    assert!(world.trunks.of_source(from(10), "1").is_none());
     let view = world.trunks.views(world.now).next().expect("one");
     assert_eq!(view.address, "carrier.example");
     let servers: Vec<_> = view
