@@ -83,17 +83,9 @@ pub(crate) struct Draft {
 /// Who is rung at the same time.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) who: Who,
+    pub(crate) places: Vec<Place>,
     /// Then the next group is rung, if there is one.
     pub(crate) lasting: Duration,
-}
-
-/// See [`Group`].
-#[derive(Debug)]
-pub(crate) enum Who {
-    Places(Vec<Place>),
-    /// Where these users are registered when their turn comes.
-    Users(Vec<String>),
 }
 
 /// Where one INVITE goes.

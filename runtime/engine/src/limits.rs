@@ -26,7 +26,7 @@ pub(crate) const MESSAGES_MAX: usize = 8;
 /// is reported within one 20 ms tick; a flow that begins more in that time is in a loop.
 pub(crate) const PLAYS_MAX: usize = 64;
 
-/// Most groups of users that one dial rings after each other. Each rings for seconds, and nobody
+/// Most flows of one device that one dial tries after each other. Each rings for seconds, and nobody
 /// waits for more.
 pub(crate) const RING_GROUPS_MAX: usize = 32;
 

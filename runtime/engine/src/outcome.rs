@@ -139,6 +139,7 @@ pub(crate) fn telling(a: Refusal, b: Refusal) -> Refusal {
             | Cause::Overload
             | Cause::Failed
             | Cause::Transferred
+            | Cause::Elsewhere
             | Cause::Interrupted,
         ) => 0,
     };
@@ -161,6 +162,7 @@ pub(crate) fn status_of(cause: Cause) -> u16 {
         Cause::Failed => 500,
         Cause::Normal
         | Cause::Transferred
+        | Cause::Elsewhere
         | Cause::Rejected
         | Cause::Cancelled
         | Cause::Challenged => 603,
@@ -181,6 +183,7 @@ pub(crate) fn reason_of(cause: Cause) -> &'static str {
     match cause {
         Cause::Normal => "Q.850;cause=16;text=\"normal clearing\"",
         Cause::Transferred => "Q.850;cause=16;text=\"transferred\"",
+        Cause::Elsewhere => ELSEWHERE,
         Cause::Busy => "Q.850;cause=17;text=\"user busy\"",
         Cause::NoAnswer => "Q.850;cause=19;text=\"no answer\"",
         Cause::Rejected | Cause::Blocked | Cause::Challenged => {

@@ -11,7 +11,7 @@ use vocab::{Clip, Direction, FlowId, LegId, Mono, Now, Party, PlayId, RecordingI
 
 use crate::border::SpeechId;
 use crate::caller::Shown;
-use crate::config::{Route, Tenant};
+use crate::config::{Callee, Route, Tenant};
 use crate::talk::{Member, Place, Talk, Why, Wish};
 use crate::trunk::Try;
 
@@ -49,6 +49,8 @@ pub(crate) struct Call {
     pub(crate) refusal: Option<Refused>,
     pub(crate) leg_last: u16,
     pub(crate) message_last: u16,
+    /// Pairs of legs that records say are bridged.
+    pub(crate) bridges: BTreeSet<(u16, u16)>,
     /// Recordings that end early, and what is kept of each; as many as it has at most.
     pub(crate) cut: BTreeMap<RecordingId, Duration>,
 }
@@ -167,28 +169,43 @@ pub(crate) struct Refused {
     pub(crate) q850: Option<u8>,
 }
 
-/// A dialled party.
+/// Somebody is called, and the first who answers is who is wanted.
 #[derive(Debug)]
 pub(crate) struct Dial {
-    pub(crate) leg: LegId,
     /// What it is for.
     pub(crate) errand: Errand,
     pub(crate) whisper: Vec<Clip>,
     pub(crate) step: DialStep,
-    /// Who waits hears what the far end sends before it answers.
-    pub(crate) early: bool,
+    /// Those who ring; once one has answered, that one alone.
+    pub(crate) branches: Vec<Branch>,
+    /// Which of them is heard by who waits, before it answers.
+    pub(crate) early: Option<LegId>,
+    /// Who is rung after them, all of a round at the same time.
+    pub(crate) later: VecDeque<Vec<Callee>>,
+    /// How long a round is rung before it is the next one's turn.
+    pub(crate) lasting: Duration,
+    /// Whom the called parties see.
+    pub(crate) caller: Shown,
+    /// Give up then.
+    pub(crate) until: Mono,
+    /// What says most of those who did not come.
+    pub(crate) last: Option<Refused>,
+}
+
+/// One phone, or one number, that is rung.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub(crate) leg: LegId,
     /// Whose phone is rung, if it is one.
     pub(crate) user: Option<String>,
     /// Who is rung, in the words of records.
     pub(crate) party: Party,
-    /// Whom the called party sees.
-    pub(crate) caller: Shown,
-    /// Give up then.
-    pub(crate) until: Mono,
     /// Who was called before and sent us on.
     pub(crate) hops: Vec<String>,
     /// Set on the way to a carrier.
     pub(crate) outside: Option<Box<Outside>>,
+    /// When a carrier that has said nothing is given up.
+    pub(crate) trying: Option<Mono>,
 }
 
 /// What somebody is called for.
@@ -229,6 +246,26 @@ pub(crate) enum DialStep {
 }
 
 impl Dial {
+    /// Who was dialled under this name.
+    pub(crate) fn branch(&mut self, leg: LegId) -> Option<&mut Branch> {
+        self.branches.iter_mut().find(|branch| branch.leg == leg)
+    }
+
+    /// Whether somebody was dialled under this name.
+    pub(crate) fn has(&self, leg: LegId) -> bool {
+        self.branches.iter().any(|branch| branch.leg == leg)
+    }
+
+    /// Who has answered.
+    pub(crate) fn won(&self) -> Option<&Branch> {
+        match self.step {
+            DialStep::Ringing => None,
+            DialStep::Whispering { .. } | DialStep::Connecting | DialStep::Talking { .. } => {
+                self.branches.first()
+            }
+        }
+    }
+
     /// The party of a talk that waits for it.
     pub(crate) fn waits(&self) -> Option<u16> {
         match &self.errand {

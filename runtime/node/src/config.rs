@@ -67,11 +67,20 @@ pub enum EarlyMedia {
     Ringback,
 }
 
-/// Phones that are rung together.
+/// Somebody who can be rung.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Callee {
+    /// A user of the tenant, wherever its phones are registered.
+    Phone(String),
+    /// A number outside, by a trunk.
+    Number(Pii<String>),
+}
+
+/// Phones and numbers that are rung together.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Group {
-    /// Users of the tenant.
-    pub members: Vec<String>,
+    /// Who, at most [`CALLEES_MAX`](crate::CALLEES_MAX).
+    pub members: Vec<Callee>,
     /// One after the other instead of all at once.
     pub in_order: bool,
     /// How long each is rung, or all, before it is the next one's turn.

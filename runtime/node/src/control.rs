@@ -1,5 +1,7 @@
 //! What operators and their programs ask of a call, and what they are told.
 
+use std::time::Duration;
+
 use thiserror::Error;
 use vocab::{CallId, Party, Pii};
 
@@ -160,6 +162,18 @@ pub enum Destination {
     Route(String),
     /// A number outside, by a trunk.
     Number(Pii<String>),
+    /// Several phones, ring groups and numbers, of whom the first that answers has the call.
+    Several {
+        /// Who, at most [`CALLEES_MAX`](crate::CALLEES_MAX) with the members of their groups.
+        targets: Vec<Destination>,
+        /// One after the other instead of all at once.
+        in_order: bool,
+        /// How long each is rung before it is the next one's turn.
+        each: Duration,
+        /// How long they are rung in all, at most 180 s; `None` is 30 s, or as long as their turns
+        /// take.
+        timeout: Option<Duration>,
+    },
 }
 
 impl Destination {
@@ -171,6 +185,7 @@ impl Destination {
             Self::Group(_) => "group",
             Self::Route(_) => "route",
             Self::Number(_) => "number",
+            Self::Several { .. } => "several",
         }
     }
 }
@@ -182,8 +197,8 @@ pub enum Controlled {
     Done,
     /// Somebody is called.
     Calling {
-        /// The new party's number.
-        leg: u16,
+        /// The new parties' numbers, one for each phone or number that rings now.
+        legs: Vec<u16>,
     },
     /// A new call has begun.
     Call(CallId),

@@ -7,7 +7,7 @@ use vocab::flow::{DialOptions, DialResult, DialTarget, FlowError, Reply};
 use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, LegId, Now, Party, Pii, PlayId};
 
-use crate::call::{Call, DialStep, Errand, Line, Refused, Stage, total};
+use crate::call::{Branch, Call, DialStep, Errand, Line, Refused, Stage, total};
 use crate::caller::Shown;
 use crate::limits::{CALL_TIME, LEGS_MAX, OP_SLACK, RING_MAX};
 use crate::node::Node;
@@ -26,8 +26,8 @@ impl Node {
         whisper: Vec<Clip>,
         errand: Errand,
     ) {
-        let way = match self.way_to(now.mono, id, target) {
-            Ok(way) => way,
+        let ways = match self.way_to(now.mono, id, target) {
+            Ok(ways) => ways,
             Err(error) => return self.refuse(now, id, error),
         };
         let call = &self.calls[&id];
@@ -39,20 +39,13 @@ impl Node {
         let timeout = options.timeout.clamp(Duration::from_secs(1), RING_MAX);
         let wait = timeout + total(&whisper) + OP_SLACK;
         self.deadlines.set(id, Wait::Op, now.mono + wait);
-        let up = call.is_up();
         // The caller hears ringing until the far end answers: from us, or, if it was not answered,
         // from its own phone.
-        if up {
-            let ringback = Command::Play {
-                leg: first,
-                play: self.next_play(),
-                clips: vec![self.tones.ringback.clone()],
-                repeat: true,
-            };
-            self.command(ringback);
+        if call.is_up() {
+            self.play_ringback(first);
         }
         let ring = Ring {
-            way,
+            ways,
             caller,
             timeout,
             whisper,
@@ -65,7 +58,6 @@ impl Node {
     }
 
     pub(crate) fn dialed_answered(&mut self, now: Now, leg: LegId) {
-        let play = self.next_play();
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };
@@ -73,9 +65,14 @@ impl Node {
             let cause = Cause::Cancelled;
             return self.command(Command::Hangup { leg, cause });
         };
-        if dial.leg != leg {
+        if !dial.has(leg) {
             return;
         }
+        self.choose(now, leg);
+        let play = self.next_play();
+        let Some(dial) = self.calls.get_mut(&leg.call).and_then(Call::dialing) else {
+            return;
+        };
         if let Errand::Talk(_) = dial.errand {
             return self.attempt_answered(now, leg.call);
         }
@@ -84,7 +81,7 @@ impl Node {
         }
         let clips = std::mem::take(&mut dial.whisper);
         dial.step = DialStep::Whispering { play };
-        if std::mem::take(&mut dial.early) {
+        if dial.early.take().is_some() {
             self.command(Command::Unbridge { leg });
         }
         self.deadlines
@@ -130,9 +127,11 @@ impl Node {
     pub(crate) fn connect_dialed(&mut self, now: Now, id: CallId) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         let (first, first_member) = (call.leg.n, call.flow_member(Place::Flow));
-        let Some(dial) = call.dialing() else { return };
-        let n = dial.leg.n;
-        let member = Member::new(dial.user.clone(), dial.party.clone(), Place::With(first));
+        let Some(won) = call.dialing().and_then(|dial| dial.won()) else {
+            return;
+        };
+        let n = won.leg.n;
+        let member = Member::new(won.user.clone(), won.party.clone(), Place::With(first));
         let talk = &mut call.talk;
         talk.members.entry(first).or_insert(first_member);
         talk.members.insert(n, member);
@@ -164,10 +163,13 @@ impl Node {
         if call.hears_early(a, b) {
             return;
         }
+        call.bridges.insert((a.n.min(b.n), a.n.max(b.n)));
         self.journal
             .note(call, now.wall, CallEventKind::Bridged { a: a.n, b: b.n });
         let Some(dial) = call.dialing() else { return };
-        let other = dial.leg;
+        let Some(other) = dial.won().map(|won| won.leg) else {
+            return;
+        };
         // After a hold they are bridged again: that is no news to the flow.
         let new = matches!(dial.step, DialStep::Connecting);
         if (other != a && other != b) || !new {
@@ -202,10 +204,12 @@ impl Node {
         let Some(call) = self.calls.get_mut(&a.call) else {
             return;
         };
-        if !call.waits_for(a, b) {
+        let pair = (a.n.min(b.n), a.n.max(b.n));
+        // The end of a bridge that nobody was told of is no news.
+        if call.bridges.remove(&pair) {
             let kind = CallEventKind::Unbridged {
-                a: a.n.min(b.n),
-                b: a.n.max(b.n),
+                a: pair.0,
+                b: pair.1,
             };
             self.journal.note(call, now.wall, kind);
         }
@@ -219,7 +223,7 @@ impl Node {
         let other = if a == call.leg { b } else { a };
         // A bridge that never came about: the attempt failed.
         if let Some(dial) = call.dialing()
-            && dial.leg == other
+            && dial.has(other)
             && matches!(dial.step, DialStep::Connecting)
         {
             self.command(Command::Hangup {
@@ -237,41 +241,90 @@ impl Node {
         refused: Refused,
         contacts: &[Pii<String>],
     ) {
-        let Refused { cause, status, .. } = refused;
         let id = leg.call;
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         let dial = call.dialing().expect("the caller saw it");
-        self.deadlines.clear(id, Wait::Trying);
-        let errand = dial.errand.clone();
+        let at = dial.branches.iter().position(|branch| branch.leg == leg);
+        let branch = dial.branches.remove(at.expect("the caller saw it"));
+        let heard = dial.early.take_if(|early| *early == leg).is_some();
         let (result, talk) = match dial.step {
             DialStep::Talking { since } => (DialResult::Answered, now.mono.since(since)),
             DialStep::Ringing | DialStep::Whispering { .. } | DialStep::Connecting => {
-                (result_of(cause), Duration::ZERO)
+                (result_of(refused.cause), Duration::ZERO)
             }
         };
-        let elsewhere = dial.goes_on(cause, status);
+        let rings = matches!(dial.step, DialStep::Ringing);
         let failed = result != DialResult::Answered;
         // One that answered and left before it was connected tells no more than the result.
-        let why = (failed && cause != Cause::Normal).then_some(cause);
+        let cause = (failed && refused.cause != Cause::Normal).then_some(refused.cause);
         let ended = CallEventKind::DialEnded {
             leg: leg.n,
             result,
-            cause: why,
-            status: status.filter(|_| failed),
+            cause,
+            status: refused.status.filter(|_| failed),
         };
         if failed {
-            call.refusal = Some(refused);
+            let last = dial.last.map_or(refused, |last| last.or(refused));
+            dial.last = Some(last);
+            call.refusal = Some(last);
         }
         self.journal.note(call, now.wall, ended);
-        if elsewhere && self.fail_over(now, id).is_ok() || self.sent_on(now, leg, contacts) {
+        self.watch_carriers(id);
+        if rings && self.goes_on(now, id, branch, refused, contacts) {
+            if heard {
+                self.ring_again(id);
+            }
             return;
         }
+        self.dial_over(now, leg, result, talk);
+    }
+
+    /// Whether somebody rings, now that one does not any more.
+    fn goes_on(
+        &mut self,
+        now: Now,
+        id: CallId,
+        branch: Branch,
+        refused: Refused,
+        contacts: &[Pii<String>],
+    ) -> bool {
+        let Refused { cause, status, .. } = refused;
+        let branch = if branch.goes_on(cause, status) {
+            match self.fail_over(now, id, branch) {
+                Ok(()) => return true,
+                Err(branch) => *branch,
+            }
+        } else {
+            branch
+        };
+        if self.sent_on(now, id, &branch, contacts) {
+            return true;
+        }
+        let dial = self.calls.get_mut(&id).and_then(Call::dialing);
+        dial.is_some_and(|dial| !dial.branches.is_empty()) || self.next_round(now, id)
+    }
+
+    /// Nobody rings any more, or who has answered is gone.
+    fn dial_over(&mut self, now: Now, leg: LegId, result: DialResult, talk: Duration) {
+        let id = leg.call;
+        for wait in [Wait::Trying, Wait::Round] {
+            self.deadlines.clear(id, wait);
+        }
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        let dial = call.dialing().expect("the caller saw it");
+        let errand = dial.errand.clone();
+        let (result, cause) = match dial.last {
+            Some(last) if result != DialResult::Answered => {
+                (result_of(last.cause), Some(last.cause))
+            }
+            Some(_) | None => (result, None),
+        };
         if let Errand::Talk(_) = errand {
             return self.attempt_failed(now, id, result);
         }
         self.parted_from(leg);
         self.stop_ringback(id);
-        let cause = why.map(|cause| cause.name().to_owned());
+        let cause = cause.filter(|cause| *cause != Cause::Normal);
         let reply = if errand == Errand::Transfer {
             Err(FlowError::Failed(format!(
                 "the other party did not take the call: {result:?}"
@@ -279,7 +332,7 @@ impl Node {
         } else {
             Ok(Reply::Dialed {
                 result,
-                cause,
+                cause: cause.map(|cause| cause.name().to_owned()),
                 talk,
             })
         };
@@ -333,23 +386,32 @@ impl Node {
 }
 
 impl Call {
-    /// Whether one of these was dialled and has not talked with the other yet: a bridge of theirs
-    /// that ends is one nobody was told of.
-    fn waits_for(&mut self, a: LegId, b: LegId) -> bool {
-        self.dialing().is_some_and(|dial| {
-            (dial.leg == a || dial.leg == b) && !matches!(dial.step, DialStep::Talking { .. })
-        })
-    }
-
     /// Whether one of these is heard by the other before it has answered.
     fn hears_early(&mut self, a: LegId, b: LegId) -> bool {
         self.dialing().is_some_and(|dial| {
-            dial.early && (dial.leg == a || dial.leg == b) && matches!(dial.step, DialStep::Ringing)
+            let early = dial.early == Some(a) || dial.early == Some(b);
+            early && matches!(dial.step, DialStep::Ringing)
         })
     }
 }
 
 impl Refused {
+    /// Of two who did not come the one that says more: whoever was there beats whoever was not.
+    fn or(self, other: Self) -> Self {
+        let rank = |it: Self| match result_of(it.cause) {
+            DialResult::Busy => 3,
+            DialResult::Rejected => 2,
+            DialResult::NoAnswer => 1,
+            DialResult::Unreachable | DialResult::Answered => 0,
+        };
+        // Of equals the last, which is what happened in the end.
+        if rank(self) > rank(other) {
+            self
+        } else {
+            other
+        }
+    }
+
     /// What a caller is answered for whom nobody came: what the far end said, where that makes sense
     /// to somebody who called us, or else what fits best.
     fn answer(self) -> u16 {

@@ -170,7 +170,7 @@ impl Node {
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };
-        if call.dialing().is_some_and(|dial| dial.leg == leg) {
+        if call.dialing().is_some_and(|dial| dial.has(leg)) {
             return self.dialed_ended(now, leg, refused, contacts);
         }
         let talks = matches!(call.stage, Stage::Talk);

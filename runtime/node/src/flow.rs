@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use plugin::{RegistryOutput, RunOutput, Ticket};
-use vocab::call::Command;
+use vocab::call::{Cause, Command};
 use vocab::flow::{CallInfo, Fault, FaultKind, FlowError, FlowEvent, Outcome, PluginRef, Reply};
 use vocab::record::CallEventKind;
 use vocab::{CallId, FlowId, Now, Party};
@@ -167,11 +167,11 @@ impl Node {
             panic!("the caller saw a flow");
         };
         self.flows.remove(&flow.id);
-        for wait in [Wait::Flow, Wait::Op, Wait::Trying, Wait::Grace] {
+        for wait in [Wait::Flow, Wait::Op, Wait::Trying, Wait::Round, Wait::Grace] {
             self.deadlines.clear(id, wait);
         }
         if let Turn::Host(Pending::Dial(dial)) = flow.turn {
-            self.leave_dialed(now, id, &dial);
+            self.leave_dialed(now, id, &dial, Cause::Cancelled);
         }
         self.release(now, flow.ticket, fault);
     }

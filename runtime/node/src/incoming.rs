@@ -101,6 +101,7 @@ impl Node {
             refusal: None,
             leg_last: 1,
             message_last: 0,
+            bridges: BTreeSet::new(),
             cut: BTreeMap::new(),
         };
         if let Some(user) = &user {

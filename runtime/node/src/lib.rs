@@ -46,14 +46,14 @@ mod way;
 
 pub use border::{Input, Notice, Output, PluginChange, Refusal, SpeechId};
 pub use config::{
-    Catalogue, Config, EarlyMedia, Group, Park, Phone, Route, ShownNumber, Tenant, Trunk,
+    Callee, Catalogue, Config, EarlyMedia, Group, Park, Phone, Route, ShownNumber, Tenant, Trunk,
     TrunkRegistration,
 };
 pub use control::{
     Actor, Control, ControlError, ControlId, Controlled, Destination, PartyState, PartyView,
 };
 pub use counts::Counts;
-pub use limits::{COMMIT_WAIT, FLOW_WAIT, SLOTS_MAX};
+pub use limits::{CALLEES_MAX, COMMIT_WAIT, FLOW_WAIT, SLOTS_MAX};
 pub use node::Node;
 pub use number::{NumberForm, NumberPlan};
 pub use trunk::{TrunkState, TrunkTarget, TrunkView};

@@ -37,8 +37,12 @@ pub(crate) const ATTRS_MAX: usize = 64;
 /// Messages left in one call.
 pub(crate) const MESSAGES_MAX: u16 = 100;
 
-/// Legs dialled in one call.
-pub(crate) const LEGS_MAX: u16 = 100;
+/// Legs dialled in one call: a ring group of the largest kind is rung thirty times.
+pub(crate) const LEGS_MAX: u16 = 1_000;
+
+/// Phones and numbers that are rung for one dial, at the same time or after each other: each that
+/// rings has a port and a line of its own.
+pub const CALLEES_MAX: usize = 32;
 
 /// Longest message a caller may leave.
 pub(crate) const MESSAGE_MAX: Duration = Duration::from_secs(600);

@@ -308,6 +308,7 @@ impl Node {
             Wait::Commit,
             Wait::Op,
             Wait::Trying,
+            Wait::Round,
             Wait::Flow,
             Wait::Park,
             Wait::Call,
@@ -319,7 +320,7 @@ impl Node {
                 let turn = std::mem::replace(&mut flow.turn, Turn::Returning);
                 let flow = flow.id;
                 if let Turn::Host(Pending::Dial(dial)) = turn {
-                    self.leave_dialed(now, id, &dial);
+                    self.leave_dialed(now, id, &dial, Cause::Cancelled);
                 }
                 self.visitor_gone(id);
                 self.deadlines.set(id, Wait::Grace, now.mono + AFTER_HANGUP);
@@ -380,7 +381,8 @@ impl Node {
                 );
             }
             Wait::Op => self.op_timeout(now, id),
-            Wait::Trying => self.dialed_in_vain(id),
+            Wait::Trying => self.dialed_in_vain(now, id),
+            Wait::Round => self.round_over(now, id),
             Wait::Grace => {
                 let Some(flow) = call.flow() else { return };
                 let flow = flow.id;
@@ -417,11 +419,10 @@ impl Node {
             Some(Pending::Resolving(_)) => Err(FlowError::Unavailable(
                 "speech was not ready in time".to_owned(),
             )),
-            Some(Pending::Dial(dial)) => {
-                let (leg, cause, kind) = (dial.leg, Cause::NoAnswer, dial.left());
-                self.journal.note(call, now.wall, kind);
-                self.commands.push_back(Command::Hangup { leg, cause });
-                self.parted_from(leg);
+            Some(Pending::Dial(_)) => {
+                if let Some(dial) = self.take_dial(id) {
+                    self.leave_dialed(now, id, &dial, Cause::NoAnswer);
+                }
                 Err(FlowError::Failed(
                     "the dialled leg did not end in time".to_owned(),
                 ))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use vocab::call::{Command, GatherSpec};
+use vocab::call::{Cause, Command, GatherSpec};
 use vocab::flow::{FlowError, Op, Reply};
 use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, Now, RecordingId};
@@ -30,7 +30,7 @@ impl Node {
         let before = std::mem::replace(&mut flow.turn, Turn::Host(Pending::Answer));
         // One wish at a time is the contract; of a plugin that breaks it the last counts.
         if let Turn::Host(Pending::Dial(dial)) = before {
-            self.leave_dialed(now, id, &dial);
+            self.leave_dialed(now, id, &dial, Cause::Cancelled);
         }
         if gone {
             return self.refuse(

@@ -3,54 +3,60 @@
 use std::sync::Arc;
 
 use sip::message::{SipUri, Uri};
-use vocab::{CallId, LegId, Now, Pii};
+use vocab::{CallId, Now, Pii};
 
-use crate::call::{Call, DialStep};
-use crate::config::{Tenant, Trunk};
+use crate::call::Branch;
+use crate::config::{Callee, Tenant, Trunk};
 use crate::control::Destination;
 use crate::limits::{LEGS_MAX, REDIRECTS_MAX};
 use crate::node::Node;
-use crate::ring::Ring;
-use crate::way::{Way, Where};
+use crate::way::{Way, Ways, Where};
 
 impl Node {
     /// Goes on to the first contact that the policy allows; false if there is none.
-    pub(crate) fn sent_on(&mut self, now: Now, leg: LegId, contacts: &[Pii<String>]) -> bool {
-        let id = leg.call;
-        let Some(way) = self.next_hop(now, id, contacts) else {
+    pub(crate) fn sent_on(
+        &mut self,
+        now: Now,
+        id: CallId,
+        branch: &Branch,
+        contacts: &[Pii<String>],
+    ) -> bool {
+        let Some(ways) = self.next_hop(now, id, branch, contacts) else {
             return false;
         };
-        let dial = self.take_dial(id).expect("it was just seen");
-        let mut hops = dial.hops.clone();
-        hops.push(dial.party.reveal().to_owned());
-        let ring = Ring {
-            way,
-            caller: dial.caller.clone(),
-            timeout: dial.until.since(now.mono),
-            whisper: dial.whisper.clone(),
-            errand: dial.errand.clone(),
-        };
-        if self.ring(now, id, ring).is_err() {
-            self.keep_dial(id, dial);
-            return false;
+        let mut hops = branch.hops.clone();
+        hops.push(branch.party.reveal().to_owned());
+        let tenant = Arc::clone(&self.calls[&id].tenant);
+        match ways {
+            Ways::One(way) => self.branch_out(now, id, way, hops),
+            // All of a group at once: others may ring beside it, whose turn is as long.
+            Ways::Several(several) => {
+                let mut begun = false;
+                for callee in several.rounds.iter().flatten() {
+                    if let Ok(way) = self.reach(now.mono, &tenant, callee) {
+                        begun |= self.branch_out(now, id, way, hops.clone());
+                    }
+                }
+                begun
+            }
         }
-        if let Some(dial) = self.calls.get_mut(&id).and_then(Call::dialing) {
-            dial.hops = hops;
-        }
-        true
     }
 
-    fn next_hop(&mut self, now: Now, id: CallId, contacts: &[Pii<String>]) -> Option<Way> {
+    fn next_hop(
+        &mut self,
+        now: Now,
+        id: CallId,
+        branch: &Branch,
+        contacts: &[Pii<String>],
+    ) -> Option<Ways> {
         let call = self.calls.get_mut(&id)?;
         let (tenant, legs) = (Arc::clone(&call.tenant), call.leg_last);
-        let dial = call.dialing()?;
-        let hops = dial.hops.clone();
-        let first = dial.party.reveal().to_owned();
-        let done = !matches!(dial.step, DialStep::Ringing) || dial.until <= now.mono;
+        let done = call.dialing()?.until <= now.mono;
+        let (hops, first) = (&branch.hops, branch.party.reveal());
         if done || hops.len() >= REDIRECTS_MAX || legs >= LEGS_MAX {
             return None;
         }
-        let trunk = dial.outside.as_ref().map(|it| it.trunk.clone());
+        let trunk = branch.outside.as_ref().map(|it| it.trunk.clone());
         let trunk = match trunk {
             Some(name) => Some(tenant.trunks.iter().find(|trunk| trunk.id == name)?),
             None => None,
@@ -62,16 +68,26 @@ impl Node {
             let Some(to) = allowed(&tenant, trunk, &uri) else {
                 continue;
             };
-            let Ok(Where::Person(way)) = self.find(now.mono, &tenant, &to) else {
+            let Ok(Where::Person(mut ways)) = self.find(now.mono, &tenant, &to) else {
                 continue;
             };
-            let name = match &way {
-                Way::Phone(name) | Way::Device { user: name, .. } | Way::Group { name, .. } => name,
-                Way::Trunks { number, .. } => number,
-            };
             // Whoever was called before would send us in a circle.
-            if *name != first && !hops.contains(name) {
-                return Some(way);
+            let known = |name: &str| name == first || hops.iter().any(|hop| hop == name);
+            let left = match &mut ways {
+                Ways::One(Way::Phone(name) | Way::Device { user: name, .. }) => !known(name),
+                Ways::One(Way::Trunks { number, .. }) => !known(number),
+                Ways::Several(several) => {
+                    for round in &mut several.rounds {
+                        round.retain(|it| match it {
+                            Callee::Phone(user) => !known(user),
+                            Callee::Number(number) => !known(number.reveal()),
+                        });
+                    }
+                    several.rounds.iter().any(|round| !round.is_empty())
+                }
+            };
+            if left {
+                return Some(ways);
             }
         }
         None

@@ -1,5 +1,7 @@
-//! Has somebody called: a phone, a ring group, or a number over as many trunks as it takes.
+//! Has somebody called: phones, and numbers over as many trunks as it takes.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vocab::call::{Cause, Command, Target};
@@ -8,20 +10,20 @@ use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, LegId, Now, Party};
 
 use crate::border::Notice;
-use crate::call::{Call, Dial, DialStep, Errand, Line, Outside, Pending, Stage, Turn};
+use crate::call::{Branch, Call, Dial, DialStep, Errand, Line, Outside, Pending, Stage, Turn};
 use crate::caller::Shown;
 use crate::config::EarlyMedia;
 use crate::limits::{LEGS_MAX, TRYING_WAIT};
 use crate::node::Node;
 use crate::trunk;
 use crate::wait::Wait;
-use crate::way::Way;
+use crate::way::{Way, Ways};
 
 /// Whom to call, as whom, and what for.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    pub(crate) way: Way,
-    /// Whom the called party sees.
+    pub(crate) ways: Ways,
+    /// Whom the called parties see.
     pub(crate) caller: Shown,
     pub(crate) timeout: Duration,
     pub(crate) whisper: Vec<Clip>,
@@ -29,68 +31,90 @@ pub(crate) struct Ring {
 }
 
 impl Node {
-    /// Calls somebody for a call that calls nobody else.
+    /// Calls somebody for a call that calls nobody else. Gives the numbers of those who ring.
     ///
     /// # Errors
-    /// No trunk has a line left.
-    pub(crate) fn ring(&mut self, now: Now, id: CallId, ring: Ring) -> Result<u16, ()> {
-        let Ring {
-            way,
-            caller,
-            timeout,
-            whisper,
-            errand,
-        } = ring;
-        let mut dial = Dial {
-            leg: self.calls[&id].leg,
-            errand,
-            whisper,
-            step: DialStep::Ringing,
-            early: false,
-            user: None,
-            party: Party::Anonymous,
-            caller: caller.clone(),
-            until: now.mono + timeout,
-            hops: Vec::new(),
-            outside: None,
+    /// No trunk has a line left, or the call has had too many legs.
+    pub(crate) fn ring(&mut self, now: Now, id: CallId, ring: Ring) -> Result<Vec<u16>, ()> {
+        let (later, lasting, way) = match ring.ways {
+            Ways::One(way) => (VecDeque::new(), Duration::ZERO, Some(way)),
+            Ways::Several(rounds) => (rounds.rounds, rounds.lasting, None),
         };
-        let target = match way {
-            Way::Phone(user) => {
-                dial.party = Party::Sip(user.clone());
-                dial.user = Some(user.clone());
-                Target::User(user)
-            }
-            Way::Device { user, gr } => {
-                dial.party = Party::Sip(user.clone());
-                dial.user = Some(user.clone());
-                Target::Device { user, gr }
-            }
-            Way::Group { name, rings } => {
-                dial.party = Party::Sip(name);
-                Target::Users(rings)
-            }
+        let dial = Dial {
+            errand: ring.errand,
+            whisper: ring.whisper,
+            step: DialStep::Ringing,
+            branches: Vec::new(),
+            early: None,
+            later,
+            lasting,
+            caller: ring.caller,
+            until: now.mono + ring.timeout,
+            last: None,
+        };
+        self.keep_dial(id, dial);
+        let begun = match way {
+            Some(way) => self.branch_out(now, id, way, Vec::new()),
+            None => self.next_round(now, id),
+        };
+        if !begun {
+            self.take_dial(id);
+            return Err(());
+        }
+        let branches = &self.dial_of(id).branches;
+        Ok(branches.iter().map(|branch| branch.leg.n).collect())
+    }
+
+    fn dial_of(&mut self, id: CallId) -> &mut Dial {
+        let dial = self.calls.get_mut(&id).and_then(Call::dialing);
+        dial.expect("the caller looked it up")
+    }
+
+    /// Has one more phone or number called; false if that is not to be had.
+    pub(crate) fn branch_out(&mut self, now: Now, id: CallId, way: Way, hops: Vec<String>) -> bool {
+        let call = &self.calls[&id];
+        let (user, target) = match way {
+            _ if call.leg_last >= LEGS_MAX => return false,
+            Way::Phone(user) => (user.clone(), Target::User(user)),
+            Way::Device { user, gr } => (user.clone(), Target::Device { user, gr }),
             Way::Trunks { number, mut best } => {
                 best.reverse();
-                dial.party = party(&number);
-                dial.outside = Some(Box::new(Outside {
-                    number,
-                    trunk: String::new(),
-                    rest: best,
-                    rings: false,
-                }));
-                return self.try_trunks(now, id, dial).map_err(|_dial| ());
+                let branch = Branch {
+                    leg: call.leg,
+                    user: None,
+                    party: party(&number),
+                    hops,
+                    outside: Some(Box::new(Outside {
+                        number,
+                        trunk: String::new(),
+                        rest: best,
+                        rings: false,
+                    })),
+                    trying: None,
+                };
+                return self.by_trunk(now, id, branch).is_ok();
             }
         };
-        dial.leg = self.new_leg(now, id, dial.party.clone(), None);
-        let leg = dial.leg;
-        self.keep_dial(id, dial);
+        let party = Party::Sip(user.clone());
+        let leg = self.new_leg(now, id, party.clone(), None);
+        let branch = Branch {
+            leg,
+            user: Some(user),
+            party,
+            hops,
+            outside: None,
+            trying: None,
+        };
+        let dial = self.dial_of(id);
+        dial.branches.push(branch);
+        let (caller, timeout) = (dial.caller.to_phones(), dial.until.since(now.mono));
         self.command(Command::Dial {
             leg,
             target,
-            caller: caller.to_phones(),
+            caller,
             timeout,
         });
-        Ok(leg.n)
+        true
     }
 
     /// The next leg of a call, and the event that it is dialled.
@@ -103,10 +127,12 @@ impl Node {
         LegId { call: id, n }
     }
 
-    /// Dials by the best trunk that is left and has a place; gives the attempt back if none has.
-    fn try_trunks(&mut self, now: Now, id: CallId, mut dial: Dial) -> Result<u16, Box<Dial>> {
-        while let Some(outside) = &mut dial.outside
-            && dial.until > now.mono
+    /// Dials by the best trunk that is left and has a place; gives the branch back if none has.
+    fn by_trunk(&mut self, now: Now, id: CallId, mut branch: Branch) -> Result<(), Box<Branch>> {
+        let dial = self.dial_of(id);
+        let (shown, until) = (dial.caller.clone(), dial.until);
+        while let Some(outside) = &mut branch.outside
+            && until > now.mono
             && self.calls[&id].leg_last < LEGS_MAX
             && let Some(next) = outside.rest.pop()
         {
@@ -114,55 +140,155 @@ impl Node {
             let Some(trunk) = self.trunks.take(now.mono, next, LegId { call: id, n }) else {
                 continue;
             };
-            let (tenant, caller) = (&self.calls[&id].tenant, &dial.caller);
-            let target = trunk::call(tenant, (trunk, next.target), &outside.number, caller);
+            let tenant = &self.calls[&id].tenant;
+            let target = trunk::call(tenant, (trunk, next.target), &outside.number, &shown);
             outside.trunk.clone_from(&trunk.id);
-            let (caller, timeout) = (dial.caller.to_phones(), dial.until.since(now.mono));
             let by = Some(outside.trunk.clone());
-            let leg = self.new_leg(now, id, dial.party.clone(), by);
-            dial.leg = leg;
-            self.deadlines.set(id, Wait::Trying, now.mono + TRYING_WAIT);
-            self.keep_dial(id, dial);
+            let leg = self.new_leg(now, id, branch.party.clone(), by);
+            branch.leg = leg;
+            branch.trying = Some(now.mono + TRYING_WAIT);
+            self.dial_of(id).branches.push(branch);
+            self.watch_carriers(id);
             self.command(Command::Dial {
                 leg,
                 target,
-                caller,
-                timeout,
+                caller: shown.to_phones(),
+                timeout: until.since(now.mono),
             });
-            return Ok(leg.n);
+            return Ok(());
         }
-        Err(Box::new(dial))
+        Err(Box::new(branch))
     }
 
-    /// Takes an attempt whose trunk failed to the next one; `Err` if there is none.
-    pub(crate) fn fail_over(&mut self, now: Now, id: CallId) -> Result<(), ()> {
-        let dial = self.take_dial(id).expect("the caller saw it");
-        let from = dial.outside.as_ref().map(|it| it.trunk.clone());
-        match self.try_trunks(now, id, dial) {
-            Ok(_) => {
-                let from = from.unwrap_or_default();
-                self.notice(Notice::Failover { call: id, from });
-                Ok(())
+    /// Takes a branch whose trunk failed to the next one; gives it back if there is none.
+    pub(crate) fn fail_over(
+        &mut self,
+        now: Now,
+        id: CallId,
+        branch: Branch,
+    ) -> Result<(), Box<Branch>> {
+        let from = branch.outside.as_ref().map(|it| it.trunk.clone());
+        self.by_trunk(now, id, branch)?;
+        let from = from.unwrap_or_default();
+        self.notice(Notice::Failover { call: id, from });
+        Ok(())
+    }
+
+    /// Rings those whose turn it is; those who rang until now are dismissed. False if there is
+    /// nobody, and then those ring on.
+    pub(crate) fn next_round(&mut self, now: Now, id: CallId) -> bool {
+        let tenant = Arc::clone(&self.calls[&id].tenant);
+        self.deadlines.clear(id, Wait::Round);
+        loop {
+            let dial = self.dial_of(id);
+            if dial.until <= now.mono {
+                return false;
             }
-            Err(dial) => {
-                self.keep_dial(id, *dial);
-                Err(())
+            let Some(round) = dial.later.pop_front() else {
+                return false;
+            };
+            let reached = |callee| self.reach(now.mono, &tenant, callee).ok();
+            let ways: Vec<Way> = round.iter().filter_map(reached).collect();
+            let before = std::mem::take(&mut self.dial_of(id).branches);
+            for way in ways {
+                self.branch_out(now, id, way, Vec::new());
             }
+            let dial = self.dial_of(id);
+            if dial.branches.is_empty() {
+                dial.branches = before;
+                continue;
+            }
+            if !dial.later.is_empty() {
+                let at = now.mono + dial.lasting;
+                self.deadlines.set(id, Wait::Round, at);
+            }
+            let heard = self.dismiss(now, id, before, Cause::NoAnswer);
+            self.watch_carriers(id);
+            if heard {
+                self.ring_again(id);
+            }
+            return true;
         }
     }
 
-    /// Nobody waits for this attempt any more: it is cancelled, or its talk ended.
-    pub(crate) fn leave_dialed(&mut self, now: Now, id: CallId, dial: &Dial) {
+    /// Those who were rung are not wanted any more. Says whether one of them was heard.
+    pub(crate) fn dismiss(
+        &mut self,
+        now: Now,
+        id: CallId,
+        branches: Vec<Branch>,
+        cause: Cause,
+    ) -> bool {
+        let mut heard = false;
+        for Branch { leg, .. } in branches {
+            let call = self.calls.get_mut(&id).expect("the caller looked it up");
+            let early = call.dialing().map(|dial| &mut dial.early);
+            heard |= early.is_some_and(|early| early.take_if(|it| *it == leg).is_some());
+            let kind = CallEventKind::DialEnded {
+                leg: leg.n,
+                result: DialResult::NoAnswer,
+                cause: (cause == Cause::Elsewhere).then_some(cause),
+                status: None,
+            };
+            self.journal.note(call, now.wall, kind);
+            self.command(Command::Hangup { leg, cause });
+        }
+        heard
+    }
+
+    /// Who waits hears ringing again: whom it heard is gone, and others ring.
+    pub(crate) fn ring_again(&mut self, id: CallId) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        self.journal.note(call, now.wall, dial.left());
-        self.deadlines.clear(id, Wait::Trying);
-        let (leg, cause) = (dial.leg, Cause::Cancelled);
-        self.parted_from(leg);
-        self.command(Command::Hangup { leg, cause });
+        let (leg, talk) = (call.leg, matches!(call.stage, Stage::Talk));
+        let rings = |dial: &mut Dial| matches!(dial.step, DialStep::Ringing);
+        if talk {
+            self.arrange(id);
+        } else if call.dialing().is_some_and(rings) {
+            self.play_ringback(leg);
+        }
     }
 
-    /// Puts an attempt where it belongs: with the flow that waits for it, or with the talk.
-    pub(crate) fn keep_dial(&mut self, id: CallId, dial: Dial) {
+    pub(crate) fn play_ringback(&mut self, leg: LegId) {
+        let play = self.next_play();
+        let clips = vec![self.tones.ringback.clone()];
+        self.command(Command::Play {
+            leg,
+            play,
+            clips,
+            repeat: true,
+        });
+    }
+
+    /// Whoever has answered is who is wanted: nobody else rings any more.
+    pub(crate) fn choose(&mut self, now: Now, leg: LegId) {
+        let id = leg.call;
+        self.deadlines.clear(id, Wait::Round);
+        let dial = self.dial_of(id);
+        dial.later.clear();
+        dial.step = DialStep::Connecting;
+        let branches = std::mem::take(&mut dial.branches).into_iter();
+        let (won, lost): (Vec<_>, Vec<_>) = branches.partition(|branch| branch.leg == leg);
+        dial.branches = won;
+        self.dismiss(now, id, lost, Cause::Elsewhere);
+        self.watch_carriers(id);
+    }
+
+    /// Nobody waits for this dial any more: it is called off, or its talk ended.
+    pub(crate) fn leave_dialed(&mut self, now: Now, id: CallId, dial: &Dial, cause: Cause) {
+        for wait in [Wait::Trying, Wait::Round] {
+            self.deadlines.clear(id, wait);
+        }
+        for branch in &dial.branches {
+            let call = self.calls.get_mut(&id).expect("the caller looked it up");
+            let leg = branch.leg;
+            self.journal.note(call, now.wall, dial.left(leg));
+            self.parted_from(leg);
+            self.command(Command::Hangup { leg, cause });
+        }
+    }
+
+    /// Puts a dial where it belongs: with the flow that waits for it, or with the talk.
+    fn keep_dial(&mut self, id: CallId, dial: Dial) {
         match &dial.errand {
             Errand::Dial | Errand::Transfer => self.pend(id, Pending::Dial(Box::new(dial))),
             Errand::Talk(_) => {
@@ -173,7 +299,7 @@ impl Node {
         }
     }
 
-    /// Takes the attempt out; a flow that waits for it still waits.
+    /// Takes the dial out; a flow that waits for it still waits.
     pub(crate) fn take_dial(&mut self, id: CallId) -> Option<Dial> {
         let call = self.calls.get_mut(&id)?;
         match &mut call.stage {
@@ -201,24 +327,21 @@ impl Node {
     pub(crate) fn dialed_heard(&mut self, now: Now, leg: LegId, ringing: bool) {
         self.trunks.leg_spoke(now.mono, leg);
         let dial = self.calls.get_mut(&leg.call).and_then(Call::dialing);
-        if let Some(dial) = dial
-            && dial.leg == leg
-        {
-            if let Some(outside) = &mut dial.outside {
-                outside.rings |= ringing;
-                self.deadlines.clear(leg.call, Wait::Trying);
+        let Some(dial) = dial else { return };
+        let referrer = dial.referrer();
+        let Some(branch) = dial.branch(leg) else {
+            return;
+        };
+        branch.trying = None;
+        if let Some(outside) = &mut branch.outside {
+            outside.rings |= ringing;
+            self.watch_carriers(leg.call);
+        }
+        if ringing {
+            if let Some(n) = referrer {
+                self.tell_referrer(LegId { n, ..leg }, 180);
             }
-            let referrer = dial.referrer();
-            if let Some(by) = referrer.filter(|_| ringing) {
-                let by = LegId {
-                    call: leg.call,
-                    n: by,
-                };
-                self.tell_referrer(by, 180);
-            }
-            if ringing {
-                self.tell_ringing(leg.call);
-            }
+            self.tell_ringing(leg.call);
         }
     }
 
@@ -232,7 +355,7 @@ impl Node {
         }
     }
 
-    /// The far end can be heard before it answers.
+    /// The far end can be heard before it answers. Of several the first is.
     pub(crate) fn dialed_early(&mut self, now: Now, leg: LegId) {
         self.dialed_heard(now, leg, true);
         let Some(call) = self.calls.get_mut(&leg.call) else {
@@ -241,10 +364,11 @@ impl Node {
         let (first, line, ours) = (call.leg, call.line, call.answers());
         let relay = call.tenant.early_media == EarlyMedia::Relay;
         let Some(dial) = call.dialing() else { return };
-        if dial.leg != leg || !relay || !matches!(dial.step, DialStep::Ringing) {
+        let rings = matches!(dial.step, DialStep::Ringing) && dial.has(leg);
+        if !rings || !relay || dial.early.is_some() {
             return;
         }
-        dial.early = true;
+        dial.early = Some(leg);
         if let Errand::Talk(_) = dial.errand {
             return self.arrange(leg.call);
         }
@@ -254,27 +378,55 @@ impl Node {
         self.command(Command::Bridge { a: first, b: leg });
     }
 
-    /// A carrier has said nothing for too long: the attempt goes on elsewhere once its leg is over.
-    pub(crate) fn dialed_in_vain(&mut self, id: CallId) {
-        if let Some(dial) = self.calls.get_mut(&id).and_then(Call::dialing) {
-            let (leg, cause) = (dial.leg, Cause::Unreachable);
+    /// Has a call's carriers say something in time.
+    pub(crate) fn watch_carriers(&mut self, id: CallId) {
+        let dial = self.dial_of(id);
+        let waits = dial.branches.iter().filter_map(|branch| branch.trying);
+        match waits.min() {
+            Some(at) => self.deadlines.set(id, Wait::Trying, at),
+            None => self.deadlines.clear(id, Wait::Trying),
+        }
+    }
+
+    /// A carrier has said nothing for too long: its branch goes on elsewhere once its leg is over.
+    pub(crate) fn dialed_in_vain(&mut self, now: Now, id: CallId) {
+        let Some(dial) = self.calls.get_mut(&id).and_then(Call::dialing) else {
+            return;
+        };
+        let mut silent = Vec::new();
+        for branch in &mut dial.branches {
+            if branch.trying.take_if(|at| *at <= now.mono).is_some() {
+                silent.push(branch.leg);
+            }
+        }
+        for leg in silent {
+            let cause = Cause::Unreachable;
             self.command(Command::Hangup { leg, cause });
+        }
+        self.watch_carriers(id);
+    }
+
+    /// Those who ring have rung long enough.
+    pub(crate) fn round_over(&mut self, now: Now, id: CallId) {
+        let dial = self.calls.get_mut(&id).and_then(Call::dialing);
+        if dial.is_some_and(|dial| matches!(dial.step, DialStep::Ringing)) {
+            self.next_round(now, id);
         }
     }
 }
 
-impl Dial {
+impl Branch {
     /// Whether another trunk is tried: nobody was reached by this one, and nobody's phone rang.
     pub(crate) fn goes_on(&self, cause: Cause, status: Option<u16>) -> bool {
         let failed = cause == Cause::Unreachable || status == Some(408);
         let outside = self.outside.as_ref();
-        failed
-            && matches!(self.step, DialStep::Ringing)
-            && outside.is_some_and(|it| !it.rings && !it.rest.is_empty())
+        failed && outside.is_some_and(|it| !it.rings && !it.rest.is_empty())
     }
+}
 
-    /// What the journal says of an attempt that the caller, or we, put an end to.
-    pub(crate) fn left(&self) -> CallEventKind {
+impl Dial {
+    /// What the journal says of somebody whom the caller, or we, put an end to.
+    pub(crate) fn left(&self, leg: LegId) -> CallEventKind {
         let result = match self.step {
             DialStep::Talking { .. } => DialResult::Answered,
             DialStep::Ringing | DialStep::Whispering { .. } | DialStep::Connecting => {
@@ -282,7 +434,7 @@ impl Dial {
             }
         };
         CallEventKind::DialEnded {
-            leg: self.leg.n,
+            leg: leg.n,
             result,
             cause: None,
             status: None,
@@ -314,6 +466,7 @@ pub(crate) fn result_of(cause: Cause) -> DialResult {
         | Cause::Overload
         | Cause::Failed
         | Cause::Transferred
+        | Cause::Elsewhere
         | Cause::Interrupted => DialResult::Unreachable,
     }
 }

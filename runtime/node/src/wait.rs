@@ -13,6 +13,8 @@ pub(crate) enum Wait {
     Grace,
     /// The first word of a carrier's far end. Fallback: the next trunk.
     Trying,
+    /// An answer of those who ring, when others are to be rung after them. Fallback: those.
+    Round,
     /// Somebody who takes a parked call. Fallback: whoever parked it is rung.
     Park,
     /// The longest call. Fallback: hang-up.

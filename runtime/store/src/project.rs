@@ -172,9 +172,11 @@ fn disposition(answered: bool, cause: Cause) -> Disposition {
     let unanswered = match cause {
         Cause::Interrupted => return Disposition::Interrupted,
         Cause::Busy => Disposition::Busy,
-        Cause::Normal | Cause::NoAnswer | Cause::Cancelled | Cause::Transferred => {
-            Disposition::NoAnswer
-        }
+        Cause::Normal
+        | Cause::NoAnswer
+        | Cause::Cancelled
+        | Cause::Transferred
+        | Cause::Elsewhere => Disposition::NoAnswer,
         Cause::Rejected
         | Cause::Blocked
         | Cause::NotFound

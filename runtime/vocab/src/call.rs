@@ -223,9 +223,6 @@ pub enum Target {
         /// The device's instance.
         gr: String,
     },
-    /// The contacts of several users, group by group: all of a group ring at the same time, and the
-    /// next group when nobody has answered for its time or all have refused.
-    Users(Vec<RingGroup>),
     /// A SIP URI sent to a known next hop.
     Uri {
         /// The request URI, as in `sip:1000@192.0.2.1`.
@@ -237,15 +234,6 @@ pub enum Target {
         /// What the next hop wants to see, if it is a carrier.
         carrier: Option<Box<Carrier>>,
     },
-}
-
-/// Users who are rung at the same time.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RingGroup {
-    /// The users.
-    pub users: Vec<String>,
-    /// Then it is the next group's turn; the last one rings until the dial gives up.
-    pub lasting: Duration,
 }
 
 /// What a carrier wants to see of a call.
@@ -345,6 +333,8 @@ pub enum Cause {
     Failed,
     /// The far end goes on in another call, or was sent elsewhere.
     Transferred,
+    /// It rang, and somebody else who was rung with it answered.
+    Elsewhere,
     /// The process stopped while the call was up; written at the next start.
     Interrupted,
 }
@@ -367,6 +357,7 @@ impl Cause {
             Self::Overload => "overload",
             Self::Failed => "failed",
             Self::Transferred => "transferred",
+            Self::Elsewhere => "elsewhere",
             Self::Interrupted => "interrupted",
         }
     }
@@ -388,6 +379,7 @@ impl Cause {
             Self::Overload,
             Self::Failed,
             Self::Transferred,
+            Self::Elsewhere,
             Self::Interrupted,
         ]
         .into_iter()

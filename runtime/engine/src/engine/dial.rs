@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use sip::message::{Host, SipUri, Uri};
 use sip::{DialogId, Transport};
-use vocab::call::{Carrier, Cause, Event, RingGroup, Target};
+use vocab::call::{Carrier, Cause, Event, Target};
 use vocab::{LegId, Now, Party, Pii};
 
 use super::Engine;
-use crate::leg::{Dialing, Draft, Ending, Group, Leg, Place, Who};
+use crate::leg::{Dialing, Draft, Ending, Group, Leg, Place};
 use crate::limits::{FORKS_MAX, HOPS, LEGS_MAX, Q_STEP, RING_GROUPS_MAX};
 use crate::outcome::{ELSEWHERE, Reason, Refusal, cause_of, telling};
 use crate::timer::Timer;
@@ -20,7 +20,11 @@ impl Engine {
         assert!(!self.legs.contains_key(&leg), "a dialled leg is new");
         let (groups, carrier) = self.groups(target);
         let mut later = VecDeque::from(groups);
-        let Some((first, lasting)) = self.next_places(&mut later) else {
+        let Some(Group {
+            places: first,
+            lasting,
+        }) = later.pop_front()
+        else {
             return self.not_dialled(leg, Cause::NotFound, 404);
         };
         let hops = self.hops(leg);
@@ -32,7 +36,7 @@ impl Engine {
         let hops = hops.map_or(HOPS, |hops| hops - 1);
         let room = self.legs.len() < LEGS_MAX;
         let codecs = carrier.as_ref().map_or(&[][..], |it| &it.codecs);
-        let family = self.family_to(self.hosts(&first, &later).into_iter());
+        let family = self.family_to(hosts(&first, &later).into_iter());
         let session = room.then(|| self.open_outbound(leg, codecs, family, hops));
         let Some(session) = session.flatten() else {
             return self.not_dialled(leg, Cause::Overload, 503);
@@ -83,14 +87,6 @@ impl Engine {
                 let flows = self.sip.contacts_at(&user, &gr).take(RING_GROUPS_MAX);
                 (flows.map(|flow| group(&[flow])).collect(), None)
             }
-            Target::Users(groups) => {
-                let groups = groups.into_iter().take(RING_GROUPS_MAX);
-                let group = |RingGroup { users, lasting }| Group {
-                    who: Who::Users(users),
-                    lasting,
-                };
-                (groups.map(group).collect(), None)
-            }
             Target::Uri {
                 uri,
                 next_hop,
@@ -115,7 +111,7 @@ impl Engine {
                     routes: Vec::new(),
                 };
                 let group = Group {
-                    who: Who::Places(vec![place]),
+                    places: vec![place],
                     lasting: Q_STEP,
                 };
                 (vec![group], carrier)
@@ -139,41 +135,6 @@ impl Engine {
             let instance = contact.instance.clone();
             instance.is_none_or(|instance| seen.insert(instance))
         })
-    }
-
-    /// The next group of which somebody can be reached.
-    fn next_places(&self, later: &mut VecDeque<Group>) -> Option<(Vec<Place>, Duration)> {
-        loop {
-            let Group { who, lasting } = later.pop_front()?;
-            let mut places = match who {
-                Who::Places(places) => places,
-                Who::Users(users) => {
-                    let users: BTreeSet<String> = users.into_iter().collect();
-                    let contacts = users.iter().flat_map(|user| self.devices(user));
-                    contacts.take(FORKS_MAX).map(place).collect()
-                }
-            };
-            places.truncate(FORKS_MAX);
-            if !places.is_empty() {
-                return Some((places, lasting));
-            }
-        }
-    }
-
-    /// Where all those are whom it may come to.
-    fn hosts(&self, first: &[Place], later: &VecDeque<Group>) -> Vec<IpAddr> {
-        let host = |hop: &sip::Hop| hop.remote.ip();
-        let mut hosts: Vec<IpAddr> = first.iter().map(|place| host(&place.hop)).collect();
-        for group in later {
-            match &group.who {
-                Who::Places(places) => hosts.extend(places.iter().map(|place| host(&place.hop))),
-                Who::Users(users) => {
-                    let contacts = users.iter().flat_map(|user| self.sip.contacts(user));
-                    hosts.extend(contacts.map(|contact| host(&contact.hop)));
-                }
-            }
-        }
-        hosts
     }
 
     fn draft(&self, caller: &Party, carrier: Option<Box<Carrier>>, hops: u8) -> Draft {
@@ -240,13 +201,7 @@ impl Engine {
         let Some(Leg::Dialing { dialing, .. }) = self.legs.get_mut(&leg) else {
             return false;
         };
-        let mut later = std::mem::take(&mut dialing.later);
-        let next = self.next_places(&mut later);
-        let Some(Leg::Dialing { dialing, .. }) = self.legs.get_mut(&leg) else {
-            return false;
-        };
-        dialing.later = later;
-        let Some((places, lasting)) = next else {
+        let Some(Group { places, lasting }) = dialing.later.pop_front() else {
             return false;
         };
         dialing.early = None;
@@ -377,10 +332,17 @@ fn place(contact: sip::Contact) -> Place {
     }
 }
 
+/// Where all those are whom it may come to.
+fn hosts(first: &[Place], later: &VecDeque<Group>) -> Vec<IpAddr> {
+    let later = later.iter().flat_map(|group| &group.places);
+    let places = first.iter().chain(later);
+    places.map(|place| place.hop.remote.ip()).collect()
+}
+
 /// Contacts that ring together.
 fn group(contacts: &[sip::Contact]) -> Group {
     Group {
-        who: Who::Places(contacts.iter().cloned().map(place).collect()),
+        places: contacts.iter().cloned().map(place).collect(),
         lasting: Q_STEP,
     }
 }

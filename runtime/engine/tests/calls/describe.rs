@@ -53,11 +53,6 @@ pub(crate) fn describe_command(command: &Command, names: &mut Names) -> String {
         Command::Dial { leg, target, .. } => {
             let to = match target {
                 Target::User(user) => user.clone(),
-                Target::Users(groups) => groups
-                    .iter()
-                    .map(|group| group.users.join("+"))
-                    .collect::<Vec<_>>()
-                    .join(", then "),
                 Target::Device { user, gr } => format!("{user} at {gr}"),
                 Target::Uri { uri, .. } => uri.reveal().clone(),
             };

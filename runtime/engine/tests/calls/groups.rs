@@ -1,165 +1,146 @@
 //! Who is rung after whom.
 
-use std::time::Duration;
-
 use expect_test::expect;
 use sip::message::HeaderName;
 use vocab::Party;
-use vocab::call::{Command, Event, RingGroup, Target};
+use vocab::call::{Cause, Command, Event, Target};
 
 use crate::dial::alone;
-use crate::far::Far;
+use crate::far::{Far, sdp};
 use crate::world::{World, ms, s};
 
-fn groups(groups: &[(&[&str], Duration)]) -> Command {
-    let group = |(users, lasting): &(&[&str], Duration)| RingGroup {
-        users: users.iter().map(|&user| user.to_owned()).collect(),
-        lasting: *lasting,
-    };
+/// Bob's phones, each liked as much as it says.
+fn liked(phones: &[(&str, &str)]) -> (World, Vec<Far>) {
+    let mut world = World::new();
+    let mut fars = Vec::new();
+    for (n, (name, q)) in phones.iter().enumerate() {
+        let far = Far::at(&mut world, name, &format!("192.0.2.{}:5060", 61 + n));
+        world.register_by_hand(&far, "bob", &format!("q={q}"));
+        fars.push(far);
+    }
+    world.skip_ladder();
+    (world, fars)
+}
+
+fn bob() -> Command {
     Command::Dial {
         leg: alone(),
-        target: Target::Users(groups.iter().map(group).collect()),
+        target: Target::User("bob".to_owned()),
         caller: Party::Anonymous,
         timeout: s(60),
     }
 }
 
-/// Ann, bob and carol have registered; each answers after so many seconds, if at all.
-fn three(answers: [Option<u64>; 3]) -> World {
-    let mut world = World::new();
-    for (user, answer) in ["ann", "bob", "carol"].into_iter().zip(answers) {
-        let phone = world.phone(user, |config| config.answer_after = answer.map(s));
-        world.register(phone);
-    }
-    world.skip_ladder();
-    world
-}
-
 #[test]
 fn the_next_group_rings_when_the_first_has_rung_long_enough() {
-    let mut world = three([None, None, Some(2)]);
-    // The same twice, and one who is not there, count for nothing; nor does a group of such.
-    world.command(groups(&[
-        (&["nobody"], s(9)),
-        (&["bob", "ann", "bob", "nobody"], s(10)),
-        (&["nobody"], s(9)),
-        (&["carol"], s(10)),
-    ]));
+    let (mut world, fars) = liked(&[("desk", "0.9"), ("mobile", "0.9"), ("sofa", "0.5")]);
+    world.command(bob());
+    world.run(ms(50));
+    for far in &fars[..2] {
+        far.reply(&mut world, "INVITE", "180 Ringing", "");
+    }
+    world.run(s(20));
+    fars[2].reply(&mut world, "INVITE", "200 OK", &sdp(1, "0", "sendrecv"));
     world.until("Answered", |event| matches!(event, Event::Answered { .. }));
-    world.run(s(1));
     world.check(expect![[r#"
-        3.000   > Dial A1 nobody, then bob+ann+bob+nobody, then nobody, then carol
-        3.000   home → ann: INVITE (application/sdp)
-        3.000   home → bob: INVITE (application/sdp)
-        3.010   ann → home: 100 Trying (INVITE)
-        3.010   ann → home: 180 Ringing (INVITE)
-        3.010   bob → home: 100 Trying (INVITE)
-        3.010   bob → home: 180 Ringing (INVITE)
-        3.020     Trying A1
-        3.020     Ringing A1
-        13.000  home → ann: CANCEL
-        13.000  home → bob: CANCEL
-        13.000  home → carol: INVITE (application/sdp)
-        13.010  ann → home: 200 OK (CANCEL)
-        13.010  ann → home: 487 Request Terminated (INVITE)
-        13.010  bob → home: 200 OK (CANCEL)
-        13.010  bob → home: 487 Request Terminated (INVITE)
-        13.010  carol → home: 100 Trying (INVITE)
-        13.010  carol → home: 180 Ringing (INVITE)
-        13.020  home → ann: ACK
-        13.020  home → bob: ACK
-        15.010  carol → home: 200 OK (INVITE, application/sdp)
-        15.020  home → carol: ACK
-        15.020    Answered A1
+        0.300   > Dial A1 bob
+        0.300   home → mobile: INVITE (application/sdp)
+        0.300   home → desk: INVITE (application/sdp)
+        0.350   desk → home: 180 Ringing (INVITE)
+        0.350   mobile → home: 180 Ringing (INVITE)
+        0.360     Trying A1
+        0.360     Ringing A1
+        20.300  home → mobile: CANCEL
+        20.300  home → desk: CANCEL
+        20.300  home → sofa: INVITE (application/sdp)
+        20.350  sofa → home: 200 OK (INVITE, application/sdp)
+        20.360  home → sofa: ACK
+        20.360    Answered A1
     "#]]);
-    world.hang_up(2);
+    world.command(Command::Hangup {
+        leg: alone(),
+        cause: Cause::Normal,
+    });
+    world.run(s(70));
     world.settle();
 }
 
 #[test]
 fn the_next_group_rings_at_once_when_all_have_refused() {
-    let mut world = three([None, None, None]);
-    let ann = Far::at(&mut world, "far", "192.0.2.10:5060");
-    world.command(groups(&[(&["ann"], s(10)), (&["bob"], s(10))]));
+    let (mut world, fars) = liked(&[("desk", "0.9"), ("sofa", "0.5")]);
+    world.command(bob());
     world.run(ms(50));
-    ann.reply(&mut world, "INVITE", "486 Busy Here", "");
+    fars[0].reply(&mut world, "INVITE", "486 Busy Here", "");
+    world.run(ms(50));
+    fars[1].reply(&mut world, "INVITE", "180 Ringing", "");
     // The last group rings on until the dial gives up.
     world.run(s(70));
     world.check(expect![[r#"
-        3.000   > Dial A1 ann, then bob
-        3.000   home → far: INVITE (application/sdp)
-        3.050   far → home: 486 Busy Here (INVITE)
-        3.060   home → far: ACK
-        3.060   home → bob: INVITE (application/sdp)
-        3.070   bob → home: 100 Trying (INVITE)
-        3.070   bob → home: 180 Ringing (INVITE)
-        3.080     Trying A1
-        3.080     Ringing A1
-        63.000  home → bob: CANCEL
-        63.000    Ended A1 no_answer by Near 408
-        63.010  bob → home: 200 OK (CANCEL)
-        63.010  bob → home: 487 Request Terminated (INVITE)
-        63.020  home → bob: ACK
+        0.200   > Dial A1 bob
+        0.200   home → desk: INVITE (application/sdp)
+        0.250   desk → home: 486 Busy Here (INVITE)
+        0.260   home → desk: ACK
+        0.260   home → sofa: INVITE (application/sdp)
+        0.300   sofa → home: 180 Ringing (INVITE)
+        0.310     Trying A1
+        0.310     Ringing A1
+        60.200  home → sofa: CANCEL
+        60.200    Ended A1 no_answer by Near 408
+        60.700  home → sofa: CANCEL
+        61.700  home → sofa: CANCEL
+        63.700  home → sofa: CANCEL
+        67.700  home → sofa: CANCEL
     "#]]);
     world.settle();
 }
 
 #[test]
 fn one_who_declines_for_the_person_ends_it_for_all_groups() {
-    let mut world = three([None, None, None]);
-    let ann = Far::at(&mut world, "far", "192.0.2.10:5060");
-    world.command(groups(&[(&["ann"], s(10)), (&["bob"], s(10))]));
+    let (mut world, fars) = liked(&[("desk", "0.9"), ("sofa", "0.5")]);
+    world.command(bob());
     world.run(ms(50));
-    ann.reply(&mut world, "INVITE", "603 Decline", "");
+    fars[0].reply(&mut world, "INVITE", "603 Decline", "");
     world.run(s(1));
     world.check(expect![[r#"
-        3.000   > Dial A1 ann, then bob
-        3.000   home → far: INVITE (application/sdp)
-        3.050   far → home: 603 Decline (INVITE)
-        3.060   home → far: ACK
-        3.060     Ended A1 rejected by Far 603
+        0.200   > Dial A1 bob
+        0.200   home → desk: INVITE (application/sdp)
+        0.250   desk → home: 603 Decline (INVITE)
+        0.260   home → desk: ACK
+        0.260     Ended A1 rejected by Far 603
     "#]]);
     world.settle();
 }
 
 #[test]
 fn those_who_answer_when_their_turn_is_over_are_dismissed() {
-    let mut world = three([None, None, None]);
-    let ann = Far::at(&mut world, "far", "192.0.2.10:5060");
-    world.command(groups(&[(&["ann"], s(2)), (&["bob"], s(10))]));
+    let (mut world, fars) = liked(&[("desk", "0.9"), ("sofa", "0.5")]);
+    let desk = &fars[0];
+    world.command(bob());
     world.run(ms(50));
-    ann.reply(&mut world, "INVITE", "180 Ringing", "");
+    desk.reply(&mut world, "INVITE", "180 Ringing", "");
     // The answer crosses the CANCEL.
-    world.run(ms(1_955));
-    ann.again(&mut world, "200 OK", &crate::far::sdp(1, "0", "sendrecv"));
+    world.run(ms(19_955));
+    desk.again(&mut world, "200 OK", &sdp(1, "0", "sendrecv"));
     world.run(ms(100));
-    let reason = Far::header(&mut world, ann.at, &HeaderName::Reason);
+    let reason = Far::header(&mut world, desk.at, &HeaderName::Reason);
     assert_eq!(reason.as_deref(), Some("Q.850;cause=19;text=\"no answer\""));
-    assert!(world.phones[1].is_busy());
+    assert!(world.ladder().contains("home → sofa"), "{}", world.ladder());
     assert!(!world.events.contains(&Event::Answered { leg: alone() }));
     world.command(Command::Hangup {
         leg: alone(),
-        cause: vocab::call::Cause::Normal,
+        cause: Cause::Elsewhere,
     });
     world.run(s(70));
     world.settle();
 }
 
 #[test]
-fn nobody_of_any_group_is_registered() {
+fn nobody_is_registered() {
     let mut world = World::new();
-    world.command(groups(&[(&["bob"], s(10)), (&[], s(10))]));
-    world.command(Command::Dial {
-        leg: vocab::LegId { n: 2, ..alone() },
-        target: Target::Users(Vec::new()),
-        caller: Party::Anonymous,
-        timeout: s(60),
-    });
+    world.command(bob());
     world.check(expect![[r#"
-        0.000   > Dial A1 bob, then 
+        0.000   > Dial A1 bob
         0.000     Ended A1 not_found by Near 404
-        0.000   > Dial A2 
-        0.000     Ended A2 not_found by Near 404
     "#]]);
     world.settle();
 }

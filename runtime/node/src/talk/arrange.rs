@@ -153,7 +153,10 @@ fn want(talk: &Talk, n: u16, member: &Member) -> Want {
             Want::Nothing
         }
         Place::Awaiting => match &talk.attempt {
-            Some(dial) if dial.early && dial.waits() == Some(n) => Want::Bridge(dial.leg.n),
+            Some(dial) if dial.waits() == Some(n) => match dial.early {
+                Some(early) => Want::Bridge(early.n),
+                None => Want::Sound(Sound::Ringing),
+            },
             Some(_) | None => Want::Sound(Sound::Ringing),
         },
         Place::Held | Place::Parked => Want::Sound(Sound::Music),

@@ -12,7 +12,7 @@ use crate::limits::{CALL_BACK, LEGS_MAX, OP_SLACK, TALK_RING};
 use crate::node::Node;
 use crate::ring::Ring;
 use crate::wait::Wait;
-use crate::way::{NoWay, Way};
+use crate::way::{NoWay, Way, Ways};
 
 impl Node {
     /// Has somebody called for a party of a call.
@@ -23,9 +23,9 @@ impl Node {
         &mut self,
         now: Now,
         id: CallId,
-        way: Way,
+        ways: Ways,
         wish: Wish,
-    ) -> Result<u16, ControlError> {
+    ) -> Result<Vec<u16>, ControlError> {
         let call = &self.calls[&id];
         if call.leg_last >= LEGS_MAX {
             return Err(ControlError::Limit("the call has had too many legs"));
@@ -36,20 +36,20 @@ impl Node {
             | Why::Refer { .. }
             | Why::Consult { .. }
             | Why::PickUp
-            | Why::Target => TALK_RING,
+            | Why::Target => ways.timeout(TALK_RING),
         };
         let ring = Ring {
-            way,
+            ways,
             // The called party sees who waits for it.
             caller: call.shown(wish.waits),
             timeout,
             whisper: Vec::new(),
             errand: Errand::Talk(wish),
         };
-        let leg = self.ring(now, id, ring).map_err(|()| NoWay::Full)?;
+        let legs = self.ring(now, id, ring).map_err(|()| NoWay::Full)?;
         self.deadlines
             .set(id, Wait::Op, now.mono + timeout + OP_SLACK);
-        Ok(leg)
+        Ok(legs)
     }
 
     /// Who was called has answered.
@@ -59,12 +59,15 @@ impl Node {
         let Errand::Talk(wish) = dial.errand else {
             panic!("a talk calls for itself");
         };
-        let (n, waits) = (dial.leg.n, wish.waits);
-        let member = Member::new(dial.user, dial.party, Place::With(waits));
+        let won = dial.branches.into_iter().next();
+        let won = won.expect("one has answered");
+        let (n, waits) = (won.leg.n, wish.waits);
+        let member = Member::new(won.user, won.party, Place::With(waits));
         call.talk.members.insert(n, member);
         call.talk.pair(waits, n);
-        self.deadlines.clear(id, Wait::Op);
-        self.deadlines.clear(id, Wait::Trying);
+        for wait in [Wait::Op, Wait::Trying, Wait::Round] {
+            self.deadlines.clear(id, wait);
+        }
         match wish.why {
             Why::Transfer { .. } => {
                 self.step(now, id, Noted::new(Step::Transferred, waits).with(n));
@@ -90,8 +93,9 @@ impl Node {
         let Errand::Talk(Wish { waits, why }) = dial.errand else {
             panic!("a talk calls for itself");
         };
-        self.deadlines.clear(id, Wait::Op);
-        self.deadlines.clear(id, Wait::Trying);
+        for wait in [Wait::Op, Wait::Trying, Wait::Round] {
+            self.deadlines.clear(id, wait);
+        }
         let word = word(result);
         match why {
             Why::Transfer { back } => {
@@ -128,8 +132,11 @@ impl Node {
             waits,
             why: Why::Back,
         };
-        match self.attempt(now, id, Way::Phone(user), wish) {
-            Ok(n) => self.step(now, id, Noted::new(Step::CalledBack, waits).with(n)),
+        match self.attempt(now, id, Ways::One(Way::Phone(user)), wish) {
+            Ok(legs) => {
+                let noted = Noted::new(Step::CalledBack, waits).with(legs[0]);
+                self.step(now, id, noted);
+            }
             Err(_) => self.last_words(now, id, waits),
         }
     }
@@ -150,7 +157,7 @@ impl Node {
     pub(crate) fn cancel_attempt(&mut self, now: Now, id: CallId) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         if let Some(dial) = call.talk.attempt.take() {
-            self.leave_dialed(now, id, &dial);
+            self.leave_dialed(now, id, &dial, Cause::Cancelled);
             self.deadlines.clear(id, Wait::Op);
         }
     }
@@ -158,11 +165,9 @@ impl Node {
     /// A deadline of the talk: the attempt takes too long, or the announcement never ended.
     pub(crate) fn talk_timeout(&mut self, now: Now, id: CallId) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        if let Some(dial) = &call.talk.attempt {
-            let (leg, cause) = (dial.leg, Cause::NoAnswer);
-            let left = dial.left();
-            self.journal.note(call, now.wall, left);
-            self.command(Command::Hangup { leg, cause });
+        if let Some(dial) = &mut call.talk.attempt {
+            let branches = std::mem::take(&mut dial.branches);
+            self.dismiss(now, id, branches, Cause::NoAnswer);
             return self.attempt_failed(now, id, DialResult::NoAnswer);
         }
         let last = |n: &u16| call.talk.place(*n) == Some(Place::Last);

@@ -121,7 +121,7 @@ impl Node {
         self.cancel_attempt(now, id);
         self.free_slot(id);
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
-        for wait in [Wait::Op, Wait::Trying, Wait::Park] {
+        for wait in [Wait::Op, Wait::Trying, Wait::Round, Wait::Park] {
             self.deadlines.clear(id, wait);
         }
         let members = std::mem::take(&mut call.talk.members);

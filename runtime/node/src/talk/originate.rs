@@ -70,7 +70,8 @@ impl Node {
             Destination::Dialled(_)
             | Destination::Phone(_)
             | Destination::Group(_)
-            | Destination::Number(_) => target.kind().to_owned(),
+            | Destination::Number(_)
+            | Destination::Several { .. } => target.kind().to_owned(),
         };
         let mut call = Call {
             language: tenant.language.clone(),
@@ -96,6 +97,7 @@ impl Node {
             refusal: None,
             leg_last: 1,
             message_last: 0,
+            bridges: BTreeSet::new(),
             cut: BTreeMap::new(),
         };
         let started = CallEventKind::Started {
@@ -137,12 +139,12 @@ impl Node {
         let tenant = Arc::clone(&call.tenant);
         let begun = match self.find(now.mono, &tenant, &target) {
             Ok(Where::Route(route)) => return self.enter_flow(now, id, first, route),
-            Ok(Where::Person(way)) => {
+            Ok(Where::Person(ways)) => {
                 let wish = Wish {
                     waits: first,
                     why: Why::Target,
                 };
-                self.attempt(now, id, way, wish).is_ok()
+                self.attempt(now, id, ways, wish).is_ok()
             }
             Err(_) => false,
         };
@@ -174,5 +176,7 @@ fn written(to: &Destination) -> &str {
     match to {
         Destination::Dialled(text) | Destination::Number(text) => text.reveal(),
         Destination::Phone(name) | Destination::Group(name) | Destination::Route(name) => name,
+        // The first stands for all: each that rings is an event of its own.
+        Destination::Several { targets, .. } => targets.first().map_or("", written),
     }
 }

@@ -7,7 +7,7 @@ use super::{Noted, Parked, Place, Why, Wish};
 use crate::control::{Actor, ControlError, Controlled};
 use crate::node::Node;
 use crate::wait::Wait;
-use crate::way::{NoWay, Way};
+use crate::way::{NoWay, Way, Ways};
 
 impl Node {
     pub(crate) fn park(
@@ -76,9 +76,10 @@ impl Node {
             waits,
             why: Why::PickUp,
         };
-        let leg = self.attempt(now, id, Way::Phone(user.to_owned()), wish)?;
+        let phone = Ways::One(Way::Phone(user.to_owned()));
+        let legs = self.attempt(now, id, phone, wish)?;
         self.deadlines.clear(id, Wait::Park);
-        Ok(Controlled::Calling { leg })
+        Ok(Controlled::Calling { legs })
     }
 
     /// A phone has taken the party out of its slot.

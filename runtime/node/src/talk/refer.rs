@@ -12,7 +12,7 @@ use super::{Noted, Place, Why, Wish};
 use crate::call::Stage;
 use crate::control::{Actor, Destination};
 use crate::node::Node;
-use crate::way::{Way, Where};
+use crate::way::{Way, Ways, Where};
 
 /// Declined, whatever the reason (RFC 3515 §2.4.2).
 const DECLINED: u16 = 603;
@@ -78,15 +78,17 @@ impl Node {
         let found = self.find(now.mono, &tenant, &to).map_err(|_| DECLINED)?;
         let found = match (found, device) {
             // A GRUU is of one device, if that is there.
-            (Where::Person(Way::Phone(user)), Some(gr)) if self.has_device(&user, &gr) => {
-                Where::Person(Way::Device { user, gr })
+            (Where::Person(Ways::One(Way::Phone(user))), Some(gr))
+                if self.has_device(&user, &gr) =>
+            {
+                Where::Person(Ways::One(Way::Device { user, gr }))
             }
             (found, _) => found,
         };
         self.take_over(now, id);
         let noted = Noted::new(Step::TransferAsked, b).by(a).detail(to.kind());
         self.step(now, id, noted);
-        let way = match found {
+        let ways = match found {
             Where::Route(route) => {
                 let status = 202;
                 self.command(Command::AnswerRefer { leg, status });
@@ -95,13 +97,13 @@ impl Node {
                 self.enter_flow(now, id, b, route);
                 return Ok(());
             }
-            Where::Person(way) => way,
+            Where::Person(ways) => ways,
         };
         let wish = Wish {
             waits: b,
             why: Why::Refer { by: a },
         };
-        match self.attempt(now, id, way, wish) {
+        match self.attempt(now, id, ways, wish) {
             Ok(_) => {
                 self.command(Command::AnswerRefer { leg, status: 202 });
                 let call = self.calls.get_mut(&id).expect("just seen");

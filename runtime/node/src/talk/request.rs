@@ -126,7 +126,10 @@ impl Node {
     pub(crate) fn take_over(&mut self, now: Now, id: CallId) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         if matches!(call.stage, Stage::Flow(_))
-            && let Some(other) = call.dialing().map(|dial| dial.leg)
+            && let Some(other) = call
+                .dialing()
+                .and_then(|dial| dial.won())
+                .map(|won| won.leg)
         {
             let why = "the call is in other hands".to_owned();
             self.reply(now, id, Err(FlowError::Hangup(why)));
@@ -188,7 +191,7 @@ impl Node {
         self.step(now, id, by.map_or(noted.clone(), |a| noted.by(a)));
         let call = self.calls.get_mut(&id).expect("just seen");
         let back = by.and_then(|a| call.talk.members.get(&a)?.user.clone());
-        let way = match found {
+        let ways = match found {
             Where::Route(route) => {
                 if let Some(a) = by {
                     self.release_member(id, a);
@@ -196,7 +199,7 @@ impl Node {
                 self.enter_flow(now, id, b, route);
                 return Ok(Controlled::Done);
             }
-            Where::Person(way) => way,
+            Where::Person(ways) => ways,
         };
         let before = call.talk.place(b);
         call.talk.put(b, Place::Awaiting);
@@ -204,13 +207,13 @@ impl Node {
             waits: b,
             why: Why::Transfer { back },
         };
-        match self.attempt(now, id, way, wish) {
-            Ok(leg) => {
+        match self.attempt(now, id, ways, wish) {
+            Ok(legs) => {
                 if let Some(a) = by {
                     self.release_member(id, a);
                 }
                 self.arrange(id);
-                Ok(Controlled::Calling { leg })
+                Ok(Controlled::Calling { legs })
             }
             Err(error) => {
                 let call = self.calls.get_mut(&id).expect("just seen");
@@ -228,7 +231,7 @@ impl Node {
     fn consult(&mut self, now: Now, id: CallId, by: &Actor, to: &Destination) -> Answer {
         let (a, b) = self.pair_of(id, by)?;
         let tenant = Arc::clone(&self.calls[&id].tenant);
-        let Where::Person(way) = self.find(now.mono, &tenant, to)? else {
+        let Where::Person(ways) = self.find(now.mono, &tenant, to)? else {
             return Err(ControlError::Invalid(
                 "a flow cannot be asked: transfer to it, or visit it",
             ));
@@ -238,12 +241,12 @@ impl Node {
             waits: a,
             why: Why::Consult { held: b },
         };
-        let leg = self.attempt(now, id, way, wish)?;
+        let legs = self.attempt(now, id, ways, wish)?;
         self.put_on_hold(now, id, a, b, Place::Awaiting);
-        let noted = Noted::new(Step::Consulting, b).by(a).with(leg);
+        let noted = Noted::new(Step::Consulting, b).by(a).with(legs[0]);
         self.step(now, id, noted);
         self.arrange(id);
-        Ok(Controlled::Calling { leg })
+        Ok(Controlled::Calling { legs })
     }
 
     fn swap(&mut self, now: Now, id: CallId, by: &Actor) -> Answer {
@@ -306,9 +309,9 @@ impl Node {
             && let Why::Consult { held } = *why
             && *waits == a
         {
-            let asked = dial.leg.n;
+            let asked = dial.branches.first().map(|branch| branch.leg.n);
             self.cancel_attempt(now, id);
-            return Ok(self.back_to(now, id, a, held, asked));
+            return Ok(self.back_to(now, id, a, held, asked.unwrap_or_default()));
         }
         let (a, b, held) = self.three_of(id, by)?;
         let asked = self.calls[&id].talk.asked.unwrap_or(b);
@@ -359,7 +362,7 @@ impl Node {
                     "no such phone or route in this tenant",
                 ));
             }
-            Destination::Group(_) => {
+            Destination::Group(_) | Destination::Several { .. } => {
                 return Err(ControlError::Invalid(
                     "phones do not dial ring groups: answer first, or name a route",
                 ));
@@ -423,7 +426,15 @@ impl Node {
     fn hang_up_one(&mut self, id: CallId, who: &Actor) -> Answer {
         let call = self.calls.get(&id).ok_or(ControlError::NoCall)?;
         let n = call.party(who).ok_or(ControlError::NoParty)?;
-        let (leg, cause) = (LegId { call: id, n }, Cause::Normal);
+        let leg = LegId { call: id, n };
+        let rings = call
+            .dialed()
+            .is_some_and(|dial| dial.has(leg) && dial.won().is_none());
+        let cause = if rings {
+            Cause::Cancelled
+        } else {
+            Cause::Normal
+        };
         self.command(Command::Hangup { leg, cause });
         Ok(Controlled::Done)
     }
@@ -447,7 +458,7 @@ impl Call {
         let known = |n: &u16| {
             self.talk.members.contains_key(n)
                 || (*n == self.leg.n && !self.is_gone())
-                || dialed.is_some_and(|dial| dial.leg.n == *n)
+                || dialed.is_some_and(|dial| dial.branches.iter().any(|it| it.leg.n == *n))
         };
         match who {
             Actor::Leg(n) => known(n).then_some(*n),
@@ -457,11 +468,14 @@ impl Call {
                     .members
                     .iter()
                     .find(|(_, member)| member.user.as_ref() == Some(user));
-                let dialed = dialed.filter(|dial| dial.user.as_ref() == Some(user));
+                let rung = dialed.map(|dial| &dial.branches[..]).unwrap_or_default();
+                let rung = rung
+                    .iter()
+                    .find(|branch| branch.user.as_ref() == Some(user));
                 let first = self.user.as_ref() == Some(user) && self.leg.n == 1;
                 member
                     .map(|(n, _)| *n)
-                    .or(dialed.map(|dial| dial.leg.n))
+                    .or(rung.map(|branch| branch.leg.n))
                     .or((first && !self.is_gone()).then_some(1))
             }
         }

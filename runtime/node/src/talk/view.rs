@@ -41,14 +41,13 @@ impl Node {
                 state,
             });
         }
-        if let Some(dial) = call
-            .dialed()
-            .filter(|dial| !call.talk.members.contains_key(&dial.leg.n))
-        {
+        let rung = call.dialed().map(|dial| &dial.branches[..]);
+        let rung = rung.unwrap_or_default().iter();
+        for branch in rung.filter(|it| !call.talk.members.contains_key(&it.leg.n)) {
             views.push(PartyView {
-                leg: dial.leg.n,
-                user: dial.user.clone(),
-                party: dial.party.clone(),
+                leg: branch.leg.n,
+                user: branch.user.clone(),
+                party: branch.party.clone(),
                 state: PartyState::Ringing,
             });
         }

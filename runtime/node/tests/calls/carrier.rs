@@ -116,8 +116,10 @@ fn a_flow_connects_a_carriers_caller_with_a_phone_and_with_nobody_outside() {
     world.run(s(1));
     world.check(expect![[r#"
         5.00    A flow.asked dial
-        5.00    A leg.dialed leg 3 to sales
+        5.00    A leg.dialed leg 3 to bob
+        5.00    A leg.dialed leg 4 to carol
         5.00        city hears ringback
+        6.02    A leg.dial_ended leg 4 NoAnswer (Elsewhere)
         6.02    A leg.bridged 1 3
         6.02        city hears bob
         6.02        bob hears city
@@ -387,7 +389,7 @@ fn a_phone_sends_a_withheld_caller_outside() {
     world.check(expect![[r#"
         4.00    flow is told Err(Hangup("the call is in other hands"))
         4.00    flow is over: transferred
-        4.00    request 1 is told Ok(Calling { leg: 3 })
+        4.00    request 1 is told Ok(Calling { legs: [3] })
         4.00    A leg.dial_ended leg 2 Answered
         4.00    A transfer.asked leg 1 by 2 number
         4.00    A leg.dialed leg 3 to +862155501111 by close

@@ -54,12 +54,12 @@ fn a_party_is_transferred() {
         by: leg(1),
         to,
     });
-    assert_eq!(result, Some(Ok(Controlled::Calling { leg: 3 })));
+    assert_eq!(result, Some(Ok(Controlled::Calling { legs: vec![3] })));
     world.run(s(4));
     world.hang_up("carol");
     world.run(s(1));
     world.check(expect![[r#"
-        5.00    request 2 is told Ok(Calling { leg: 3 })
+        5.00    request 2 is told Ok(Calling { legs: [3] })
         5.00    A transfer.asked leg 2 by 1 phone
         5.00    A leg.dialed leg 3 to carol
         5.00    A leg.unbridged 1 2
@@ -85,7 +85,7 @@ fn consulted(world: &mut World) -> vocab::CallId {
         by: user("ann"),
         to,
     });
-    assert_eq!(result, Some(Ok(Controlled::Calling { leg: 3 })));
+    assert_eq!(result, Some(Ok(Controlled::Calling { legs: vec![3] })));
     world.run(s(3));
     call
 }
@@ -105,7 +105,7 @@ fn a_consultation_is_swapped_and_completed() {
     world.hang_up("bob");
     world.run(s(1));
     world.check(expect![[r#"
-        5.00    request 2 is told Ok(Calling { leg: 3 })
+        5.00    request 2 is told Ok(Calling { legs: [3] })
         5.00    A leg.dialed leg 3 to carol
         5.00    A leg.held leg 2 by 1
         5.00    A consult.started leg 2 by 1 with 3
@@ -144,7 +144,7 @@ fn a_consultation_is_completed_while_the_asked_one_rings() {
     world.ask(Control::Complete { call, by });
     world.run(s(5));
     world.check(expect![[r#"
-        5.00    request 2 is told Ok(Calling { leg: 3 })
+        5.00    request 2 is told Ok(Calling { legs: [3] })
         5.00    A leg.dialed leg 3 to carol
         5.00    A leg.held leg 2 by 1
         5.00    A consult.started leg 2 by 1 with 3
@@ -175,7 +175,7 @@ fn a_consultation_is_cancelled() {
     world.ask(Control::Cancel { call, by });
     world.run(s(1));
     world.check(expect![[r#"
-        5.00    request 2 is told Ok(Calling { leg: 3 })
+        5.00    request 2 is told Ok(Calling { legs: [3] })
         5.00    A leg.dialed leg 3 to carol
         5.00    A leg.held leg 2 by 1
         5.00    A consult.started leg 2 by 1 with 3
@@ -204,7 +204,7 @@ fn whom_nobody_can_reach_is_given_back_to_the_one_who_waits() {
     world.manner("carol", Manner::Refuses(486));
     consulted(&mut world);
     world.check(expect![[r#"
-        5.00    request 2 is told Ok(Calling { leg: 3 })
+        5.00    request 2 is told Ok(Calling { legs: [3] })
         5.00    A leg.dialed leg 3 to carol
         5.00    A leg.held leg 2 by 1
         5.00    A consult.started leg 2 by 1 with 3
@@ -230,7 +230,7 @@ fn three_talk_with_each_other() {
     world.hang_up("ann");
     world.run(s(1));
     world.check(expect![[r#"
-        5.00    request 2 is told Ok(Calling { leg: 3 })
+        5.00    request 2 is told Ok(Calling { legs: [3] })
         5.00    A leg.dialed leg 3 to carol
         5.00    A leg.held leg 2 by 1
         5.00    A consult.started leg 2 by 1 with 3
@@ -272,7 +272,7 @@ fn nobody_takes_a_transferred_party() {
     world.manner("ann", Manner::Rings);
     world.run(s(70));
     world.check(expect![[r#"
-        5.00    request 2 is told Ok(Calling { leg: 3 })
+        5.00    request 2 is told Ok(Calling { legs: [3] })
         5.00    A transfer.asked leg 2 by 1 phone
         5.00    A leg.dialed leg 3 to carol
         5.00    A leg.unbridged 1 2
@@ -302,14 +302,14 @@ fn a_party_waits_in_a_slot_until_a_phone_takes_it() {
     assert_eq!(parked, [701]);
     let (user, slot) = ("carol".to_owned(), 701);
     let result = world.ask(Control::PickUp { user, slot });
-    assert_eq!(result, Some(Ok(Controlled::Calling { leg: 3 })));
+    assert_eq!(result, Some(Ok(Controlled::Calling { legs: vec![3] })));
     world.run(s(3));
     world.check(expect![[r#"
         5.00    request 2 is told Ok(Parked { slot: 701 })
         5.00    A park.parked leg 2 by 1 701
         5.00    A leg.unbridged 1 2
         5.00        bob hears music on hold
-        7.00    request 3 is told Ok(Calling { leg: 3 })
+        7.00    request 3 is told Ok(Calling { legs: [3] })
         7.00    A leg.dialed leg 3 to carol
         8.02    A park.picked_up leg 2 with 3 701
         8.02    A leg.bridged 2 3
@@ -534,7 +534,7 @@ fn a_caller_is_sent_elsewhere_before_an_answer_and_after() {
     world.run(s(3));
     world.check(expect![[r#"
         5.00    flow is over: transferred
-        5.00    request 2 is told Ok(Calling { leg: 2 })
+        5.00    request 2 is told Ok(Calling { legs: [2] })
         5.00    B transfer.asked leg 1 phone
         5.00    B leg.dialed leg 2 to bob
         5.00        ann hears ringback

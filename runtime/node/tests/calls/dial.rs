@@ -247,10 +247,12 @@ fn a_group_is_rung_all_at_once_or_in_turn() {
     world.run(s(3));
     world.check(expect![[r#"
         2.00    A flow.asked dial
-        2.00    A leg.dialed leg 2 to sales
+        2.00    A leg.dialed leg 2 to bob
+        2.00    A leg.dialed leg 3 to carol
+        3.02    A leg.dial_ended leg 2 NoAnswer (Elsewhere)
         3.02        carol hears nothing
         3.04    A call.answered
-        3.04    A leg.bridged 1 2
+        3.04    A leg.bridged 1 3
         3.04        carol hears ann
         3.04        ann hears carol
     "#]]);
@@ -261,10 +263,12 @@ fn a_group_is_rung_all_at_once_or_in_turn() {
     world.run(s(13));
     world.check(expect![[r#"
         2.00    A flow.asked dial
-        2.00    A leg.dialed leg 2 to night
+        2.00    A leg.dialed leg 2 to bob
+        12.00   A leg.dialed leg 3 to carol
+        12.00   A leg.dial_ended leg 2 NoAnswer
         13.02       carol hears nothing
         13.04   A call.answered
-        13.04   A leg.bridged 1 2
+        13.04   A leg.bridged 1 3
         13.04       carol hears ann
         13.04       ann hears carol
     "#]]);

@@ -8,4 +8,5 @@ mod hold;
 mod media;
 mod phone;
 mod refer;
+mod several;
 mod world;

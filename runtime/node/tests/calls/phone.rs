@@ -24,6 +24,10 @@ pub(crate) enum Manner {
     Rings,
     /// Refuses with this status.
     Refuses(u16),
+    /// Can be heard at once and is busy after this long.
+    Regrets(Duration),
+    /// Says nothing at all.
+    Dead,
     /// Sends the call to this user.
     SendsTo(&'static str),
 }
@@ -78,6 +82,9 @@ impl Phone {
     /// Feeds an input and gives what is to be sent.
     pub(crate) fn feed(&mut self, now: Now, input: Input<'_>) -> Vec<Arc<[u8]>> {
         let mut sent = Vec::new();
+        if self.manner == Manner::Dead && matches!(input, Input::Sip(_)) {
+            return sent;
+        }
         self.engine.handle(now, input);
         let mut reports = Vec::new();
         loop {
@@ -118,8 +125,9 @@ impl Phone {
                         leg,
                         to: Pii::new(format!("sip:{user}@demo")),
                     }),
+                    Manner::Dead => None,
                     Manner::Rings => Some(Command::Ring { leg }),
-                    Manner::Announces(after) => {
+                    Manner::Announces(after) | Manner::Regrets(after) => {
                         self.ringing.insert(leg, now.mono + after);
                         Some(Command::Progress { leg })
                     }
@@ -170,7 +178,20 @@ impl Phone {
         let due: Vec<_> = self.ringing.iter().filter_map(due).collect();
         for leg in due {
             self.ringing.remove(&leg);
-            sent.extend(self.feed(now, Input::Command(Command::Answer { leg })));
+            let command = match self.manner {
+                Manner::Regrets(_) => Command::Reject {
+                    leg,
+                    status: 486,
+                    q850: None,
+                },
+                Manner::Answers(_)
+                | Manner::Announces(_)
+                | Manner::Rings
+                | Manner::Refuses(_)
+                | Manner::Dead
+                | Manner::SendsTo(_) => Command::Answer { leg },
+            };
+            sent.extend(self.feed(now, Input::Command(command)));
         }
         sent
     }

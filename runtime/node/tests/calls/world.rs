@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use expect_test::Expect;
 use jackfield_node::{
-    Actor, Catalogue, Config, Control, ControlError, ControlId, Controlled, Destination,
+    Actor, Callee, Catalogue, Config, Control, ControlError, ControlId, Controlled, Destination,
     EarlyMedia, Group, Input, Node, NumberPlan, Output, Park, PluginChange, Route, Tenant, Trunk,
 };
 use plugin::{CacheKey, End, Grant, Host, HostConfig, Metering, Plugin, Registry, RunOutput};
@@ -657,7 +657,10 @@ fn tenant() -> Tenant {
     let clip = |name: &str| (name.to_owned(), Clip::new(name, vec![0; 8_000]));
     let clips = ["sorry", "welcome"].map(clip).into();
     let group = |members: &[&str], in_order| Group {
-        members: members.iter().map(|user| (*user).to_owned()).collect(),
+        members: members
+            .iter()
+            .map(|user| Callee::Phone((*user).to_owned()))
+            .collect(),
         in_order,
         ring: s(10),
     };

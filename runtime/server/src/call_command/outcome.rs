@@ -338,6 +338,7 @@ fn unanswered(ended: Ended, password: bool, target: &Target) -> String {
             | Cause::Overload
             | Cause::Failed
             | Cause::Transferred
+            | Cause::Elsewhere
             | Cause::Interrupted => format!("no answer; {}", target.advice()),
         };
     };

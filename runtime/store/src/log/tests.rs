@@ -254,6 +254,7 @@ fn every_word_reads_back() {
         Cause::Overload,
         Cause::Failed,
         Cause::Transferred,
+        Cause::Elsewhere,
         Cause::Interrupted,
     ]);
     check(&[

@@ -86,6 +86,7 @@ words! {
         Overload = "overload",
         Failed = "failed",
         Transferred = "transferred",
+        Elsewhere = "elsewhere",
         Interrupted = "interrupted",
     }
     Step {

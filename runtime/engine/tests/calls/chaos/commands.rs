@@ -1,6 +1,6 @@
 //! Any command, with any values.
 
-use vocab::call::{Cause, Command, GatherSpec, RingGroup, Target};
+use vocab::call::{Cause, Command, GatherSpec, Target};
 use vocab::{CallId, Clip, LegId, Party, Pii, PlayId, RecordingId};
 
 use super::{CROWD, Chaos};
@@ -74,9 +74,8 @@ impl Chaos {
                     n: 100 + self.last as u16,
                 };
                 let target = match self.below(6) {
-                    0 | 1 => Target::User("bob".into()),
-                    4 | 5 => self.ring_groups(),
-                    2 => Target::User("nobody".into()),
+                    0..4 => Target::User("bob".into()),
+                    4 => Target::User("nobody".into()),
                     _ => Target::Uri {
                         uri: Pii::new("sip:1@192.0.2.50".into()),
                         next_hop: address(CROWD),
@@ -173,14 +172,5 @@ impl Chaos {
                 n: 100 + self.last as u16,
             },
         }
-    }
-
-    fn ring_groups(&mut self) -> Target {
-        let users = ["bob", "nobody"];
-        let groups = (0..self.below(4)).map(|n| RingGroup {
-            users: vec![users[n % 2].into(), "bob".into()],
-            lasting: ms(self.rng.below(3_000)),
-        });
-        Target::Users(groups.collect())
     }
 }
