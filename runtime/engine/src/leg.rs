@@ -170,6 +170,8 @@ pub(crate) struct Session {
     pub(crate) keys: Keys,
     /// The recording of the whole call, if there is one.
     pub(crate) recorded: Option<RecordingId>,
+    /// Sessions that the leg had before, and that have not reported the end of all they did for it.
+    pub(crate) owed: Vec<SessionId>,
 }
 
 impl Session {
@@ -240,6 +242,7 @@ impl Session {
             refer_asked: false,
             keys: Keys::default(),
             recorded: None,
+            owed: Vec::new(),
         }
     }
 }

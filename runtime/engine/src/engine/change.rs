@@ -58,7 +58,7 @@ impl Engine {
             return if gone || leg == to {
                 self.denied(leg, wish, 481);
             } else {
-                self.moved(now, leg, to, None);
+                self.moved(now, leg, to);
             };
         }
         // One number is left for the answer to an offer of theirs that ours has to wait for.

@@ -35,10 +35,11 @@ impl Engine {
             self.dialogs.remove(dialog);
         }
         self.timers.clear_all(leg);
-        let session = old.into_session().map(|session| session.id);
-        let waits: Vec<SessionId> = session.into_iter().collect();
-        for &session in &waits {
-            self.close(now, session);
+        let mut waits = Vec::new();
+        if let Some(mut session) = old.into_session() {
+            self.close(now, session.id);
+            waits.push(session.id);
+            waits.append(&mut session.owed);
         }
         self.legs.insert(leg, Leg::Ending { waits, end });
         self.finish_if_quiet(leg);

@@ -35,7 +35,7 @@ impl Engine {
         if on_its_way || self.is_far_from(from, to) {
             self.wish(now, from, wish);
         } else {
-            self.moved(now, from, to, None);
+            self.moved(now, from, to);
         }
     }
 
@@ -86,6 +86,7 @@ impl Engine {
         (session.id, session.worker, session.local) = (id, worker, local);
         session.agreed = Some(params.clone());
         session.recorded = None;
+        session.owed.push(old);
         let session = id;
         self.media(worker, media::Command::Configure { session, params });
         self.close(now, old);
@@ -96,7 +97,7 @@ impl Engine {
             self.note_hold(from);
             return self.next_wish(now, from);
         }
-        self.moved(now, from, to, Some(old));
+        self.moved(now, from, to);
     }
 
     /// Ends what a leg does, and its bridge or its part in a conference, while its session goes on.
@@ -115,8 +116,8 @@ impl Engine {
         self.unbridge(leg);
     }
 
-    /// The leg goes on under its new name. `behind` is a session that it has just left.
-    pub(super) fn moved(&mut self, now: Now, from: LegId, to: LegId, behind: Option<SessionId>) {
+    /// The leg goes on under its new name.
+    pub(super) fn moved(&mut self, now: Now, from: LegId, to: LegId) {
         self.answer_refer(from, 603);
         self.stop_doing(from);
         let seat = self.vacate(now, to);
@@ -128,7 +129,7 @@ impl Engine {
             return;
         };
         let mut waits = vec![session.id];
-        waits.extend(behind);
+        waits.append(&mut session.owed);
         self.end_recording(from, to, &mut session);
         (session.held, session.passed_on) = (false, None);
         session.keys = Keys::default();
@@ -200,6 +201,12 @@ impl Engine {
         let (id, worker) = (session.id, session.worker);
         session.held = old.held;
         session.peer = old.peer;
+        let owes = |id: &SessionId| {
+            let track = self.sessions.get(id);
+            track.is_some_and(|track| track.asked.of(to))
+        };
+        let owed = old.owed.iter().copied().chain([old.id]);
+        session.owed = owed.filter(owes).collect();
         if !self.sessions.contains_key(&old.id) {
             return;
         }

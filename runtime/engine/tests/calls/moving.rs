@@ -438,3 +438,35 @@ fn a_gather_ends_when_its_leg_moves_and_hold_is_told_again() {
         0.420   ann → home: 200 OK (BYE)
     "#]]);
 }
+
+/// Its worker takes its time, and the leg has another session when the end of the message is told.
+#[test]
+fn a_message_is_told_of_although_the_leg_was_taken_over_and_moved_on() {
+    let mut world = World::new();
+    let (mut ann, a) = caller(&mut world, "ann", ANN);
+    let (mut bob, b) = caller(&mut world, "bob", BOB);
+    world.command(record(a, 1, &[]));
+    world.run(s(1));
+    world.skip_ladder();
+    world.thread_delay = ms(20);
+    world.command(Command::Move { from: b, to: a });
+    let to = new(a);
+    world.command(Command::Move { from: a, to });
+    world.run(ms(50));
+    ann.reply(&mut world, "BYE", "200 OK", "");
+    world.run(ms(50));
+    world.check(expect![[r#"
+        1.240   > Move B1 to A1
+        1.240   home → ann: BYE
+        1.240     Moved B1 to A1
+        1.240   > Move A1 to A7
+        1.240     Moved A1 to A7
+        1.280     Recorded A1 1 Hangup 1000 ms
+        1.280     Ended A1 transferred by Near
+        1.280     Ended B1 transferred by Near
+        1.290   ann → home: 200 OK (BYE)
+    "#]]);
+    bye(&mut world, &mut bob);
+    ann.next();
+    world.settle();
+}
