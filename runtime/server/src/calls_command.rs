@@ -71,12 +71,16 @@ Examples:
     #[command(after_help = "\
 Examples:
   jackfield calls dial 1001 1002
-  jackfield calls dial 1001 +862155501234")]
+  jackfield calls dial 1001 +862155501234
+  jackfield calls dial 1001 1002 1003 +8613800138000 --timeout-s 45")]
     Dial {
         /// Whose phone.
         user: String,
-        /// A phone, a ring group, a route or a number.
-        to: String,
+        /// A phone, a ring group, a route or a number. Of several the first that answers.
+        #[arg(required = true)]
+        to: Vec<String>,
+        #[command(flatten)]
+        ringing: Ringing,
     },
 
     /// Call what a user's phone dialled last.
@@ -107,25 +111,31 @@ Examples:
     #[command(after_help = "\
 Examples:
   jackfield calls transfer --by 1001 --to 1002
-  jackfield calls transfer --by 1001 --to 7000")]
+  jackfield calls transfer --by 1001 --to 7000
+  jackfield calls transfer --by 1001 --to 1002 --to +8613800138000 --in-turn --ring-s 15")]
     Transfer {
         #[command(flatten)]
         by: By,
-        /// A phone, a ring group, a route or a number.
-        #[arg(long)]
-        to: String,
+        /// A phone, a ring group, a route or a number. Of several the first that answers.
+        #[arg(long, required = true)]
+        to: Vec<String>,
+        #[command(flatten)]
+        ringing: Ringing,
     },
 
     /// Ask somebody else first, while the one who is talked with hears music.
     #[command(after_help = "\
 Examples:
-  jackfield calls consult --by 1001 --to 1002")]
+  jackfield calls consult --by 1001 --to 1002
+  jackfield calls consult --by 1001 --to 1002 --to 1003 --timeout-s 15")]
     Consult {
         #[command(flatten)]
         by: By,
-        /// A phone, a ring group or a number.
-        #[arg(long)]
-        to: String,
+        /// A phone, a ring group or a number. Of several the first that answers.
+        #[arg(long, required = true)]
+        to: Vec<String>,
+        #[command(flatten)]
+        ringing: Ringing,
     },
 
     /// Talk with the one who waits, and have the other wait.
@@ -244,6 +254,39 @@ struct By {
     leg: Option<u16>,
 }
 
+/// How several are rung, and for how long.
+#[derive(Args, Debug, Default)]
+struct Ringing {
+    /// Ring one after the other instead of all at once.
+    #[arg(long)]
+    in_turn: bool,
+    /// How long each is rung before it is the next one's turn, in seconds.
+    #[arg(long, value_name = "SECONDS", requires = "in_turn", value_parser = clap::value_parser!(u16).range(1..=180))]
+    ring_s: Option<u16>,
+    /// How long they are rung in all, in seconds. Without it 30, or as long as their turns take.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=180))]
+    timeout_s: Option<u16>,
+}
+
+impl Ringing {
+    /// A target as the API takes it.
+    fn target(&self, to: &[String]) -> Value {
+        match to {
+            [one] if !self.in_turn && self.timeout_s.is_none() => json!(one),
+            _ => {
+                let order = if self.in_turn { "in_turn" } else { "all" };
+                let mut target = json!({ "any": to, "order": order });
+                for (name, value) in [("ring_s", self.ring_s), ("timeout_s", self.timeout_s)] {
+                    if let Some(value) = value {
+                        target[name] = json!(value);
+                    }
+                }
+                target
+            }
+        }
+    }
+}
+
 /// Does it.
 pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
     let server = args.api.server()?;
@@ -297,12 +340,29 @@ fn ask(server: &Server, deed: &Deed) -> anyhow::Result<Answer> {
             let path = with_query("/api/v1/parties", &[("user", user), ("state", state)]);
             fine(server.get(&path)?)
         }
-        Deed::Dial { user, to } => make(server, &json!({ "user": user, "to": to })),
+        Deed::Dial { user, to, ringing } => {
+            let to = ringing.target(to);
+            make(server, &json!({ "user": user, "to": to }))
+        }
         Deed::Redial { user } => make(server, &json!({ "user": user, "redial": true })),
         Deed::Hold(who) => by(who, json!({ "action": "hold" })),
         Deed::Retrieve(who) => by(who, json!({ "action": "retrieve" })),
-        Deed::Transfer { by: who, to } => by(who, json!({ "action": "transfer", "to": to })),
-        Deed::Consult { by: who, to } => by(who, json!({ "action": "consult", "to": to })),
+        Deed::Transfer {
+            by: who,
+            to,
+            ringing,
+        } => {
+            let to = ringing.target(to);
+            by(who, json!({ "action": "transfer", "to": to }))
+        }
+        Deed::Consult {
+            by: who,
+            to,
+            ringing,
+        } => {
+            let to = ringing.target(to);
+            by(who, json!({ "action": "consult", "to": to }))
+        }
         Deed::Swap(who) => by(who, json!({ "action": "swap" })),
         Deed::Merge(who) => by(who, json!({ "action": "merge" })),
         Deed::Complete(who) => by(who, json!({ "action": "complete" })),
@@ -414,7 +474,14 @@ fn told(body: &Value) -> String {
     }
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     match body["result"].as_str() {
-        Some("calling") => format!("leg {} is called", body["leg"]),
+        Some("calling") => match body["legs"].as_array().map(Vec::as_slice) {
+            Some([_, _, ..]) => {
+                let legs = body["legs"].as_array().into_iter().flatten();
+                let legs: Vec<String> = legs.map(Value::to_string).collect();
+                format!("legs {} are called", legs.join(", "))
+            }
+            Some(_) | None => format!("leg {} is called", body["leg"]),
+        },
         Some("call") => format!("call {}", text("id")),
         Some("parked") => format!("waits in slot {}", body["slot"]),
         Some("flow") => format!("the flow said {}", text("label")),

@@ -124,11 +124,22 @@ fn tenant(
         routes,
         trunks: trunks.collect(),
         numbers: NumberPlan::default(),
-        groups: BTreeMap::new(),
+        groups: [("desks".to_owned(), desks())].into(),
         park: node::Park::default(),
         early_media: node::EarlyMedia::default(),
         follow_redirects: false,
         catalogue: catalogue(),
+    }
+}
+
+/// Two desks and somebody outside.
+fn desks() -> node::Group {
+    let desk = |user: &str| node::Callee::Phone(user.to_owned());
+    let outside = node::Callee::Number(Pii::new("+862155500000".to_owned()));
+    node::Group {
+        members: vec![desk("1003"), outside, desk("1004")],
+        in_order: true,
+        ring: Duration::from_secs(4),
     }
 }
 

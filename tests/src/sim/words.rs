@@ -2,6 +2,7 @@
 //! does not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use node::{Actor, Control, ControlError, ControlId, Controlled, Destination, Node, PartyState};
 use vocab::{CallId, Pii, Rng};
@@ -259,12 +260,34 @@ fn actor(rng: &mut Rng, node: &Node, call: CallId, word: Word) -> Actor {
 }
 
 fn destination(rng: &mut Rng) -> Destination {
-    match rng.below(12) {
-        0..=6 => Destination::Phone(USERS[rng.below(7) as usize].into()),
-        7 => Destination::Number(Pii::new("+862155500000".into())),
-        8 => Destination::Route("1000".into()),
-        9 => Destination::Dialled(Pii::new("1010".into())),
-        10 => Destination::Group("nobody".into()),
+    match rng.below(19) {
+        0..=10 => desk(rng),
+        11 => Destination::Number(Pii::new("+862155500000".into())),
+        12 => Destination::Route("1000".into()),
+        13 => Destination::Dialled(Pii::new("1010".into())),
+        14 => Destination::Group("nobody".into()),
+        15 => Destination::Group("desks".into()),
+        16 | 17 => several(rng),
         _ => Destination::Phone("1099".into()),
+    }
+}
+
+fn desk(rng: &mut Rng) -> Destination {
+    Destination::Phone(USERS[rng.below(7) as usize].into())
+}
+
+/// Phones and the number outside, and now and then what cannot be rung along with others.
+fn several(rng: &mut Rng) -> Destination {
+    let mut targets: Vec<Destination> = (0..=rng.below(3)).map(|_| desk(rng)).collect();
+    match rng.below(8) {
+        0 => targets.push(destination(rng)),
+        1..=4 => targets.push(Destination::Number(Pii::new("+862155500000".into()))),
+        _ => {}
+    }
+    Destination::Several {
+        targets,
+        in_order: rng.chance(0.5),
+        each: Duration::from_secs(1 + rng.below(9)),
+        timeout: rng.chance(0.5).then(|| Duration::from_secs(rng.below(40))),
     }
 }

@@ -1,11 +1,13 @@
-//! Phones that are rung together, and slots in which calls wait.
+//! Phones and numbers that are rung together, and slots in which calls wait.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use node::{EarlyMedia, Group, Park, Phone};
+use node::{CALLEES_MAX, Callee, EarlyMedia, Group, Park, Phone, Trunk};
+use vocab::Pii;
 
-use super::limits::{GROUP_MEMBERS_MAX, USER_CHARS_MAX};
+use super::limits::USER_CHARS_MAX;
 use super::reader::Table;
 use super::spelling::did_you_mean;
 use super::tenant::unique;
@@ -16,10 +18,11 @@ const RING_S: u64 = 20;
 /// How long a call waits in a slot, in seconds.
 const PARK_S: u64 = 120;
 
-/// `[[tenant.group]]`: phones that are rung together.
+/// `[[tenant.group]]`: phones and numbers that are rung together.
 pub(super) fn read(
     tables: Vec<Table<'_>>,
     phones: &BTreeMap<String, Phone>,
+    trunks: &[Arc<Trunk>],
 ) -> BTreeMap<String, Group> {
     let mut seen = BTreeMap::new();
     let mut groups = BTreeMap::new();
@@ -28,7 +31,7 @@ pub(super) fn read(
         if let Some((name, at)) = &name {
             unique(&table.source, &mut seen, name.clone(), *at, "group");
         }
-        let members = members(&mut table, phones);
+        let members = members(&mut table, phones, trunks);
         let in_order = match table.text("order") {
             None => false,
             Some(order) if order.value == "all" => false,
@@ -76,30 +79,66 @@ fn name(table: &mut Table<'_>, phones: &BTreeMap<String, Phone>) -> Option<(Stri
     Some((name.value.to_owned(), name.at))
 }
 
-fn members(table: &mut Table<'_>, phones: &BTreeMap<String, Phone>) -> Vec<String> {
+fn members(
+    table: &mut Table<'_>,
+    phones: &BTreeMap<String, Phone>,
+    trunks: &[Arc<Trunk>],
+) -> Vec<Callee> {
     let texts = table.texts("members");
     table.demand(
         "members",
-        "list phones, as in members = [\"1001\", \"1002\"]",
+        "list phones and numbers, as in members = [\"1001\", \"+8613800138000\"]",
     );
-    if texts.len() > GROUP_MEMBERS_MAX {
-        let what = format!("a group has at most {GROUP_MEMBERS_MAX} members");
+    if texts.len() > CALLEES_MAX {
+        let what = format!("a group has at most {CALLEES_MAX} members");
         table.source.error(table.at, what);
     }
-    let mut members: Vec<String> = Vec::new();
+    let mut members: Vec<Callee> = Vec::new();
     for text in texts {
-        if !phones.contains_key(text.value) {
-            let meant = did_you_mean(text.value, phones.keys().map(String::as_str));
-            let what = format!("no phone of this tenant is called {:?}{meant}", text.value);
-            table.source.error(Some(text.at), what);
-        } else if members.iter().any(|known| known == text.value) {
+        let callee = match text.value.strip_prefix('+') {
+            None if phones.contains_key(text.value) => Callee::Phone(text.value.to_owned()),
+            None => {
+                let meant = did_you_mean(text.value, phones.keys().map(String::as_str));
+                let what = format!(
+                    "no phone of this tenant is called {:?}{meant}; a number outside begins with +",
+                    text.value
+                );
+                table.source.error(Some(text.at), what);
+                continue;
+            }
+            Some(digits) => {
+                if let Err(why) = check_number(digits, text.value, trunks) {
+                    table.source.error(Some(text.at), why);
+                    continue;
+                }
+                Callee::Number(Pii::new(text.value.to_owned()))
+            }
+        };
+        if members.contains(&callee) {
             let what = format!("{:?} is in the group twice", text.value);
             table.source.error(Some(text.at), what);
         } else {
-            members.push(text.value.to_owned());
+            members.push(callee);
         }
     }
     members
+}
+
+/// A number in E.164 form that one of the trunks allows.
+fn check_number(digits: &str, number: &str, trunks: &[Arc<Trunk>]) -> Result<(), String> {
+    if !(2..=15).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(format!(
+            "{number:?} is not a number in E.164 form, as in \"+8613800138000\""
+        ));
+    }
+    let mut prefixes = trunks.iter().flat_map(|trunk| &trunk.prefixes);
+    if prefixes.any(|prefix| number.starts_with(prefix.as_str())) {
+        Ok(())
+    } else {
+        Err(format!(
+            "no trunk of this tenant allows {number:?}: add its prefix to one"
+        ))
+    }
 }
 
 /// `[tenant.park]`: slots in which calls wait for any phone.

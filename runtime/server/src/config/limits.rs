@@ -47,7 +47,5 @@ pub(super) const SCANNER_CHARS_MIN: usize = 4;
 /// hold is still there the next morning.
 pub(super) const SESSION_S_MAX: u64 = 86_400;
 
-/// Phones of one ring group: each that is rung at the same time is a transaction of its own.
-pub(super) const GROUP_MEMBERS_MAX: usize = 32;
 /// DNS servers: the system reads three, and the first that answers is enough.
 pub(super) const DNS_SERVERS_MAX: usize = 8;

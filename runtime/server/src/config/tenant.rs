@@ -102,7 +102,7 @@ fn tenant(
     let routes = routes::read(tables, &place, &mut seen.numbers);
     let trunks = trunks::read(table.tables("trunk", "[[tenant.trunk]]"), surroundings);
     let numbers = trunks::numbers(table.table("numbers"));
-    let groups = groups::read(table.tables("group", "[[tenant.group]]"), &phones);
+    let groups = groups::read(table.tables("group", "[[tenant.group]]"), &phones, &trunks);
     let park = groups::park(table.table("park"));
     let early_media = groups::early_media(&mut table);
     let follow_redirects = table.truth("follow_redirects").unwrap_or(false);

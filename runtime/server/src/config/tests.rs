@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use expect_test::{Expect, expect};
 
+use vocab::Pii;
+
 use super::*;
 
 /// The commented reference.
@@ -634,14 +636,19 @@ fn groups_slots_and_what_callers_hear() {
     let config = Folder::new()
         .read(&format!(
             "{TENANT}early_media = \"ringback\"\nfollow_redirects = true\n{ROUTE}{phones}\
-             [[tenant.group]]\nname = \"sales\"\nmembers = [\"1001\", \"1002\"]\n\
+             [[tenant.group]]\nname = \"sales\"\n\
+             members = [\"1001\", \"1002\", \"+8613800138000\"]\n\
              order = \"in_turn\"\nring_s = 15\n\
+             [[tenant.trunk]]\nid = \"a\"\naddress = \"192.0.2.9:5060\"\n\
+             prefixes = [\"+86\"]\n\
              [tenant.park]\nfirst = 801\ntimeout_s = 60\n"
         ))
         .expect("good");
     let tenant = config.node.tenants().values().next().expect("one");
     let sales = &tenant.groups["sales"];
-    assert_eq!(sales.members, ["1001", "1002"]);
+    let phone = |user: &str| node::Callee::Phone(user.into());
+    let mobile = node::Callee::Number(Pii::new("+8613800138000".into()));
+    assert_eq!(sales.members, [phone("1001"), phone("1002"), mobile]);
     assert_eq!((sales.in_order, sales.ring.as_secs()), (true, 15));
     assert_eq!(tenant.park.slots, 801..=820);
     assert_eq!(tenant.park.timeout.as_secs(), 60);
@@ -650,16 +657,20 @@ fn groups_slots_and_what_callers_hear() {
     check(
         &format!(
             "{TENANT}early_media = \"music\"\n{ROUTE}{phones}\
-             [[tenant.group]]\nname = \"1001\"\nmembers = [\"1003\", \"1002\", \"1002\"]\n\
+             [[tenant.group]]\nname = \"1001\"\n\
+             members = [\"1003\", \"1002\", \"1002\", \"+86\", \"+49301234567\", \"+8x\"]\n\
              [[tenant.group]]\nname = \"a b\"\norder = \"random\"\n\
              [tenant.park]\nfirst = 900\nlast = 800\n"
         ),
         expect![[r#"
             jackfield.toml:5: early_media = "music" is not "relay" or "ringback"
             jackfield.toml:17: name = "1001" is a phone; choose another
-            jackfield.toml:18: no phone of this tenant is called "1003" (did you mean "1001"?)
+            jackfield.toml:18: no phone of this tenant is called "1003" (did you mean "1001"?); a number outside begins with +
             jackfield.toml:18: "1002" is in the group twice
-            jackfield.toml:19: [[tenant.group]] has no members; list phones, as in members = ["1001", "1002"]
+            jackfield.toml:18: no trunk of this tenant allows "+86": add its prefix to one
+            jackfield.toml:18: no trunk of this tenant allows "+49301234567": add its prefix to one
+            jackfield.toml:18: "+8x" is not a number in E.164 form, as in "+8613800138000"
+            jackfield.toml:19: [[tenant.group]] has no members; list phones and numbers, as in members = ["1001", "+8613800138000"]
             jackfield.toml:20: name = "a b" is not a name of letters, digits and . _ -, as in "sales"
             jackfield.toml:21: order = "random" is not "all" or "in_turn"
             jackfield.toml:22: slots 900 to 800: there are 1 to 100, the first one first"#]],

@@ -1,6 +1,7 @@
 //! Call control: what is done with calls that are up, and calls that are made.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
@@ -55,7 +56,7 @@ enum Party {
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "a target is a text, or an object with one of phone, group, route and number"
+    expecting = "a target is a text, or an object with one of phone, group, route, number and any"
 )]
 pub(super) enum Target {
     Dialled(String),
@@ -69,7 +70,55 @@ pub(super) enum Kind {
     Group(String),
     Route(String),
     Number(String),
+    #[serde(untagged)]
+    Any(Any),
 }
+
+/// Several, of whom the first that answers has the call.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Any {
+    any: Vec<Target>,
+    #[serde(default)]
+    order: Order,
+    ring_s: Option<Seconds>,
+    timeout_s: Option<Seconds>,
+}
+
+/// How long somebody is rung: 1 to 180.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "u16")]
+struct Seconds(u16);
+
+impl TryFrom<u16> for Seconds {
+    type Error = &'static str;
+
+    fn try_from(seconds: u16) -> Result<Self, Self::Error> {
+        if (1..=180).contains(&seconds) {
+            Ok(Self(seconds))
+        } else {
+            Err("somebody is rung for 1 to 180 seconds")
+        }
+    }
+}
+
+impl From<Seconds> for Duration {
+    fn from(Seconds(seconds): Seconds) -> Self {
+        Self::from_secs(seconds.into())
+    }
+}
+
+/// All at the same time, or one after the other.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    #[default]
+    All,
+    InTurn,
+}
+
+/// How long each of several is rung that are rung in turn, unless it is said, in seconds.
+const RING_S: Seconds = Seconds(20);
 
 impl From<Party> for Actor {
     fn from(party: Party) -> Self {
@@ -88,6 +137,12 @@ impl From<Target> for Destination {
             Target::Kind(Kind::Group(name)) => Self::Group(name),
             Target::Kind(Kind::Route(number)) => Self::Route(number),
             Target::Kind(Kind::Number(number)) => Self::Number(Pii::new(number)),
+            Target::Kind(Kind::Any(any)) => Self::Several {
+                targets: any.any.into_iter().map(Self::from).collect(),
+                in_order: any.order == Order::InTurn,
+                each: any.ring_s.unwrap_or(RING_S).into(),
+                timeout: any.timeout_s.map(Duration::from),
+            },
         }
     }
 }
@@ -176,7 +231,9 @@ pub(super) enum Answer {
     #[serde(rename = "done")]
     Taken,
     Calling {
+        /// The first of them.
         leg: u16,
+        legs: Vec<u16>,
     },
     Call {
         id: String,
@@ -196,7 +253,10 @@ impl From<Controlled> for Answer {
     fn from(controlled: Controlled) -> Self {
         match controlled {
             Controlled::Done => Self::Taken,
-            Controlled::Calling { leg } => Self::Calling { leg },
+            Controlled::Calling { legs } => Self::Calling {
+                leg: legs.first().copied().unwrap_or_default(),
+                legs,
+            },
             Controlled::Call(call) => Self::Call {
                 id: call.to_string(),
             },
@@ -344,6 +404,9 @@ mod tests {
             r#"{"action":"hold","by":2}"#,
             r#"{"action":"transfer","by":2,"to":"1002"}"#,
             r#"{"action":"transfer","by":2,"to":{"group":"sales"}}"#,
+            r#"{"action":"transfer","by":2,"to":{"any":["1002",{"number":"+8613800138000"}]}}"#,
+            r#"{"action":"transfer","by":2,"to":{"any":["1002"],"order":"in_turn","ring_s":15,"timeout_s":40}}"#,
+            r#"{"action":"transfer","by":2,"to":{"any":["1002"],"order":"random"}}"#,
             r#"{"action":"park","by":2}"#,
             r#"{"action":"park","by":2,"slot":701}"#,
             r#"{"action":"to_flow","by":"1001","route":"7000"}"#,
@@ -365,6 +428,12 @@ mod tests {
               Transfer { call: 00000000000000000000000001, by: Leg(2), to: Dialled([private]) }
             {"action":"transfer","by":2,"to":{"group":"sales"}}
               Transfer { call: 00000000000000000000000001, by: Leg(2), to: Group("sales") }
+            {"action":"transfer","by":2,"to":{"any":["1002",{"number":"+8613800138000"}]}}
+              Transfer { call: 00000000000000000000000001, by: Leg(2), to: Several { targets: [Dialled([private]), Number([private])], in_order: false, each: 20s, timeout: None } }
+            {"action":"transfer","by":2,"to":{"any":["1002"],"order":"in_turn","ring_s":15,"timeout_s":40}}
+              Transfer { call: 00000000000000000000000001, by: Leg(2), to: Several { targets: [Dialled([private])], in_order: true, each: 15s, timeout: Some(40s) } }
+            {"action":"transfer","by":2,"to":{"any":["1002"],"order":"random"}}
+              a target is a text, or an object with one of phone, group, route, number and any
             {"action":"park","by":2}
               Park { call: 00000000000000000000000001, by: Leg(2), slot: None }
             {"action":"park","by":2,"slot":701}
@@ -376,7 +445,7 @@ mod tests {
             {"action":"hold","by":2,"slot":1}
               unknown field `slot`, expected `by`
             {"action":"transfer","by":2,"to":{"queue":"sales"}}
-              a target is a text, or an object with one of phone, group, route and number
+              a target is a text, or an object with one of phone, group, route, number and any
             {"action":"transfer","by":70000,"to":"1"}
               a party is the number of a leg, or the name of a user
             {"action":"dance"}

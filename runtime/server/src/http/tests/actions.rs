@@ -49,7 +49,7 @@ async fn bodies_that_make_no_sense_are_named() {
         "{\"user\":\"1001\",\"to\":\"1002\",\"redial\":true}": 400 bad_body: give either `to` or `redial`: true
         "{\"action\":\"hold\"}": 400 bad_body: the body is not as it should be: missing field `by`
         "{\"action\":\"hold\",\"by\":[]}": 400 bad_body: the body is not as it should be: a party is the number of a leg, or the name of a user
-        "{\"action\":\"transfer\",\"by\":1,\"to\":{\"queue\":\"a\"}}": 400 bad_body: the body is not as it should be: a target is a text, or an object with one of phone, group, route and number
+        "{\"action\":\"transfer\",\"by\":1,\"to\":{\"queue\":\"a\"}}": 400 bad_body: the body is not as it should be: a target is a text, or an object with one of phone, group, route, number and any
         "\0": 400 bad_body: the body is not as it should be: expected value at line 1 column 1
         "{\"action\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx": 413 too_large: the body has more than 16384 bytes
         "[]": 400 bad_body: the body is not as it should be: invalid length 0, expected struct PickUp with 1 element at line 1 column 2
@@ -72,7 +72,7 @@ async fn calls_that_are_not_up_cannot_be_controlled() {
 fn answers_are_as_told() {
     for controlled in [
         Controlled::Done,
-        Controlled::Calling { leg: 2 },
+        Controlled::Calling { legs: vec![2, 3] },
         Controlled::Call(call(1)),
         Controlled::Parked { slot: 7 },
         Controlled::Flow {
