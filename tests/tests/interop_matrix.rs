@@ -16,6 +16,8 @@ mod early;
 mod inbound;
 #[path = "matrix/reach.rs"]
 mod reach;
+#[path = "matrix/team.rs"]
+mod team;
 #[path = "matrix/timers.rs"]
 mod timers;
 #[path = "matrix/transfer.rs"]
@@ -36,6 +38,7 @@ fn every_scenario_goes_as_it_should_and_leaves_nothing() {
         callee::SCENARIOS,
         transfer::SCENARIOS,
         reach::SCENARIOS,
+        team::SCENARIOS,
         carrier::SCENARIOS,
         inbound::SCENARIOS,
         early::SCENARIOS,

@@ -44,6 +44,10 @@ pub const CARRIER_AT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 /// That carrier's name.
 pub const CARRIER_NAME: &str = "inbound";
 
+/// Teams of two phones and one number outside each, by the carrier that reaches it; the last one is
+/// rung in turn.
+const TEAMS: [usize; 3] = [3, 5, 9];
+
 /// Numbers at which this carrier's customers reach a phone each.
 const HOTLINES: usize = 4;
 
@@ -129,6 +133,17 @@ pub struct Carrier {
     pub before: String,
 }
 
+/// Phones, and a carrier, that are rung together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Team {
+    /// Its phones.
+    pub mates: [Phone; 2],
+    /// Which carrier reaches the number outside.
+    pub carrier: usize,
+    /// What is dialled to reach it.
+    pub number: String,
+}
+
 impl Lab {
     /// Starts one; `change` adds to its set-up.
     ///
@@ -172,6 +187,23 @@ impl Lab {
             );
             dials(&mut setup, (&carrier.number, true), outside, 60);
             dials(&mut setup, (&carrier.before, false), outside, 60);
+        }
+        for (n, in_turn) in [(0, false), (1, false), (2, true)] {
+            let Team {
+                mates,
+                carrier,
+                number,
+            } = team(n);
+            let [one, other] = mates.map(|mate| mate.user);
+            setup.tenants += &user(&one);
+            setup.tenants += &user(&other);
+            let outside = &carriers[carrier].outside;
+            let order = if in_turn { "in_turn" } else { "all" };
+            setup.tenants += &format!(
+                "[[tenant.group]]\nname = \"team{n}\"\norder = \"{order}\"\nring_s = 5\n\
+                 members = [\"{one}\", \"{other}\", \"{outside}\"]\n"
+            );
+            dials(&mut setup, (&number, true), &format!("team{n}"), 60);
         }
         customers(&mut setup);
         // The last one: what a test adds is this tenant's.
@@ -346,6 +378,23 @@ fn phone(n: usize) -> Phone {
         user: format!("phone{n}"),
         number: format!("90{n:02}"),
         before: format!("91{n:02}"),
+    }
+}
+
+/// Who is rung together.
+///
+/// # Panics
+/// If there is no such team.
+pub fn team(n: usize) -> Team {
+    let mate = |name: &str| Phone {
+        user: format!("mate{n}{name}"),
+        number: String::new(),
+        before: String::new(),
+    };
+    Team {
+        mates: [mate("a"), mate("b")],
+        carrier: TEAMS[n],
+        number: format!("94{n:02}"),
     }
 }
 
