@@ -247,6 +247,7 @@ impl Phone {
             },
             caller: Party::Sip(self.config.user.clone()),
             timeout,
+            sent_by: None,
         });
     }
 

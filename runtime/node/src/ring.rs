@@ -15,6 +15,7 @@ use crate::caller::Shown;
 use crate::config::EarlyMedia;
 use crate::limits::{LEGS_MAX, TRYING_WAIT};
 use crate::node::Node;
+use crate::talk::Why;
 use crate::trunk;
 use crate::wait::Wait;
 use crate::way::{Way, Ways};
@@ -97,6 +98,7 @@ impl Node {
         };
         let party = Party::Sip(user.clone());
         let leg = self.new_leg(now, id, party.clone(), None);
+        let sent_by = self.sender(id);
         let branch = Branch {
             leg,
             user: Some(user),
@@ -113,8 +115,26 @@ impl Node {
             target,
             caller,
             timeout,
+            sent_by,
         });
         true
+    }
+
+    /// The user who sent the party there for whom somebody is called.
+    fn sender(&mut self, id: CallId) -> Option<String> {
+        let call = self.calls.get_mut(&id)?;
+        let Errand::Talk(wish) = &call.dialing()?.errand else {
+            return None;
+        };
+        match &wish.why {
+            Why::Transfer { back } => back.clone(),
+            Why::Refer { by } => {
+                let by = *by;
+                let member = call.talk.members.get(&by)?;
+                member.user.clone().filter(|_| !member.withheld)
+            }
+            Why::Consult { .. } | Why::Back | Why::PickUp | Why::Target => None,
+        }
     }
 
     /// The next leg of a call, and the event that it is dialled.
@@ -154,6 +174,7 @@ impl Node {
                 target,
                 caller: shown.to_phones(),
                 timeout: until.since(now.mono),
+                sent_by: None,
             });
             return Ok(());
         }

@@ -116,6 +116,9 @@ pub enum Command {
         caller: Party,
         /// Give up after this long without an answer.
         timeout: Duration,
+        /// The user who sent the call there, if one did, for phones of the house to show
+        /// (`Referred-By`, RFC 3892). Carriers are not told.
+        sent_by: Option<String>,
     },
     /// Connects two legs of one call until one ends or `Unbridge`; a conference that they are in is
     /// left. Each is answered, or it is dialled and has reported [`Event::EarlyMedia`], or it is a

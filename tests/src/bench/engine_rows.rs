@@ -246,6 +246,7 @@ fn calls(timed: &mut Timed, first: u32) -> anyhow::Result<()> {
             target: Target::User("1002".to_owned()),
             caller: Party::Sip("1001@192.0.2.2".to_owned()),
             timeout: Duration::from_secs(30),
+            sent_by: None,
         })
     });
     let invites = requests(&timed.feed(dials.collect())?)?;

@@ -258,6 +258,7 @@ impl Crowd {
             target,
             caller: Party::Anonymous,
             timeout,
+            sent_by: None,
         });
     }
 

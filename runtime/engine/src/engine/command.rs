@@ -66,8 +66,9 @@ impl Engine {
                 target,
                 caller,
                 timeout,
+                sent_by,
             } => {
-                self.dial(now, leg, target, &caller);
+                self.dial(now, leg, target, &caller, sent_by.as_deref());
                 if matches!(self.legs.get(&leg), Some(Leg::Dialing { .. })) {
                     self.timers.set(leg, Timer::Ring, now.mono + timeout);
                 }

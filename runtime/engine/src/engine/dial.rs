@@ -16,8 +16,17 @@ use crate::outcome::{ELSEWHERE, Reason, Refusal, cause_of, telling};
 use crate::timer::Timer;
 
 impl Engine {
-    pub(super) fn dial(&mut self, now: Now, leg: LegId, target: Target, caller: &Party) {
+    pub(super) fn dial(
+        &mut self,
+        now: Now,
+        leg: LegId,
+        target: Target,
+        caller: &Party,
+        sent_by: Option<&str>,
+    ) {
         assert!(!self.legs.contains_key(&leg), "a dialled leg is new");
+        let inside = matches!(target, Target::User(_) | Target::Device { .. });
+        let sent_by = sent_by.filter(|_| inside);
         let (groups, carrier) = self.groups(target);
         let mut later = VecDeque::from(groups);
         let Some(Group {
@@ -47,7 +56,7 @@ impl Engine {
             heard: false,
             ringing: false,
             last: Refusal::default(),
-            draft: self.draft(caller, carrier, hops),
+            draft: self.draft(caller, sent_by, carrier, hops),
             later,
         };
         let dialing = Box::new(dialing);
@@ -137,7 +146,13 @@ impl Engine {
         })
     }
 
-    fn draft(&self, caller: &Party, carrier: Option<Box<Carrier>>, hops: u8) -> Draft {
+    fn draft(
+        &self,
+        caller: &Party,
+        sent_by: Option<&str>,
+        carrier: Option<Box<Carrier>>,
+        hops: u8,
+    ) -> Draft {
         let mut draft = Draft {
             from: self.identity(caller),
             headers: Vec::new(),
@@ -146,6 +161,10 @@ impl Engine {
         if hops != HOPS {
             let value = hops.to_string();
             draft.headers.push(("Max-Forwards".to_owned(), value));
+        }
+        if let Some(user) = sent_by {
+            let value = self.identity(&Party::Sip(user.to_owned()));
+            draft.headers.push(("Referred-By".to_owned(), value));
         }
         if let Some(carrier) = carrier {
             draft.from = carrier.from.into_inner();

@@ -60,6 +60,7 @@ fn a_bridge_with_one_end_drops_that_leg_alone() {
             target: vocab::call::Target::User("ann".into()),
             caller: vocab::Party::Anonymous,
             timeout: CLOSE_WAIT,
+            sent_by: None,
         }),
     );
     let outputs: Vec<_> = std::iter::from_fn(|| engine.poll()).collect();

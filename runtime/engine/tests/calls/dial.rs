@@ -16,6 +16,7 @@ pub(crate) fn user(leg: LegId, name: &str) -> Command {
         target,
         caller,
         timeout: s(20),
+        sent_by: None,
     }
 }
 
@@ -32,6 +33,7 @@ pub(crate) fn hop(leg: LegId, uri: &str, at: &str) -> Command {
         target,
         caller: Party::E164("+861055501234".into()),
         timeout: s(20),
+        sent_by: None,
     }
 }
 
@@ -332,6 +334,7 @@ fn a_next_hop_that_says_nothing_is_unreachable() {
         target,
         caller,
         timeout: s(60),
+        sent_by: None,
     });
     let event = world.until("end", |event| matches!(event, Event::Ended { .. }));
     let (cause, by) = (Cause::Unreachable, Side::Far);
@@ -447,6 +450,7 @@ fn callers_are_shown_as_our_realm_vouches_for_them() {
             target,
             caller,
             timeout,
+            sent_by: None,
         });
         world.run(ms(50));
         let invite = world.received(far.at).expect("an INVITE");

@@ -105,6 +105,7 @@ impl Home {
             target,
             caller: Party::Anonymous,
             timeout: s(20),
+            sent_by: None,
         };
         let (sent, _) = self.feed(Input::Command(dial));
         let invite = sent.iter().find_map(|message| match message {

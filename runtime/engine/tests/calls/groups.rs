@@ -28,6 +28,7 @@ fn bob() -> Command {
         target: Target::User("bob".to_owned()),
         caller: Party::Anonymous,
         timeout: s(60),
+        sent_by: None,
     }
 }
 
@@ -151,6 +152,7 @@ fn dial(target: Target) -> Command {
         target,
         caller: Party::Anonymous,
         timeout: s(21),
+        sent_by: None,
     }
 }
 

@@ -358,6 +358,7 @@ fn a_phone_nobody_picks_up_does_not_ring_for_ever() {
         target,
         caller,
         timeout,
+        sent_by: None,
     });
     world.run(s(170));
     let end = world.until("end", |event| matches!(event, Event::Ended { .. }));

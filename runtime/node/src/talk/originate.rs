@@ -48,6 +48,7 @@ impl Node {
             target: Target::User(user.to_owned()),
             caller: Party::Sip(shown.clone()),
             timeout: TALK_RING,
+            sent_by: None,
         });
         self.begin(now, leg, tenant, user, shown, to);
         Ok(Controlled::Call(id))

@@ -265,6 +265,7 @@ impl Phone {
             },
             caller: Party::Sip(self.user.clone()),
             timeout: Duration::from_secs(120),
+            sent_by: None,
         };
         self.feed(now, Input::Command(command))
     }

@@ -49,6 +49,7 @@ fn a_phone_transfers_blind() {
         6.04    bob → home: 200 OK (NOTIFY)
         6.04    bob → home: 200 OK (BYE)
     "#]]);
+    expect!["sip:ann@demo | Referred-By: <sip:bob@demo>"].assert_eq(&world.shown_to("carol"));
     world.settle();
 }
 

@@ -254,6 +254,7 @@ impl World {
         for name in [
             message::HeaderName::PAssertedIdentity,
             message::HeaderName::Privacy,
+            message::HeaderName::ReferredBy,
         ] {
             for value in invite.headers.all(&name) {
                 write!(text, " | {name}: {value}").expect("a string takes any text");

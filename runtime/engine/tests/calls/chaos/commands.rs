@@ -90,6 +90,7 @@ impl Chaos {
                     target,
                     caller: Party::Anonymous,
                     timeout,
+                    sent_by: None,
                 }
             }
             19..22 => {
