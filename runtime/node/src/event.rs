@@ -166,7 +166,7 @@ impl Node {
         contacts: &[Pii<String>],
     ) {
         let cause = refused.cause;
-        self.forget_move(leg, cause);
+        self.forget_move(leg);
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };

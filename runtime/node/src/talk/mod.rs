@@ -8,6 +8,7 @@
 mod arrange;
 mod attempt;
 mod leave;
+mod moving;
 mod noted;
 mod originate;
 mod park;
@@ -17,8 +18,9 @@ mod request;
 mod view;
 mod visit;
 
+pub(crate) use moving::Moving;
 pub(crate) use noted::Noted;
-pub(crate) use refer::{Asked, Moving};
+pub(crate) use refer::Asked;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use sip::message::Uri;
-use vocab::call::{Cause, Command};
+use vocab::call::Command;
 use vocab::flow::DialResult;
 use vocab::record::Step;
-use vocab::{CallId, LegId, Now, Party, Pii};
+use vocab::{CallId, LegId, Now, Pii};
 
+use super::moving::{Moving, Purpose};
 use super::{Noted, Place, Why, Wish};
 use crate::call::Stage;
 use crate::control::{Actor, Destination};
@@ -26,18 +27,6 @@ pub(crate) struct Asked {
     pub(crate) to: Pii<String>,
     pub(crate) replaces: Option<LegId>,
     pub(crate) elsewhere: bool,
-}
-
-/// A party on its way into another call.
-#[derive(Debug)]
-pub(crate) struct Moving {
-    /// Its new name.
-    to: LegId,
-    /// Whose phone asked for it.
-    referrer: LegId,
-    user: Option<String>,
-    party: Party,
-    withheld: bool,
 }
 
 impl Node {
@@ -149,33 +138,20 @@ impl Node {
         self.step(now, id, noted);
         self.command(Command::AnswerRefer { leg, status: 202 });
         let member = &self.calls[&id].talk.members[&b];
-        let moving = Moving {
-            to: other,
-            referrer: leg,
-            user: member.user.clone(),
-            party: member.party.clone(),
-            withheld: member.withheld,
-        };
-        self.moves.insert(from, moving);
-        self.command(Command::Move { from, to: other });
+        let purpose = Purpose::Refer { referrer: leg };
+        let moving = Moving::new(other, member, purpose);
+        self.begin_move(from, moving);
         Ok(())
     }
 
     /// A party goes on in another call, in the place of the one who put the calls together.
-    pub(crate) fn moved(&mut self, now: Now, from: LegId, to: LegId) {
-        let Some(moving) = self.moves.remove(&from) else {
-            return;
-        };
-        if from == to {
-            return self.not_moved(now, from, moving.referrer);
-        }
-        self.trunks.leg_moved(from, to);
+    pub(super) fn place_taken(&mut self, now: Now, from: LegId, referrer: LegId, moving: Moving) {
         let Moving {
-            referrer,
+            to,
             user,
             party,
             withheld,
-            to: _,
+            purpose: _,
         } = moving;
         let noted = Noted::new(Step::MovedAway, from.n).by(referrer.n);
         self.step(now, from.call, noted);
@@ -196,7 +172,7 @@ impl Node {
     }
 
     /// The party could not go on in the other call: all is as before.
-    fn not_moved(&mut self, now: Now, leg: LegId, referrer: LegId) {
+    pub(super) fn place_not_taken(&mut self, now: Now, leg: LegId, referrer: LegId) {
         self.tell_referrer(referrer, 480);
         let noted = Noted::new(Step::TransferFailed, leg.n).by(referrer.n);
         self.step(now, leg.call, noted.detail("unreachable"));
@@ -235,18 +211,5 @@ impl Node {
         self.tell_referrer(LegId { call: id, n: by }, 200);
         // Most phones hang up by themselves once they are told; none has anybody to talk to.
         self.release_member(id, by);
-    }
-
-    /// A move that was under way when a leg ended.
-    pub(crate) fn forget_move(&mut self, leg: LegId, cause: Cause) {
-        if cause == Cause::Transferred {
-            if let Some(moving) = self.moves.get(&leg) {
-                self.trunks.leg_moved(leg, moving.to);
-            }
-            return;
-        }
-        if let Some(Moving { referrer, .. }) = self.moves.remove(&leg) {
-            self.tell_referrer(referrer, 480);
-        }
     }
 }
