@@ -1,13 +1,14 @@
 //! Goal: what an agent does with a call, done from a terminal with `jackfield calls` and two of
 //! `jackfield phone`, through the real binary at all ends: dial, hold, retrieve, park, pick up,
-//! redial, hang up, and the events of it all as they happen.
+//! by request and by dialling the slot, redial, hang up, and the events of it all as they happen.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use jackfield_tests::peers::menu::prompts;
 use jackfield_tests::peers::spawn;
-use jackfield_tests::shell::{PATIENCE, Server, Setup, TOKEN, binary, complaint};
+use jackfield_tests::shell::{PATIENCE, Server, Setup, TOKEN, binary, complaint, project};
 use serde_json::Value;
 
 /// A process whose lines are read as they come. Killed when dropped.
@@ -177,4 +178,67 @@ fn an_agent_works_from_the_terminal() {
     fine(&server, &["hangup", &again]);
     watch.until("kind", "call.ended");
     assert_eq!(server.calls().expect("calls").len(), 2);
+}
+
+#[test]
+fn a_phone_dials_the_slot_of_whoever_waits_there() {
+    let server = Server::start(Setup::demo("slot")).expect("a server");
+    let watch = Talker::start(calls(&server).arg("watch"));
+    let _one = phone(&server, "1001", &[]);
+    watch.until("kind", "phone.registered");
+    let heard = server.folder.path().join("heard.wav");
+    // It talks all the while, whoever listens.
+    let said = project("examples/demo/prompts/zh-CN/main.wav");
+    let said = said.to_str().expect("UTF-8");
+    let talk = ["--wait", "0", "--play", said].repeat(20);
+    let record = ["--calls", "1", "--record", heard.to_str().expect("UTF-8")];
+    let mut two = phone(&server, "1002", &[&record[..], &talk[..]].concat());
+    watch.until("kind", "phone.registered");
+    let made = fine(&server, &["dial", "1001", "1002"]);
+    watch.until("kind", "leg.bridged");
+
+    let welcome = project("examples/demo/prompts/common/welcome.wav");
+    let take = |more: &[&str]| {
+        let welcome = welcome.to_str().expect("UTF-8");
+        let args = ["--wait", "0.5", "--play", welcome, "--hangup-after", "1"];
+        server
+            .call("701", &[&args[..], more].concat())
+            .expect("a report")
+    };
+    let own = ["--from", "1001", "--password-env", "PHONE_1001"];
+    let empty = take(&own);
+    assert_eq!(empty["status"], 404, "{empty}");
+    let parked = fine(&server, &["park", "--by", "1001"]);
+    assert_eq!(parked["slot"], 701);
+    let stranger = take(&["--from", "stranger"]);
+    assert_eq!(stranger["status"], 404, "{stranger}");
+    assert_eq!(parties(&server), ["2 1002 parked null"]);
+
+    let taken = take(&own);
+    assert_eq!(taken["ok"], true, "{taken}");
+    let speech = taken["heard"]["speech_seconds"].as_f64();
+    assert!(speech > Some(0.5), "{taken}");
+    watch.until("kind", "park.picked_up");
+    watch.until("kind", "leg.bridged");
+    two.until("what", "ended");
+    while watch.until("kind", "call.ended")["call"] != made["id"] {}
+    assert!(two.child.wait().expect("it ends").success());
+    let heard = media::wav::read(&std::fs::read(&heard).expect("a recording")).expect("a WAV file");
+    for prompt in prompts(&["common/welcome"]) {
+        let share = prompt.share_in(&heard);
+        assert!(share > 0.5, "{}: {share:.2}", prompt.name());
+    }
+
+    // The caller's call tells by its cause that it went on in the other one.
+    let records = server.calls().expect("calls");
+    let told: Vec<_> = records
+        .iter()
+        .map(|it| (it["to"].as_str(), it["cause"].as_str()))
+        .collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told.contains(&(Some("701"), Some("transferred"))),
+        "{told:?}"
+    );
+    assert!(told.contains(&(Some("1002"), Some("normal"))), "{told:?}");
 }

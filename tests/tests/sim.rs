@@ -60,7 +60,8 @@ fn the_first_seeds_keep_every_promise() {
         }
     }
     assert!(calls > 100, "{calls} calls are too few to mean much");
-    sights.retain(|what, _| what.starts_with("word ") || what.starts_with("phone "));
+    let kinds = ["word ", "phone ", "step ", "refusal "];
+    sights.retain(|what, _| kinds.iter().any(|kind| what.starts_with(kind)));
     println!("{sights:#?}");
     for word in Word::ALL {
         let name = word.name();
@@ -79,6 +80,13 @@ fn the_first_seeds_keep_every_promise() {
         "is refused",
     ] {
         assert!(sights.contains_key(&format!("phone {what}")), "{what}");
+    }
+    for what in [
+        "step leg.moved_in",
+        "refusal slot_empty",
+        "refusal slot_taken",
+    ] {
+        assert!(sights.contains_key(what), "{what}");
     }
 }
 

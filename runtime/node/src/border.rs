@@ -392,6 +392,10 @@ pub enum Refusal {
     Overload,
     /// All lines of the trunk it came by are in use.
     TrunkFull,
+    /// A slot was dialled in which nobody waits.
+    SlotEmpty,
+    /// Whoever waits in the slot is being taken by somebody else.
+    SlotTaken,
 }
 
 impl Refusal {
@@ -403,6 +407,8 @@ impl Refusal {
             Self::Draining => "draining",
             Self::Overload => "overload",
             Self::TrunkFull => "trunk_full",
+            Self::SlotEmpty => "slot_empty",
+            Self::SlotTaken => "slot_taken",
         }
     }
 }

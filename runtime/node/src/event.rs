@@ -166,7 +166,13 @@ impl Node {
         contacts: &[Pii<String>],
     ) {
         let cause = refused.cause;
-        self.forget_move(leg);
+        self.forget_move(now, leg);
+        let Some(call) = self.calls.get_mut(&leg.call) else {
+            return;
+        };
+        if call.talk.coming.is_some_and(|it| it.joins == leg.n) {
+            self.nobody_to_join(now, leg.call);
+        }
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };

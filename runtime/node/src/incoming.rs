@@ -30,32 +30,45 @@ pub(crate) struct Incoming {
     pub(crate) source: std::net::SocketAddr,
 }
 
-/// Whose number is called, what is there, and the trunk by which the call comes.
-type Admitted = (Arc<Tenant>, Arc<Route>, Option<TrunkId>);
+/// What a call may reach.
+pub(crate) struct Admitted {
+    /// Whose number is called.
+    pub(crate) tenant: Arc<Tenant>,
+    /// What is there.
+    pub(crate) route: Arc<Route>,
+    /// By which the call comes.
+    pub(crate) trunk: Option<TrunkId>,
+    /// Who waits there, if it is a slot.
+    pub(crate) parked: Option<CallId>,
+}
+
+impl Refusal {
+    /// What the caller is answered; `None` asks for credentials.
+    fn status(self) -> Option<u16> {
+        match self {
+            Self::Credentials => None,
+            Self::UnknownNumber | Self::SlotEmpty => Some(404),
+            Self::SlotTaken => Some(486),
+            Self::Draining | Self::Overload | Self::TrunkFull => Some(503),
+        }
+    }
+}
 
 impl Node {
     pub(crate) fn incoming(&mut self, now: Now, incoming: Incoming, sip_call_id: &Arc<str>) {
         let (leg, source) = (incoming.leg, incoming.source);
-        let admitted = self.admit(&incoming).and_then(|(tenant, route, trunk)| {
-            let trunk = self.trunks.take_in(trunk, leg);
+        let admitted = self.admit(&incoming).and_then(|admitted| {
+            let trunk = self.trunks.take_in(admitted.trunk, leg);
             let trunk = trunk.map_err(|()| Refusal::TrunkFull)?;
-            Ok((tenant, route, trunk))
+            Ok((admitted.tenant, admitted.route, trunk, admitted.parked))
         });
-        let (tenant, route, trunk) = match admitted {
+        let (tenant, route, trunk, parked) = match admitted {
             Ok(found) => found,
             Err(refusal) => {
-                self.commands.push_back(match refusal {
-                    Refusal::UnknownNumber => Command::Reject {
-                        leg,
-                        status: 404,
-                        q850: None,
-                    },
-                    Refusal::Credentials => Command::Challenge { leg },
-                    Refusal::Draining | Refusal::Overload | Refusal::TrunkFull => Command::Reject {
-                        leg,
-                        status: 503,
-                        q850: None,
-                    },
+                let q850 = None;
+                self.commands.push_back(match refusal.status() {
+                    Some(status) => Command::Reject { leg, status, q850 },
+                    None => Command::Challenge { leg },
                 });
                 return self.notice(Notice::TurnedAway { source, refusal });
             }
@@ -104,7 +117,8 @@ impl Node {
             bridges: BTreeSet::new(),
             cut: BTreeMap::new(),
         };
-        if let Some(user) = &user {
+        // Whoever waits in a slot now is not the one who waits there next time.
+        if let Some(user) = user.as_ref().filter(|_| parked.is_none()) {
             self.remember(user, &Destination::Dialled(Pii::new(to.clone())));
         }
         let started = CallEventKind::Started {
@@ -130,7 +144,10 @@ impl Node {
         self.calls.insert(leg.call, call);
         self.deadlines
             .set(leg.call, Wait::Call, now.mono + CALL_TIME);
-        self.start_flow(now, leg.call);
+        match parked {
+            Some(parked) => self.reserve(now, leg, parked),
+            None => self.start_flow(now, leg.call),
+        }
     }
 
     /// Who may call what, and by which trunk it comes.
@@ -144,7 +161,12 @@ impl Node {
         if let Some((tenant, trunk)) = self.trunks.of_source(incoming.source, &incoming.to) {
             let route = tenant.route_of(&incoming.to);
             let route = route.ok_or(Refusal::UnknownNumber)?;
-            return Ok((Arc::clone(tenant), Arc::clone(route), Some(trunk)));
+            return Ok(Admitted {
+                tenant: Arc::clone(tenant),
+                route: Arc::clone(route),
+                trunk: Some(trunk),
+                parked: None,
+            });
         }
         let proven = incoming.user.as_deref();
         let claims_phone = match &incoming.from {
@@ -157,13 +179,21 @@ impl Node {
         if proven.is_none() && !open && (claims_phone || route.is_some()) {
             return Err(Refusal::Credentials);
         }
-        let route = route.ok_or(Refusal::UnknownNumber)?;
-        let tenant = &self.config.tenants()[&route.tenant];
-        let foreign = proven.is_some_and(|user| !tenant.phones.contains_key(user));
-        if foreign && !route.public {
-            return Err(Refusal::UnknownNumber);
+        let tenant_of = |route: &Route| &self.config.tenants()[&route.tenant];
+        let reached = route.filter(|route| {
+            let own = proven.is_some_and(|user| tenant_of(route).phones.contains_key(user));
+            route.public || own
+        });
+        match (reached, proven) {
+            (Some(route), _) => Ok(Admitted {
+                tenant: Arc::clone(tenant_of(route)),
+                route: Arc::clone(route),
+                trunk: None,
+                parked: None,
+            }),
+            (None, Some(user)) => self.admit_to_slot(user, &incoming.to),
+            (None, None) => Err(Refusal::UnknownNumber),
         }
-        Ok((Arc::clone(tenant), Arc::clone(route), None))
     }
 
     /// Answers as soon as the call's first event is on disk.
@@ -259,6 +289,7 @@ impl Node {
         let waits = matches!(call.pending(), Some(Pending::Answer));
         let fallback = matches!(call.stage, Stage::Fallback { .. });
         let talk = matches!(call.stage, Stage::Talk);
+        let takes = talk && call.answers();
         self.deadlines.clear(id, Wait::Op);
         self.notice(Notice::Answered { call: id, after });
         if self.connecting(id) {
@@ -267,6 +298,8 @@ impl Node {
             self.reply(now, id, Ok(Reply::Done));
         } else if fallback {
             self.announce(now, id);
+        } else if takes {
+            self.take_parked(now, id);
         } else if talk {
             self.originated(now, id);
         }

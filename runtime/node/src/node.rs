@@ -315,6 +315,8 @@ impl Node {
         ] {
             self.deadlines.clear(id, wait);
         }
+        self.nobody_to_join(now, id);
+        let call = self.calls.get_mut(&id).expect("just seen");
         match &mut call.stage {
             Stage::Flow(flow) => {
                 let turn = std::mem::replace(&mut flow.turn, Turn::Returning);
@@ -496,6 +498,11 @@ impl Node {
 
     pub(crate) fn registered(&self, user: &str) -> bool {
         self.engine.registered(user) > 0
+    }
+
+    /// Whether a leg is answered and has not ended.
+    pub(crate) fn is_up(&self, leg: LegId) -> bool {
+        self.engine.is_up(leg)
     }
 
     /// Whether a device of a user is registered.

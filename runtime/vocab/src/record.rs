@@ -232,13 +232,15 @@ pub enum Step {
     MovedAway,
     /// The leg's place was taken by somebody from another call.
     TakenOver,
+    /// The leg came from another call, which the detail names.
+    MovedIn,
     /// The leg is gone from a call that goes on; the detail is the cause.
     Gone,
 }
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Held,
         Self::Retrieved,
         Self::TransferAsked,
@@ -260,6 +262,7 @@ impl Step {
         Self::DigitsSent,
         Self::MovedAway,
         Self::TakenOver,
+        Self::MovedIn,
         Self::Gone,
     ];
 
@@ -287,6 +290,7 @@ impl Step {
             Self::DigitsSent => "leg.digits_sent",
             Self::MovedAway => "leg.moved_away",
             Self::TakenOver => "leg.taken_over",
+            Self::MovedIn => "leg.moved_in",
             Self::Gone => "leg.gone",
         }
     }

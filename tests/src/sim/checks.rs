@@ -252,8 +252,8 @@ impl Checks {
             | CallEventKind::DialEnded { .. }
             | CallEventKind::Bridged { .. }
             | CallEventKind::Unbridged { .. }
-            | CallEventKind::Step { .. }
             | CallEventKind::AttrSet { .. } => {}
+            CallEventKind::Step { step, .. } => self.saw(format!("step {}", step.name())),
         }
     }
 
@@ -281,10 +281,12 @@ impl Checks {
                 assert!(own, "a good plugin broke on {}: {fault}", call.route);
                 call.fault = true;
             }
+            Notice::TurnedAway { refusal, .. } => {
+                self.saw(format!("refusal {}", refusal.name()));
+            }
             Notice::NotWritten { .. }
             | Notice::Answered { .. }
             | Notice::Ended { .. }
-            | Notice::TurnedAway { .. }
             | Notice::Denied { .. }
             | Notice::PluginLog { .. }
             | Notice::PluginLive { .. }

@@ -97,6 +97,11 @@ pub enum Act {
         /// What it dials.
         number: String,
     },
+    /// A phone dials a slot: one in which somebody waits, if there is any.
+    DialSlot {
+        /// Its place in the scenario.
+        phone: usize,
+    },
     /// The person at a phone hangs up, whatever the call's state.
     HangUp {
         /// Its place in the scenario.

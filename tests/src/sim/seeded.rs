@@ -43,7 +43,7 @@ const PATHS: [&[&str]; 16] = [
 const DESKS: [&str; 6] = ["1003", "1004", "1005", "1006", "1007", "1008"];
 
 /// What follows a call that was made: requests that make sense in this order.
-const STORIES: [&[Word]; 8] = [
+const STORIES: [&[Word]; 10] = [
     &[Word::Hold, Word::Retrieve, Word::ToFlow],
     &[Word::Consult, Word::Swap, Word::Merge, Word::HangUpOne],
     &[Word::Consult, Word::Merge, Word::HangUpOne],
@@ -51,6 +51,8 @@ const STORIES: [&[Word]; 8] = [
     &[Word::Consult, Word::Swap, Word::Swap, Word::Cancel],
     &[Word::Consult, Word::Cancel, Word::Transfer],
     &[Word::Park, Word::PickUp, Word::PickUp],
+    &[Word::Park],
+    &[Word::Hold, Word::Park],
     &[Word::Redirect, Word::Redial, Word::SendDigits],
 ];
 
@@ -180,7 +182,7 @@ impl Scenario {
             let at = time(rng, HOME_MS, HOME_MS + 500);
             self.acts.push((at, Act::HangUp { phone }));
         }
-        for _ in 0..6 + rng.below(7) {
+        for _ in 0..8 + rng.below(8) {
             let mut at = time(rng, 2_000, 20_000);
             let story = STORIES[rng.below(STORIES.len() as u64) as usize];
             for &word in [Word::Originate].iter().chain(story) {
@@ -204,6 +206,16 @@ impl Scenario {
             let to = to.to_owned();
             let at = time(rng, 1_500, 40_000);
             self.acts.push((at, Act::Refer { phone, to }));
+        }
+        // Slots are dialled, whether somebody waits there or not.
+        for _ in 0..12 + rng.below(12) {
+            let at = time(rng, 3_000, 40_000);
+            for _ in 0..1 + rng.below(3) {
+                // Two at almost the same time want the same one.
+                let at = at + time(rng, 0, 60);
+                let phone = self.any_or_desk(rng);
+                self.acts.push((at, Act::DialSlot { phone }));
+            }
         }
         // Carriers' ends may have been left with each other: they go home, too.
         for phone in 0..self.phones.len() {

@@ -34,6 +34,9 @@ const AFTERMATH: Duration = Duration::from_secs(70);
 /// No scenario lasts longer; past this something never ends.
 const LONGEST: Duration = Duration::from_secs(900);
 
+/// A slot that every tenant has, for when nobody waits anywhere.
+const SLOT: u16 = 701;
+
 /// Media ports of one worker lie within this many numbers.
 const PORTS_OF_WORKER: u16 = 1_000;
 
@@ -534,6 +537,11 @@ impl World {
                         expires,
                     },
                 );
+            }
+            Act::DialSlot { phone } => {
+                let taken = self.node.parked().map(|(_, slot, _)| slot).next();
+                let number = taken.unwrap_or(SLOT).to_string();
+                self.act(Act::Call { phone, number });
             }
             Act::Call { phone, number } => {
                 if self.phones[phone].phone.is_busy() || self.phones[phone].phone.has_vanished() {

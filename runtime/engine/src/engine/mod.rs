@@ -251,6 +251,11 @@ impl Engine {
         }
     }
 
+    /// Whether a leg is answered and has not ended.
+    pub fn is_up(&self, leg: LegId) -> bool {
+        matches!(self.legs.get(&leg), Some(Leg::Up { .. }))
+    }
+
     /// The SIP `Call-ID` of a leg that is being set up or is up.
     pub fn sip_call_id(&self, leg: LegId) -> Option<Arc<str>> {
         let dialog = self.legs.get(&leg)?.dialogs().first()?;

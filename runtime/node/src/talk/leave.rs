@@ -26,11 +26,13 @@ impl Node {
         }
         self.left_waiting(now, id, n, gone.user);
         let call = self.calls.get_mut(&id).expect("it was just there");
+        // Whom somebody is about to join does not go because the other one left.
+        let joined = call.talk.coming.map(|coming| coming.joins);
         let rest: Vec<u16> = call.talk.members.keys().copied().collect();
         let alone = |n: u16| match call.talk.place(n) {
             Some(Place::Awaiting | Place::Parked | Place::Last) => false,
             Some(Place::With(_) | Place::Holding | Place::Held | Place::Room | Place::Flow)
-            | None => true,
+            | None => joined != Some(n),
         };
         match rest[..] {
             [] => return self.over(now, id, cause, by),
@@ -119,6 +121,7 @@ impl Node {
     /// Ends a call that is in the hands of people.
     pub(crate) fn over(&mut self, now: Now, id: CallId, cause: Cause, by: Side) {
         self.cancel_attempt(now, id);
+        self.nobody_to_join(now, id);
         self.free_slot(id);
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         for wait in [Wait::Op, Wait::Trying, Wait::Round, Wait::Park] {

@@ -3,7 +3,8 @@
 //! Each party has a [`Place`]: what it should hear. A request only moves parties to other places,
 //! and a party that leaves makes the others move ([`leave`]); [`arrange`] then tells the engine what
 //! is different from what they hear now. So nobody is forgotten in silence: each place says what is
-//! heard there, and each that waits has a deadline.
+//! heard there, and each that waits has a deadline. A party may also go on in another call
+//! ([`moving`]).
 
 mod arrange;
 mod attempt;
@@ -15,6 +16,7 @@ mod park;
 mod phone;
 mod refer;
 mod request;
+mod slot;
 mod view;
 mod visit;
 
@@ -25,7 +27,7 @@ pub(crate) use refer::Asked;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vocab::{Party, PlayId};
+use vocab::{LegId, Party, PlayId};
 
 use crate::call::Dial;
 use crate::config::Route;
@@ -41,6 +43,8 @@ pub(crate) struct Talk {
     /// Who was asked in the consultation that goes on.
     pub(crate) asked: Option<u16>,
     pub(crate) parked: Option<Parked>,
+    /// Somebody is on the way into the call: one at a time.
+    pub(crate) coming: Option<Coming>,
     pub(crate) visit: Option<Visit>,
     /// Whom a call of ours is for, until its first leg has answered.
     pub(crate) target: Option<Destination>,
@@ -133,6 +137,15 @@ pub(crate) struct Parked {
     pub(crate) slot: u16,
     /// Who parked it, and is rung when the time is over.
     pub(crate) back: Option<String>,
+}
+
+/// Somebody on the way from another call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Coming {
+    /// The leg that it leaves.
+    pub(crate) from: LegId,
+    /// Whom it is to talk with.
+    pub(crate) joins: u16,
 }
 
 /// A party goes through another route's flow while somebody waits for it.

@@ -64,7 +64,7 @@ impl Node {
         let empty = ControlError::NotFound("nobody waits in this slot");
         let &id = self.slots.get(&(tenant, slot)).ok_or(empty)?;
         let call = &self.calls[&id];
-        if call.talk.attempt.is_some() {
+        if self.is_taken(id) {
             return Err(ControlError::Conflict("somebody is taking this call"));
         }
         let parked = call.talk.parked.as_ref().expect("a slot has its call");
@@ -80,6 +80,11 @@ impl Node {
         let legs = self.attempt(now, id, phone, wish)?;
         self.deadlines.clear(id, Wait::Park);
         Ok(Controlled::Calling { legs })
+    }
+
+    /// Whether somebody is taking the party of a slot.
+    pub(super) fn is_taken(&self, id: CallId) -> bool {
+        self.calls[&id].talk.attempt.is_some() || self.is_between(id)
     }
 
     /// A phone has taken the party out of its slot.

@@ -17,6 +17,10 @@ use crate::way::Where;
 
 type Answer = Result<Controlled, ControlError>;
 
+/// A call that somebody is about to leave or to come to changes by that alone.
+pub(super) const BETWEEN: ControlError =
+    ControlError::Conflict("somebody is on the way between this call and another: wait a moment");
+
 impl Node {
     pub(crate) fn control(&mut self, now: Now, id: ControlId, request: Control) {
         let result = match request {
@@ -48,7 +52,11 @@ impl Node {
 
     /// The number of a party that acts, in a call that people may control now.
     fn actor(&mut self, id: CallId, by: &Actor) -> Result<u16, ControlError> {
+        let between = self.is_between(id);
         let call = self.calls.get_mut(&id).ok_or(ControlError::NoCall)?;
+        if between {
+            return Err(BETWEEN);
+        }
         let talks = match &call.stage {
             Stage::Talk => true,
             Stage::Flow(_) => call
@@ -331,7 +339,11 @@ impl Node {
     }
 
     fn redirect(&mut self, now: Now, id: CallId, to: &Destination) -> Answer {
+        let between = self.is_between(id);
         let call = self.calls.get_mut(&id).ok_or(ControlError::NoCall)?;
+        if between {
+            return Err(BETWEEN);
+        }
         let (first, line) = (call.leg, call.line);
         let unanswered = matches!(line, Line::Waiting | Line::Wanted) && call.answers();
         let dials = call.dialing().is_some();

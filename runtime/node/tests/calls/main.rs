@@ -7,6 +7,7 @@ mod dial;
 mod hold;
 mod media;
 mod phone;
+mod pickup;
 mod refer;
 mod several;
 mod world;

@@ -79,6 +79,11 @@ pub(crate) struct World {
     pub(crate) node: Node,
     pub(crate) phones: Vec<Phone>,
     pub(crate) show_sip: bool,
+    /// The store takes no new call.
+    pub(crate) disk_full: bool,
+    /// The store says nothing.
+    disk_stuck: bool,
+    written: u64,
     tenant: Tenant,
     desk: Desk,
     rng: Rng,
@@ -135,6 +140,9 @@ impl World {
             node,
             phones,
             show_sip: false,
+            disk_full: false,
+            disk_stuck: false,
+            written: 0,
             tenant: tenant(),
             desk: Desk::default(),
             rng,
@@ -191,6 +199,22 @@ impl World {
             ..self.tenant.clone()
         };
         let tenants = [self.tenant.clone(), other];
+        self.feed(Input::Configure(Arc::new(Config::new(tenants))));
+    }
+
+    /// The store says nothing for a while, and then what it has written meanwhile.
+    pub(crate) fn disk_sticks(&mut self, sticks: bool) {
+        self.disk_stuck = sticks;
+        let through = self.written;
+        if !sticks {
+            self.feed(Input::Committed { through });
+        }
+    }
+
+    /// The tenant is configured in another way from now on.
+    pub(crate) fn reconfigure(&mut self, set: impl FnOnce(&mut Tenant)) {
+        set(&mut self.tenant);
+        let tenants = [self.tenant.clone()];
         self.feed(Input::Configure(Arc::new(Config::new(tenants))));
     }
 
@@ -283,6 +307,17 @@ impl World {
         self.results.clear();
         self.feed(Input::Control { id, request });
         self.results.pop_front()
+    }
+
+    /// Ann has parked Bob in slot 701.
+    pub(crate) fn parked(&mut self) -> CallId {
+        let call = self.connected("ann", "bob");
+        let (by, slot) = (user("ann"), None);
+        let parked = self.ask(Control::Park { call, by, slot });
+        assert_eq!(parked, Some(Ok(Controlled::Parked { slot: 701 })));
+        self.run(s(1));
+        self.skip_ladder();
+        call
     }
 
     /// A call from one user to another, made by request and up after some seconds.
@@ -426,7 +461,7 @@ impl World {
     pub(crate) fn feed(&mut self, input: Input<'_>) {
         self.node.handle(self.now, input);
         let mut reports = VecDeque::new();
-        let mut committed = None;
+        let (mut committed, mut refused) = (None, Vec::new());
         while let Some(output) = self.node.poll() {
             match output {
                 Output::Transmit { hop, bytes } => self.mail_to(address(HOME), hop.remote, bytes),
@@ -450,8 +485,12 @@ impl World {
                 // No trunk here has a name.
                 Output::Lookup { .. } => {}
                 Output::StopFlow { flow } => self.flows.retain(|it| *it != flow),
+                Output::Persist {
+                    seq, urgent: true, ..
+                } if self.disk_full => refused.push(seq),
                 Output::Persist { seq, events, .. } => {
                     committed = Some(seq);
+                    self.written = seq;
                     for event in &events {
                         self.note(event);
                     }
@@ -464,7 +503,10 @@ impl World {
             }
         }
         self.tell_hearing();
-        if let Some(through) = committed {
+        for seq in refused {
+            self.feed(Input::Refused { seq });
+        }
+        if let Some(through) = committed.filter(|_| !self.disk_stuck) {
             self.feed(Input::Committed { through });
         }
         for (worker, event) in reports {

@@ -271,7 +271,7 @@ fn turned_away(refusal: Refusal) {
     match refusal {
         // The first half of every login: most callers come back with their credentials.
         Refusal::Credentials => debug!(refusal = why, "a caller was asked for credentials"),
-        Refusal::UnknownNumber | Refusal::Draining => {
+        Refusal::UnknownNumber | Refusal::Draining | Refusal::SlotEmpty | Refusal::SlotTaken => {
             info!(refusal = why, "a call was turned away: {why}");
         }
         Refusal::TrunkFull | Refusal::Overload => {

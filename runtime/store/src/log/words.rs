@@ -111,6 +111,7 @@ words! {
         DigitsSent = "leg.digits_sent",
         MovedAway = "leg.moved_away",
         TakenOver = "leg.taken_over",
+        MovedIn = "leg.moved_in",
         Gone = "leg.gone",
     }
     Disposition {
