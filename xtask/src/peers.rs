@@ -23,6 +23,10 @@ const PEERS: &[Peer] = &[
         program: "kamailio",
         package: "kamailio",
     },
+    Peer {
+        program: "sngrep",
+        package: "sngrep",
+    },
     // Phones of browsers run in Node; npm installs them.
     Peer {
         program: "node",

@@ -1,8 +1,9 @@
 //! What arrived at an RTP end, kept as it came.
 
+use std::net::SocketAddrV4;
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use media::rtp::{Rtp, sequence_diff, timestamp_diff};
 use media::{Codec, g711};
 use vocab::Mono;
@@ -106,7 +107,7 @@ impl Capture {
         });
         let port = offer.context("no offer of audio")?;
         let mut capture = Self::new(codec);
-        for packet in packets.iter().filter(|packet| packet.to == port) {
+        for packet in packets.iter().filter(|packet| packet.to.port() == port) {
             capture.take(packet.at, packet.payload);
         }
         Ok(capture)
@@ -186,20 +187,34 @@ impl Capture {
 }
 
 /// A datagram in a capture file.
-struct Datagram<'a> {
-    at: Mono,
-    /// The port it went to.
-    to: u16,
-    payload: &'a [u8],
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// When it went.
+    pub at: Mono,
+    /// Where it came from.
+    pub from: SocketAddrV4,
+    /// Where it went to.
+    pub to: SocketAddrV4,
+    /// What was in it.
+    pub payload: &'a [u8],
 }
 
-/// Datagrams over IPv4 in a capture file of ours: raw IP, microseconds, no options.
-fn datagrams(file: &[u8]) -> anyhow::Result<Vec<Datagram<'_>>> {
+/// Datagrams over IPv4 in a capture file: raw IP or Ethernet, microseconds, no options.
+///
+/// # Errors
+/// If it is none, or cut off in the middle of a packet.
+pub fn datagrams(file: &[u8]) -> anyhow::Result<Vec<Datagram<'_>>> {
     let word = |at: &[u8], n: usize| u32::from_le_bytes([at[n], at[n + 1], at[n + 2], at[n + 3]]);
     ensure!(
-        file.len() >= 24 && word(file, 0) == 0xa1b2_c3d4 && word(file, 20) == 101,
-        "no capture file of ours"
+        file.len() >= 24 && word(file, 0) == 0xa1b2_c3d4,
+        "no capture file"
     );
+    // LINKTYPE_RAW and LINKTYPE_ETHERNET of the pcap file format.
+    let before_ip = match word(file, 20) {
+        101 => 0,
+        1 => 14,
+        other => bail!("a capture file of link type {other}"),
+    };
     let mut rest = &file[24..];
     let mut found = Vec::new();
     while rest.len() >= 16 {
@@ -208,12 +223,19 @@ fn datagrams(file: &[u8]) -> anyhow::Result<Vec<Datagram<'_>>> {
         ensure!(behind.len() >= length, "the capture file is cut off");
         let (packet, behind) = behind.split_at(length);
         rest = behind;
+        let packet = packet.get(before_ip..).unwrap_or_default();
         // RFC 791: version 4, five words of header, protocol 17.
-        if length >= 28 && packet[0] == 0x45 && packet[9] == 17 {
+        if packet.len() >= 28 && packet[0] == 0x45 && packet[9] == 17 {
             let micros = u64::from(word(head, 0)) * 1_000_000 + u64::from(word(head, 4));
+            let end = |ip: usize, port: usize| {
+                let ip: [u8; 4] = packet[ip..ip + 4].try_into().expect("four bytes");
+                let port = u16::from_be_bytes([packet[port], packet[port + 1]]);
+                SocketAddrV4::new(ip.into(), port)
+            };
             found.push(Datagram {
                 at: Mono(micros * 1_000),
-                to: u16::from_be_bytes([packet[22], packet[23]]),
+                from: end(12, 20),
+                to: end(16, 22),
                 payload: &packet[28..],
             });
         }
