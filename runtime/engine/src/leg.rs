@@ -204,7 +204,7 @@ pub(crate) enum Wish {
         codecs: Vec<String>,
         hold: bool,
     },
-    /// The far end goes on as this leg, which is on another worker.
+    /// The far end goes on as this leg, which is on another worker; or comes back to its own.
     Move {
         to: LegId,
         /// There was such a leg, and it must still be there.

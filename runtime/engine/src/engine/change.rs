@@ -45,7 +45,7 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self, now: Now, leg: LegId, wish: Wish) {
+    pub(super) fn begin(&mut self, now: Now, leg: LegId, wish: Wish) {
         let Some(Leg::Up { dialog, session }) = self.legs.get(&leg) else {
             return self.denied(leg, wish, 481);
         };

@@ -64,7 +64,7 @@ impl Engine {
     }
 
     /// The far end of a leg has come to its new session, and the leg goes on under its new name,
-    /// unless that is not to be had any more.
+    /// unless that is not to be had any more: then it goes back to whom it was with.
     pub(super) fn arrived(
         &mut self,
         now: Now,
@@ -86,18 +86,31 @@ impl Engine {
         (session.id, session.worker, session.local) = (id, worker, local);
         session.agreed = Some(params.clone());
         session.recorded = None;
+        session.owed.retain(|id| self.sessions.contains_key(id));
         session.owed.push(old);
         let session = id;
         self.media(worker, media::Command::Configure { session, params });
         self.close(now, old);
-        let there = self.legs.get(&to);
-        let gone = matches!(there, Some(Leg::Ending { .. })) || there.is_some() != replaces;
-        if gone || self.is_far_from(from, to) {
-            self.denied(from, Wish::Move { to, replaces }, 481);
-            self.note_hold(from);
-            return self.next_wish(now, from);
+        if self.finds(from, to, replaces) {
+            return self.moved(now, from, to);
         }
-        self.moved(now, from, to);
+        self.note_hold(from);
+        if to != from && self.is_far_from(from, from) {
+            // Whom it talked with is where it came from, and could not be bridged with it here.
+            let replaces = true;
+            return self.begin(now, from, Wish::Move { to: from, replaces });
+        }
+        self.denied(from, Wish::Move { to, replaces }, 481);
+        self.next_wish(now, from);
+    }
+
+    /// Whether a leg that has come to another worker finds there what it came for. A call that all
+    /// have left is none.
+    fn finds(&self, from: LegId, to: LegId, replaces: bool) -> bool {
+        let there = self.legs.get(&to);
+        let ends = matches!(there, Some(Leg::Ending { .. }));
+        let as_it_was = !ends && there.is_some() == replaces && to != from;
+        as_it_was && self.worker_beside(to.call, from).is_some() && !self.is_far_from(from, to)
     }
 
     /// Ends what a leg does, and its bridge or its part in a conference, while its session goes on.

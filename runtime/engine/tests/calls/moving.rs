@@ -357,6 +357,84 @@ fn somebody_leaves_while_a_leg_is_on_its_way() {
     world.settle();
 }
 
+/// Carol, who talks with Dave, is to go over to Ann and Bob, who leave meanwhile.
+fn nobody_is_left() -> (World, [(Far, LegId); 2]) {
+    let (mut world, [(mut ann, _), (bob, b), (carol, c)]) = apart();
+    let (dave, d) = called(&mut world, c, "dave", "192.0.2.80:5060");
+    world.skip_ladder();
+    world.command(Command::Move {
+        from: c,
+        to: new(b),
+    });
+    world.run(ms(50));
+    leave(&mut world, &bob, b);
+    bye(&mut world, &mut ann);
+    carol.reply(&mut world, "INVITE", "200 OK", &sdp(2, "0", "sendrecv"));
+    world.run(ms(50));
+    (world, [(carol, c), (dave, d)])
+}
+
+#[test]
+fn who_finds_nobody_goes_back_to_the_one_it_was_with() {
+    let (mut world, [(mut carol, c), (dave, d)]) = nobody_is_left();
+    carol.reply(&mut world, "INVITE", "200 OK", &sdp(3, "0", "sendrecv"));
+    world.run(ms(50));
+    world.command(Command::Bridge { a: c, b: d });
+    world.run(ms(50));
+    world.check(expect![[r#"
+        0.460   > Move B1 to A7
+        0.460       media 5 Open 192.0.2.1:10004
+        0.460   home → carol: INVITE (application/sdp)
+        0.510   > Hangup A2 normal
+        0.510       media 2 Unbridge
+        0.510       media 2 Close
+        0.510   home → bob: BYE
+        0.510     Unbridged A2 A1
+        0.510     Ended A2 normal by Near
+        0.560   bob → home: 200 OK (BYE)
+        0.610   ann → home: BYE
+        0.620   home → ann: 200 OK (BYE)
+        0.620       media 1 Close
+        0.620     Ended A1 normal by Far
+        0.660   carol → home: 200 OK (INVITE, application/sdp)
+        0.670   home → carol: ACK
+        0.670       media 3 Unbridge
+        0.670       media 5 Configure Pcmu both ways
+        0.670       media 3 Close
+        0.670       media 6 Open 192.0.2.1:10014
+        0.670   home → carol: INVITE (application/sdp)
+        0.670     Unbridged B1 B2
+        0.710   carol → home: 200 OK (INVITE, application/sdp)
+        0.720   home → carol: ACK
+        0.720       media 6 Configure Pcmu both ways
+        0.720       media 5 Close
+        0.720     Moved B1 to B1
+        0.760   > Bridge B1 B2
+        0.760       media 6 Bridge 4
+        0.760     Bridged B1 B2
+    "#]]);
+    leave(&mut world, &dave, d);
+    bye(&mut world, &mut carol);
+    world.settle();
+}
+
+#[test]
+fn who_does_not_want_to_go_back_stays_where_it_is() {
+    let (mut world, [(mut carol, _), (dave, d)]) = nobody_is_left();
+    world.skip_ladder();
+    carol.reply(&mut world, "INVITE", "488 Not Acceptable Here", "");
+    world.run(ms(50));
+    world.check(expect![[r#"
+        0.710   carol → home: 488 Not Acceptable Here (INVITE)
+        0.720   home → carol: ACK
+        0.720       media 6 Close
+        0.720     Moved B1 to B1
+    "#]]);
+    leave(&mut world, &dave, d);
+    bye(&mut world, &mut carol);
+    world.settle();
+}
+
 #[test]
 fn there_is_no_port_for_who_would_travel() {
     let mut world = World::with(1, &[2, 1]);
