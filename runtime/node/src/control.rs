@@ -10,8 +10,8 @@ use vocab::{CallId, Party, Pii};
 pub struct ControlId(pub u64);
 
 /// A request. Each is answered once, by [`Output::Controlled`](crate::Output::Controlled): at once,
-/// when the step was taken or begun, and [`Control::ToFlow`] when the flow is over. What becomes of
-/// it later is in the call's events.
+/// when the step was taken or begun, [`Control::ToFlow`] when the flow is over, and
+/// [`Control::Bridge`] when the two talk. What becomes of it later is in the call's events.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Control {
     /// The party who is talked with hears music.
@@ -109,6 +109,19 @@ pub enum Control {
         by: Actor,
         /// The number of a route of the same tenant.
         route: String,
+    },
+    /// Two parties of two calls of a tenant talk with each other, and everybody else in both is hung
+    /// up. The second one goes on in the first one's call, and the other call ends. If it comes to
+    /// nothing, both calls are as they were.
+    Bridge {
+        /// Which call goes on.
+        call: CallId,
+        /// Who in it.
+        leg: Actor,
+        /// Which other call.
+        other: CallId,
+        /// Who in that.
+        other_leg: Actor,
     },
     /// A party hears keys pressed.
     SendDigits {

@@ -183,7 +183,10 @@ impl Node {
         if talks && call.talk.members.contains_key(&leg.n) || call.leg != leg {
             return self.member_gone(now, leg, cause, by);
         }
-        self.caller_gone(now, leg.call, cause, by);
+        // The leg of one who has gone to another call ends behind it.
+        if !call.is_gone() {
+            self.caller_gone(now, leg.call, cause, by);
+        }
     }
 
     fn played(&mut self, now: Now, leg: LegId, play: PlayId, finished: bool) {

@@ -4,7 +4,7 @@ use vocab::call::{Cause, Command, Side};
 use vocab::record::Step;
 use vocab::{CallId, LegId, Now};
 
-use super::{Noted, Place, Why, Wish};
+use super::{Moving, Noted, Place, Why, Wish};
 use crate::call::{Errand, Line, Stage};
 use crate::node::Node;
 use crate::wait::Wait;
@@ -26,13 +26,17 @@ impl Node {
         }
         self.left_waiting(now, id, n, gone.user);
         let call = self.calls.get_mut(&id).expect("it was just there");
-        // Whom somebody is about to join does not go because the other one left.
+        // Who is about to be connected with somebody else does not go because the other one left.
         let joined = call.talk.coming.map(|coming| coming.joins);
+        let leaves = |n: u16| {
+            let moving = self.moves.get(&LegId { call: id, n });
+            moving.is_some_and(Moving::is_bridge)
+        };
         let rest: Vec<u16> = call.talk.members.keys().copied().collect();
         let alone = |n: u16| match call.talk.place(n) {
             Some(Place::Awaiting | Place::Parked | Place::Last) => false,
             Some(Place::With(_) | Place::Holding | Place::Held | Place::Room | Place::Flow)
-            | None => joined != Some(n),
+            | None => joined != Some(n) && !leaves(n),
         };
         match rest[..] {
             [] => return self.over(now, id, cause, by),
@@ -120,6 +124,17 @@ impl Node {
 
     /// Ends a call that is in the hands of people.
     pub(crate) fn over(&mut self, now: Now, id: CallId, cause: Cause, by: Side) {
+        self.end_talk(now, id, (cause, by), Cause::Normal);
+    }
+
+    /// The same, and why its leg is hung up if that is still there: it is the call's cause then.
+    pub(super) fn end_talk(
+        &mut self,
+        now: Now,
+        id: CallId,
+        (cause, by): (Cause, Side),
+        last: Cause,
+    ) {
         self.cancel_attempt(now, id);
         self.nobody_to_join(now, id);
         self.free_slot(id);
@@ -134,7 +149,7 @@ impl Node {
         }
         if members.contains_key(&call.leg.n) {
             call.stage = Stage::Leaving;
-            let (leg, cause) = (call.leg, Cause::Normal);
+            let (leg, cause) = (call.leg, last);
             return self.commands.push_back(Command::Hangup { leg, cause });
         }
         call.line = Line::Gone {

@@ -8,6 +8,7 @@
 
 mod arrange;
 mod attempt;
+mod bridge;
 mod leave;
 mod moving;
 mod noted;

@@ -4,12 +4,20 @@
 //! ([`Node::forget_move`]). Where both have their media on one worker that is at once; else the far
 //! end is asked to send its audio elsewhere first, and anybody may leave meanwhile.
 
-use vocab::call::{Cause, Command};
+use vocab::call::{Cause, Command, Side};
 use vocab::record::Step;
 use vocab::{CallId, LegId, Now, Party};
 
-use super::{Member, Noted, Place};
+use super::{Hears, Member, Noted, Place};
+use crate::call::Stage;
+use crate::control::{ControlError, ControlId};
 use crate::node::Node;
+
+/// Why somebody did not come from another call.
+const STAYS: ControlError = ControlError::Unavailable(
+    "the second party cannot come over: its phone does not move its audio, or no port is free for \
+     it; both talk on as before",
+);
 
 /// A party on its way into another call. Its leg's end, or the engine's report of where it is, takes
 /// it off the way.
@@ -30,6 +38,8 @@ pub(super) enum Purpose {
     Refer { referrer: LegId },
     /// It dialled a slot and takes whoever waits there. It goes there once it is answered.
     PickUp,
+    /// It is to talk with a party of the other call, as was asked.
+    Bridge { request: ControlId },
     /// Nothing any more: whom it was to talk with is gone.
     Nobody,
 }
@@ -43,6 +53,11 @@ impl Moving {
             party: member.party.clone(),
             withheld: member.withheld,
         }
+    }
+
+    /// It was asked to be connected with somebody.
+    pub(super) fn is_bridge(&self) -> bool {
+        matches!(self.purpose, Purpose::Bridge { .. })
     }
 
     /// Who it is, where it arrives.
@@ -91,7 +106,12 @@ impl Node {
                 self.move_in(now, from, &moving);
                 self.move_out(now, from);
             }
-            Purpose::Nobody if self.turns_back(from, to) => {}
+            Purpose::Bridge { request } => {
+                let connected = self.move_in(now, from, &moving);
+                self.move_out(now, from);
+                let result = connected.then_some(()).ok_or(ControlError::Gone);
+                self.answer_bridge(request, result);
+            }
             Purpose::Nobody => {
                 let (leg, cause) = (to, Cause::Normal);
                 self.command(Command::Hangup { leg, cause });
@@ -103,7 +123,54 @@ impl Node {
         match moving.purpose {
             Purpose::Refer { referrer } => self.place_not_taken(now, from, referrer),
             Purpose::PickUp => self.not_taken(now, from, moving.to.call),
-            Purpose::Nobody => {}
+            Purpose::Bridge { request } => {
+                self.nobody_comes(now, moving.to.call);
+                self.stays(now, from);
+                self.answer_bridge(request, Err(STAYS));
+            }
+            Purpose::Nobody => self.stays(now, from),
+        }
+    }
+
+    /// Somebody who was on the way does not come: whom it was to talk with is as before.
+    pub(super) fn nobody_comes(&mut self, now: Now, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        call.talk.coming = None;
+        if call.talk.parked.is_some() {
+            return self.not_picked_up(now, id);
+        }
+        self.not_alone(now, id);
+    }
+
+    /// Who was on the way stays in its call, as before.
+    fn stays(&mut self, now: Now, from: LegId) {
+        let Some(call) = self.calls.get_mut(&from.call) else {
+            return;
+        };
+        if let Some(member) = call.talk.members.get_mut(&from.n)
+            && matches!(member.hears, Hears::Sound(..))
+        {
+            // It may have been on the way for a while, and what it was played is over with that.
+            member.hears = Hears::Nothing;
+        }
+        let parked = call.talk.parked.as_ref();
+        if parked.is_some_and(|it| it.leg == from.n) {
+            self.not_picked_up(now, from.call);
+        }
+        self.not_alone(now, from.call);
+        self.arrange(from.call);
+    }
+
+    /// Ends a call in which only one is left of two, who was to be connected with somebody.
+    fn not_alone(&mut self, now: Now, id: CallId) {
+        let call = &self.calls[&id];
+        let mut places = call.talk.members.values().map(|it| it.place);
+        let left = |place| matches!(place, Place::With(_) | Place::Holding | Place::Held);
+        let alone = places.len() == 1 && places.next().is_some_and(left);
+        if alone && matches!(call.stage, Stage::Talk) {
+            self.over(now, id, Cause::Normal, Side::Near);
         }
     }
 
@@ -119,7 +186,11 @@ impl Node {
     fn gave_up(&mut self, now: Now, moving: &Moving) {
         match moving.purpose {
             Purpose::Refer { referrer } => self.tell_referrer(referrer, 480),
-            Purpose::PickUp => self.stays_parked(now, moving.to.call),
+            Purpose::PickUp => self.nobody_comes(now, moving.to.call),
+            Purpose::Bridge { request } => {
+                self.nobody_comes(now, moving.to.call);
+                self.answer_bridge(request, Err(ControlError::Gone));
+            }
             Purpose::Nobody => {}
         }
     }
@@ -134,31 +205,64 @@ impl Node {
         let moving = moving.expect("who comes is on the way");
         match std::mem::replace(&mut moving.purpose, Purpose::Nobody) {
             Purpose::PickUp => self.slot_left(now, coming.from),
+            Purpose::Bridge { request } => self.answer_bridge(request, Err(ControlError::Gone)),
             Purpose::Refer { .. } | Purpose::Nobody => {}
         }
     }
 
-    /// Somebody from another call talks with the one it came for, and nobody else is in the call.
-    fn move_in(&mut self, now: Now, from: LegId, moving: &Moving) {
+    /// Somebody from another call talks with the one it came for, and everybody else is let go. False
+    /// if that one is about to leave: nobody is connected.
+    fn move_in(&mut self, now: Now, from: LegId, moving: &Moving) -> bool {
         let (id, n) = (moving.to.call, moving.to.n);
-        let call = self
-            .calls
-            .get_mut(&id)
-            .expect("its end would have been told");
+        let call = self.calls.get_mut(&id);
+        let call = call.expect("its end would have been told");
         let coming = call.talk.coming.take().expect("somebody is waited for");
         let with = coming.joins;
+        let there = call.leg.n == with || call.talk.members.contains_key(&with);
+        if !there || !self.let_go(now, id) {
+            let (leg, cause) = (moving.to, Cause::Normal);
+            self.command(Command::Hangup { leg, cause });
+            return false;
+        }
+        let call = self.calls.get_mut(&id).expect("just seen");
         call.talk
             .members
             .insert(n, moving.member(Place::With(with)));
         call.talk.pair(with, n);
+        call.talk.asked = None;
+        let rest = call.talk.others(n).filter(|it| *it != with);
+        let rest: Vec<u16> = rest.collect();
         let noted = Noted::new(Step::MovedIn, n).with(with);
         self.step(now, id, noted.detail(from.call.to_string()));
         self.picked_up(now, id, n);
+        for n in rest {
+            self.release_member(id, n);
+        }
         self.arrange(id);
+        true
     }
 
-    /// Who has gone to another call leaves this one, which ends with that.
+    /// Who has gone to another call leaves this one, which ends with that: a flow is told as of a
+    /// hang-up, and everybody else is let go.
     fn move_out(&mut self, now: Now, from: LegId) {
-        self.step(now, from.call, Noted::new(Step::MovedAway, from.n));
+        let id = from.call;
+        self.step(now, id, Noted::new(Step::MovedAway, from.n));
+        let (cause, by) = (Cause::Transferred, Side::Near);
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let flow = matches!(call.stage, Stage::Flow(_));
+        if flow && !call.talks() {
+            if call.leg == from {
+                self.caller_gone(now, id, cause, by);
+            }
+            return;
+        }
+        self.take_over(now, id);
+        let call = self.calls.get_mut(&id).expect("just seen");
+        if matches!(call.stage, Stage::Talk) {
+            call.talk.members.remove(&from.n);
+            self.end_talk(now, id, (cause, by), cause);
+        }
     }
 }

@@ -42,6 +42,16 @@ impl Node {
                     Err(error) => Err(error),
                 }
             }
+            Control::Bridge {
+                call,
+                leg,
+                other,
+                other_leg,
+            } => match self.bridge(id, (call, &leg), (other, &other_leg)) {
+                // Answered when the two talk.
+                Ok(()) => return,
+                Err(error) => Err(error),
+            },
             Control::SendDigits { call, leg, digits } => self.send_digits(now, call, &leg, &digits),
             Control::Hangup { call, leg } => self.hang_up_one(call, &leg),
             Control::Originate { user, to } => self.originate(now, &user, to),
@@ -396,14 +406,7 @@ impl Node {
         let id = leg.call;
         let tenant = Arc::clone(&self.calls[&id].tenant);
         self.find(now.mono, &tenant, to)?;
-        let why = "the caller was sent elsewhere".to_owned();
-        self.reply(now, id, Err(FlowError::Hangup(why)));
-        self.quiet(leg);
-        self.detach(now, id);
-        self.end_visit(now, id, "redirected");
-        let call = self.calls.get_mut(&id).expect("just seen");
-        let member = call.flow_member(Place::Holding);
-        call.talk.members.insert(leg.n, member);
+        self.leave_flow(now, leg, Place::Holding);
         let sent = self.send_to(now, id, leg.n, None, to);
         if sent.is_err() {
             self.last_words(now, id, leg.n);
@@ -465,7 +468,7 @@ impl Node {
 
 impl Call {
     /// The number of a party, answered or not.
-    fn party(&self, who: &Actor) -> Option<u16> {
+    pub(super) fn party(&self, who: &Actor) -> Option<u16> {
         let dialed = self.dialed();
         let known = |n: &u16| {
             self.talk.members.contains_key(n)

@@ -10,7 +10,7 @@ use vocab::call::Command;
 use vocab::{CallId, LegId, Now};
 
 use super::moving::{Moving, Purpose};
-use super::{Coming, Hears, Place};
+use super::{Coming, Place};
 use crate::border::Refusal;
 use crate::call::{Line, Stage};
 use crate::config::{Route, Tenant};
@@ -79,7 +79,7 @@ impl Node {
                 there.leg_last = to.n;
                 self.command(Command::Move { from, to });
             }
-            Some((Purpose::Nobody | Purpose::Refer { .. }, _)) | None => {
+            Some((Purpose::Nobody | Purpose::Refer { .. } | Purpose::Bridge { .. }, _)) | None => {
                 self.moves.remove(&from);
                 self.last_words(now, id, from.n);
             }
@@ -106,48 +106,13 @@ impl Node {
         }
     }
 
-    /// A caller who has come to where nobody waits any more goes back to its own call, where it hears
-    /// the tone; false if it has none.
-    pub(super) fn turns_back(&mut self, from: LegId, at: LegId) -> bool {
-        let Some(call) = self.calls.get_mut(&from.call) else {
-            return false;
-        };
-        let members = &mut call.talk.members;
-        if members.get(&from.n).map(|it| it.place) != Some(Place::Last) {
-            return false;
-        }
-        // Its first leg is at its end: it gets another, which nobody else is there to keep from it.
-        call.leg_last += 1;
-        let n = call.leg_last;
-        if let Some(mut caller) = members.remove(&from.n) {
-            caller.hears = Hears::Nothing;
-            members.insert(n, caller);
-        }
-        self.follow(from.call, from.n);
-        let to = LegId { call: from.call, n };
-        self.command(Command::Move { from: at, to });
-        self.arrange(from.call);
-        true
-    }
-
     /// The caller could not go to the one who waits: that one waits on.
     pub(super) fn not_taken(&mut self, now: Now, from: LegId, parked: CallId) {
-        self.stays_parked(now, parked);
+        self.nobody_comes(now, parked);
         let up = |id: &CallId| self.calls.get(id).is_some_and(|call| call.is_up());
         if up(&from.call) {
             self.last_words(now, from.call, from.n);
             self.arrange(from.call);
-        }
-    }
-
-    /// Nobody comes for a parked one after all.
-    pub(super) fn stays_parked(&mut self, now: Now, id: CallId) {
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        call.talk.coming = None;
-        if call.talk.parked.is_some() {
-            self.not_picked_up(now, id);
         }
     }
 }

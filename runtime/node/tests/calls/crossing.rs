@@ -5,7 +5,7 @@ use jackfield_node::{Actor, Control};
 use vocab::CallId;
 
 use crate::phone::Manner;
-use crate::world::{USERS, World, phone, s, user};
+use crate::world::{USERS, World, ms, phone, s, user};
 
 /// One thing after the other, and the time between them.
 type Step = fn(&mut World, CallId);
@@ -62,12 +62,32 @@ const PICK_UP: Step = |world, _| {
     let (user, slot) = ("dave".to_owned(), 701);
     ask(world, Control::PickUp { user, slot });
 };
+const DIAL: Step = |world, _| world.dial("dave", "701");
+const ANOTHER: Step = |world, _| {
+    let (user, to) = ("carol".to_owned(), phone("dave"));
+    ask(world, Control::Originate { user, to });
+};
+const BRIDGE: Step = |world, call| {
+    let other = world.node.live_calls().find(|it| *it != call);
+    let other = other.unwrap_or(call);
+    let (leg, other_leg) = (user("bob"), user("carol"));
+    ask(
+        world,
+        Control::Bridge {
+            call,
+            leg,
+            other,
+            other_leg,
+        },
+    );
+};
+const MOMENT: Step = |world, _| world.run(ms(30));
 const WAIT: Step = |world, _| world.run(s(2));
 const RING: Step = |world, _| world.manner("carol", Manner::Rings);
 const REFUSE: Step = |world, _| world.manner("carol", Manner::Refuses(486));
 const ANN_IS_OUT: Step = |world, _| world.manner("ann", Manner::Rings);
 
-const STORIES: [(&str, &[Step]); 12] = [
+const STORIES: [(&str, &[Step]); 15] = [
     ("hold", &[HOLD, WAIT, RETRIEVE]),
     ("consult and swap", &[CONSULT, WAIT, SWAP, WAIT, SWAP]),
     ("consult and complete", &[CONSULT, WAIT, COMPLETE]),
@@ -80,42 +100,57 @@ const STORIES: [(&str, &[Step]); 12] = [
     ("transfer is refused", &[REFUSE, TRANSFER, WAIT]),
     ("park and pick up", &[PARK, WAIT, PICK_UP, WAIT]),
     ("park for nobody", &[HOLD, PARK]),
+    (
+        "park and dial the slot",
+        &[PARK, WAIT, DIAL, MOMENT, MOMENT, WAIT],
+    ),
+    ("bridge", &[ANOTHER, WAIT, WAIT, BRIDGE, MOMENT, WAIT]),
+    (
+        "bridge while it rings",
+        &[RING, ANOTHER, WAIT, BRIDGE, MOMENT],
+    ),
 ];
 
 #[test]
 fn whoever_hangs_up_when_leaves_nothing_and_nobody_in_silence() {
+    // On one media worker, and on two, where calls are apart.
     for (name, steps) in STORIES {
-        let mut world = World::new();
-        for done in 0..=steps.len() {
-            for who in whoever(name, done) {
-                world.again();
-                let call = world.connected("ann", "bob");
-                for step in &steps[..done] {
-                    step(&mut world, call);
-                }
-                if USERS.contains(&who) {
-                    world.hang_up(who);
-                }
-                // What is on its way crosses the hang-up.
-                for step in &steps[done..] {
-                    step(&mut world, call);
-                }
-                // Longer than any ring, slot and announcement together.
-                world.run(s(150));
-                let silent = world.in_silence();
-                let at = format!("{name}, {who} after step {done}:\n{}", world.ladder());
-                let held = world
-                    .node
-                    .parties(call)
-                    .iter()
-                    .any(|party| party.state == jackfield_node::PartyState::Held);
-                // Whoever holds another hears nothing, and can end that; nobody else.
-                assert!(
-                    silent.is_empty() || (silent == ["ann"] && held),
-                    "{silent:?}: {at}"
-                );
-                world.settle();
+        hang_up_at_each_step(name, steps, World::new());
+        let apart = World::with_workers(&[10, 10], |_| {});
+        hang_up_at_each_step(name, steps, apart);
+    }
+}
+
+fn hang_up_at_each_step(name: &str, steps: &[Step], mut world: World) {
+    for done in 0..=steps.len() {
+        for who in whoever(name, done) {
+            world.again();
+            let call = world.connected("ann", "bob");
+            for step in &steps[..done] {
+                step(&mut world, call);
             }
+            if USERS.contains(&who) {
+                world.hang_up(who);
+            }
+            // What is on its way crosses the hang-up.
+            for step in &steps[done..] {
+                step(&mut world, call);
+            }
+            // Longer than any ring, slot and announcement together.
+            world.run(s(150));
+            let silent = world.in_silence();
+            let at = format!("{name}, {who} after step {done}:\n{}", world.ladder());
+            let held = world
+                .node
+                .parties(call)
+                .iter()
+                .any(|party| party.state == jackfield_node::PartyState::Held);
+            // Whoever holds another hears nothing, and can end that; nobody else.
+            assert!(
+                silent.is_empty() || (silent == ["ann"] && held),
+                "{silent:?}: {at}"
+            );
+            world.settle();
         }
     }
 }
@@ -125,6 +160,8 @@ fn whoever(name: &str, done: usize) -> Vec<&'static str> {
     let mut whoever = vec!["ann", "bob"];
     if name.starts_with("park") {
         whoever.push("dave");
+    } else if name.starts_with("bridge") {
+        whoever.extend(["carol", "dave"]);
     } else if name != "hold" {
         whoever.push("carol");
     }

@@ -1,5 +1,6 @@
 //! Calls through the whole node, with phones at the other end, in virtual time.
 
+mod bridge;
 mod carrier;
 mod control;
 mod crossing;

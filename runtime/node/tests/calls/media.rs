@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ::media::{Command, Event, Stats};
-use vocab::{Mono, PlayId, SessionId};
+use vocab::{Mono, PlayId, RecordingId, SessionId};
 
 /// What a session was told to hear.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -26,6 +26,8 @@ pub(crate) struct Session {
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
     pub(crate) sessions: BTreeMap<SessionId, Session>,
+    /// Whole calls that are being recorded, and whose ear and mouth that takes.
+    pub(crate) recordings: BTreeMap<RecordingId, SessionId>,
 }
 
 impl Desk {
@@ -73,6 +75,7 @@ impl Desk {
             Command::Unbridge { session } => self.part(*session),
             Command::Close { session } => {
                 self.part(*session);
+                self.recordings.retain(|_, of| of != session);
                 let mut closed = self.sessions.remove(session).expect("an open session");
                 let local = closed.local.take().expect("it was opened with one");
                 events.push(Event::Closed {
@@ -81,11 +84,17 @@ impl Desk {
                     stats: Stats::default(),
                 });
             }
-            Command::TakeRecording { .. }
-            | Command::SendDigits { .. }
-            | Command::RecordMessage { .. }
-            | Command::RecordCall { .. }
-            | Command::StopRecording { .. } => {}
+            Command::RecordCall { session, recording } => {
+                self.recordings.insert(*recording, *session);
+            }
+            Command::TakeRecording { from, into } => {
+                let of = self.recordings.values_mut().filter(|of| *of == from);
+                of.for_each(|of| *of = *into);
+            }
+            Command::StopRecording { recording, .. } => {
+                self.recordings.remove(recording);
+            }
+            Command::SendDigits { .. } | Command::RecordMessage { .. } => {}
         }
         events
     }

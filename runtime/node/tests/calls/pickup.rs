@@ -92,9 +92,9 @@ fn a_phone_on_another_worker_is_sent_to_the_right_one() {
         6.07    A park.picked_up leg 2 with 3 701
         6.07    A leg.bridged 2 3
         6.07    B leg.moved_away leg 1
+        6.07    B call.ended transferred by Near
         6.07        bob hears carol
         6.07        carol hears bob
-        6.07    B call.ended transferred by Near
         8.01    A leg.unbridged 2 3
         8.01        bob hears nothing
         8.01    A call.ended normal by Near
@@ -364,9 +364,9 @@ fn who_hangs_up_on_the_way_leaves_the_other_waiting() {
         7.12    A park.picked_up leg 2 with 4 701
         7.12    A leg.bridged 2 4
         7.12    C leg.moved_away leg 1
+        7.12    C call.ended transferred by Near
         7.12        bob hears dave
         7.12        dave hears bob
-        7.12    C call.ended transferred by Near
     "#]]);
     world.settle();
 }
@@ -395,7 +395,7 @@ fn who_waited_and_is_gone_is_told_by_a_busy_tone() {
         10.05   B call.ended failed by Near
     "#]]);
     world.settle();
-    // While Carol is sent to Bob's worker: she comes back, and hears it again.
+    // While Carol is sent to Bob's worker: she hears it again when she is there.
     let mut world = bob_leaves(ms(50));
     world.check(expect![[r#"
         6.03    B call.started to 701

@@ -218,6 +218,25 @@ impl World {
         self.feed(Input::Configure(Arc::new(Config::new(tenants))));
     }
 
+    /// Two calls that are up, of two tenants: Ann's with Bob, and Carol's with Dave.
+    pub(crate) fn two_tenants(&mut self) -> (CallId, CallId) {
+        let one = self.connected("ann", "bob");
+        let of_other = ["carol", "dave"].map(|user| {
+            let phone = self.tenant.phones.remove_entry(user);
+            phone.expect("a user")
+        });
+        let other = Tenant {
+            id: "other".parse().expect("a tenant's name"),
+            phones: of_other.into(),
+            routes: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            ..self.tenant.clone()
+        };
+        let tenants = [self.tenant.clone(), other];
+        self.feed(Input::Configure(Arc::new(Config::new(tenants))));
+        (one, self.connected("carol", "dave"))
+    }
+
     /// A number is another tenant's from now on, who has this trunk.
     pub(crate) fn gives_away(&mut self, number: &str, trunk: Trunk) {
         let (number, mut route) = self.tenant.routes.remove_entry(number).expect("a number");
@@ -623,6 +642,13 @@ impl World {
             .iter()
             .filter(|(_, session)| session.hears == Hears::Nothing);
         silent.map(|(id, _)| self.who(*id)).collect()
+    }
+
+    /// Which whole calls are recorded now, and by whose line.
+    pub(crate) fn recorded(&self) -> Vec<(CallId, String)> {
+        let all = self.desk.recordings.iter();
+        all.map(|(recording, of)| (recording.call, self.who(*of)))
+            .collect()
     }
 
     pub(crate) fn sessions(&self) -> usize {
