@@ -242,3 +242,53 @@ fn a_phone_dials_the_slot_of_whoever_waits_there() {
     );
     assert!(told.contains(&(Some("1002"), Some("normal"))), "{told:?}");
 }
+
+#[test]
+fn two_callers_of_the_menu_are_connected() {
+    let server = Server::start(Setup::demo("bridge")).expect("a server");
+    let watch = Talker::start(calls(&server).arg("watch"));
+    // The menu never says this.
+    let said = project("examples/demo/prompts/zh-CN/message_thanks.wav");
+    let said = said.to_str().expect("UTF-8");
+    let talk = ["--wait", "0.5", "--play", said].repeat(10);
+    let heard = server.folder.path().join("heard.wav");
+    let record = ["--record", heard.to_str().expect("UTF-8")];
+    let listen = [&record[..], &["--hangup-after", "120"]].concat();
+    let mut started = Vec::new();
+    for args in [&talk[..], &listen] {
+        let phone = server.phone("1000", args).expect("a phone");
+        let answered = watch.until("kind", "call.answered");
+        started.push((phone, answered["call"].as_str().expect("an id").to_owned()));
+    }
+    let [(talks, one), (listens, two)] = started.try_into().expect("two");
+    let bridge = |call: &str, other: &str| {
+        let with = ["--with-call", other, "--with-leg", "1"];
+        ask(
+            &server,
+            &[&["bridge", call, "--leg", "1"], &with[..]].concat(),
+        )
+    };
+    let same = complaint(&bridge(&one, &one));
+    assert!(same.contains("name a party of another"), "{same}");
+    let done = bridge(&one, &two);
+    assert!(done.status.success(), "{}", complaint(&done));
+    watch.until("kind", "leg.moved_in");
+    assert_eq!(parties(&server), ["1 - talking 2", "2 - talking 1"]);
+    let talked = talks.wait_with_output().expect("it ends");
+    let report: Value = serde_json::from_slice(&talked.stdout).expect("a report");
+    assert_eq!(report["ok"], true, "{report}");
+    listens.wait_with_output().expect("it ends");
+    let heard = media::wav::read(&std::fs::read(&heard).expect("a recording")).expect("a WAV file");
+    for prompt in prompts(&["zh-CN/message_thanks"]) {
+        let share = prompt.share_in(&heard);
+        assert!(share > 0.5, "{}: {share:.2}", prompt.name());
+    }
+    while watch.until("kind", "call.ended")["call"] != one.as_str() {}
+    let records = server.calls().expect("calls");
+    let cause = |id: &str| {
+        let call = records.iter().find(|it| it["id"] == id);
+        call.map(|it| it["cause"].clone())
+    };
+    assert_eq!(cause(&one), Some("normal".into()));
+    assert_eq!(cause(&two), Some("transferred".into()));
+}

@@ -212,6 +212,21 @@ Examples:
         route: String,
     },
 
+    /// Connect a party with one of another call; everybody else in both calls is hung up.
+    ///
+    /// The first one's call goes on, and the other one's ends. Nobody is hung up before the two talk.
+    #[command(after_help = "\
+Examples:
+  jackfield calls bridge --by 1001 --with-user 1003
+  jackfield calls bridge 01kaj8q2zk5v7n3r9t4w6y8b0c --leg 1 \
+--with-call 01kaj8q2zk5v7n3r9t4w6y8b0d --with-leg 2")]
+    Bridge {
+        #[command(flatten)]
+        by: By,
+        #[command(flatten)]
+        with: With,
+    },
+
     /// Have a party hear keys pressed.
     #[command(after_help = "\
 Examples:
@@ -287,6 +302,25 @@ impl Ringing {
     }
 }
 
+/// A party of another call.
+#[derive(Args, Debug)]
+struct With {
+    /// The other call's id. Without it, the one call that the other user's phone is in.
+    #[arg(long, value_name = "CALL", required_unless_present = "with_user")]
+    with_call: Option<CallId>,
+    /// The user whose phone is in the other call.
+    #[arg(long, value_name = "USER", required_unless_present = "with_leg")]
+    with_user: Option<String>,
+    /// The party of the other call, by its number.
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "with_user",
+        requires = "with_call"
+    )]
+    with_leg: Option<u16>,
+}
+
 /// Does it.
 pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
     let server = args.api.server()?;
@@ -325,14 +359,8 @@ pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
 
 fn ask(server: &Server, deed: &Deed) -> anyhow::Result<Answer> {
     let by = |by: &By, mut wish: Value| {
-        let call = match by.call {
-            Some(call) => call,
-            None => call_of(server, by.by.as_deref().unwrap_or_default())?,
-        };
-        wish["by"] = match by.leg {
-            Some(leg) => json!(leg),
-            None => json!(by.by),
-        };
+        let call = named(server, by.call, by.by.as_deref())?;
+        wish["by"] = party(by.leg, by.by.as_deref());
         act(server, call, &wish)
     };
     match deed {
@@ -376,6 +404,18 @@ fn ask(server: &Server, deed: &Deed) -> anyhow::Result<Answer> {
             act(server, *call, &json!({ "action": "redirect", "to": to }))
         }
         Deed::Flow { by: who, route } => by(who, json!({ "action": "to_flow", "route": route })),
+        Deed::Bridge { by, with } => {
+            let call = named(server, by.call, by.by.as_deref())?;
+            let other = named(server, with.with_call, with.with_user.as_deref())?;
+            let leg = party(by.leg, by.by.as_deref());
+            let whom = party(with.with_leg, with.with_user.as_deref());
+            let with = json!({ "call": other.to_string(), "leg": whom });
+            act(
+                server,
+                call,
+                &json!({ "action": "bridge", "leg": leg, "with": with }),
+            )
+        }
         Deed::Digits { call, digits, leg } => {
             let wish = json!({ "action": "send_digits", "leg": leg, "digits": digits });
             act(server, *call, &wish)
@@ -386,6 +426,19 @@ fn ask(server: &Server, deed: &Deed) -> anyhow::Result<Answer> {
         } => act(server, *call, &json!({ "action": "hangup", "leg": leg })),
         Deed::Hangup { call, leg: None } => fine(server.delete(&format!("/api/v1/calls/{call}"))?),
     }
+}
+
+/// The call that is named, or else the one that the user's phone is in.
+fn named(server: &Server, call: Option<CallId>, user: Option<&str>) -> anyhow::Result<CallId> {
+    match call {
+        Some(call) => Ok(call),
+        None => call_of(server, user.unwrap_or_default()),
+    }
+}
+
+/// A party by its number, or else by its user.
+fn party(leg: Option<u16>, user: Option<&str>) -> Value {
+    leg.map_or_else(|| json!(user), |leg| json!(leg))
 }
 
 fn act(server: &Server, call: CallId, wish: &Value) -> anyhow::Result<Answer> {

@@ -247,6 +247,7 @@ mod tests {
             "pickup",
             "redirect",
             "flow",
+            "bridge",
             "digits",
             "hangup",
             "watch",

@@ -43,7 +43,7 @@ const PATHS: [&[&str]; 16] = [
 const DESKS: [&str; 6] = ["1003", "1004", "1005", "1006", "1007", "1008"];
 
 /// What follows a call that was made: requests that make sense in this order.
-const STORIES: [&[Word]; 10] = [
+const STORIES: [&[Word]; 13] = [
     &[Word::Hold, Word::Retrieve, Word::ToFlow],
     &[Word::Consult, Word::Swap, Word::Merge, Word::HangUpOne],
     &[Word::Consult, Word::Merge, Word::HangUpOne],
@@ -52,7 +52,10 @@ const STORIES: [&[Word]; 10] = [
     &[Word::Consult, Word::Cancel, Word::Transfer],
     &[Word::Park, Word::PickUp, Word::PickUp],
     &[Word::Park],
-    &[Word::Hold, Word::Park],
+    &[Word::Consult, Word::Merge],
+    &[Word::Consult, Word::Swap, Word::Merge],
+    &[Word::Bridge, Word::Bridge, Word::HangUpOne],
+    &[Word::Park, Word::Bridge],
     &[Word::Redirect, Word::Redial, Word::SendDigits],
 ];
 

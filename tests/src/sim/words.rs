@@ -34,6 +34,8 @@ pub enum Word {
     Redirect,
     /// Through a route's flow and back.
     ToFlow,
+    /// Two of two calls.
+    Bridge,
     /// Keys for a party.
     SendDigits,
     /// One party leaves.
@@ -46,7 +48,7 @@ pub enum Word {
 
 impl Word {
     /// All there are.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Hold,
         Self::Retrieve,
         Self::Transfer,
@@ -59,6 +61,7 @@ impl Word {
         Self::PickUp,
         Self::Redirect,
         Self::ToFlow,
+        Self::Bridge,
         Self::SendDigits,
         Self::HangUpOne,
         Self::Originate,
@@ -80,6 +83,7 @@ impl Word {
             Self::PickUp => "pick up",
             Self::Redirect => "redirect",
             Self::ToFlow => "to flow",
+            Self::Bridge => "bridge",
             Self::SendDigits => "send digits",
             Self::HangUpOne => "hang up one",
             Self::Originate => "originate",
@@ -109,13 +113,14 @@ impl Words {
         rng: &mut Rng,
         node: &Node,
         word: Word,
-    ) -> (ControlId, Option<CallId>, Control) {
+    ) -> (ControlId, Vec<CallId>, Control) {
         self.seen.extend(node.live_calls());
         let call = self.pick_call(rng, node, word);
         let by = actor(rng, node, call, word);
         let to = destination(rng);
         let user = USERS[rng.below(8) as usize].to_owned();
         let slot = 701 + rng.below(3) as u16;
+        let mut other = call;
         let request = match word {
             Word::Hold => Control::Hold { call, by },
             Word::Retrieve => Control::Retrieve { call, by },
@@ -140,6 +145,20 @@ impl Words {
                 let route = ["1000", "1010", "1304", "7777"][rng.below(4) as usize].to_owned();
                 Control::ToFlow { call, by, route }
             }
+            Word::Bridge => {
+                for _ in 0..2 {
+                    if other == call {
+                        other = self.pick_call(rng, node, word);
+                    }
+                }
+                let other_leg = actor(rng, node, other, word);
+                Control::Bridge {
+                    call,
+                    leg: by,
+                    other,
+                    other_leg,
+                }
+            }
             Word::SendDigits => {
                 let digits =
                     Pii::new(["12#", "", "0123456789", "1x"][rng.below(4) as usize].into());
@@ -156,7 +175,8 @@ impl Words {
         self.last += 1;
         let id = ControlId(self.last);
         let about = match word {
-            Word::PickUp | Word::Originate | Word::Redial => None,
+            Word::PickUp | Word::Originate | Word::Redial => Vec::new(),
+            Word::Bridge => vec![call, other],
             Word::Hold
             | Word::Retrieve
             | Word::Transfer
@@ -169,7 +189,7 @@ impl Words {
             | Word::Redirect
             | Word::ToFlow
             | Word::SendDigits
-            | Word::HangUpOne => Some(call),
+            | Word::HangUpOne => vec![call],
         };
         self.open.insert(id, word);
         (id, about, request)
@@ -208,6 +228,7 @@ impl Words {
                     state,
                     PartyState::Waiting | PartyState::Flow | PartyState::Talking { .. }
                 ),
+                Word::Bridge => bridged(state),
                 Word::Hold
                 | Word::Transfer
                 | Word::Consult
@@ -243,6 +264,7 @@ fn actor(rng: &mut Rng, node: &Node, call: CallId, word: Word) -> Actor {
         Word::Swap | Word::Merge | Word::Complete | Word::Cancel
     );
     let acts = parties.iter().find(|party| match party.state {
+        state if word == Word::Bridge => bridged(state),
         PartyState::Talking { .. } => word != Word::Retrieve,
         PartyState::Alone => word == Word::Retrieve || three,
         PartyState::Ringing
@@ -257,6 +279,17 @@ fn actor(rng: &mut Rng, node: &Node, call: CallId, word: Word) -> Actor {
         (8, _) => Actor::User(USERS[rng.below(8) as usize].to_owned()),
         _ => Actor::Leg(rng.below(6) as u16),
     }
+}
+
+/// Who can be connected with somebody of another call.
+fn bridged(state: PartyState) -> bool {
+    matches!(
+        state,
+        PartyState::Flow
+            | PartyState::Talking { .. }
+            | PartyState::Held
+            | PartyState::Parked { .. }
+    )
 }
 
 fn destination(rng: &mut Rng) -> Destination {

@@ -611,7 +611,7 @@ impl World {
         self.trace
             .line(self.now.mono, format_args!("operator: {id:?} {request:?}"));
         let before = self.parties();
-        if let Some(call) = about.filter(|call| before.contains_key(call)) {
+        for call in about.into_iter().filter(|call| before.contains_key(call)) {
             self.checks.operator(call);
         }
         self.refused = false;

@@ -8,7 +8,8 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::routing::post;
 use axum::{Json, Router};
 use node::{Actor, Control, ControlError, Controlled, Destination};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use vocab::{CallId, Pii};
 
 use super::error::Problem;
@@ -37,8 +38,24 @@ enum Action {
     Park { by: Party, slot: Option<u16> },
     Redirect { to: Target },
     ToFlow { by: Party, route: String },
+    Bridge { leg: Party, with: Other },
     SendDigits { leg: Party, digits: String },
     Hangup { leg: Party },
+}
+
+/// A party of another call.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Other {
+    #[serde(deserialize_with = "call_id")]
+    call: CallId,
+    leg: Party,
+}
+
+/// A call's id as the API writes it.
+fn call_id<'de, D: Deserializer<'de>>(from: D) -> Result<CallId, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(D::Error::custom)
 }
 
 /// A leg's number, or a user whose phone is in the call.
@@ -194,6 +211,12 @@ impl Action {
                 let by = by.into();
                 Control::ToFlow { call, by, route }
             }
+            Self::Bridge { leg, with } => Control::Bridge {
+                call,
+                leg: leg.into(),
+                other: with.call,
+                other_leg: with.leg.into(),
+            },
             Self::SendDigits { leg, digits } => {
                 let (leg, digits) = (leg.into(), Pii::new(digits));
                 Control::SendDigits { call, leg, digits }
@@ -202,6 +225,25 @@ impl Action {
                 call,
                 leg: leg.into(),
             },
+        }
+    }
+
+    /// Whether it may take longer than a request.
+    fn is_slow(&self) -> bool {
+        match self {
+            Self::ToFlow { .. } | Self::Bridge { .. } => true,
+            Self::Hold { .. }
+            | Self::Retrieve { .. }
+            | Self::Transfer { .. }
+            | Self::Consult { .. }
+            | Self::Swap { .. }
+            | Self::Merge { .. }
+            | Self::Complete { .. }
+            | Self::Cancel { .. }
+            | Self::Park { .. }
+            | Self::Redirect { .. }
+            | Self::SendDigits { .. }
+            | Self::Hangup { .. } => false,
         }
     }
 
@@ -218,6 +260,7 @@ impl Action {
             Self::Park { .. } => "park",
             Self::Redirect { .. } => "redirect",
             Self::ToFlow { .. } => "to_flow",
+            Self::Bridge { .. } => "bridge",
             Self::SendDigits { .. } => "send_digits",
             Self::Hangup { .. } => "hangup",
         }
@@ -272,18 +315,18 @@ async fn act(
     Told(action): Told<Action>,
 ) -> Result<(StatusCode, Json<Answer>), Problem> {
     let name = action.name();
-    let slow = matches!(action, Action::ToFlow { .. });
+    let slow = action.is_slow();
     let answer = match app.control.control(action.on(call)).await {
-        Some(answer) => answer,
-        None if slow => Ok(Controlled::Done),
+        Some(answer) => answer.map(Some),
+        None if slow => Ok(None),
         None => return Err(Problem::no_answer()),
     };
     match answer {
         Ok(done) => {
             tracing::info!(call.id = %call, action = name, "call control as asked over the API");
-            Ok(match (slow, done) {
-                (true, Controlled::Done) => (StatusCode::ACCEPTED, Json(Answer::Begun)),
-                (_, done) => (StatusCode::OK, Json(done.into())),
+            Ok(match done {
+                Some(done) => (StatusCode::OK, Json(done.into())),
+                None => (StatusCode::ACCEPTED, Json(Answer::Begun)),
             })
         }
         // A call that is over is known, and one that never was is not.
@@ -410,6 +453,9 @@ mod tests {
             r#"{"action":"park","by":2}"#,
             r#"{"action":"park","by":2,"slot":701}"#,
             r#"{"action":"to_flow","by":"1001","route":"7000"}"#,
+            r#"{"action":"bridge","leg":2,"with":{"call":"0000000000000000000000000a","leg":"1001"}}"#,
+            r#"{"action":"bridge","leg":2,"with":{"call":"0000000000000000000000000a"}}"#,
+            r#"{"action":"bridge","leg":2,"with":{"call":"that one","leg":1}}"#,
             r#"{"action":"hold"}"#,
             r#"{"action":"hold","by":2,"slot":1}"#,
             r#"{"action":"transfer","by":2,"to":{"queue":"sales"}}"#,
@@ -440,6 +486,12 @@ mod tests {
               Park { call: 00000000000000000000000001, by: Leg(2), slot: Some(701) }
             {"action":"to_flow","by":"1001","route":"7000"}
               ToFlow { call: 00000000000000000000000001, by: User("1001"), route: "7000" }
+            {"action":"bridge","leg":2,"with":{"call":"0000000000000000000000000a","leg":"1001"}}
+              Bridge { call: 00000000000000000000000001, leg: Leg(2), other: 0000000000000000000000000a, other_leg: User("1001") }
+            {"action":"bridge","leg":2,"with":{"call":"0000000000000000000000000a"}}
+              missing field `leg`
+            {"action":"bridge","leg":2,"with":{"call":"that one","leg":1}}
+              not a valid id
             {"action":"hold"}
               missing field `by`
             {"action":"hold","by":2,"slot":1}
@@ -449,7 +501,7 @@ mod tests {
             {"action":"transfer","by":70000,"to":"1"}
               a party is the number of a leg, or the name of a user
             {"action":"dance"}
-              unknown variant `dance`, expected one of `hold`, `retrieve`, `transfer`, `consult`, `swap`, `merge`, `complete`, `cancel`, `park`, `redirect`, `to_flow`, `send_digits`, `hangup` at line 1 column 17
+              unknown variant `dance`, expected one of `hold`, `retrieve`, `transfer`, `consult`, `swap`, `merge`, `complete`, `cancel`, `park`, `redirect`, `to_flow`, `bridge`, `send_digits`, `hangup` at line 1 column 17
             {}
               missing field `action` at line 1 column 2
         "#]].assert_eq(&said);
