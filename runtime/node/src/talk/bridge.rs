@@ -3,6 +3,7 @@
 //! Nothing changes before the second one has come over: until then each talks on, so that nobody is
 //! lost if it cannot. Who leaves meanwhile puts an end to it.
 
+use vocab::call::Cause;
 use vocab::flow::FlowError;
 use vocab::{CallId, LegId, Now};
 
@@ -102,7 +103,7 @@ impl Node {
             Stage::Flow(_) => {
                 // Somebody may have been called since.
                 if let Some(dial) = self.take_dial(id) {
-                    self.leave_dialed(now, id, &dial);
+                    self.leave_dialed(now, id, &dial, Cause::Cancelled);
                 }
                 self.leave_flow(now, leg, Place::Holding);
             }

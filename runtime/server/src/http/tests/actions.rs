@@ -31,6 +31,11 @@ async fn bodies_that_make_no_sense_are_named() {
             "application/json",
             r#"{"action":"transfer","by":1,"to":{"queue":"a"}}"#,
         ),
+        (
+            &actions,
+            "application/json",
+            r#"{"action":"bridge","leg":1,"with":{"call":"x","leg":1}}"#,
+        ),
         (&actions, "application/json", "\u{0}"),
         (&actions, "application/json", &long),
         ("/api/v1/parking/7/pickup", "application/json", "[]"),
@@ -50,6 +55,7 @@ async fn bodies_that_make_no_sense_are_named() {
         "{\"action\":\"hold\"}": 400 bad_body: the body is not as it should be: missing field `by`
         "{\"action\":\"hold\",\"by\":[]}": 400 bad_body: the body is not as it should be: a party is the number of a leg, or the name of a user
         "{\"action\":\"transfer\",\"by\":1,\"to\":{\"queue\":\"a\"}}": 400 bad_body: the body is not as it should be: a target is a text, or an object with one of phone, group, route, number and any
+        "{\"action\":\"bridge\",\"leg\":1,\"with\":{\"call\":\"x\",\"leg\":1}}": 400 bad_body: the body is not as it should be: not a valid id
         "\0": 400 bad_body: the body is not as it should be: expected value at line 1 column 1
         "{\"action\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx": 413 too_large: the body has more than 16384 bytes
         "[]": 400 bad_body: the body is not as it should be: invalid length 0, expected struct PickUp with 1 element at line 1 column 2
