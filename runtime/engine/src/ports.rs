@@ -82,6 +82,17 @@ impl Ports {
         row.pop_front()
     }
 
+    /// How many ports a worker has free.
+    pub(crate) fn free_on(&self, worker: WorkerId, family: Family) -> usize {
+        let rows = match family {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        };
+        rows.free
+            .get(usize::from(worker.0))
+            .map_or(0, VecDeque::len)
+    }
+
     /// Gives a port back.
     pub(crate) fn give_back(&mut self, worker: WorkerId, port: SocketAddr) {
         let row = &mut self.rows(Family::of(port.ip())).free[usize::from(worker.0)];

@@ -45,6 +45,8 @@ pub(crate) struct Call {
     pub(crate) talk: Talk,
     /// Its phone was told that the far end rings.
     pub(crate) rung: bool,
+    /// Its caller, who was not answered, hears ringing from us.
+    pub(crate) ringback: bool,
     /// How the last dial ended, for a caller who is refused.
     pub(crate) refusal: Option<Refused>,
     pub(crate) leg_last: u16,
@@ -180,6 +182,8 @@ pub(crate) struct Dial {
     pub(crate) branches: Vec<Branch>,
     /// Which of them is heard by who waits, before it answers.
     pub(crate) early: Option<LegId>,
+    /// All who were called, by user or number: nobody is called twice.
+    pub(crate) called: BTreeSet<String>,
     /// Who is rung after them, all of a round at the same time.
     pub(crate) later: VecDeque<Vec<Callee>>,
     /// How long a round is rung before it is the next one's turn.
@@ -200,8 +204,8 @@ pub(crate) struct Branch {
     pub(crate) user: Option<String>,
     /// Who is rung, in the words of records.
     pub(crate) party: Party,
-    /// Who was called before and sent us on.
-    pub(crate) hops: Vec<String>,
+    /// How often it was sent on by whom it was to reach.
+    pub(crate) hops: usize,
     /// Set on the way to a carrier.
     pub(crate) outside: Option<Box<Outside>>,
     /// When a carrier that has said nothing is given up.

@@ -76,6 +76,16 @@ pub enum Callee {
     Number(Pii<String>),
 }
 
+impl Callee {
+    /// The user or the number.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Phone(user) => user,
+            Self::Number(number) => number.reveal(),
+        }
+    }
+}
+
 /// Phones and numbers that are rung together.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Group {

@@ -65,9 +65,12 @@ impl Node {
             let cause = Cause::Cancelled;
             return self.command(Command::Hangup { leg, cause });
         };
-        if !dial.has(leg) {
+        let Some(branch) = dial.branch(leg) else {
             return;
-        }
+        };
+        // A carrier need not say anything before (RFC 3261 §13.2.2.4).
+        branch.trying = None;
+        self.trunks.leg_spoke(now.mono, leg);
         self.choose(now, leg);
         let play = self.next_play();
         let Some(dial) = self.calls.get_mut(&leg.call).and_then(Call::dialing) else {
@@ -263,10 +266,8 @@ impl Node {
             cause,
             status: refused.status.filter(|_| failed),
         };
-        if failed {
-            let last = dial.last.map_or(refused, |last| last.or(refused));
-            dial.last = Some(last);
-            call.refusal = Some(last);
+        if !rings && failed {
+            call.came_to_nothing(refused);
         }
         self.journal.note(call, now.wall, ended);
         self.watch_carriers(id);
@@ -300,7 +301,9 @@ impl Node {
         if self.sent_on(now, id, &branch, contacts) {
             return true;
         }
-        let dial = self.calls.get_mut(&id).and_then(Call::dialing);
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        call.came_to_nothing(refused);
+        let dial = call.dialing();
         dial.is_some_and(|dial| !dial.branches.is_empty()) || self.next_round(now, id)
     }
 
@@ -341,9 +344,10 @@ impl Node {
 
     /// Silence instead of ringing, until the flow says what comes next.
     fn stop_ringback(&mut self, id: CallId) {
-        let call = &self.calls[&id];
-        if call.is_up() {
-            self.quiet(call.leg);
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        if std::mem::take(&mut call.ringback) || call.is_up() {
+            let leg = call.leg;
+            self.quiet(leg);
         }
     }
 
@@ -386,6 +390,14 @@ impl Node {
 }
 
 impl Call {
+    /// One who was called does not come, and nobody is called in its place.
+    pub(crate) fn came_to_nothing(&mut self, refused: Refused) {
+        let Some(dial) = self.dialing() else { return };
+        let last = dial.last.map_or(refused, |last| last.or(refused));
+        dial.last = Some(last);
+        self.refusal = Some(last);
+    }
+
     /// Whether one of these is heard by the other before it has answered.
     fn hears_early(&mut self, a: LegId, b: LegId) -> bool {
         self.dialing().is_some_and(|dial| {

@@ -111,6 +111,7 @@ impl Node {
             stage: Stage::Leaving,
             talk: Talk::default(),
             rung: false,
+            ringback: false,
             refusal: None,
             leg_last: 1,
             message_last: 0,

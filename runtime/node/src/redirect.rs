@@ -6,11 +6,11 @@ use sip::message::{SipUri, Uri};
 use vocab::{CallId, Now, Pii};
 
 use crate::call::Branch;
-use crate::config::{Callee, Tenant, Trunk};
+use crate::config::{Tenant, Trunk};
 use crate::control::Destination;
 use crate::limits::{LEGS_MAX, REDIRECTS_MAX};
 use crate::node::Node;
-use crate::way::{Way, Ways, Where};
+use crate::way::{Ways, Where};
 
 impl Node {
     /// Goes on to the first contact that the policy allows; false if there is none.
@@ -24,22 +24,28 @@ impl Node {
         let Some(ways) = self.next_hop(now, id, branch, contacts) else {
             return false;
         };
-        let mut hops = branch.hops.clone();
-        hops.push(branch.party.reveal().to_owned());
-        let tenant = Arc::clone(&self.calls[&id].tenant);
-        match ways {
-            Ways::One(way) => self.branch_out(now, id, way, hops),
-            // All of a group at once: others may ring beside it, whose turn is as long.
-            Ways::Several(several) => {
-                let mut begun = false;
-                for callee in several.rounds.iter().flatten() {
-                    if let Ok(way) = self.reach(now.mono, &tenant, callee) {
-                        begun |= self.branch_out(now, id, way, hops.clone());
-                    }
-                }
-                begun
+        let hops = branch.hops + 1;
+        let several = match ways {
+            Ways::One(way) => return self.branch_out(now, id, way, hops),
+            Ways::Several(several) => several,
+        };
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        let tenant = Arc::clone(&call.tenant);
+        let Some(dial) = call.dialing() else {
+            return false;
+        };
+        if dial.branches.is_empty() && dial.later.is_empty() {
+            (dial.later, dial.lasting) = (several.rounds, several.lasting);
+            return self.next_round(now, id);
+        }
+        // Beside others, whose turn is as long, all of a group ring at once.
+        let mut begun = false;
+        for callee in several.rounds.iter().flatten() {
+            if let Ok(way) = self.reach(now.mono, &tenant, callee) {
+                begun |= self.branch_out(now, id, way, hops);
             }
         }
+        begun
     }
 
     fn next_hop(
@@ -51,9 +57,9 @@ impl Node {
     ) -> Option<Ways> {
         let call = self.calls.get_mut(&id)?;
         let (tenant, legs) = (Arc::clone(&call.tenant), call.leg_last);
-        let done = call.dialing()?.until <= now.mono;
-        let (hops, first) = (&branch.hops, branch.party.reveal());
-        if done || hops.len() >= REDIRECTS_MAX || legs >= LEGS_MAX {
+        let dial = call.dialing()?;
+        let (done, called) = (dial.until <= now.mono, dial.called.clone());
+        if done || branch.hops >= REDIRECTS_MAX || legs >= LEGS_MAX {
             return None;
         }
         let trunk = branch.outside.as_ref().map(|it| it.trunk.clone());
@@ -71,19 +77,16 @@ impl Node {
             let Ok(Where::Person(mut ways)) = self.find(now.mono, &tenant, &to) else {
                 continue;
             };
-            // Whoever was called before would send us in a circle.
-            let known = |name: &str| name == first || hops.iter().any(|hop| hop == name);
+            // Whoever was called before would send us in a circle, or rings already.
             let left = match &mut ways {
-                Ways::One(Way::Phone(name) | Way::Device { user: name, .. }) => !known(name),
-                Ways::One(Way::Trunks { number, .. }) => !known(number),
+                Ways::One(way) => !called.contains(way.name()),
                 Ways::Several(several) => {
                     for round in &mut several.rounds {
-                        round.retain(|it| match it {
-                            Callee::Phone(user) => !known(user),
-                            Callee::Number(number) => !known(number.reveal()),
-                        });
+                        round.retain(|callee| !called.contains(callee.name()));
                     }
-                    several.rounds.iter().any(|round| !round.is_empty())
+                    several.rounds.retain(|round| !round.is_empty());
+                    let mut all = several.rounds.iter().flatten();
+                    all.any(|callee| self.reach(now.mono, &tenant, callee).is_ok())
                 }
             };
             if left {

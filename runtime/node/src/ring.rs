@@ -1,6 +1,6 @@
 //! Has somebody called: phones, and numbers over as many trunks as it takes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +10,11 @@ use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, LegId, Now, Party};
 
 use crate::border::Notice;
-use crate::call::{Branch, Call, Dial, DialStep, Errand, Line, Outside, Pending, Stage, Turn};
+use crate::call::{
+    Branch, Call, Dial, DialStep, Errand, Line, Outside, Pending, Refused, Stage, Turn,
+};
 use crate::caller::Shown;
-use crate::config::EarlyMedia;
+use crate::config::{Callee, EarlyMedia};
 use crate::limits::{LEGS_MAX, TRYING_WAIT};
 use crate::node::Node;
 use crate::talk::Why;
@@ -47,6 +49,7 @@ impl Node {
             step: DialStep::Ringing,
             branches: Vec::new(),
             early: None,
+            called: BTreeSet::new(),
             later,
             lasting,
             caller: ring.caller,
@@ -55,7 +58,7 @@ impl Node {
         };
         self.keep_dial(id, dial);
         let begun = match way {
-            Some(way) => self.branch_out(now, id, way, Vec::new()),
+            Some(way) => self.branch_out(now, id, way, 0),
             None => self.next_round(now, id),
         };
         if !begun {
@@ -72,7 +75,8 @@ impl Node {
     }
 
     /// Has one more phone or number called; false if that is not to be had.
-    pub(crate) fn branch_out(&mut self, now: Now, id: CallId, way: Way, hops: Vec<String>) -> bool {
+    pub(crate) fn branch_out(&mut self, now: Now, id: CallId, way: Way, hops: usize) -> bool {
+        self.dial_of(id).called.insert(way.name().to_owned());
         let call = &self.calls[&id];
         let (user, target) = match way {
             _ if call.leg_last >= LEGS_MAX => return false,
@@ -126,15 +130,16 @@ impl Node {
         let Errand::Talk(wish) = &call.dialing()?.errand else {
             return None;
         };
-        match &wish.why {
+        let sender = match &wish.why {
             Why::Transfer { back } => back.clone(),
             Why::Refer { by } => {
                 let by = *by;
-                let member = call.talk.members.get(&by)?;
-                member.user.clone().filter(|_| !member.withheld)
+                call.talk.members.get(&by)?.sender()
             }
             Why::Consult { .. } | Why::Back | Why::PickUp | Why::Target => None,
-        }
+        };
+        let shown = sender.filter(|sender| !sender.withheld);
+        shown.map(|sender| sender.user)
     }
 
     /// The next leg of a call, and the event that it is dialled.
@@ -208,13 +213,20 @@ impl Node {
             let Some(round) = dial.later.pop_front() else {
                 return false;
             };
-            let reached = |callee| self.reach(now.mono, &tenant, callee).ok();
-            let ways: Vec<Way> = round.iter().filter_map(reached).collect();
-            let before = std::mem::take(&mut self.dial_of(id).branches);
-            for way in ways {
-                self.branch_out(now, id, way, Vec::new());
+            // Who rings already, because another one sent the call there, rings on.
+            let stays = |branch: &Branch| round.iter().any(|it| it.name() == branch.name());
+            let branches = std::mem::take(&mut dial.branches).into_iter();
+            let (stay, before): (Vec<_>, Vec<_>) = branches.partition(stays);
+            dial.branches = stay;
+            let called = |it: &&Callee| !dial.called.contains(it.name());
+            let round: Vec<Callee> = round.iter().filter(called).cloned().collect();
+            for callee in &round {
+                if let Ok(way) = self.reach(now.mono, &tenant, callee) {
+                    self.branch_out(now, id, way, 0);
+                }
             }
-            let dial = self.dial_of(id);
+            let call = self.calls.get_mut(&id).expect("the caller looked it up");
+            let dial = call.dialing().expect("the caller looked it up");
             if dial.branches.is_empty() {
                 dial.branches = before;
                 continue;
@@ -222,6 +234,13 @@ impl Node {
             if !dial.later.is_empty() {
                 let at = now.mono + dial.lasting;
                 self.deadlines.set(id, Wait::Round, at);
+            }
+            if !before.is_empty() {
+                call.came_to_nothing(Refused {
+                    cause: Cause::NoAnswer,
+                    status: None,
+                    q850: None,
+                });
             }
             let heard = self.dismiss(now, id, before, Cause::NoAnswer);
             self.watch_carriers(id);
@@ -265,6 +284,7 @@ impl Node {
         if talk {
             self.arrange(id);
         } else if call.dialing().is_some_and(rings) {
+            call.ringback = !call.is_up();
             self.play_ringback(leg);
         }
     }
@@ -437,6 +457,15 @@ impl Node {
 }
 
 impl Branch {
+    /// The user or the number that is called.
+    pub(crate) fn name(&self) -> &str {
+        match (&self.user, &self.outside) {
+            (Some(user), _) => user,
+            (None, Some(outside)) => &outside.number,
+            (None, None) => "",
+        }
+    }
+
     /// Whether another trunk is tried: nobody was reached by this one, and nobody's phone rang.
     pub(crate) fn goes_on(&self, cause: Cause, status: Option<u16>) -> bool {
         let failed = cause == Cause::Unreachable || status == Some(408);

@@ -24,6 +24,16 @@ pub(crate) enum Way {
     Trunks { number: String, best: Vec<Try> },
 }
 
+impl Way {
+    /// The user or the number.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Phone(user) | Self::Device { user, .. } => user,
+            Self::Trunks { number, .. } => number,
+        }
+    }
+}
+
 /// Where a target is reached: one, or several of whom the first that answers is wanted.
 #[derive(Debug)]
 pub(crate) enum Ways {

@@ -136,6 +136,13 @@ impl Engine {
         }
     }
 
+    /// Whether somebody of a call calls us and has no session yet.
+    fn is_offered(&self, call: CallId) -> bool {
+        let legs = LegId { call, n: 0 }..=LegId { call, n: u16::MAX };
+        let mut legs = self.legs.range(legs);
+        legs.any(|(_, leg)| matches!(leg, Leg::Offered { .. }))
+    }
+
     /// The worker on which a call's sessions are.
     pub(super) fn worker_of(&self, call: CallId) -> Option<WorkerId> {
         let legs = LegId { call, n: 0 }..=LegId { call, n: u16::MAX };
@@ -152,6 +159,11 @@ impl Engine {
         hops: u8,
     ) -> Option<Session> {
         let (worker, local) = self.port_for(leg.call, family)?;
+        // Whoever is called for a caller who was not answered must leave one for the answer.
+        if self.is_offered(leg.call) && self.ports.free_on(worker, family) == 0 {
+            self.ports.give_back(worker, local);
+            return None;
+        }
         let version = u64::from(self.rng.u32());
         let capabilities = self.preferring(codecs);
         let description = negotiate::offer(&capabilities, local, version, version);

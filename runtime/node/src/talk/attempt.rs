@@ -104,7 +104,7 @@ impl Node {
                     id,
                     Noted::new(Step::TransferFailed, waits).detail(word),
                 );
-                self.call_back(now, id, waits, back);
+                self.call_back(now, id, waits, back.map(|sender| sender.user));
             }
             Why::Refer { by } => self.refer_failed(now, id, by, waits, result),
             Why::Consult { held } => {

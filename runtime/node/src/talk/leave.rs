@@ -4,7 +4,7 @@ use vocab::call::{Cause, Command, Side};
 use vocab::record::Step;
 use vocab::{CallId, LegId, Now};
 
-use super::{Moving, Noted, Place, Why, Wish};
+use super::{Moving, Noted, Place, Sender, Why, Wish};
 use crate::call::{Errand, Line, Stage};
 use crate::node::Node;
 use crate::wait::Wait;
@@ -24,7 +24,7 @@ impl Node {
         if call.talk.parked.as_ref().is_some_and(|it| it.leg == n) {
             self.free_slot(id);
         }
-        self.left_waiting(now, id, n, gone.user);
+        self.left_waiting(now, id, n, gone.sender());
         let call = self.calls.get_mut(&id).expect("it was just there");
         // Who is about to be connected with somebody else does not go because the other one left.
         let joined = call.talk.coming.map(|coming| coming.joins);
@@ -61,7 +61,7 @@ impl Node {
     }
 
     /// Who has gone had somebody called, or waited for somebody.
-    fn left_waiting(&mut self, now: Now, id: CallId, n: u16, user: Option<String>) {
+    fn left_waiting(&mut self, now: Now, id: CallId, n: u16, sender: Option<Sender>) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         let Some(dial) = &mut call.talk.attempt else {
             return;
@@ -74,7 +74,7 @@ impl Node {
             Why::Consult { held } if *waits == n => {
                 let held = *held;
                 *waits = held;
-                *why = Why::Transfer { back: user };
+                *why = Why::Transfer { back: sender };
                 call.talk.put(held, Place::Awaiting);
                 let noted = Noted::new(Step::TransferAsked, held).by(n);
                 self.step(now, id, noted.detail("consulted"));
@@ -82,7 +82,7 @@ impl Node {
             // Who was held is gone: the one who asks goes on calling.
             Why::Consult { held } if *held == n => *why = Why::Target,
             // A phone that hangs up before its transfer is done leaves the rest to us.
-            Why::Refer { by } if *by == n => *why = Why::Transfer { back: user },
+            Why::Refer { by } if *by == n => *why = Why::Transfer { back: sender },
             Why::Refer { by } if *waits == n => {
                 let by = *by;
                 self.cancel_attempt(now, id);

@@ -118,7 +118,7 @@ pub(crate) struct Wish {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Why {
     /// The one who waits was sent there. If nobody answers, this user's phone is called back.
-    Transfer { back: Option<String> },
+    Transfer { back: Option<Sender> },
     /// This one's phone asked for the transfer of the one who waits, and stays until it is done.
     Refer { by: u16 },
     /// The one who waits asks, and this one is held meanwhile.
@@ -129,6 +129,14 @@ pub(crate) enum Why {
     PickUp,
     /// The one who waits had this call made.
     Target,
+}
+
+/// A user who sent a party away.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Sender {
+    pub(crate) user: String,
+    /// It asks not to be shown.
+    pub(crate) withheld: bool,
 }
 
 /// A party in a slot.
@@ -170,6 +178,15 @@ impl Member {
             hears: Hears::Nothing,
             holds: false,
         }
+    }
+}
+
+impl Member {
+    /// Who it is, when it sends somebody away.
+    pub(crate) fn sender(&self) -> Option<Sender> {
+        let user = self.user.clone()?;
+        let withheld = self.withheld;
+        Some(Sender { user, withheld })
     }
 }
 

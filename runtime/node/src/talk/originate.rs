@@ -95,6 +95,7 @@ impl Node {
                 ..Talk::default()
             },
             rung: false,
+            ringback: false,
             refusal: None,
             leg_last: 1,
             message_last: 0,

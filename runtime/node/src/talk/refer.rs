@@ -130,7 +130,7 @@ impl Node {
             return Err(DECLINED);
         }
         let from = LegId { call: id, n: b };
-        if self.moves.contains_key(&from) {
+        if self.moves.contains_key(&from) || self.moves.contains_key(&other) {
             return Err(DECLINED);
         }
         self.take_over(now, id);

@@ -7,7 +7,7 @@ use vocab::flow::FlowError;
 use vocab::record::Step;
 use vocab::{CallId, LegId, Now, Pii};
 
-use super::{Noted, Place, Why, Wish};
+use super::{Member, Noted, Place, Why, Wish};
 use crate::border::Output;
 use crate::call::{Call, DialStep, Errand, Line, Stage};
 use crate::control::{Actor, Control, ControlError, ControlId, Controlled, Destination};
@@ -208,7 +208,7 @@ impl Node {
         let noted = Noted::new(Step::TransferAsked, b).detail(to.kind());
         self.step(now, id, by.map_or(noted.clone(), |a| noted.by(a)));
         let call = self.calls.get_mut(&id).expect("just seen");
-        let back = by.and_then(|a| call.talk.members.get(&a)?.user.clone());
+        let back = by.and_then(|a| call.talk.members.get(&a)?.sender());
         let ways = match found {
             Where::Route(route) => {
                 if let Some(a) = by {
@@ -292,7 +292,7 @@ impl Node {
     fn complete(&mut self, now: Now, id: CallId, by: &Actor) -> Answer {
         let a = self.actor(id, by)?;
         let call = self.calls.get_mut(&id).expect("just seen");
-        let back = call.talk.members.get(&a).and_then(|it| it.user.clone());
+        let back = call.talk.members.get(&a).and_then(Member::sender);
         if let Some(dial) = &mut call.talk.attempt
             && let Errand::Talk(wish) = &mut dial.errand
             && let Why::Consult { held } = wish.why

@@ -28,6 +28,8 @@ pub(crate) enum Manner {
     Regrets(Duration),
     /// Says nothing at all.
     Dead,
+    /// Answers after this long, and says nothing before.
+    Curt(Duration),
     /// Sends the call to this user.
     SendsTo(&'static str),
 }
@@ -90,6 +92,9 @@ impl Phone {
         loop {
             while let Some(output) = self.engine.poll() {
                 match output {
+                    Output::Transmit { bytes, .. }
+                        if matches!(self.manner, Manner::Curt(_))
+                            && bytes.starts_with(b"SIP/2.0 1") => {}
                     Output::Transmit { bytes, .. } => sent.push(bytes),
                     Output::Media { command, .. } => {
                         reports.extend(self.desk.command(now.mono, &command));
@@ -126,6 +131,10 @@ impl Phone {
                         to: Pii::new(format!("sip:{user}@demo")),
                     }),
                     Manner::Dead => None,
+                    Manner::Curt(after) => {
+                        self.ringing.insert(leg, now.mono + after);
+                        None
+                    }
                     Manner::Rings => Some(Command::Ring { leg }),
                     Manner::Announces(after) | Manner::Regrets(after) => {
                         self.ringing.insert(leg, now.mono + after);
@@ -189,6 +198,7 @@ impl Phone {
                 | Manner::Rings
                 | Manner::Refuses(_)
                 | Manner::Dead
+                | Manner::Curt(_)
                 | Manner::SendsTo(_) => Command::Answer { leg },
             };
             sent.extend(self.feed(now, Input::Command(command)));

@@ -612,3 +612,168 @@ fn a_redialled_call_to_several_and_a_phone_that_declines() {
     assert_eq!(world.ladder().matches("leg.dialed").count(), 2);
     world.settle();
 }
+
+/// A carrier that says nothing before its 200, or whose 100 was lost, is there all the same.
+#[test]
+fn a_carrier_that_answers_without_a_word_is_not_left_for_the_next() {
+    let mut world = house();
+    world.manner("mobile", Manner::Curt(s(1)));
+    world.install();
+    world.dial("ann", "1000");
+    world.run(s(1));
+    world.op(dial("+8613800138000"));
+    world.run(s(9));
+    let ladder = world.ladder();
+    assert!(ladder.contains("A leg.bridged 1 2"), "{ladder}");
+    assert!(!ladder.contains("leg.unbridged"), "{ladder}");
+    world.settle();
+}
+
+/// Asks a flow's dial for whom it calls, and gives what the flow is told.
+fn told(world: &mut World, target: &str) -> String {
+    world.install();
+    world.dial("ann", "1000");
+    world.run(s(1));
+    world.op(dial(target));
+    world.run(s(40));
+    let ladder = world.ladder();
+    let told = ladder.lines().find_map(|line| line.split_once("is told "));
+    told.unwrap_or_else(|| panic!("{ladder}")).1.to_owned()
+}
+
+#[test]
+fn what_was_said_on_the_way_is_not_the_result() {
+    let mut world = house();
+    world.manner("bob", Manner::SendsTo("carol"));
+    world.manner("carol", Manner::Rings);
+    let result = told(&mut world, "bob");
+    expect![[r#"Ok(Dialed { result: NoAnswer, cause: Some("no_answer"), talk: 0ns })"#]]
+        .assert_eq(&result);
+    world.settle();
+    // Who rang in its turn says more than one who was not to be had.
+    let mut world = house_with(|tenant| {
+        let group = tenant.groups.get_mut("reach").expect("just set");
+        group.in_order = true;
+    });
+    world.manner("bob", Manner::Rings);
+    world.manner("mobile", Manner::Refuses(404));
+    world.manner("spare", Manner::Refuses(404));
+    let result = told(&mut world, "reach");
+    expect![[r#"Ok(Dialed { result: NoAnswer, cause: Some("no_answer"), talk: 0ns })"#]]
+        .assert_eq(&result);
+    world.settle();
+}
+
+#[test]
+fn who_rings_already_is_not_called_again() {
+    for in_order in [false, true] {
+        let mut world = house();
+        world.manner("bob", Manner::SendsTo("carol"));
+        world.manner("carol", Manner::Answers(s(12)));
+        let targets = vec![phone("bob"), phone("carol")];
+        let to = if in_order {
+            in_turn(targets)
+        } else {
+            all(targets)
+        };
+        sent(&mut world, to);
+        world.run(s(15));
+        let ladder = world.ladder();
+        let called = ladder.matches("to carol").count();
+        assert_eq!(called, 1, "{ladder}");
+        assert!(ladder.contains("ann hears carol"), "{ladder}");
+        world.settle();
+    }
+}
+
+/// Everybody of a group has forwarded to the group itself, as at night.
+#[test]
+fn phones_that_send_calls_round_and_round_are_called_once() {
+    let mut world = house();
+    for user in ["bob", "carol"] {
+        world.manner(user, Manner::SendsTo("sales"));
+    }
+    let (_, result) = sent(&mut world, Destination::Group("sales".into()));
+    assert_eq!(result, Some(Ok(Controlled::Calling { legs: vec![3, 4] })));
+    world.run(s(1));
+    let ladder = world.ladder();
+    // Both, and dave, who is called back.
+    assert_eq!(ladder.matches("leg.dialed").count(), 3, "{ladder}");
+    world.settle();
+}
+
+#[test]
+fn one_that_is_sent_to_a_group_in_turn_is_rung_in_turn() {
+    let mut world = house_with(|tenant| {
+        let members = ["carol", "ann"].map(|user| Callee::Phone(user.into()));
+        let group = Group {
+            members: members.into(),
+            in_order: true,
+            ring: s(10),
+        };
+        tenant.groups.insert("others".into(), group);
+    });
+    world.manner("bob", Manner::SendsTo("others"));
+    world.manner("carol", Manner::Rings);
+    world.connected("ann", "dave");
+    world.skip_ladder();
+    let call = world.node.live_calls().next().expect("a call");
+    let (by, to) = (user("dave"), phone("bob"));
+    world.ask(Control::Transfer { call, by, to });
+    world.run(s(8));
+    let ladder = world.ladder();
+    assert_eq!(ladder.matches("leg.dialed").count(), 2, "{ladder}");
+    world.run(s(4));
+    assert_eq!(world.ladder().matches("leg.dialed").count(), 3);
+    world.settle();
+}
+
+#[test]
+fn a_user_who_hides_is_not_named_when_it_transfers() {
+    let mut world = house();
+    world.install();
+    let from = "<sip:ann@demo>";
+    world.dial_as("ann", "1000", from, &[("Privacy", "id")]);
+    world.run(s(1));
+    world.op(dial("dave"));
+    world.run(s(3));
+    let call = world.node.live_calls().next().expect("a call");
+    let (by, to) = (user("ann"), phone("bob"));
+    world.ask(Control::Transfer { call, by, to });
+    world.run(s(1));
+    expect!["sip:dave@demo"].assert_eq(&world.shown_to("bob"));
+    world.settle();
+}
+
+#[test]
+fn ringing_that_a_caller_heard_before_the_answer_ends_with_the_dial() {
+    let mut world = house();
+    world.manner("mobile", Manner::Regrets(s(2)));
+    world.manner("bob", Manner::Rings);
+    world.install();
+    world.dial("ann", "1000");
+    world.run(s(1));
+    world.op(dial("reach"));
+    world.run(s(4));
+    assert!(world.ladder().ends_with("ann hears ringback\n"));
+    world.skip_ladder();
+    world.run(s(17));
+    let ladder = world.ladder();
+    assert!(ladder.contains("ann hears silence"), "{ladder}");
+    assert!(ladder.ends_with("ann hears nothing\n"), "{ladder}");
+    world.settle();
+}
+
+/// Three want a port and there are two: one phone rings, and the caller can be answered.
+#[test]
+fn those_who_ring_leave_a_port_for_the_caller() {
+    let mut world = World::with_workers(&[2], |_| {});
+    world.install();
+    world.dial("ann", "1000");
+    world.run(s(1));
+    world.op(dial("sales"));
+    world.run(s(3));
+    let ladder = world.ladder();
+    assert!(ladder.contains("A leg.bridged 1 2"), "{ladder}");
+    world.settle();
+}
