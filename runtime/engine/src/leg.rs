@@ -179,7 +179,7 @@ impl Session {
     pub(crate) fn is_moving(&self) -> bool {
         let change = self.change.iter().map(|change| &change.wish);
         let mut wishes = change.chain(&self.wishes);
-        wishes.any(|wish| matches!(wish, Wish::Move { .. }))
+        wishes.any(|wish| matches!(wish, Wish::Move { .. } | Wish::Back))
     }
 }
 
@@ -204,12 +204,16 @@ pub(crate) enum Wish {
         codecs: Vec<String>,
         hold: bool,
     },
-    /// The far end goes on as this leg, which is on another worker; or comes back to its own.
+    /// The far end goes on as this leg, which is on another worker.
     Move {
         to: LegId,
         /// There was such a leg, and it must still be there.
         replaces: bool,
+        /// This one must be answered when it comes.
+        with: Option<LegId>,
     },
+    /// The far end, which has gone to a new place for nothing, comes back to its own.
+    Back,
 }
 
 impl Session {

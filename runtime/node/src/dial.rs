@@ -308,7 +308,7 @@ impl Node {
     }
 
     /// Nobody rings any more, or who has answered is gone.
-    fn dial_over(&mut self, now: Now, leg: LegId, result: DialResult, talk: Duration) {
+    pub(crate) fn dial_over(&mut self, now: Now, leg: LegId, result: DialResult, talk: Duration) {
         let id = leg.call;
         for wait in [Wait::Trying, Wait::Round] {
             self.deadlines.clear(id, wait);

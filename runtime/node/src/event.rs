@@ -176,6 +176,15 @@ impl Node {
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };
+        let coming = call.talk.coming;
+        let talks = call.talks();
+        if talks && (coming.is_some() || self.leaves_for_a_bridge(leg.call)) {
+            // Whom the other one was connected with goes on elsewhere: that is no flow's any more.
+            self.take_over(now, leg.call);
+        }
+        let Some(call) = self.calls.get_mut(&leg.call) else {
+            return;
+        };
         if call.dialing().is_some_and(|dial| dial.has(leg)) {
             return self.dialed_ended(now, leg, refused, contacts);
         }

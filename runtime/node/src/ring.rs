@@ -213,42 +213,52 @@ impl Node {
             let Some(round) = dial.later.pop_front() else {
                 return false;
             };
+            let called = |it: &&Callee| !dial.called.contains(it.name());
+            let new: Vec<Callee> = round.iter().filter(called).cloned().collect();
+            let reached = |callee| self.reach(now.mono, &tenant, callee).ok();
+            let ways: Vec<Way> = new.iter().filter_map(reached).collect();
             // Who rings already, because another one sent the call there, rings on.
+            let dial = self.dial_of(id);
             let stays = |branch: &Branch| round.iter().any(|it| it.name() == branch.name());
+            if ways.is_empty() && !dial.branches.iter().any(stays) {
+                continue;
+            }
             let branches = std::mem::take(&mut dial.branches).into_iter();
             let (stay, before): (Vec<_>, Vec<_>) = branches.partition(stays);
             dial.branches = stay;
-            let called = |it: &&Callee| !dial.called.contains(it.name());
-            let round: Vec<Callee> = round.iter().filter(called).cloned().collect();
-            for callee in &round {
-                if let Ok(way) = self.reach(now.mono, &tenant, callee) {
-                    self.branch_out(now, id, way, 0);
-                }
+            // They go first: those who are rung next may need their ports and lines.
+            let heard = self.ring_no_more(now, id, before);
+            for way in ways {
+                self.branch_out(now, id, way, 0);
             }
-            let call = self.calls.get_mut(&id).expect("the caller looked it up");
-            let dial = call.dialing().expect("the caller looked it up");
+            let dial = self.dial_of(id);
             if dial.branches.is_empty() {
-                dial.branches = before;
                 continue;
             }
             if !dial.later.is_empty() {
                 let at = now.mono + dial.lasting;
                 self.deadlines.set(id, Wait::Round, at);
             }
-            if !before.is_empty() {
-                call.came_to_nothing(Refused {
-                    cause: Cause::NoAnswer,
-                    status: None,
-                    q850: None,
-                });
-            }
-            let heard = self.dismiss(now, id, before, Cause::NoAnswer);
             self.watch_carriers(id);
             if heard {
                 self.ring_again(id);
             }
             return true;
         }
+    }
+
+    /// The turn of those who rang is over. Says whether one of them was heard.
+    fn ring_no_more(&mut self, now: Now, id: CallId, branches: Vec<Branch>) -> bool {
+        if branches.is_empty() {
+            return false;
+        }
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        call.came_to_nothing(Refused {
+            cause: Cause::NoAnswer,
+            status: None,
+            q850: None,
+        });
+        self.dismiss(now, id, branches, Cause::NoAnswer)
     }
 
     /// Those who were rung are not wanted any more. Says whether one of them was heard.
@@ -450,8 +460,11 @@ impl Node {
     /// Those who ring have rung long enough.
     pub(crate) fn round_over(&mut self, now: Now, id: CallId) {
         let dial = self.calls.get_mut(&id).and_then(Call::dialing);
-        if dial.is_some_and(|dial| matches!(dial.step, DialStep::Ringing)) {
-            self.next_round(now, id);
+        let rings = dial.is_some_and(|dial| matches!(dial.step, DialStep::Ringing));
+        if rings && !self.next_round(now, id) && self.dial_of(id).branches.is_empty() {
+            // Those of the next turns were there, and there was no room to call them.
+            let nobody = LegId { call: id, n: 0 };
+            self.dial_over(now, nobody, DialResult::Unreachable, Duration::ZERO);
         }
     }
 }

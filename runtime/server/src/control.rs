@@ -157,14 +157,19 @@ impl Handle {
             Message::Query(Box::new(move |node: &Node| drop(answer.send(look(node)))))
         })
         .await
+        .ok()
+        .flatten()
     }
 
     /// Asks something of a call; `None` if there was no answer within two seconds, which for
     /// [`node::Control::ToFlow`] is usual: what comes of it is in the call's events.
+    ///
+    /// # Errors
+    /// The control thread has too much to do to take it: nothing was asked.
     pub(crate) async fn control(
         &self,
         request: node::Control,
-    ) -> Option<Result<node::Controlled, node::ControlError>> {
+    ) -> Result<Option<Result<node::Controlled, node::ControlError>>, NotTaken> {
         self.answered(|answer| Message::Control { request, answer })
             .await
     }
@@ -173,13 +178,17 @@ impl Handle {
     async fn answered<T>(
         &self,
         message: impl FnOnce(tokio::sync::oneshot::Sender<T>) -> Message,
-    ) -> Option<T> {
+    ) -> Result<Option<T>, NotTaken> {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        self.try_send(message(answer)).ok()?;
+        self.try_send(message(answer)).map_err(|_| NotTaken)?;
         let answered = tokio::time::timeout(Duration::from_secs(2), answered);
-        answered.await.ok()?.ok()
+        Ok(answered.await.ok().and_then(Result::ok))
     }
 }
+
+/// The control thread has too much to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotTaken;
 
 /// What others may read at any time.
 #[derive(Debug, Default)]

@@ -187,14 +187,16 @@ pub enum Command {
     /// Before that, what `from` does is cut short with the usual events, and its bridge taken apart.
     /// What was asked of its far end goes on: [`Event::Reoffered`] and [`Event::Referred`] follow for
     /// `to`. If `to` is on another media worker, the far end is first asked by re-INVITE to send
-    /// there. If it does not want to, or there is no port, or `to` is gone by then, or `from` is not
-    /// answered, it stays as it was, which is answered by [`Event::Moved`] with `to` the same as
-    /// `from`; only in the third case its bridge is lost.
+    /// there. If it does not want to, or there is no port, or `to` or `with` is gone by then, or `from`
+    /// is not answered, it stays as it was, which is answered by [`Event::Moved`] with `to` the same as
+    /// `from`. One that was sent there for nothing and does not come back ends.
     Move {
         /// The leg that moves.
         from: LegId,
         /// Its new name.
         to: LegId,
+        /// Whom it is to be with: a leg that must be answered when it comes.
+        with: Option<LegId>,
     },
     /// Sends digits to the far end as RFC 4733 events.
     SendDigits {

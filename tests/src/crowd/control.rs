@@ -195,6 +195,7 @@ impl Crowd {
             _ => Command::Move {
                 from: leg,
                 to: other,
+                with: None,
             },
         };
         self.command(command);

@@ -50,12 +50,12 @@ impl Engine {
             return self.denied(leg, wish, 481);
         };
         let (dialog, origin) = (*dialog, session.origin);
-        if let Wish::Move { to, replaces } = wish
+        if let Wish::Move { to, replaces, with } = wish
             && !self.is_far_from(leg, to)
         {
             let there = self.legs.get(&to);
             let gone = matches!(there, Some(Leg::Ending { .. })) || there.is_some() != replaces;
-            return if gone || leg == to {
+            return if gone || leg == to || !self.is_there(with) {
                 self.denied(leg, wish, 481);
             } else {
                 self.moved(now, leg, to);
@@ -65,11 +65,11 @@ impl Engine {
         let version = session.version + 2;
         let (codecs, hold) = match &wish {
             Wish::Reoffer { codecs, hold } => (codecs.clone(), *hold),
-            Wish::Move { .. } => (session.codecs.clone(), session.hold),
+            Wish::Move { .. } | Wish::Back => (session.codecs.clone(), session.hold),
         };
         let local = session.local;
         let (place, local) = match &wish {
-            Wish::Reoffer { .. } => (None, local),
+            Wish::Reoffer { .. } | Wish::Back => (None, local),
             Wish::Move { to, .. } => match self.new_place(leg, *to) {
                 Some(place) => (Some(place), place.2),
                 None => return self.denied(leg, wish, 503),
@@ -112,8 +112,7 @@ impl Engine {
         let answer = Description::parse(body).ok();
         let params = answer.and_then(|it| negotiate::accept(&change.description, &it).ok());
         let Some(params) = params else {
-            self.undone(now, leg, change, 488);
-            return self.next_wish(now, leg);
+            return self.not_changed(now, leg, change, 488);
         };
         session.version = session.version.max(change.version);
         session.description = change.description;
@@ -128,9 +127,17 @@ impl Engine {
                 self.note_hold(leg);
                 self.next_wish(now, leg);
             }
-            Wish::Move { to, replaces } => {
+            Wish::Move { .. } => {
                 let place = change.place.expect("who moves gets a new place");
-                self.arrived(now, leg, place, params, (to, replaces));
+                self.arrived(now, leg, place, params, change.wish);
+            }
+            Wish::Back => {
+                session.agreed = Some(params.clone());
+                let (worker, session) = (session.worker, session.id);
+                self.media(worker, media::Command::Configure { session, params });
+                self.note_hold(leg);
+                self.denied(leg, change.wish, 481);
+                self.next_wish(now, leg);
             }
         }
     }
@@ -139,9 +146,19 @@ impl Engine {
     pub(super) fn not_reanswered(&mut self, now: Now, leg: LegId, status: u16) {
         let session = self.legs.get_mut(&leg).and_then(Leg::session_mut);
         if let Some(change) = session.and_then(|session| session.change.take()) {
-            self.undone(now, leg, change, status);
-            self.next_wish(now, leg);
+            self.not_changed(now, leg, change, status);
         }
+    }
+
+    /// A change that did not come about leaves all as it was; but one who does not come back sends
+    /// its audio to where nobody is.
+    fn not_changed(&mut self, now: Now, leg: LegId, change: Change, status: u16) {
+        let lost = matches!(change.wish, Wish::Back);
+        self.undone(now, leg, change, status);
+        if lost {
+            return self.drop_leg(now, leg);
+        }
+        self.next_wish(now, leg);
     }
 
     /// What waited for the end of the last change.
@@ -172,7 +189,9 @@ impl Engine {
                 leg,
                 refused: Some(status),
             }),
-            Wish::Move { .. } => self.event(Event::Moved { from: leg, to: leg }),
+            Wish::Move { .. } | Wish::Back => {
+                self.event(Event::Moved { from: leg, to: leg });
+            }
         }
     }
 

@@ -80,7 +80,7 @@ impl Engine {
             Command::Refer { leg, to } => self.refer(leg, to),
             Command::AnswerRefer { leg, status } => self.answer_refer(leg, status),
             Command::TellRefer { leg, status } => self.tell_refer(leg, status),
-            Command::Move { from, to } => self.go_on_as(now, from, to),
+            Command::Move { from, to, with } => self.go_on_as(now, from, to, with),
             Command::SendDigits { leg, digits } => self.send_digits(leg, digits),
             Command::Hangup { leg, cause } => self.hang_up(now, leg, cause),
         }

@@ -18,7 +18,7 @@ use crate::timer::Timer;
 
 impl Engine {
     /// Gives an answered leg another name.
-    pub(super) fn go_on_as(&mut self, now: Now, from: LegId, to: LegId) {
+    pub(super) fn go_on_as(&mut self, now: Now, from: LegId, to: LegId, with: Option<LegId>) {
         let up = match self.legs.get(&from) {
             None => return,
             Some(leg) => matches!(leg, Leg::Up { .. }),
@@ -26,8 +26,8 @@ impl Engine {
         let there = self.legs.get(&to);
         let gone = matches!(there, Some(Leg::Ending { .. }));
         let replaces = there.is_some();
-        let wish = Wish::Move { to, replaces };
-        if !up || gone || from == to {
+        let wish = Wish::Move { to, replaces, with };
+        if !up || gone || from == to || !self.is_there(with) {
             return self.denied(from, wish, 481);
         }
         let session = self.legs.get(&from).and_then(Leg::session);
@@ -64,19 +64,27 @@ impl Engine {
     }
 
     /// The far end of a leg has come to its new session, and the leg goes on under its new name,
-    /// unless that is not to be had any more: then it goes back to whom it was with.
+    /// unless that is not to be had any more: then the far end is asked to come back to the session
+    /// it had, which goes on with all that it does.
     pub(super) fn arrived(
         &mut self,
         now: Now,
         from: LegId,
         (id, worker, local): Where,
         params: StreamParams,
-        (to, replaces): (LegId, bool),
+        wish: Wish,
     ) {
+        let Wish::Move { to, replaces, with } = wish else {
+            return;
+        };
         if !self.sessions.contains_key(&id) {
             // Its worker has given it up, and the far end with it.
-            self.denied(from, Wish::Move { to, replaces }, 503);
+            self.denied(from, wish, 503);
             return self.drop_leg(now, from);
+        }
+        if !self.finds(worker, from, to, replaces) || !self.is_there(with) {
+            self.close(now, id);
+            return self.begin(now, from, Wish::Back);
         }
         self.stop_doing(from);
         let Some(session) = self.legs.get_mut(&from).and_then(Leg::session_mut) else {
@@ -91,26 +99,20 @@ impl Engine {
         let session = id;
         self.media(worker, media::Command::Configure { session, params });
         self.close(now, old);
-        if self.finds(from, to, replaces) {
-            return self.moved(now, from, to);
-        }
-        self.note_hold(from);
-        if to != from && self.is_far_from(from, from) {
-            // Whom it talked with is where it came from, and could not be bridged with it here.
-            let replaces = true;
-            return self.begin(now, from, Wish::Move { to: from, replaces });
-        }
-        self.denied(from, Wish::Move { to, replaces }, 481);
-        self.next_wish(now, from);
+        self.moved(now, from, to);
     }
 
     /// Whether a leg that has come to another worker finds there what it came for. A call that all
     /// have left is none.
-    fn finds(&self, from: LegId, to: LegId, replaces: bool) -> bool {
+    fn finds(&self, worker: WorkerId, from: LegId, to: LegId, replaces: bool) -> bool {
         let there = self.legs.get(&to);
         let ends = matches!(there, Some(Leg::Ending { .. }));
-        let as_it_was = !ends && there.is_some() == replaces && to != from;
-        as_it_was && self.worker_beside(to.call, from).is_some() && !self.is_far_from(from, to)
+        !ends && there.is_some() == replaces && self.worker_beside(to.call, from) == Some(worker)
+    }
+
+    /// Whether the one for whom a leg moves is answered and has not ended, if it is for one.
+    pub(super) fn is_there(&self, with: Option<LegId>) -> bool {
+        with.is_none_or(|leg| matches!(self.legs.get(&leg), Some(Leg::Up { .. })))
     }
 
     /// Ends what a leg does, and its bridge or its part in a conference, while its session goes on.

@@ -136,11 +136,27 @@ impl Engine {
         }
     }
 
-    /// Whether somebody of a call calls us and has no session yet.
-    fn is_offered(&self, call: CallId) -> bool {
+    /// Whether a caller of a call who was not answered would find a port on a worker: whoever is
+    /// called for it must leave one. Those that are about to be given back count.
+    fn leaves_one(&self, call: CallId, worker: WorkerId) -> bool {
         let legs = LegId { call, n: 0 }..=LegId { call, n: u16::MAX };
-        let mut legs = self.legs.range(legs);
-        legs.any(|(_, leg)| matches!(leg, Leg::Offered { .. }))
+        let offered = self.legs.range(legs).find_map(|(_, leg)| match leg {
+            Leg::Offered { dialog, offer, .. } => Some((*dialog, offer)),
+            Leg::Early { .. }
+            | Leg::Accepting { .. }
+            | Leg::Dialing { .. }
+            | Leg::Up { .. }
+            | Leg::Ending { .. } => None,
+        });
+        let Some((dialog, offer)) = offered else {
+            return true;
+        };
+        let family = self.family_of(dialog, Description::parse(offer).ok().as_ref());
+        let closing = || {
+            let mut tracks = self.sessions.values();
+            tracks.any(|track| track.closing && track.worker == worker)
+        };
+        self.ports.free_on(worker, family) > 0 || closing()
     }
 
     /// The worker on which a call's sessions are.
@@ -159,8 +175,7 @@ impl Engine {
         hops: u8,
     ) -> Option<Session> {
         let (worker, local) = self.port_for(leg.call, family)?;
-        // Whoever is called for a caller who was not answered must leave one for the answer.
-        if self.is_offered(leg.call) && self.ports.free_on(worker, family) == 0 {
+        if !self.leaves_one(leg.call, worker) {
             self.ports.give_back(worker, local);
             return None;
         }

@@ -301,7 +301,11 @@ fn moves(to: impl Fn(LegId) -> LegId, expected: expect_test::Expect) {
     world.show_media = true;
     let from = leg(ann, 2);
     let to = to(ann);
-    world.command(Command::Move { from, to });
+    world.command(Command::Move {
+        from,
+        to,
+        with: None,
+    });
     world.run(ms(100));
     for phone in 0..3 {
         world.hang_up(phone);

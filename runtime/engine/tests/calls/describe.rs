@@ -71,7 +71,9 @@ pub(crate) fn describe_command(command: &Command, names: &mut Names) -> String {
             format!("AnswerRefer {} {status}", names.leg(*leg))
         }
         Command::TellRefer { leg, status } => format!("TellRefer {} {status}", names.leg(*leg)),
-        Command::Move { from, to } => format!("Move {} to {}", names.leg(*from), names.leg(*to)),
+        Command::Move { from, to, .. } => {
+            format!("Move {} to {}", names.leg(*from), names.leg(*to))
+        }
         Command::SendDigits { leg, digits } => {
             format!("SendDigits {} {}", names.leg(*leg), digits.reveal())
         }

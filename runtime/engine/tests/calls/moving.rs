@@ -78,7 +78,11 @@ fn a_leg_goes_on_in_another_call() {
     world.play(leg, &speech(1, s(5)));
     world.command(record(leg, 1, &[]));
     world.run(s(1));
-    world.command(Command::Move { from: leg, to });
+    world.command(Command::Move {
+        from: leg,
+        to,
+        with: None,
+    });
     world.command(Command::Play {
         leg,
         play: PlayId(9),
@@ -128,7 +132,11 @@ fn a_leg_takes_the_place_of_another_in_its_bridge_and_recording() {
     world.run(s(1));
     world.show_media = true;
     world.skip_ladder();
-    world.command(Command::Move { from: c, to: b });
+    world.command(Command::Move {
+        from: c,
+        to: b,
+        with: None,
+    });
     world.run(ms(50));
     bob.reply(&mut world, "BYE", "200 OK", "");
     world.run(s(1));
@@ -162,7 +170,11 @@ fn a_leg_that_rings_is_taken_over_by_one_that_is_up() {
     bob.reply(&mut world, "INVITE", "180 Ringing", "");
     let (mut carol, c) = caller(&mut world, "carol", CAROL);
     world.skip_ladder();
-    world.command(Command::Move { from: c, to: b });
+    world.command(Command::Move {
+        from: c,
+        to: b,
+        with: None,
+    });
     world.command(Command::Bridge { a: first, b });
     world.run(ms(50));
     bob.reply(&mut world, "CANCEL", "200 OK", "");
@@ -193,7 +205,11 @@ fn a_caller_who_waits_is_replaced() {
     bob.send(&mut world, "INVITE", &sdp(1, "0", "sendrecv"));
     let b = world.incoming();
     world.skip_ladder();
-    world.command(Command::Move { from: first, to: b });
+    world.command(Command::Move {
+        from: first,
+        to: b,
+        with: None,
+    });
     world.run(ms(50));
     assert_eq!(bob.answer(&mut world).0, 603);
     bob.give_in(&mut world);
@@ -221,11 +237,13 @@ fn who_cannot_move_stays() {
     world.command(Command::Move {
         from: first,
         to: first,
+        with: None,
     });
     // Nobody has answered it.
     world.command(Command::Move {
         from: b,
         to: new(b),
+        with: None,
     });
     world.run(ms(50));
     world.check(expect![[r#"
@@ -253,7 +271,11 @@ fn apart() -> (World, [(Far, LegId); 3]) {
 #[test]
 fn a_leg_on_another_worker_is_sent_to_the_right_one_first() {
     let (mut world, [(mut ann, _), (bob, b), (mut carol, c)]) = apart();
-    world.command(Command::Move { from: c, to: b });
+    world.command(Command::Move {
+        from: c,
+        to: b,
+        with: None,
+    });
     world.run(ms(50));
     carol.reply(&mut world, "INVITE", "200 OK", &sdp(2, "0", "sendrecv"));
     world.run(ms(50));
@@ -284,7 +306,11 @@ fn a_leg_on_another_worker_is_sent_to_the_right_one_first() {
 fn a_leg_whose_far_end_does_not_want_to_travel_stays_as_it_was() {
     for answer in ["488 Not Acceptable Here", "200 OK"] {
         let (mut world, [(mut ann, _), (bob, b), (mut carol, c)]) = apart();
-        world.command(Command::Move { from: c, to: b });
+        world.command(Command::Move {
+            from: c,
+            to: b,
+            with: None,
+        });
         world.run(ms(50));
         // A 200 with what cannot be used is as good as a refusal.
         carol.reply(&mut world, "INVITE", answer, "");
@@ -304,10 +330,15 @@ fn a_leg_whose_far_end_does_not_want_to_travel_stays_as_it_was() {
 fn somebody_leaves_while_a_leg_is_on_its_way() {
     // The one whose place it was to take: the leg stays, with the session that it has now.
     let (mut world, [(mut ann, _), (bob, b), (mut carol, c)]) = apart();
-    world.command(Command::Move { from: c, to: b });
+    world.command(Command::Move {
+        from: c,
+        to: b,
+        with: None,
+    });
     world.command(Command::Move {
         from: c,
         to: new(b),
+        with: None,
     });
     world.run(ms(50));
     leave(&mut world, &bob, b);
@@ -327,18 +358,19 @@ fn somebody_leaves_while_a_leg_is_on_its_way() {
         0.450   bob → home: 200 OK (BYE)
         0.500   carol → home: 200 OK (INVITE, application/sdp)
         0.510   home → carol: ACK
-        0.510       media 4 Configure Pcmu both ways
-        0.510       media 3 Close
-        0.510     Moved B1 to B1
-        0.510     Moved B1 to A7
-        0.510     Ended B1 transferred by Near
+        0.510       media 4 Close
+        0.510   home → carol: INVITE (application/sdp)
     "#]]);
     bye(&mut world, &mut carol);
     bye(&mut world, &mut ann);
     world.settle();
     // The leg itself.
     let (mut world, [(mut ann, _), (bob, b), (mut carol, c)]) = apart();
-    world.command(Command::Move { from: c, to: b });
+    world.command(Command::Move {
+        from: c,
+        to: b,
+        with: None,
+    });
     world.run(ms(50));
     bye(&mut world, &mut carol);
     world.check(expect![[r#"
@@ -365,6 +397,7 @@ fn nobody_is_left() -> (World, [(Far, LegId); 2]) {
     world.command(Command::Move {
         from: c,
         to: new(b),
+        with: None,
     });
     world.run(ms(50));
     leave(&mut world, &bob, b);
@@ -398,19 +431,13 @@ fn who_finds_nobody_goes_back_to_the_one_it_was_with() {
         0.620     Ended A1 normal by Far
         0.660   carol → home: 200 OK (INVITE, application/sdp)
         0.670   home → carol: ACK
-        0.670       media 3 Unbridge
-        0.670       media 5 Configure Pcmu both ways
-        0.670       media 3 Close
-        0.670       media 6 Open 192.0.2.1:10014
+        0.670       media 5 Close
         0.670   home → carol: INVITE (application/sdp)
-        0.670     Unbridged B1 B2
         0.710   carol → home: 200 OK (INVITE, application/sdp)
         0.720   home → carol: ACK
-        0.720       media 6 Configure Pcmu both ways
-        0.720       media 5 Close
+        0.720       media 3 Configure Pcmu both ways
         0.720     Moved B1 to B1
         0.760   > Bridge B1 B2
-        0.760       media 6 Bridge 4
         0.760     Bridged B1 B2
     "#]]);
     leave(&mut world, &dave, d);
@@ -419,7 +446,7 @@ fn who_finds_nobody_goes_back_to_the_one_it_was_with() {
 }
 
 #[test]
-fn who_does_not_want_to_go_back_stays_where_it_is() {
+fn who_does_not_want_to_go_back_is_hung_up() {
     let (mut world, [(mut carol, _), (dave, d)]) = nobody_is_left();
     world.skip_ladder();
     carol.reply(&mut world, "INVITE", "488 Not Acceptable Here", "");
@@ -427,8 +454,12 @@ fn who_does_not_want_to_go_back_stays_where_it_is() {
     world.check(expect![[r#"
         0.710   carol → home: 488 Not Acceptable Here (INVITE)
         0.720   home → carol: ACK
-        0.720       media 6 Close
+        0.720       media 3 Unbridge
+        0.720       media 3 Close
+        0.720   home → carol: BYE
         0.720     Moved B1 to B1
+        0.720     Unbridged B1 B2
+        0.720     Ended B1 failed by Near
     "#]]);
     leave(&mut world, &dave, d);
     bye(&mut world, &mut carol);
@@ -442,7 +473,11 @@ fn there_is_no_port_for_who_would_travel() {
     let (bob, b) = called(&mut world, first, "bob", BOB);
     let (mut carol, c) = caller(&mut world, "carol", CAROL);
     world.skip_ladder();
-    world.command(Command::Move { from: c, to: b });
+    world.command(Command::Move {
+        from: c,
+        to: b,
+        with: None,
+    });
     world.run(ms(50));
     world.check(expect![[r#"
         0.350   > Move B1 to A2
@@ -486,7 +521,11 @@ fn a_gather_ends_when_its_leg_moves_and_hold_is_told_again() {
     });
     world.run(ms(50));
     let to = new(leg);
-    world.command(Command::Move { from: leg, to });
+    world.command(Command::Move {
+        from: leg,
+        to,
+        with: None,
+    });
     world.run(ms(50));
     ann.reply(&mut world, "INVITE", "200 OK", &sdp(3, "0", "sendrecv"));
     world.run(ms(50));
@@ -527,9 +566,17 @@ fn a_message_is_told_of_although_the_leg_was_taken_over_and_moved_on() {
     world.run(s(1));
     world.skip_ladder();
     world.thread_delay = ms(20);
-    world.command(Command::Move { from: b, to: a });
+    world.command(Command::Move {
+        from: b,
+        to: a,
+        with: None,
+    });
     let to = new(a);
-    world.command(Command::Move { from: a, to });
+    world.command(Command::Move {
+        from: a,
+        to,
+        with: None,
+    });
     world.run(ms(50));
     ann.reply(&mut world, "BYE", "200 OK", "");
     world.run(ms(50));

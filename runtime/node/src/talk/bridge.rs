@@ -83,6 +83,8 @@ impl Node {
         }
         let n = call.party(who).ok_or(ControlError::NoParty)?;
         match call.why_not_connected(n) {
+            // The end of a leg is told once its worker has reported all.
+            None if !self.is_up(LegId { call: id, n }) => Err(ControlError::Gone),
             None => Ok(n),
             Some(why) => Err(ControlError::Conflict(why)),
         }
@@ -139,7 +141,7 @@ impl Node {
 
 impl Call {
     /// Whether a flow has connected two who talk.
-    pub(super) fn talks(&self) -> bool {
+    pub(crate) fn talks(&self) -> bool {
         let talking = |step: &DialStep| matches!(step, DialStep::Talking { .. });
         matches!(self.stage, Stage::Flow(_)) && self.dialed().is_some_and(|it| talking(&it.step))
     }

@@ -71,9 +71,21 @@ impl Moving {
 impl Node {
     /// Has a party go on under its new name.
     pub(super) fn begin_move(&mut self, from: LegId, moving: Moving) {
-        let to = moving.to;
         self.moves.insert(from, moving);
-        self.command(Command::Move { from, to });
+        self.go(from);
+    }
+
+    /// It goes there now. Whom it is to talk with must still be there when it comes.
+    pub(super) fn go(&mut self, from: LegId) {
+        let to = self.moves[&from].to;
+        let call = self.calls.get(&to.call);
+        let coming = call.and_then(|call| call.talk.coming);
+        let coming = coming.filter(|coming| coming.from == from);
+        let with = coming.map(|coming| LegId {
+            n: coming.joins,
+            ..to
+        });
+        self.command(Command::Move { from, to, with });
     }
 
     /// Whether somebody is about to leave a call for another, or to come into it.
@@ -84,6 +96,15 @@ impl Node {
         };
         let coming = self.calls.get(&id).and_then(|call| call.talk.coming);
         coming.is_some() || self.moves.range(legs).next().is_some()
+    }
+
+    /// Whether a party of a call is about to be connected with somebody of another.
+    pub(crate) fn leaves_for_a_bridge(&self, id: CallId) -> bool {
+        let legs = LegId { call: id, n: 0 }..=LegId {
+            call: id,
+            n: u16::MAX,
+        };
+        self.moves.range(legs).any(|(_, moving)| moving.is_bridge())
     }
 
     /// A party goes on in another call; or cannot, and stays where it is.
@@ -251,11 +272,8 @@ impl Node {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
-        let flow = matches!(call.stage, Stage::Flow(_));
-        if flow && !call.talks() {
-            if call.leg == from {
-                self.caller_gone(now, id, cause, by);
-            }
+        // A flow is told when its party's leg has ended, behind what that still has to report.
+        if matches!(call.stage, Stage::Flow(_)) && !call.talks() {
             return;
         }
         self.take_over(now, id);

@@ -77,7 +77,7 @@ impl Node {
                 let there = self.calls.get_mut(&to.call);
                 let there = there.expect("a reserved call tells of its end");
                 there.leg_last = to.n;
-                self.command(Command::Move { from, to });
+                self.go(from);
             }
             Some((Purpose::Nobody | Purpose::Refer { .. } | Purpose::Bridge { .. }, _)) | None => {
                 self.moves.remove(&from);

@@ -216,7 +216,6 @@ fn a_flow_whose_caller_goes_to_another_call_is_over() {
     world.hang_up("ann");
     world.run(s(1));
     world.check(expect![[r#"
-        7.00    flow is over: transferred
         7.00    request 2 is told Ok(Done)
         7.00    A leg.moved_away leg 1
         7.00    B leg.moved_in leg 3 with 2 01m7z7tm7yme0a5zt5p9nbavr5
@@ -224,6 +223,8 @@ fn a_flow_whose_caller_goes_to_another_call_is_over() {
         7.00    B leg.bridged 2 3
         7.00        ann hears dave
         7.00        dave hears ann
+        7.00    flow is told Err(Cancelled)
+        7.00    flow is over: transferred
         12.00   A flow.ended hangup
         12.00   A call.ended transferred by Near
         17.01   B leg.unbridged 2 3
@@ -487,16 +488,10 @@ fn the_one_who_was_to_be_joined_leaves() {
         9.01    A call.ended normal by Far
         9.02    home → dave: ACK
         9.02    home → dave: INVITE (application/sdp)
-        9.02    B leg.unbridged 1 2
-        9.02        carol hears nothing
-        9.02        dave hears nothing
         9.02    bob → home: 200 OK (BYE)
         9.03    dave → home: 100 Trying (INVITE)
         9.03    dave → home: 200 OK (INVITE, application/sdp)
         9.04    home → dave: ACK
-        9.04    B leg.bridged 1 2
-        9.04        carol hears dave
-        9.04        dave hears carol
     "#]]);
     world.settle();
 }
@@ -623,5 +618,94 @@ fn who_waits_in_a_slot_and_cannot_come_over_waits_on() {
         40.02       dave hears carol
         40.02       carol hears dave
     "#]]);
+    world.settle();
+}
+
+/// A flow has connected ann with bob; carol talks with dave, on the other worker.
+fn apart_by_a_flow() -> (World, CallId, CallId) {
+    let mut world = World::with_workers(&[4, 4], |_| {});
+    world.install();
+    world.dial("ann", "1000");
+    world.run(s(1));
+    world.op(Op::Answer);
+    world.run(s(1));
+    world.op(dial("bob"));
+    world.run(s(2));
+    let flow = world.node.live_calls().next().expect("a call");
+    let other = world.connected("carol", "dave");
+    world.skip_ladder();
+    (world, flow, other)
+}
+
+fn hear_each_other(world: &World, one: &str, other: &str) {
+    let ladder = world.ladder();
+    for (who, whom) in [(one, other), (other, one)] {
+        let heard = ladder.rfind(&format!("{who} hears "));
+        let heard = heard.map(|at| ladder[at..].lines().next().unwrap_or_default());
+        assert_eq!(heard, Some(&*format!("{who} hears {whom}")), "{ladder}");
+    }
+}
+
+#[test]
+fn one_whom_a_flow_had_connected_leaves_and_the_other_call_talks_on() {
+    let (mut world, flow, other) = apart_by_a_flow();
+    bridge(&mut world, (flow, "bob"), (other, "dave"));
+    world.hang_up("bob");
+    world.run(s(2));
+    let ladder = world.ladder();
+    assert!(ladder.contains("is told Err(Gone)"), "{ladder}");
+    assert!(!ladder.contains("carol hears"), "{ladder}");
+    assert!(!ladder.contains("B call.ended"), "{ladder}");
+    assert_eq!(world.node.parties(other).len(), 2);
+    world.settle();
+}
+
+#[test]
+fn whoever_a_flow_had_connected_with_one_of_the_two_leaves_meanwhile() {
+    for joined in [true, false] {
+        let (mut world, flow, other) = apart_by_a_flow();
+        if joined {
+            bridge(&mut world, (flow, "bob"), (other, "dave"));
+        } else {
+            bridge(&mut world, (other, "dave"), (flow, "bob"));
+        }
+        world.hang_up("ann");
+        world.run(s(9));
+        assert!(
+            world.ladder().contains("is told Ok(Done)"),
+            "{}",
+            world.ladder()
+        );
+        hear_each_other(&world, "bob", "dave");
+        world.settle();
+    }
+}
+
+/// Nothing that a flow does is stopped for a bridge that does not come about.
+#[test]
+fn a_flow_goes_on_as_it_was_when_nobody_is_there_to_be_connected_with() {
+    let mut world = World::with_workers(&[4, 4], |_| {});
+    let other = world.connected("carol", "dave");
+    world.install();
+    world.dial("ann", "1000");
+    world.run(s(1));
+    world.op(Op::Answer);
+    world.run(s(1));
+    let flow = world.node.live_calls().last().expect("a call");
+    world.op(Op::Play {
+        prompts: vec![Prompt::Audio("welcome".into())],
+    });
+    world.skip_ladder();
+    bridge(&mut world, (other, "dave"), (flow, "ann"));
+    world.hang_up("carol");
+    world.hang_up("dave");
+    world.run(ms(200));
+    let ladder = world.ladder();
+    assert!(ladder.contains("is told Err(Gone)"), "{ladder}");
+    assert!(!ladder.contains("ann hears"), "{ladder}");
+    assert!(!ladder.contains("flow is told"), "{ladder}");
+    world.run(s(2));
+    let ladder = world.ladder();
+    assert!(ladder.contains("flow is told Ok(Done)"), "{ladder}");
     world.settle();
 }

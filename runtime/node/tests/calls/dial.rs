@@ -264,8 +264,8 @@ fn a_group_is_rung_all_at_once_or_in_turn() {
     world.check(expect![[r#"
         2.00    A flow.asked dial
         2.00    A leg.dialed leg 2 to bob
-        12.00   A leg.dialed leg 3 to carol
         12.00   A leg.dial_ended leg 2 NoAnswer
+        12.00   A leg.dialed leg 3 to carol
         13.02       carol hears nothing
         13.04   A call.answered
         13.04   A leg.bridged 1 3

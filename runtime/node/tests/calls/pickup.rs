@@ -404,8 +404,7 @@ fn who_waited_and_is_gone_is_told_by_a_busy_tone() {
         6.06    A call.ended normal by Far
         6.06    B call.fallback busy
         6.06        carol hears busy
-        6.07        carol hears busy
-        10.07   B call.ended failed by Near
+        10.09   B call.ended failed by Near
     "#]]);
     world.settle();
 }

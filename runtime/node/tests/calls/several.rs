@@ -151,8 +151,8 @@ fn each_is_rung_in_turn_and_those_who_are_not_there_are_left_out() {
         5.00    A leg.dialed leg 3 to bob
         5.00    A leg.unbridged 1 2
         5.00        ann hears ringback
-        15.00   A leg.dialed leg 4 to carol
         15.00   A leg.dial_ended leg 3 NoAnswer
+        15.00   A leg.dialed leg 4 to carol
         15.02   A leg.dial_ended leg 4 Busy
         15.02   A leg.dialed leg 5 to +8613800138000 by mobile
         16.04   A transfer.done leg 2 with 5
@@ -775,5 +775,20 @@ fn those_who_ring_leave_a_port_for_the_caller() {
     world.run(s(3));
     let ladder = world.ladder();
     assert!(ladder.contains("A leg.bridged 1 2"), "{ladder}");
+    world.settle();
+}
+
+/// The port of one whose turn is over is there for the next.
+#[test]
+fn a_group_in_turn_needs_two_ports() {
+    let mut world = World::with_workers(&[2], |_| {});
+    world.manner("bob", Manner::Rings);
+    world.install();
+    world.dial("ann", "1000");
+    world.run(s(1));
+    world.op(dial("night"));
+    world.run(s(13));
+    let ladder = world.ladder();
+    assert!(ladder.contains("A leg.bridged 1 3"), "{ladder}");
     world.settle();
 }

@@ -15,6 +15,7 @@ use vocab::{CallId, Pii};
 use super::error::Problem;
 use super::extract::{Named, Told};
 use super::{App, Shared};
+use crate::control::NotTaken;
 
 /// The routes of this module.
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -316,7 +317,8 @@ async fn act(
 ) -> Result<(StatusCode, Json<Answer>), Problem> {
     let name = action.name();
     let slow = action.is_slow();
-    let answer = match app.control.control(action.on(call)).await {
+    let asked = app.control.control(action.on(call)).await;
+    let answer = match asked.map_err(|NotTaken| Problem::no_answer())? {
         Some(answer) => answer.map(Some),
         None if slow => Ok(None),
         None => return Err(Problem::no_answer()),
@@ -351,7 +353,7 @@ async fn pick_up(
 ) -> Result<Json<Answer>, Problem> {
     let request = Control::PickUp { user, slot };
     let answer = app.control.control(request).await;
-    let done = answer.ok_or_else(Problem::no_answer)?;
+    let done = answer.ok().flatten().ok_or_else(Problem::no_answer)?;
     done.map(|done| Json(done.into()))
         .map_err(|error| refused(&error))
 }
@@ -383,7 +385,7 @@ pub(super) async fn make(
         }
     };
     let answer = app.control.control(request).await;
-    match answer.ok_or_else(Problem::no_answer)? {
+    match answer.ok().flatten().ok_or_else(Problem::no_answer)? {
         Ok(done) => {
             let done = Answer::from(done);
             let place = match &done {

@@ -135,6 +135,7 @@ impl Chaos {
             41..45 => Command::Move {
                 from: leg,
                 to: self.another_name(leg),
+                with: (self.below(8) == 0).then(|| self.leg()),
             },
             23 => Command::SendDigits {
                 leg,
