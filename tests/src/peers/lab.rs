@@ -19,7 +19,7 @@ use crate::shell::{Server, Setup, port_to_hand_over};
 const PHONES: usize = 64;
 
 /// Carriers, each for numbers of its own. Those with odd numbers may send calls elsewhere.
-const CARRIERS: usize = 14;
+const CARRIERS: usize = 20;
 
 /// From here on two by two: the odd one takes what the one before it cannot.
 const PAIRS: usize = 10;
@@ -46,7 +46,7 @@ pub const CARRIER_NAME: &str = "inbound";
 
 /// Teams of two phones and one number outside each, by the carrier that reaches it; the last one is
 /// rung in turn.
-const TEAMS: [usize; 3] = [3, 5, 9];
+const TEAMS: [usize; 3] = [14, 16, 18];
 
 /// Numbers at which this carrier's customers reach a phone each.
 const HOTLINES: usize = 4;

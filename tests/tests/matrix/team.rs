@@ -78,7 +78,7 @@ fn in_turn(lab: &Lab, name: &str) -> anyhow::Result<()> {
     }
     same(
         &story,
-        "asks answer, call.answered, asks dial, leg.dialed, leg.dialed, dial no_answer, \
+        "asks answer, call.answered, asks dial, leg.dialed, dial no_answer, leg.dialed, \
          leg.bridged, leg.unbridged, dial answered, ended normal near",
     )
 }
