@@ -147,7 +147,7 @@ pub(crate) struct Session {
     pub(crate) offering: bool,
     /// What its worker was last told to do; `None` before the first answer.
     pub(crate) agreed: Option<StreamParams>,
-    /// Codec names in the order of preference; empty is the node's.
+    /// Names of the codecs that are offered, most wanted first; without any, all that the node has.
     pub(crate) codecs: Vec<String>,
     /// We do not listen to the far end.
     pub(crate) hold: bool,
@@ -350,6 +350,18 @@ impl Leg {
             | Self::Accepting { session, .. }
             | Self::Dialing { session, .. }
             | Self::Up { session, .. } => Some(session),
+        }
+    }
+
+    /// The description of a caller who waits for ours.
+    pub(crate) fn offer(&self) -> Option<&[u8]> {
+        match self {
+            Self::Offered { offer, .. } => Some(offer),
+            Self::Early { .. }
+            | Self::Accepting { .. }
+            | Self::Dialing { .. }
+            | Self::Up { .. }
+            | Self::Ending { .. } => None,
         }
     }
 

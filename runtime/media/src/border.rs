@@ -6,6 +6,9 @@ use std::time::Duration;
 use vocab::call::RecordEnd;
 use vocab::{Clip, ConferenceId, Pii, PlayId, RecordingId, SessionId};
 
+use crate::negotiate::PTIME_MS;
+use crate::rate::Rate;
+
 /// Which of a session's two sockets.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Channel {
@@ -22,6 +25,60 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, static payload type 8.
     Pcma,
+    /// G.722 at 64 kbit/s, static payload type 9: wideband.
+    G722,
+    /// Opus, mono (RFC 7587): at the rate of [`OpusParams`].
+    Opus,
+    /// Samples as they are, mono: at 8,000 or 16,000 a second.
+    L16(Rate),
+}
+
+/// How Opus is used on a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpusParams {
+    /// Samples a second that are encoded and decoded; RTP timestamps count 48,000 in any case.
+    pub rate: Rate,
+    /// Packets also carry what the one before them said, in fewer bits.
+    pub fec: bool,
+    /// Nothing is sent while there is silence.
+    pub dtx: bool,
+    /// All packets have the same length, so that it tells nothing of what is said.
+    pub cbr: bool,
+    /// Bits a second, 6,000 to 510,000.
+    pub bitrate: u32,
+}
+
+impl Default for OpusParams {
+    /// Wideband speech with redundancy at 24 kbit/s, within what RFC 7587 §3.1.1 recommends, and 8
+    /// for the redundancy.
+    fn default() -> Self {
+        Self {
+            rate: Rate::Wide,
+            fec: true,
+            dtx: false,
+            cbr: false,
+            bitrate: 32_000,
+        }
+    }
+}
+
+/// How keys are sent and received as telephone events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EventFormat {
+    /// Its payload type on the wire.
+    pub payload_type: u8,
+    /// Ticks a second in which durations are told: those of the audio's clock (RFC 4733 §2.1).
+    pub clock_hz: u32,
+}
+
+impl EventFormat {
+    /// Of a payload type at the clock of telephones.
+    pub const fn of(payload_type: u8) -> Self {
+        Self {
+            payload_type,
+            clock_hz: 8_000,
+        }
+    }
 }
 
 /// What offer and answer settled for one session (RFC 3264).
@@ -35,12 +92,40 @@ pub struct StreamParams {
     pub codec: Codec,
     /// Its payload type on the wire.
     pub payload_type: u8,
-    /// Payload type of telephone-event (RFC 4733), if agreed.
-    pub dtmf_payload_type: Option<u8>,
+    /// How the codec is used, if it is Opus.
+    pub opus: OpusParams,
+    /// Milliseconds of audio in each packet we send: 10 to 60, a multiple of 10.
+    pub ptime_ms: u16,
+    /// Telephone events (RFC 4733), if agreed.
+    pub dtmf: Option<EventFormat>,
     /// We send media: the far end did not say `sendonly` or `inactive`.
     pub send: bool,
     /// We expect media: the far end did not say `recvonly` or `inactive`.
     pub receive: bool,
+}
+
+impl StreamParams {
+    /// A stream both ways with what is usual: packets of 20 ms, reports at the next port, no
+    /// telephone events.
+    pub fn new(codec: Codec, remote_rtp: SocketAddr) -> Self {
+        let reports = remote_rtp.port().saturating_add(1);
+        Self {
+            remote_rtp,
+            remote_rtcp: SocketAddr::new(remote_rtp.ip(), reports),
+            codec,
+            payload_type: codec.payload_type(),
+            opus: OpusParams::default(),
+            ptime_ms: PTIME_MS,
+            dtmf: None,
+            send: true,
+            receive: true,
+        }
+    }
+
+    /// Samples a second of the session's audio.
+    pub const fn rate(&self) -> Rate {
+        self.codec.rate(self.opus)
+    }
 }
 
 /// Something a worker is told by the engine.

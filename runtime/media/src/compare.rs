@@ -421,7 +421,7 @@ mod tests {
     use vocab::Rng;
 
     use super::*;
-    use crate::{Codec, g711};
+    use crate::g711::{self, Law};
 
     /// Something like speech: noise through a resonance, with syllables and pauses.
     fn prompt(seconds: usize, seed: u64) -> Vec<i16> {
@@ -438,10 +438,10 @@ mod tests {
             .collect()
     }
 
-    fn through(codec: Codec, samples: &[i16]) -> Vec<i16> {
+    fn through(law: Law, samples: &[i16]) -> Vec<i16> {
         let (mut codes, mut back) = (vec![0; samples.len()], vec![0; samples.len()]);
-        g711::encode(codec, samples, &mut codes);
-        g711::decode(codec, &codes, &mut back);
+        g711::encode(law, samples, &mut codes);
+        g711::decode(law, &codes, &mut back);
         back
     }
 
@@ -475,19 +475,16 @@ mod tests {
     #[test]
     fn gain_and_coding_hardly_matter() {
         let played = prompt(3, 4);
-        for codec in [Codec::Pcmu, Codec::Pcma] {
+        for law in [Law::Mu, Law::A] {
             for (gain, covered) in [(1, 0.99), (4, 0.98), (16, 0.9)] {
                 let soft: Vec<i16> = played.iter().map(|sample| sample / gain).collect();
-                let heard = later(&through(codec, &through(codec, &soft)), 700);
+                let heard = later(&through(law, &through(law, &soft)), 700);
                 let found = similarity(&played, &heard, 8_000);
                 assert!(
                     found.score > 0.995 && found.lag == 700,
-                    "{codec:?} {gain}: {found:?}"
+                    "{law:?} {gain}: {found:?}"
                 );
-                assert!(
-                    coverage(&played, &heard, 8_000) > covered,
-                    "{codec:?} {gain}"
-                );
+                assert!(coverage(&played, &heard, 8_000) > covered, "{law:?} {gain}");
             }
         }
     }

@@ -4,7 +4,14 @@
 //! between two decision values goes to the smaller magnitude, on both sides of zero, as in the
 //! reference software of ITU-T G.191.
 
-use crate::Codec;
+/// Which of the two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Law {
+    /// µ-law: North America, Japan.
+    Mu,
+    /// A-law: everywhere else.
+    A,
+}
 
 /// Added to a µ-law magnitude so that every segment begins at a power of two (G.711 §3.2).
 const ULAW_BIAS: i32 = 33;
@@ -85,12 +92,12 @@ pub fn alaw_decode(code: u8) -> i16 {
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn encode(codec: Codec, samples: &[i16], codes: &mut [u8]) {
+pub fn encode(law: Law, samples: &[i16], codes: &mut [u8]) {
     assert_eq!(samples.len(), codes.len(), "one code a sample");
     let pairs = codes.iter_mut().zip(samples);
-    match codec {
-        Codec::Pcmu => pairs.for_each(|(code, sample)| *code = ulaw_encode(*sample)),
-        Codec::Pcma => pairs.for_each(|(code, sample)| *code = alaw_encode(*sample)),
+    match law {
+        Law::Mu => pairs.for_each(|(code, sample)| *code = ulaw_encode(*sample)),
+        Law::A => pairs.for_each(|(code, sample)| *code = alaw_encode(*sample)),
     }
 }
 
@@ -98,20 +105,20 @@ pub fn encode(codec: Codec, samples: &[i16], codes: &mut [u8]) {
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn decode(codec: Codec, codes: &[u8], samples: &mut [i16]) {
+pub fn decode(law: Law, codes: &[u8], samples: &mut [i16]) {
     assert_eq!(samples.len(), codes.len(), "one code a sample");
     let pairs = samples.iter_mut().zip(codes);
-    match codec {
-        Codec::Pcmu => pairs.for_each(|(sample, code)| *sample = ulaw_decode(*code)),
-        Codec::Pcma => pairs.for_each(|(sample, code)| *sample = alaw_decode(*code)),
+    match law {
+        Law::Mu => pairs.for_each(|(sample, code)| *sample = ulaw_decode(*code)),
+        Law::A => pairs.for_each(|(sample, code)| *sample = alaw_decode(*code)),
     }
 }
 
 /// The code of silence: what is sent when there is nothing to send.
-pub const fn silence(codec: Codec) -> u8 {
-    match codec {
-        Codec::Pcmu => 0xff,
-        Codec::Pcma => 0xd5,
+pub const fn silence(law: Law) -> u8 {
+    match law {
+        Law::Mu => 0xff,
+        Law::A => 0xd5,
     }
 }
 
@@ -176,26 +183,26 @@ const fn alaw_sample(code: u8) -> i16 {
 mod tests {
     use super::*;
 
-    const LAWS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+    const LAWS: [Law; 2] = [Law::Mu, Law::A];
 
-    fn code_of(codec: Codec, sample: i16) -> u8 {
+    fn code_of(law: Law, sample: i16) -> u8 {
         let mut code = [0];
-        encode(codec, &[sample], &mut code);
+        encode(law, &[sample], &mut code);
         code[0]
     }
 
-    fn sample_of(codec: Codec, code: u8) -> i16 {
+    fn sample_of(law: Law, code: u8) -> i16 {
         let mut sample = [0];
-        decode(codec, &[code], &mut sample);
+        decode(law, &[code], &mut sample);
         sample[0]
     }
 
     /// The decision values of G.711 tables 1a and 2a in 16 bit units, built as the tables are:
     /// segment by segment, sixteen equal steps each.
-    fn decision_values(codec: Codec) -> Vec<i32> {
+    fn decision_values(law: Law) -> Vec<i32> {
         let (mut values, mut at) = (Vec::new(), 0);
-        match codec {
-            Codec::Pcmu => {
+        match law {
+            Law::Mu => {
                 // Table 2a: the first interval is half a step, then 15 of 2, then 16 of 4, 8, ...
                 at += 4;
                 values.push(at);
@@ -206,7 +213,7 @@ mod tests {
                     }
                 }
             }
-            Codec::Pcma => {
+            Law::A => {
                 // Table 1a: 32 steps of 2 (segments 1a and 1b), then 16 of 4, 8, ...
                 for segment in 0..7 {
                     for _ in 0..if segment == 0 { 32 } else { 16 } {
@@ -223,8 +230,8 @@ mod tests {
 
     #[test]
     fn tables_agree_with_the_decision_values_of_the_standard_for_every_sample() {
-        for codec in LAWS {
-            let values = decision_values(codec);
+        for law in LAWS {
+            let values = decision_values(law);
             assert_eq!(values.len(), 127, "a sign bit and 128 intervals");
             for sample in i16::MIN..=i16::MAX {
                 let size = if sample < 0 {
@@ -233,11 +240,11 @@ mod tests {
                     i32::from(sample)
                 };
                 let interval = values.iter().filter(|value| size >= **value).count() as u8;
-                let expected = match codec {
-                    Codec::Pcmu => !(interval | if sample < 0 { 0x80 } else { 0 }),
-                    Codec::Pcma => (interval | if sample < 0 { 0 } else { 0x80 }) ^ 0x55,
+                let expected = match law {
+                    Law::Mu => !(interval | if sample < 0 { 0x80 } else { 0 }),
+                    Law::A => (interval | if sample < 0 { 0 } else { 0x80 }) ^ 0x55,
                 };
-                assert_eq!(code_of(codec, sample), expected, "{codec:?} {sample}");
+                assert_eq!(code_of(law, sample), expected, "{law:?} {sample}");
             }
         }
     }
@@ -283,34 +290,34 @@ mod tests {
 
     #[test]
     fn every_code_survives_decoding_and_encoding() {
-        for codec in LAWS {
+        for law in LAWS {
             for code in 0..=255 {
-                let back = code_of(codec, sample_of(codec, code));
+                let back = code_of(law, sample_of(law, code));
                 // µ-law has two zeros; the negative one comes back as the positive one.
-                let expected = if codec == Codec::Pcmu && code == 0x7f {
+                let expected = if law == Law::Mu && code == 0x7f {
                     0xff
                 } else {
                     code
                 };
-                assert_eq!(back, expected, "{codec:?} {code:#04x}");
+                assert_eq!(back, expected, "{law:?} {code:#04x}");
             }
         }
     }
 
     #[test]
     fn decoded_samples_rise_with_the_encoded_ones() {
-        for codec in LAWS {
+        for law in LAWS {
             let mut last = i16::MIN;
             for sample in i16::MIN..=i16::MAX {
-                let heard = sample_of(codec, code_of(codec, sample));
-                assert!(heard >= last, "{codec:?} {sample}: {heard} after {last}");
+                let heard = sample_of(law, code_of(law, sample));
+                assert!(heard >= last, "{law:?} {sample}: {heard} after {last}");
                 last = heard;
                 // A segment's step is 1/16 of its start, so half a step is 1/32 of the sample.
                 let error = (i32::from(heard) - i32::from(sample)).abs();
                 let clipped = i32::from(sample).abs() > 32_124;
                 assert!(
                     clipped || error <= 8 + i32::from(sample).abs() / 30,
-                    "{codec:?} {sample}"
+                    "{law:?} {sample}"
                 );
             }
         }
@@ -318,15 +325,15 @@ mod tests {
 
     #[test]
     fn silence_is_silent() {
-        for codec in LAWS {
-            assert_eq!(code_of(codec, 0), silence(codec));
-            assert!(sample_of(codec, silence(codec)).abs() <= 8);
+        for law in LAWS {
+            assert_eq!(code_of(law, 0), silence(law));
+            assert!(sample_of(law, silence(law)).abs() <= 8);
         }
     }
 
     #[test]
     #[should_panic(expected = "one code a sample")]
     fn lengths_must_agree() {
-        encode(Codec::Pcmu, &[0; 160], &mut [0; 159]);
+        encode(Law::Mu, &[0; 160], &mut [0; 159]);
     }
 }

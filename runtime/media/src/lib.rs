@@ -14,15 +14,20 @@
 //! **Invariant:** nothing in here knows SIP. A session description arrives as bytes and leaves as
 //! bytes; who carries it is the engine's business.
 
+mod codec;
 pub mod compare;
+mod conceal;
 pub mod dtmf;
 pub mod g711;
+pub mod g722;
 pub mod jitter;
 pub mod limits;
 pub mod music;
 pub mod negotiate;
 pub mod player;
+pub mod rate;
 pub mod recorder;
+pub mod resample;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
@@ -34,6 +39,8 @@ mod border;
 mod session;
 mod worker;
 
-pub use border::{Channel, Codec, Command, Event, Stats, StreamParams};
+pub use border::{Channel, Codec, Command, Event, EventFormat, OpusParams, Stats, StreamParams};
+pub use codec::{Decoder, Encoder};
 pub use negotiate::{Capabilities, NegotiateError};
+pub use rate::Rate;
 pub use worker::{Config, Counts, Input, Output, Packet, RecordingOutput, Worker};

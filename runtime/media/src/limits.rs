@@ -20,16 +20,19 @@ pub const SDP_FORMATS_MAX: usize = 64;
 /// Longest sound file decoded. 64 MiB holds an hour of 8 kHz PCM, longer than any prompt.
 pub const WAV_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Samples of encoded audio one session's jitter buffer can hold: 512 ms.
+/// Milliseconds of audio one session's jitter buffer can hold.
 ///
-/// Twice the largest depth, so that a burst after a stall of the network still fits. A power of
-/// two, because positions are timestamps cut to so many bits.
-pub const PLAYOUT_SAMPLES: usize = 4_096;
+/// Twice the largest depth, so that a burst after a stall of the network still fits. At each rate
+/// the number of samples is a multiple of 64, because one word has the bits of so many.
+pub const PLAYOUT_MS: usize = 512;
 
-/// Most samples between arrival and playout that the jitter buffer builds up by itself: 240 ms.
+/// Most milliseconds between arrival and playout that the jitter buffer builds up by itself.
 ///
 /// ITU-T G.114 calls more than 400 ms mouth to ear unacceptable; the rest is left to the network.
-pub const PLAYOUT_DEPTH_MAX: usize = 1_920;
+pub const PLAYOUT_DEPTH_MAX_MS: usize = 240;
+
+/// Most packets that wait to be decoded: [`PLAYOUT_MS`] of the shortest that Opus has, 2.5 ms.
+pub const PLAYOUT_PACKETS_MAX: usize = 205;
 
 /// Longest RTP payload used: 200 ms of G.711, the longest packet time RFC 3551 §4.2 asks
 /// receivers to take.

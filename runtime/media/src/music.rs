@@ -112,9 +112,9 @@ fn add(sum: &mut [f64], beat: usize, hz: f64, peak: f64) {
 mod tests {
     use super::*;
     use crate::dtmf::Detector;
-    use crate::jitter::FRAME;
+    use crate::g711::{self, Law};
+    use crate::rate::FRAME;
     use crate::tone::{COLUMN_HZ, ROW_HZ, Region, Tone};
-    use crate::{Codec, g711};
 
     /// Twice around, so that the seam is in the middle.
     fn twice() -> Vec<i16> {
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn nobody_takes_it_for_a_key() {
         let sound = twice();
-        for codec in [Codec::Pcmu, Codec::Pcma] {
+        for law in [Law::Mu, Law::A] {
             for gain in [0.05, 0.3, 1.0, 1.6] {
                 for delay in [0, 13, 27] {
                     let mut detector = Detector::new();
@@ -193,9 +193,9 @@ mod tests {
                             .iter()
                             .map(|&sample| (f64::from(sample) * gain) as i16)
                             .collect();
-                        g711::encode(codec, &scaled, &mut codes);
-                        g711::decode(codec, &codes, &mut heard);
-                        assert_eq!(detector.feed(&heard), None, "{codec:?} {gain}");
+                        g711::encode(law, &scaled, &mut codes);
+                        g711::decode(law, &codes, &mut heard);
+                        assert_eq!(detector.feed(&heard), None, "{law:?} {gain}");
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use vocab::{Clip, PlayId};
 
-use crate::jitter::{FRAME, Frame};
+use crate::rate::{FRAME, Narrow};
 
 /// What is played on one session: at most one playback.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +71,7 @@ impl Player {
     }
 
     /// Writes the next 20 ms over the frame.
-    pub fn fill(&mut self, out: &mut Frame) -> Filled {
+    pub fn fill(&mut self, out: &mut Narrow) -> Filled {
         let Some(playing) = &mut self.playing else {
             return Filled::Nothing;
         };

@@ -5,8 +5,8 @@ use std::time::Duration;
 use vocab::RecordingId;
 use vocab::call::RecordEnd;
 
-use crate::jitter::{FRAME, Frame};
 use crate::limits::{RECORDING_CHUNK_SAMPLES, RECORDING_HELD_SAMPLES};
+use crate::rate::{FRAME, Narrow};
 
 /// Silence behind late audio that is taken for the jitter buffer's new start and not for a pause:
 /// it is moved before the late audio. 60 ms.
@@ -162,9 +162,9 @@ impl CallRecorder {
     /// chunks are kept back for up to 3 s, for [`Self::fill`].
     pub fn push(
         &mut self,
-        received: &Frame,
+        received: &Narrow,
         heard: Option<usize>,
-        sent: &Frame,
+        sent: &Narrow,
     ) -> Option<Box<[i16]>> {
         let both = received
             .iter()
@@ -229,7 +229,7 @@ impl MessageRecorder {
     /// as for [`CallRecorder::push`].
     pub fn push(
         &mut self,
-        received: &Frame,
+        received: &Narrow,
         heard: Option<usize>,
     ) -> (Option<Box<[i16]>>, Option<RecordEnd>) {
         let left = self.samples_max - self.samples;
@@ -293,7 +293,7 @@ impl Default for Voice {
 }
 
 impl Voice {
-    fn push(&mut self, frame: &Frame) {
+    fn push(&mut self, frame: &Narrow) {
         let sum: u32 = frame
             .iter()
             .map(|sample| u32::from(sample.unsigned_abs()))
@@ -326,7 +326,7 @@ mod tests {
     };
 
     /// A frame of noise of a mean magnitude, different each time.
-    fn noise(level: i16, seed: &mut u32) -> Frame {
+    fn noise(level: i16, seed: &mut u32) -> Narrow {
         std::array::from_fn(|_| {
             *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let part = i32::from(level) * 2 * ((*seed >> 16) as i32 - 32_768) / 32_768;

@@ -1,6 +1,6 @@
 //! Keys as telephone events (RFC 4733): heard and sent.
 
-use crate::rtp::timestamp_diff;
+use crate::rtp::{CLOCK_HZ, timestamp_diff};
 
 /// Length of an event's payload (RFC 4733 §2.3).
 pub const PAYLOAD_BYTES: usize = 4;
@@ -9,6 +9,7 @@ pub const PAYLOAD_BYTES: usize = 4;
 const SEGMENT: i32 = 0xffff;
 
 /// A segment whose last packets were lost still counts as full if no more than 200 ms are missing.
+/// This and what follows count 8,000 ticks a second; at other clocks they are multiplied.
 const SEGMENT_SLACK: i32 = 1_600;
 
 /// Timestamps this close belong to one press, 50 ms: the shortest press and pause are 40 ms each
@@ -70,9 +71,18 @@ impl Report {
 ///
 /// A press is reported with its first report that arrives, whichever of its about ten that is, so
 /// lost beginnings and ends do no harm. Reports with the same timestamp are the same press.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Receiver {
+    /// How many times 8,000 ticks a second the clock has.
+    pace: i32,
     latest: Option<Latest>,
+}
+
+impl Default for Receiver {
+    /// At 8,000 ticks a second.
+    fn default() -> Self {
+        Self::new(CLOCK_HZ)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,19 +94,27 @@ struct Latest {
 }
 
 impl Receiver {
+    /// One that has heard nothing, of a stream whose clock has so many ticks a second.
+    pub fn new(clock_hz: u32) -> Self {
+        Self {
+            pace: pace(clock_hz).cast_signed(),
+            latest: None,
+        }
+    }
+
     /// Takes a report and its packet's timestamp; gives the key if this is a new press.
     pub fn receive(&mut self, timestamp: u32, report: Report) -> Option<char> {
         let key = key_of(report.code)?;
         if let Some(latest) = &mut self.latest {
             let step = timestamp_diff(timestamp, latest.timestamp);
-            if step <= 0 && step > -CLOCK_SET {
+            if step <= 0 && step > -CLOCK_SET * self.pace {
                 if step == 0 {
                     latest.duration = latest.duration.max(report.duration);
                     latest.ended |= report.end;
                 }
                 return None;
             }
-            if latest.continues(step, report.code) {
+            if latest.continues(step, report.code, self.pace) {
                 *latest = Latest::of(timestamp, report);
                 return None;
             }
@@ -117,11 +135,12 @@ impl Latest {
     }
 
     /// Whether a report that begins `step` samples later is the same press.
-    fn continues(&self, step: i32, code: u8) -> bool {
-        let full = i32::from(self.duration) >= SEGMENT - SEGMENT_SLACK;
+    fn continues(&self, step: i32, code: u8, pace: i32) -> bool {
+        let slack = SEGMENT_SLACK * pace;
+        let full = i32::from(self.duration) >= SEGMENT - slack;
         let next_segment =
-            !self.ended && full && (SEGMENT - SEGMENT_SLACK..=SEGMENT + FRAME).contains(&step);
-        code == self.code && (next_segment || (0..SAME_PRESS).contains(&step))
+            !self.ended && full && (SEGMENT - slack..=SEGMENT + FRAME * pace).contains(&step);
+        code == self.code && (next_segment || (0..SAME_PRESS * pace).contains(&step))
     }
 }
 
@@ -140,6 +159,8 @@ const END_REPORTS: u16 = 3;
 /// Sends one key: 100 ms of event, then a pause of 100 ms.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sender {
+    /// How many times 8,000 ticks a second the clock has.
+    pace: u32,
     code: u8,
     timestamp: u32,
     ticks: u16,
@@ -164,9 +185,10 @@ pub enum Sending {
 }
 
 impl Sender {
-    /// Begins a key at a timestamp; `None` if it is not one of `0-9*#A-D`.
-    pub fn new(key: char, timestamp: u32) -> Option<Self> {
+    /// Begins a key at a timestamp of a clock; `None` if it is not one of `0-9*#A-D`.
+    pub fn new(key: char, timestamp: u32, clock_hz: u32) -> Option<Self> {
         Some(Self {
+            pace: pace(clock_hz),
             code: code_of(key)?,
             timestamp,
             ticks: 0,
@@ -177,7 +199,8 @@ impl Sender {
     pub fn tick(&mut self) -> Sending {
         self.ticks += 1;
         let sounding = self.ticks.min(TONE_TICKS);
-        let duration = sounding * FRAME.unsigned_abs() as u16;
+        // Seven frames of at most 960 ticks.
+        let duration = (u32::from(sounding) * FRAME.unsigned_abs() * self.pace) as u16;
         if self.ticks < TONE_TICKS + END_REPORTS {
             let report = Report {
                 code: self.code,
@@ -196,6 +219,11 @@ impl Sender {
             Sending::Done
         }
     }
+}
+
+/// How many times 8,000 a clock ticks in a second: one that is no multiple counts as the next less.
+fn pace(clock_hz: u32) -> u32 {
+    (clock_hz / CLOCK_HZ).clamp(1, 12)
 }
 
 #[cfg(test)]
@@ -222,7 +250,7 @@ mod tests {
 
     /// All reports of a press as we send it.
     fn press(key: char, timestamp: u32) -> Vec<(u32, u8, bool, u16)> {
-        let mut sender = Sender::new(key, timestamp).expect("a key");
+        let mut sender = Sender::new(key, timestamp, CLOCK_HZ).expect("a key");
         std::iter::from_fn(|| match sender.tick() {
             Sending::Report {
                 timestamp, report, ..
@@ -244,7 +272,7 @@ mod tests {
             (900, 11, true, 800),
         ];
         assert_eq!(press('#', 900), expected);
-        let mut sender = Sender::new('1', 0).expect("a key");
+        let mut sender = Sender::new('1', 0, CLOCK_HZ).expect("a key");
         let ticks = std::iter::from_fn(|| Some(sender.tick()))
             .take(12)
             .collect::<Vec<_>>();
@@ -260,7 +288,7 @@ mod tests {
                 Sending::Done
             ]
         );
-        assert_eq!(Sender::new('E', 0), None);
+        assert_eq!(Sender::new('E', 0, CLOCK_HZ), None);
     }
 
     #[test]

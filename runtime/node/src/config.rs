@@ -171,7 +171,7 @@ pub struct Trunk {
     pub asserts: bool,
     /// A call that it sends elsewhere (3xx) goes on there, by a trunk that allows it.
     pub follow_redirects: bool,
-    /// Codec names in the order of preference; empty is the node's.
+    /// Names of the codecs that are offered, most wanted first; without any, all that the node has.
     pub codecs: Vec<String>,
     /// Calls from its addresses are taken to the tenant's routes.
     pub inbound: bool,

@@ -120,7 +120,7 @@ pub(crate) struct CallArgs {
     #[arg(long, value_name = "ADDRESS", value_parser = config::dns_server)]
     dns: Option<SocketAddr>,
 
-    /// The codec to offer. Without it both, µ-law first.
+    /// The codec to offer. Without it both laws of G.711, µ-law first.
     #[arg(long, value_name = "CODEC")]
     codec: Option<CodecName>,
 
@@ -173,6 +173,12 @@ enum CodecName {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// G.722, wideband.
+    G722,
+    /// Opus, wideband.
+    Opus,
+    /// Samples as they are, wideband.
+    L16,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -286,6 +292,9 @@ fn phone(
         None => Capabilities::default().codecs,
         Some(CodecName::Pcmu) => vec![Codec::Pcmu],
         Some(CodecName::Pcma) => vec![Codec::Pcma],
+        Some(CodecName::G722) => vec![Codec::G722],
+        Some(CodecName::Opus) => vec![Codec::Opus],
+        Some(CodecName::L16) => vec![Codec::L16(media::Rate::Wide)],
     };
     let (digits, dtmf) = match args.digits {
         DigitsName::Rfc4733 => (Digits::Rfc4733, true),
@@ -298,7 +307,11 @@ fn phone(
         sip: ports.sip_address(),
         rtp: ports.rtp_address(),
         transport: ports.transport(),
-        capabilities: Capabilities { codecs, dtmf },
+        capabilities: Capabilities {
+            codecs,
+            dtmf,
+            ..Capabilities::default()
+        },
         digits,
         answer_after: None,
         script: plan.steps(),

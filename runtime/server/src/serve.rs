@@ -488,7 +488,11 @@ fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
     sip.guard.clone_from(&config.sip.guard);
     engine::Config {
         sip,
-        capabilities: Capabilities::default(),
+        capabilities: Capabilities {
+            codecs: config.media.codecs.clone(),
+            opus: config.media.opus,
+            ..Capabilities::default()
+        },
         credentials: None,
     }
 }

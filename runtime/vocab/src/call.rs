@@ -147,7 +147,7 @@ pub enum Command {
     Reoffer {
         /// The leg.
         leg: LegId,
-        /// Codec names in the order of preference; empty is the node's.
+        /// Names of the codecs that are offered, most wanted first; without any, all that the node has.
         codecs: Vec<String>,
         /// Nothing that it sends is heard: `sendonly` instead of `sendrecv` (RFC 3264 §8.4). It stays
         /// so, whatever the far end offers, until an offer without it.
@@ -251,7 +251,7 @@ pub struct Carrier {
     pub headers: Vec<(String, Pii<String>)>,
     /// Used once if it asks.
     pub login: Option<Login>,
-    /// Codec names in the order of preference; empty is the node's.
+    /// Names of the codecs that are offered, most wanted first; without any, all that the node has.
     pub codecs: Vec<String>,
 }
 

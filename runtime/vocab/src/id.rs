@@ -114,6 +114,14 @@ pub struct LegId {
     pub n: u16,
 }
 
+impl LegId {
+    /// All legs that a call may have, for ranges of ordered maps.
+    pub const fn all_of(call: CallId) -> std::ops::RangeInclusive<Self> {
+        let (first, last) = (Self { call, n: 0 }, Self { call, n: u16::MAX });
+        first..=last
+    }
+}
+
 impl fmt::Display for LegId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.call, self.n)

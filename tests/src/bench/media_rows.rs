@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use anyhow::{Context, ensure};
 use media::dtmf::Detector;
 use media::rtp::Header;
-use media::{Channel, Codec, Command, Config, Input, Output, StreamParams, Worker, g711, wav};
+use media::{
+    Channel, Codec, Command, Config, EventFormat, Input, Output, StreamParams, Worker, g711, wav,
+};
 use vocab::{CallId, Clip, ConferenceId, Mono, Now, PlayId, RecordingId, Rng, SessionId, Wall};
 
 use super::{Figure, Row, Sample, Target, micros, on_core};
@@ -188,13 +190,8 @@ fn open(worker: &mut Worker, load: Load, n: u64, prompt: &Clip) {
     let session = SessionId(n);
     let port = far(n).port();
     let params = StreamParams {
-        remote_rtp: far(n),
-        remote_rtcp: SocketAddr::new(far(n).ip(), port + 1),
-        codec: Codec::Pcmu,
-        payload_type: 0,
-        dtmf_payload_type: Some(101),
-        send: true,
-        receive: true,
+        dtmf: Some(EventFormat::of(101)),
+        ..StreamParams::new(Codec::Pcmu, far(n))
     };
     let local = SocketAddr::from(([127, 0, 0, 1], port));
     command(worker, Command::Open { session, local });

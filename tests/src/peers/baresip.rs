@@ -326,10 +326,7 @@ impl Baresip {
             Transport::Tls => "tls",
             Transport::Ws | Transport::Wss => unreachable!("baresip has no WebSockets"),
         };
-        let codec = match codec {
-            Codec::Pcmu => "PCMU",
-            Codec::Pcma => "PCMA",
-        };
+        let codec = codec.name();
         let mode = if *answers { "auto" } else { "manual" };
         format!(
             "<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password};\

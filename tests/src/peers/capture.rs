@@ -4,8 +4,9 @@ use std::net::SocketAddrV4;
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
+use media::Codec;
+use media::g711::{self, Law};
 use media::rtp::{Rtp, sequence_diff, timestamp_diff};
-use media::{Codec, g711};
 use vocab::Mono;
 
 use super::prompt::{Prompt, encoded};
@@ -68,7 +69,7 @@ impl Capture {
             (self.sequence, self.ssrc) = (header.sequence.wrapping_sub(1), header.ssrc);
             (header.timestamp, now)
         });
-        if header.payload_type != payload_type(self.codec) || header.ssrc != self.ssrc {
+        if header.payload_type != self.codec.payload_type() || header.ssrc != self.ssrc {
             self.strange += 1;
             return false;
         }
@@ -160,7 +161,7 @@ impl Capture {
         let mut rest = self.codes.as_slice();
         for &(place, length) in &self.places {
             let (codes, behind) = rest.split_at(length);
-            g711::decode(self.codec, codes, &mut heard[place..place + length]);
+            g711::decode(law(self.codec), codes, &mut heard[place..place + length]);
             rest = behind;
         }
         heard
@@ -243,12 +244,9 @@ pub fn datagrams(file: &[u8]) -> anyhow::Result<Vec<Datagram<'_>>> {
     Ok(found)
 }
 
-/// The static payload type (RFC 3551 §6).
-pub fn payload_type(codec: Codec) -> u8 {
-    match codec {
-        Codec::Pcmu => 0,
-        Codec::Pcma => 8,
-    }
+/// The law of phones that have nothing but G.711.
+pub(super) fn law(codec: Codec) -> Law {
+    codec.law().expect("these phones have G.711")
 }
 
 #[cfg(test)]

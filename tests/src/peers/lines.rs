@@ -5,13 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use media::{Channel, Codec, Command, Config, Input, Output, StreamParams, Worker};
+use media::{Channel, Codec, Command, Config, EventFormat, Input, Output, StreamParams, Worker};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Registry, Token};
 use server::clock::Clock;
 use vocab::{Clip, Mono, Pii, PlayId, Rng, SessionId};
 
-use super::capture::{Capture, payload_type};
+use super::capture::Capture;
 use super::prompt::{Prompt, encoded};
 
 /// Payload type of telephone-event in our offers.
@@ -137,11 +137,8 @@ impl Lines {
             .local_addr()
             .expect("a bound socket has an address")
             .port();
-        let number = payload_type(line.caller.codec);
-        let name = match line.caller.codec {
-            Codec::Pcmu => "PCMU",
-            Codec::Pcma => "PCMA",
-        };
+        let number = line.caller.codec.payload_type();
+        let name = line.caller.codec.encoding();
         let map = format!("rtpmap:{number} {name}/8000");
         let (formats, event_map, event_range) = match line.caller.keys {
             Keys::Events => (
@@ -170,16 +167,11 @@ impl Lines {
             .local_addr()
             .expect("a bound socket has an address");
         let params = StreamParams {
-            remote_rtp: remote,
-            remote_rtcp: SocketAddr::new(remote.ip(), remote.port() + 1),
-            codec: line.caller.codec,
-            payload_type: payload_type(line.caller.codec),
-            dtmf_payload_type: match line.caller.keys {
-                Keys::Events => Some(EVENTS),
+            dtmf: match line.caller.keys {
+                Keys::Events => Some(EventFormat::of(EVENTS)),
                 Keys::Tones => None,
             },
-            send: true,
-            receive: true,
+            ..StreamParams::new(line.caller.codec, remote)
         };
         self.feed(Input::Command(Command::Open { session, local }));
         self.feed(Input::Command(Command::Configure { session, params }));

@@ -126,7 +126,7 @@ pub fn assert_one_in(prompts: &[Prompt], heard: &[i16], who: &str) {
 /// Samples on the wire.
 pub fn encoded(codec: Codec, samples: &[i16]) -> Vec<u8> {
     let mut codes = vec![0; samples.len()];
-    g711::encode(codec, samples, &mut codes);
+    g711::encode(super::capture::law(codec), samples, &mut codes);
     codes
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use engine::phone::{Digits, Step};
-use media::Codec;
 use media::negotiate::Capabilities;
+use media::{Codec, Rate};
 use sip::Transport;
 use vocab::{Clip, Rng, Wall};
 
@@ -81,7 +81,7 @@ impl Scenario {
             capabilities: match rng.below(10) {
                 0 => one_law(Codec::Pcmu),
                 1 => one_law(Codec::Pcma),
-                _ => Capabilities::default(),
+                _ => Capabilities::all(),
             },
             ..Self::default()
         };
@@ -302,7 +302,7 @@ fn carrier(rng: &mut Rng, user: &str) -> PhonePlan {
 fn one_law(codec: Codec) -> Capabilities {
     Capabilities {
         codecs: vec![codec],
-        dtmf: true,
+        ..Capabilities::default()
     }
 }
 
@@ -321,10 +321,14 @@ fn resident(rng: &mut Rng, user: &str) -> PhonePlan {
 }
 
 fn phone(rng: &mut Rng, user: String) -> PhonePlan {
-    let codecs = match rng.below(4) {
-        0 => vec![Codec::Pcmu],
-        1 => vec![Codec::Pcma],
-        2 => vec![Codec::Pcma, Codec::Pcmu],
+    let codecs = match rng.below(16) {
+        0..=3 => vec![Codec::Pcmu],
+        4..=7 => vec![Codec::Pcma],
+        8..=10 => vec![Codec::Pcma, Codec::Pcmu],
+        // Wideband phones have G.711 as well, for the others.
+        11 => vec![Codec::Opus, Codec::Pcmu, Codec::Pcma],
+        12 => vec![Codec::G722, Codec::Pcma, Codec::Pcmu],
+        13 => vec![Codec::L16(Rate::Wide), Codec::Pcmu, Codec::Pcma],
         _ => vec![Codec::Pcmu, Codec::Pcma],
     };
     let in_band = rng.chance(0.2);
@@ -338,6 +342,7 @@ fn phone(rng: &mut Rng, user: String) -> PhonePlan {
         capabilities: Capabilities {
             codecs,
             dtmf: !in_band,
+            ..Capabilities::default()
         },
         digits: if in_band {
             Digits::InBand

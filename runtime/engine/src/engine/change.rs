@@ -75,7 +75,7 @@ impl Engine {
                 None => return self.denied(leg, wish, 503),
             },
         };
-        let capabilities = self.preferring(&codecs);
+        let capabilities = self.preferring(leg, &codecs);
         let mut description = negotiate::offer(&capabilities, local, origin, version);
         if hold {
             deafen(&mut description);

@@ -81,9 +81,8 @@ impl Engine {
     /// out with one less, so that a call which comes back to us again and again ends.
     fn hops(&self, leg: LegId) -> Option<u8> {
         let call = leg.call;
-        let legs = LegId { call, n: 0 }..=LegId { call, n: u16::MAX };
         self.legs
-            .range(legs)
+            .range(LegId::all_of(call))
             .filter_map(|(_, leg)| leg.hops())
             .max()
     }

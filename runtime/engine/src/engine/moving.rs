@@ -49,8 +49,10 @@ impl Engine {
 
     /// The worker of a call's other legs.
     fn worker_beside(&self, call: CallId, but: LegId) -> Option<WorkerId> {
-        let legs = LegId { call, n: 0 }..=LegId { call, n: u16::MAX };
-        let mut others = self.legs.range(legs).filter(|(leg, _)| **leg != but);
+        let mut others = self
+            .legs
+            .range(LegId::all_of(call))
+            .filter(|(leg, _)| **leg != but);
         others.find_map(|(_, leg)| leg.session().map(|session| session.worker))
     }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use media::negotiate::{self, Capabilities};
 use media::sdp::{Description, Direction};
-use media::{NegotiateError, StreamParams};
+use media::{Codec, NegotiateError, StreamParams};
 use sip::DialogId;
 use vocab::call::{Cause, Event};
 use vocab::{CallId, LegId, Now, SessionId};
@@ -73,7 +73,7 @@ impl Engine {
             return None;
         };
         let version = u64::from(self.rng.u32());
-        let capabilities = &self.config.capabilities;
+        let capabilities = &self.like_the_others(leg);
         let negotiated = match &theirs {
             None => {
                 let ours = negotiate::offer(capabilities, local, version, version);
@@ -139,15 +139,17 @@ impl Engine {
     /// Whether a caller of a call who was not answered would find a port on a worker: whoever is
     /// called for it must leave one. Those that are about to be given back count.
     fn leaves_one(&self, call: CallId, worker: WorkerId) -> bool {
-        let legs = LegId { call, n: 0 }..=LegId { call, n: u16::MAX };
-        let offered = self.legs.range(legs).find_map(|(_, leg)| match leg {
-            Leg::Offered { dialog, offer, .. } => Some((*dialog, offer)),
-            Leg::Early { .. }
-            | Leg::Accepting { .. }
-            | Leg::Dialing { .. }
-            | Leg::Up { .. }
-            | Leg::Ending { .. } => None,
-        });
+        let offered = self
+            .legs
+            .range(LegId::all_of(call))
+            .find_map(|(_, leg)| match leg {
+                Leg::Offered { dialog, offer, .. } => Some((*dialog, offer)),
+                Leg::Early { .. }
+                | Leg::Accepting { .. }
+                | Leg::Dialing { .. }
+                | Leg::Up { .. }
+                | Leg::Ending { .. } => None,
+            });
         let Some((dialog, offer)) = offered else {
             return true;
         };
@@ -161,8 +163,10 @@ impl Engine {
 
     /// The worker on which a call's sessions are.
     pub(super) fn worker_of(&self, call: CallId) -> Option<WorkerId> {
-        let legs = LegId { call, n: 0 }..=LegId { call, n: u16::MAX };
-        let session = self.legs.range(legs).find_map(|(_, leg)| leg.session());
+        let session = self
+            .legs
+            .range(LegId::all_of(call))
+            .find_map(|(_, leg)| leg.session());
         session.map(|session| session.worker)
     }
 
@@ -180,7 +184,7 @@ impl Engine {
             return None;
         }
         let version = u64::from(self.rng.u32());
-        let capabilities = self.preferring(codecs);
+        let capabilities = self.preferring(leg, codecs);
         let description = negotiate::offer(&capabilities, local, version, version);
         let place = (self.open(leg, worker, local), worker, local);
         let mut session = Session::new(place, description, version, hops);
@@ -188,16 +192,55 @@ impl Engine {
         Some(session)
     }
 
-    /// What we can do, with the codecs that are named in their order and before all others. A name
-    /// that is no codec of ours is skipped.
-    pub(super) fn preferring(&self, names: &[String]) -> Capabilities {
+    /// What we offer a leg: the codecs that are named, in their order; without any all that we have,
+    /// and first those of the others in the call, so that nothing needs to be converted. A name that
+    /// is no codec of ours is skipped.
+    pub(super) fn preferring(&self, leg: LegId, names: &[String]) -> Capabilities {
         let mut capabilities = self.config.capabilities.clone();
-        let place = |codec: &media::Codec| {
-            let same = |name: &String| name.eq_ignore_ascii_case(codec.encoding());
-            names.iter().position(same).unwrap_or(names.len())
-        };
-        capabilities.codecs.sort_by_key(place);
+        let ours = |codec: &Codec| self.config.capabilities.codecs.contains(codec);
+        let named = names.iter().filter_map(|name| Codec::of_name(name));
+        let named: Vec<Codec> = named.filter(ours).collect();
+        if named.is_empty() {
+            let others = self.others_codecs(leg);
+            let place = |codec: &Codec| others.iter().position(|other| other == codec);
+            let last = others.len();
+            capabilities
+                .codecs
+                .sort_by_key(|codec| place(codec).unwrap_or(last));
+        } else {
+            capabilities.codecs = named;
+        }
         capabilities
+    }
+
+    /// What we answer a leg's offer with: rather what another leg of the call talks than what it
+    /// would like best.
+    fn like_the_others(&self, leg: LegId) -> Capabilities {
+        let other = self
+            .others(leg)
+            .find_map(|it| it.session()?.agreed.as_ref());
+        Capabilities {
+            preferred: other.map(|agreed| agreed.codec),
+            ..self.config.capabilities.clone()
+        }
+    }
+
+    /// What the others in the call talk; or, as long as none does, what a caller would like to.
+    fn others_codecs(&self, leg: LegId) -> Vec<Codec> {
+        let agreed = self
+            .others(leg)
+            .find_map(|it| it.session()?.agreed.as_ref());
+        if let Some(agreed) = agreed {
+            return vec![agreed.codec];
+        }
+        let offer = self.others(leg).find_map(Leg::offer);
+        let offer = offer.and_then(|offer| Description::parse(offer).ok());
+        offer.map_or_else(Vec::new, |offer| negotiate::offered(&offer))
+    }
+
+    fn others(&self, leg: LegId) -> impl Iterator<Item = &Leg> {
+        let all = self.legs.range(LegId::all_of(leg.call));
+        all.filter(move |(id, _)| **id != leg).map(|(_, it)| it)
     }
 
     pub(super) fn open(&mut self, leg: LegId, worker: WorkerId, local: SocketAddr) -> SessionId {
@@ -215,7 +258,7 @@ impl Engine {
     }
 
     /// Tells a session's worker what was agreed.
-    fn configure(&mut self, session: &mut Session, params: StreamParams) {
+    pub(super) fn configure(&mut self, session: &mut Session, params: StreamParams) {
         session.offering = false;
         session.agreed = Some(params.clone());
         let (worker, session) = (session.worker, session.id);
@@ -276,7 +319,7 @@ impl Engine {
         }
         let (origin, version) = (session.origin, session.version + 1);
         let (ours, params) = if body.is_empty() {
-            let capabilities = self.preferring(&session.codecs);
+            let capabilities = self.preferring(leg, &session.codecs);
             let mut ours = negotiate::offer(&capabilities, session.local, origin, version);
             if session.hold {
                 deafen(&mut ours);
@@ -284,7 +327,7 @@ impl Engine {
             (ours, None)
         } else {
             let theirs = Description::parse(body).map_err(|_| 400_u16)?;
-            let capabilities = &self.config.capabilities;
+            let capabilities = &self.like_the_others(leg);
             let answer = negotiate::answer(&theirs, capabilities, session.local, origin, version);
             let (mut ours, mut params) = answer.map_err(NegotiateError::status)?;
             if session.hold {

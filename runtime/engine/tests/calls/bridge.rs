@@ -18,6 +18,7 @@ fn bridged(ann_codec: Codec, ann: Vec<Step>, bob: Vec<Step>) -> (World, LegId) {
         config.capabilities = Capabilities {
             codecs: vec![ann_codec],
             dtmf: true,
+            ..Capabilities::default()
         };
         config.script = ann;
     });

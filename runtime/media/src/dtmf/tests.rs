@@ -5,8 +5,8 @@ use std::f64::consts::TAU;
 use vocab::Rng;
 
 use super::*;
+use crate::g711::{self, Law};
 use crate::tone::{COLUMN_HZ, ROW_HZ, key, peak};
-use crate::{Codec, g711};
 
 const DIGITS: &str = "123A456B789C*0#D";
 
@@ -189,34 +189,30 @@ fn frequencies_beside_the_nominal_ones() {
 
 #[test]
 fn everything_at_its_limit_at_once() {
-    for (codec, dbm0) in [
-        (Codec::Pcmu, -10.0),
-        (Codec::Pcma, -10.0),
-        (Codec::Pcma, -24.0),
-    ] {
+    for (law, dbm0) in [(Law::Mu, -10.0), (Law::A, -10.0), (Law::A, -24.0)] {
         let mut samples = all(13, |press| {
             press.dbm0 = (dbm0, dbm0 - 6.0);
             press.percent = (1.5, -1.5);
             (press.on_ms, press.off_ms) = (45, 45);
         });
-        through(codec, &mut samples);
-        assert_eq!(heard(&samples), DIGITS, "{codec:?}");
+        through(law, &mut samples);
+        assert_eq!(heard(&samples), DIGITS, "{law:?}");
     }
 }
 
-fn through(codec: Codec, samples: &mut [i16]) {
+fn through(law: Law, samples: &mut [i16]) {
     let mut codes = vec![0; samples.len()];
-    g711::encode(codec, samples, &mut codes);
-    g711::decode(codec, &codes, samples);
+    g711::encode(law, samples, &mut codes);
+    g711::decode(law, &codes, samples);
 }
 
 #[test]
 fn both_laws_at_every_level() {
-    for codec in [Codec::Pcmu, Codec::Pcma] {
+    for law in [Law::Mu, Law::A] {
         for dbm0 in [-34.0, -25.0, -10.0, -3.0] {
             let mut samples = all(7, |press| press.dbm0 = (dbm0, dbm0));
-            through(codec, &mut samples);
-            assert_eq!(heard(&samples), DIGITS, "{codec:?} {dbm0}");
+            through(law, &mut samples);
+            assert_eq!(heard(&samples), DIGITS, "{law:?} {dbm0}");
         }
     }
 }
@@ -363,7 +359,7 @@ fn voices_hold_no_digits() {
     for seed in 0..6 {
         let mut rng = Rng::from_u64(100 + seed);
         let mut samples = voice(30, &mut rng);
-        through(Codec::Pcma, &mut samples);
+        through(Law::A, &mut samples);
         assert_eq!(heard(&samples), "", "seed {seed}");
     }
 }

@@ -1,30 +1,37 @@
 //! Offer and answer (RFC 3264): from two session descriptions to one stream.
 //!
-//! We take part with one audio section over plain RTP ([`AVP`], RFC 3551): one G.711 codec and,
-//! if both sides can, digits as telephone-events (RFC 4733).
+//! We take part with one audio section over plain RTP ([`AVP`], RFC 3551): one codec and, if both
+//! sides can, digits as telephone-events (RFC 4733) of the same clock.
 //!
 //! Every error tells the offerer something by [`NegotiateError::status`]; no description can make
 //! these functions panic.
 
 mod events;
+mod opus;
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::negotiate::events::Events;
+use crate::negotiate::opus::Wishes;
 use crate::sdp::{
     Attribute, Connection, Description, Direction, Fmtp, Host, Line, Media, Origin, RtpMap,
 };
-use crate::{Codec, StreamParams};
+use crate::{Codec, EventFormat, OpusParams, Rate, StreamParams};
 
 /// The only transport profile we speak: RTP over UDP without protection (RFC 3551).
 pub const AVP: &str = "RTP/AVP";
 
-/// Milliseconds of audio in each packet we send, and the least that a far end must be able to take.
+/// Milliseconds of audio in each packet that we ask for, and send to whom does not care.
 /// Source: RFC 3551 §4.2, default packetization interval.
 pub const PTIME_MS: u16 = 20;
 
-/// Payload type that we offer for telephone-event: dynamic (RFC 3551 §6), and by custom this one.
-const EVENT_PAYLOAD_TYPE: u8 = 101;
+/// Shortest and longest packets that we send, and what all their lengths are multiples of.
+pub const PTIMES_MS: std::ops::RangeInclusive<u16> = 10..=60;
+const PTIME_STEP_MS: u16 = 10;
+
+/// Payload types that we offer for telephone-event, by the clock rate: dynamic (RFC 3551 §6), and by
+/// custom these.
+const EVENT_PAYLOAD_TYPES: [(u32, u8); 3] = [(8_000, 101), (16_000, 105), (48_000, 110)];
 
 /// Name of the RFC 4733 encoding, compared without regard to case.
 const EVENT_ENCODING: &str = "telephone-event";
@@ -36,6 +43,11 @@ pub struct Capabilities {
     pub codecs: Vec<Codec>,
     /// Digits as RFC 4733 events.
     pub dtmf: bool,
+    /// How we use Opus at the most.
+    pub opus: OpusParams,
+    /// Taken out of an offer before all others: what the other side of a call has, so that nothing
+    /// needs to be converted.
+    pub preferred: Option<Codec>,
 }
 
 impl Default for Capabilities {
@@ -44,6 +56,18 @@ impl Default for Capabilities {
         Self {
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             dtmf: true,
+            opus: OpusParams::default(),
+            preferred: None,
+        }
+    }
+}
+
+impl Capabilities {
+    /// All codecs, the best first.
+    pub fn all() -> Self {
+        Self {
+            codecs: Codec::ALL.to_vec(),
+            ..Self::default()
         }
     }
 }
@@ -79,8 +103,8 @@ pub enum NegotiateError {
     /// A multicast or broadcast address.
     #[error("the connection address is not unicast")]
     NotUnicast,
-    /// The far end cannot take packets of [`PTIME_MS`].
-    #[error("packets of 20 ms are too long for the far end")]
+    /// The far end cannot take the shortest of [`PTIMES_MS`].
+    #[error("packets of 10 ms are too long for the far end")]
     PacketTime,
 }
 
@@ -103,12 +127,33 @@ impl NegotiateError {
 }
 
 impl Codec {
-    /// The payload type that RFC 3551 table 4 reserves for it.
-    pub const fn static_payload_type(self) -> u8 {
+    /// All there are, the best first.
+    pub const ALL: [Self; 6] = [
+        Self::Opus,
+        Self::G722,
+        Self::Pcmu,
+        Self::Pcma,
+        Self::L16(Rate::Wide),
+        Self::L16(Rate::Narrow),
+    ];
+
+    /// The payload type that we offer it with: that which RFC 3551 table 4 reserves for it, or a
+    /// dynamic one.
+    pub const fn payload_type(self) -> u8 {
         match self {
             Self::Pcmu => 0,
             Self::Pcma => 8,
+            Self::G722 => 9,
+            Self::Opus => 111,
+            Self::L16(Rate::Narrow) => 118,
+            Self::L16(Rate::Wide) => 119,
+            Self::L16(Rate::Full) => 120,
         }
+    }
+
+    /// Whether that is reserved, so that it needs no `a=rtpmap` (RFC 3551 §6).
+    const fn is_static(self) -> bool {
+        self.payload_type() < 96
     }
 
     /// Its name in `a=rtpmap`.
@@ -116,13 +161,71 @@ impl Codec {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::G722 => "G722",
+            Self::Opus => "opus",
+            Self::L16(_) => "L16",
         }
     }
 
-    /// RTP clock rate in Hz.
+    /// Its name for people: as in `a=rtpmap`, and with the rate where there are several.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::Opus => self.encoding(),
+            Self::L16(Rate::Narrow) => "L16/8000",
+            Self::L16(Rate::Wide) => "L16/16000",
+            Self::L16(Rate::Full) => "L16/48000",
+        }
+    }
+
+    /// The one of a name, whatever the case of its letters.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let same = |codec: &Self| codec.name().eq_ignore_ascii_case(name);
+        Self::ALL.into_iter().find(same)
+    }
+
+    /// RTP clock rate in Hz. That of G.722 is half its sampling rate by mistake (RFC 3551 §4.5.2).
     pub const fn clock_hz(self) -> u32 {
         match self {
-            Self::Pcmu | Self::Pcma => 8_000,
+            Self::Pcmu | Self::Pcma | Self::G722 => 8_000,
+            Self::Opus => 48_000,
+            Self::L16(rate) => rate.hz(),
+        }
+    }
+
+    /// What stands behind the clock rate in `a=rtpmap`: Opus always says two channels (RFC 7587 §7).
+    const fn rtpmap_parameters(self) -> Option<&'static str> {
+        match self {
+            Self::Opus => Some("2"),
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16(_) => None,
+        }
+    }
+
+    /// Whether an `a=rtpmap` means it, with one channel.
+    fn is(self, map: &RtpMap) -> bool {
+        match self {
+            Self::Opus => {
+                map.encoding.eq_ignore_ascii_case(self.encoding()) && map.clock_hz == 48_000
+            }
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16(_) => {
+                map.is(self.encoding(), self.clock_hz())
+            }
+        }
+    }
+
+    /// How long packets are that we send to somebody who wants such.
+    fn ptime_ms(self, wanted: Option<u16>, most: Option<u16>) -> u16 {
+        let (least, longest) = (*PTIMES_MS.start(), *PTIMES_MS.end());
+        let longest = match self {
+            // 60 ms would not fit into a datagram.
+            Self::L16(Rate::Wide | Rate::Full) => 40,
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::Opus | Self::L16(Rate::Narrow) => longest,
+        };
+        let wanted = wanted.unwrap_or(PTIME_MS);
+        let wanted = wanted.min(most.unwrap_or(longest)).clamp(least, longest);
+        match (self, wanted / PTIME_STEP_MS * PTIME_STEP_MS) {
+            // Opus has no frames of these lengths (RFC 6716 §2.1.4).
+            (Self::Opus, ms @ (30 | 50)) => ms - PTIME_STEP_MS,
+            (_, ms) => ms,
         }
     }
 }
@@ -138,10 +241,17 @@ pub fn offer(caps: &Capabilities, local: SocketAddr, session_id: u64, version: u
     assert!(!caps.codecs.is_empty(), "an offer needs a codec");
     let mut section = Media::new("audio", local.port(), AVP);
     for codec in &caps.codecs {
-        add_codec(&mut section, *codec, codec.static_payload_type());
+        add_codec(&mut section, *codec, codec.payload_type(), caps.opus);
     }
-    if caps.dtmf {
-        add_events(&mut section, EVENT_PAYLOAD_TYPE, Events::OURS);
+    for (clock_hz, payload_type) in EVENT_PAYLOAD_TYPES {
+        let has_clock = caps.codecs.iter().any(|codec| codec.clock_hz() == clock_hz);
+        if caps.dtmf && has_clock {
+            let format = EventFormat {
+                payload_type,
+                clock_hz,
+            };
+            add_events(&mut section, format, Events::OURS);
+        }
     }
     section.ptime_ms = Some(PTIME_MS);
     section.direction = Some(Direction::SendRecv);
@@ -149,8 +259,8 @@ pub fn offer(caps: &Capabilities, local: SocketAddr, session_id: u64, version: u
 }
 
 /// Answers an offer: the first audio section that can work is taken, the others are refused with
-/// port 0 (RFC 3264 §6). The codec is the first of the offerer's that we have, with the offerer's
-/// payload type.
+/// port 0 (RFC 3264 §6). The codec is the preferred one, else the first of the offerer's that we
+/// have, with the offerer's payload type.
 ///
 /// # Errors
 /// [`NegotiateError`] if no section can work: what stands in the way of the first audio section.
@@ -187,7 +297,7 @@ pub fn answer(
     };
     let media = offer.media.iter().enumerate();
     let media = media.map(|(at, section)| match at == index {
-        true => accepted(section, &far, local.port()),
+        true => accepted(section, &far, local.port(), caps),
         false => refused(section),
     });
     let answer = describe(local, session_id, version, media.collect());
@@ -219,7 +329,9 @@ pub fn accept(offer: &Description, answer: &Description) -> Result<StreamParams,
     }
     let offered = Capabilities {
         codecs: codecs(ours).map(|(codec, _)| codec).collect(),
-        dtmf: events(ours).is_some(),
+        dtmf: events(ours, None).is_some(),
+        opus: opus_of(ours),
+        preferred: None,
     };
     let near = offer
         .connection_of(ours)
@@ -238,7 +350,9 @@ pub fn addresses(session: &Description) -> impl Iterator<Item = IpAddr> {
 struct FarEnd {
     codec: Codec,
     payload_type: u8,
-    events: Option<(u8, Events)>,
+    events: Option<(EventFormat, Events)>,
+    opus: OpusParams,
+    ptime_ms: u16,
     rtp: SocketAddr,
     rtcp: SocketAddr,
     /// As the far end sees it.
@@ -253,7 +367,9 @@ impl FarEnd {
             remote_rtcp: self.rtcp,
             codec: self.codec,
             payload_type: self.payload_type,
-            dtmf_payload_type: self.events.map(|(payload_type, _)| payload_type),
+            opus: self.opus,
+            ptime_ms: self.ptime_ms,
+            dtmf: self.events.map(|(format, _)| format),
             send: near.sends() && self.direction.receives(),
             receive: near.receives() && self.direction.sends(),
         }
@@ -274,10 +390,15 @@ fn far_end(
     if !section.protocol.eq_ignore_ascii_case(AVP) {
         return Err(NegotiateError::Protocol);
     }
-    let (codec, payload_type) = codecs(section)
-        .find(|(codec, _)| caps.codecs.contains(codec))
+    let ours = || codecs(section).filter(|(codec, _)| caps.codecs.contains(codec));
+    let (codec, payload_type) = ours()
+        .find(|(codec, _)| caps.preferred == Some(*codec))
+        .or_else(|| ours().next())
         .ok_or(NegotiateError::NoCodec)?;
-    if section.maxptime_ms.is_some_and(|ms| ms < PTIME_MS) {
+    if section
+        .maxptime_ms
+        .is_some_and(|ms| ms < *PTIMES_MS.start())
+    {
         return Err(NegotiateError::PacketTime);
     }
     let connection = session
@@ -293,7 +414,9 @@ fn far_end(
     Ok(FarEnd {
         codec,
         payload_type,
-        events: events(section).filter(|_| caps.dtmf),
+        events: events(section, Some(codec)).filter(|_| caps.dtmf),
+        opus: wishes(section, payload_type).meet(caps.opus),
+        ptime_ms: codec.ptime_ms(section.ptime_ms, section.maxptime_ms),
         rtp: SocketAddr::new(ip, section.port),
         rtcp: rtcp(section, ip, near),
         direction,
@@ -327,34 +450,78 @@ fn unicast(host: &Host, near: Option<IpAddr>) -> Result<IpAddr, NegotiateError> 
     }
 }
 
+/// The codecs that a description's writer has and we know, in his order, each once.
+pub fn offered(session: &Description) -> Vec<Codec> {
+    let mut all: Vec<Codec> = Vec::new();
+    let sections = session.media.iter().filter(|media| is_audio(media));
+    for (codec, _) in sections.flat_map(codecs) {
+        if !all.contains(&codec) {
+            all.push(codec);
+        }
+    }
+    all
+}
+
 /// The codecs of a section that we know, in the writer's order, with their payload types.
 fn codecs(section: &Media) -> impl Iterator<Item = (Codec, u8)> {
     payload_types(section).filter_map(|payload_type| {
-        let codec = [Codec::Pcmu, Codec::Pcma].into_iter().find(|codec| {
-            match section.rtpmap(payload_type) {
-                Some(map) => map.is(codec.encoding(), codec.clock_hz()),
-                // RFC 3551 §6: the static types need no map.
-                None => codec.static_payload_type() == payload_type,
-            }
-        })?;
+        let codec = Codec::ALL
+            .into_iter()
+            .find(|codec| match section.rtpmap(payload_type) {
+                Some(map) => codec.is(map),
+                None => codec.is_static() && codec.payload_type() == payload_type,
+            })?;
         Some((codec, payload_type))
     })
 }
 
-/// Telephone-events at the clock rate of our codecs, if they include the DTMF digits.
-fn events(section: &Media) -> Option<(u8, Events)> {
-    payload_types(section).find_map(|payload_type| {
-        section
-            .rtpmap(payload_type)
-            .filter(|map| map.is(EVENT_ENCODING, 8_000))?;
-        let parameters = section
-            .fmtp(payload_type)
-            .map_or(Events::DEFAULT, Events::parse);
-        let events = parameters.intersection(Events::OURS);
-        events
-            .contains(Events::KEYS)
-            .then_some((payload_type, events))
+/// What the writer of a section wishes for a payload type that is Opus.
+fn wishes(section: &Media, payload_type: u8) -> Wishes {
+    section
+        .fmtp(payload_type)
+        .map_or_else(Wishes::default, Wishes::parse)
+}
+
+/// How we offered Opus in a section of ours.
+fn opus_of(section: &Media) -> OpusParams {
+    let number = codecs(section).find(|(codec, _)| *codec == Codec::Opus);
+    let most = OpusParams {
+        rate: Rate::Full,
+        fec: true,
+        dtx: true,
+        cbr: false,
+        bitrate: u32::MAX,
+    };
+    number.map_or_else(OpusParams::default, |(_, payload_type)| {
+        wishes(section, payload_type).meet(most)
     })
+}
+
+/// Telephone-events at the clock rate of a codec, or else at that of telephones, which some use with
+/// every codec; if they include the DTMF digits.
+fn events(section: &Media, codec: Option<Codec>) -> Option<(EventFormat, Events)> {
+    let at = |clock_hz: u32| {
+        payload_types(section).find_map(|payload_type| {
+            section
+                .rtpmap(payload_type)
+                .filter(|map| map.is(EVENT_ENCODING, clock_hz))?;
+            let parameters = section
+                .fmtp(payload_type)
+                .map_or(Events::DEFAULT, Events::parse);
+            let events = parameters.intersection(Events::OURS);
+            let format = EventFormat {
+                payload_type,
+                clock_hz,
+            };
+            events.contains(Events::KEYS).then_some((format, events))
+        })
+    };
+    match codec {
+        Some(codec) => at(codec.clock_hz()).or_else(|| at(8_000)),
+        None => EVENT_PAYLOAD_TYPES
+            .iter()
+            .find_map(|(clock_hz, _)| at(*clock_hz)),
+    }
 }
 
 fn payload_types(section: &Media) -> impl Iterator<Item = u8> {
@@ -364,11 +531,11 @@ fn payload_types(section: &Media) -> impl Iterator<Item = u8> {
         .filter_map(|format| format.parse().ok().filter(|n| *n < 128))
 }
 
-fn accepted(offered: &Media, far: &FarEnd, port: u16) -> Media {
+fn accepted(offered: &Media, far: &FarEnd, port: u16, caps: &Capabilities) -> Media {
     let mut section = Media::new("audio", port, &offered.protocol);
-    add_codec(&mut section, far.codec, far.payload_type);
-    if let Some((payload_type, events)) = far.events {
-        add_events(&mut section, payload_type, events);
+    add_codec(&mut section, far.codec, far.payload_type, caps.opus);
+    if let Some((format, events)) = far.events {
+        add_events(&mut section, format, events);
     }
     section.ptime_ms = Some(PTIME_MS);
     section.direction = Some(far.direction.mirrored());
@@ -382,22 +549,32 @@ fn refused(offered: &Media) -> Media {
     section
 }
 
-fn add_codec(section: &mut Media, codec: Codec, payload_type: u8) {
+fn add_codec(section: &mut Media, codec: Codec, payload_type: u8, opus: OpusParams) {
     section.formats.push(payload_type.to_string());
     section.rtpmaps.push(RtpMap {
         payload_type,
         encoding: codec.encoding().to_owned(),
         clock_hz: codec.clock_hz(),
-        parameters: None,
+        parameters: codec.rtpmap_parameters().map(str::to_owned),
     });
+    if codec == Codec::Opus {
+        section.fmtps.push(Fmtp {
+            format: payload_type.to_string(),
+            parameters: Wishes::ours(opus).to_string(),
+        });
+    }
 }
 
-fn add_events(section: &mut Media, payload_type: u8, events: Events) {
+fn add_events(section: &mut Media, format: EventFormat, events: Events) {
+    let EventFormat {
+        payload_type,
+        clock_hz,
+    } = format;
     section.formats.push(payload_type.to_string());
     section.rtpmaps.push(RtpMap {
         payload_type,
         encoding: EVENT_ENCODING.to_owned(),
-        clock_hz: 8_000,
+        clock_hz,
         parameters: None,
     });
     let fmtp = Fmtp {

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::jitter::{FRAME, Frame};
 use crate::limits::DIGITS_MAX;
+use crate::rate::{FRAME, Narrow};
 use crate::telephone_event::{Report, Sender, Sending, code_of};
 use crate::tone::Tone;
 
@@ -64,8 +64,14 @@ impl Dialing {
         matches!(self.current, Current::Tone(_))
     }
 
-    /// Moves on by 20 ms. The frame, silent so far, is where a tone is written.
-    pub(crate) fn tick(&mut self, timestamp: u32, events: bool, frame: &mut Frame) -> Dialed {
+    /// Moves on by 20 ms. The frame, silent so far, is where a tone is written. Keys are sent as
+    /// events if there is a clock for them, in ticks a second.
+    pub(crate) fn tick(
+        &mut self,
+        timestamp: u32,
+        events: Option<u32>,
+        frame: &mut Narrow,
+    ) -> Dialed {
         if self.is_idle() {
             return Dialed::Nothing;
         }
@@ -99,12 +105,15 @@ impl Dialing {
                 self.current = Current::Nothing;
                 return Dialed::Nothing;
             };
-            self.current = if events {
-                Current::Event(Sender::new(key, timestamp).expect("push checked the key"))
-            } else {
-                Current::Tone(Box::new(
-                    Tone::dtmf(key, TONE, TONE).expect("push checked the key"),
-                ))
+            self.current = match events {
+                Some(clock_hz) => {
+                    let sender = Sender::new(key, timestamp, clock_hz);
+                    Current::Event(sender.expect("push checked the key"))
+                }
+                None => {
+                    let tone = Tone::dtmf(key, TONE, TONE);
+                    Current::Tone(Box::new(tone.expect("push checked the key")))
+                }
             };
         }
     }

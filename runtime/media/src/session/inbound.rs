@@ -5,24 +5,27 @@ use std::time::Duration;
 
 use vocab::Mono;
 
+use crate::codec::Decoder;
 use crate::dtmf::Detector;
-use crate::jitter::{FRAME, Frame, Heard, Playout, Stored};
-use crate::limits::{PLAYOUT_DEPTH_MAX, PLAYOUT_SAMPLES, RTP_PAYLOAD_BYTES_MAX};
-use crate::rtp::{Header, Rtp, timestamp_diff};
+use crate::jitter::{Heard, Playout, Stored};
+use crate::limits::{PLAYOUT_DEPTH_MAX_MS, RTP_PAYLOAD_BYTES_MAX};
+use crate::rate::{FRAME, Frame, Narrow, Rate};
+use crate::rtp::{Header, Rtp};
 use crate::session::Step;
+use crate::session::convert::Converter;
 use crate::session::latch::Latch;
 use crate::session::presses::{Presses, Way};
 use crate::session::reception::{Arrival, Reception};
 use crate::session::recording::Recorders;
 use crate::telephone_event::{Receiver, Report};
-use crate::{Codec, Event, StreamParams, g711};
+use crate::{Event, StreamParams};
 
 /// Silent frames fed to the detector after audio, so that it notices the end of a tone.
 const DETECTOR_TAIL: u8 = 5;
 
 /// Frames without audio until the detector is fed one that is silent, which lets it tell a key that
 /// ended with the last packet: by then, what is late is lost.
-const DETECTOR_FLUSH: u8 = (PLAYOUT_DEPTH_MAX / FRAME) as u8;
+const DETECTOR_FLUSH: u8 = (PLAYOUT_DEPTH_MAX_MS / 20) as u8;
 
 /// Frames without audio after which a gap in the far end's clock is a pause, said or not: 1 s.
 const DETECTOR_PATIENCE: u8 = 50;
@@ -31,11 +34,17 @@ const DETECTOR_PATIENCE: u8 = 50;
 /// packets, and so many may be lost in a tone.
 const TORN_MAX: u32 = 3 * FRAME as u32;
 
+/// Samples of the longest payload: Opus of 120 ms at 48,000 a second.
+const LATE_MAX: usize = Rate::Full.ms(120);
+
+/// Soft frames that make a pause: 100 ms, in which predictors forget what was before.
+const HUSHED_FRAMES: u8 = 5;
+
+/// Peak below which nobody speaks: about -36 dBm0, above what rooms and lines make.
+const HUSHED_PEAK: u16 = 500;
+
 /// Payload type of comfort noise (RFC 3389 §4), which many phones send without asking.
 const COMFORT_NOISE: u8 = 13;
-
-/// Nanoseconds of one sample.
-const SAMPLE_NS: u64 = 125_000;
 
 /// A packet that was received and is to be used.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +53,8 @@ pub(crate) struct Received<'a> {
     pub(crate) header: Header,
     /// Its payload.
     pub(crate) payload: &'a [u8],
+    /// How long it lasts on the clock of its stream; a key, no time.
+    pub(crate) ticks: u32,
     /// Its stream has just begun.
     pub(crate) first: bool,
     /// Audio or a key.
@@ -73,7 +84,7 @@ pub(crate) enum Kind {
 }
 
 /// All that is known of the received stream.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Inbound {
     latch: Latch,
     reception: Reception,
@@ -88,9 +99,15 @@ pub(crate) struct Inbound {
     /// The far end said that it was silent before what came last: a marked packet (RFC 3551 §4.1)
     /// or comfort noise. Not yet seen by the detector.
     paused: bool,
-    /// Timestamp after the newest audio that the detector was given although it came too late to
+    /// The sample after the newest audio that the detector was given although it came too late to
     /// be played.
-    overheard: Option<u32>,
+    overheard: Option<i64>,
+    /// What makes that audible, once there was any.
+    late: Option<Box<Late>>,
+    /// The last frame as narrowband audio, if it is none and somebody asks for it.
+    lowered: Option<Box<(Converter, Narrow)>>,
+    /// Soft frames in a row: nobody spoke in them.
+    hushed: u8,
     /// When something was last received, or first expected.
     heard: Mono,
     /// When audio or a key last came.
@@ -101,18 +118,45 @@ pub(crate) struct Inbound {
     dropped: u64,
 }
 
+/// Decodes what comes too late to be played.
+#[derive(Debug)]
+struct Late {
+    decoder: Decoder,
+    converter: Converter,
+}
+
+impl Late {
+    fn new(params: &StreamParams) -> Self {
+        Self {
+            decoder: Decoder::new(params.codec, params.rate()),
+            converter: Converter::default(),
+        }
+    }
+}
+
+fn events(params: &StreamParams) -> Receiver {
+    params
+        .dtmf
+        .map_or_else(Receiver::default, |dtmf| Receiver::new(dtmf.clock_hz))
+}
+
 impl Inbound {
-    pub(crate) fn new(now: Mono) -> Self {
+    pub(crate) fn new(now: Mono, params: &StreamParams) -> Self {
+        let mut reception = Reception::default();
+        reception.set_clock(params.codec.clock_hz());
         Self {
             latch: Latch::default(),
-            reception: Reception::default(),
-            playout: Playout::new(),
-            events: Receiver::default(),
+            reception,
+            playout: Playout::new(params.codec, params.rate()),
+            events: events(params),
             presses: Presses::default(),
             detector: Some(Box::default()),
             detector_dry: DETECTOR_PATIENCE + 1,
             paused: false,
             overheard: None,
+            late: None,
+            lowered: None,
+            hushed: 0,
             heard: now,
             spoke: None,
             inactive: false,
@@ -126,10 +170,16 @@ impl Inbound {
         if old.remote_rtp != new.remote_rtp {
             self.latch = Latch::default();
         }
-        if (old.codec, old.payload_type) != (new.codec, new.payload_type) {
-            self.playout.reset();
+        let audio = |params: &StreamParams| (params.codec, params.payload_type, params.rate());
+        if audio(old) != audio(new) {
+            self.playout = Playout::new(new.codec, new.rate());
+            self.reception.set_clock(new.codec.clock_hz());
+            (self.overheard, self.late, self.lowered) = (None, None, None);
         }
-        if old.dtmf_payload_type.is_some() && new.dtmf_payload_type.is_none() {
+        if old.dtmf != new.dtmf {
+            self.events = events(new);
+        }
+        if old.dtmf.is_some() && new.dtmf.is_none() {
             self.detector.get_or_insert_default();
         }
         if !old.receive && new.receive {
@@ -162,14 +212,25 @@ impl Inbound {
         self.spoke.is_some_and(|spoke| now.since(spoke) < time)
     }
 
-    /// Samples at the start of the last frame that had not come, if the rest of it had.
+    /// Narrowband samples at the start of the last frame that had not come, if the rest of it had.
     pub(crate) fn lead(&self) -> usize {
-        self.playout.lead()
+        self.playout.lead() / self.playout.rate().factor()
+    }
+
+    /// The last frame as narrowband audio.
+    pub(crate) fn narrow<'a>(&'a self, frame: &'a Frame) -> Option<&'a Narrow> {
+        let lowered = self.lowered.as_ref().map(|lowered| &lowered.1);
+        frame.narrow().or(lowered)
     }
 
     /// Whether the jitter buffer may have no place for one more packet.
     pub(crate) fn is_nearly_full(&self) -> bool {
-        self.playout.depth() + RTP_PAYLOAD_BYTES_MAX > PLAYOUT_SAMPLES
+        self.playout.is_nearly_full()
+    }
+
+    /// Whether nobody has spoken for a moment.
+    pub(crate) fn is_hushed(&self) -> bool {
+        self.hushed >= HUSHED_FRAMES
     }
 
     /// Forgets what is buffered: it is not played, or will be too old when it is.
@@ -190,21 +251,25 @@ impl Inbound {
     ) -> Option<Received<'a>> {
         let received = self.admit(step, params, from, bytes);
         let used = received.filter(|received| match received.kind {
-            Kind::Audio if audio.through => true,
+            Kind::Audio if audio.through => {
+                self.playout.pass(received.payload);
+                true
+            }
             Kind::Audio => {
                 if received.first {
                     self.playout.reset();
                 }
-                let (timestamp, codes) = (received.header.timestamp, received.payload);
+                let (timestamp, payload) = (received.header.timestamp, received.payload);
                 let listen = audio.listen && self.detector.is_some();
                 let wanted = listen || audio.recorders.any();
-                let codec = params.codec;
-                if wanted && !self.playout.fits(timestamp, codes.len()) {
-                    self.overhear_buffered(step, codec, listen, audio.recorders);
+                if wanted && !self.playout.fits(timestamp, payload) {
+                    self.overhear_buffered(step, params, listen, audio.recorders);
                 }
-                let stored = self.playout.store(timestamp, codes, step.until_tick());
+                let until_tick = step.until_tick() * params.rate().factor() as u32;
+                let stored = self.playout.store(timestamp, payload, until_tick);
                 if wanted && stored == Stored::Late {
-                    self.overhear(step, codec, (timestamp, codes), listen, audio.recorders);
+                    let late = (timestamp, payload);
+                    self.overhear(step, params, late, listen, audio.recorders);
                 }
                 stored == Stored::Used
             }
@@ -231,7 +296,7 @@ impl Inbound {
         let Rtp {
             header, payload, ..
         } = Rtp::parse(bytes).ok()?;
-        let is_event = Some(header.payload_type) == params.dtmf_payload_type;
+        let is_event = params.dtmf.map(|it| it.payload_type) == Some(header.payload_type);
         let is_audio = header.payload_type == params.payload_type;
         let is_noise = header.payload_type == COMFORT_NOISE;
         let fits = payload.len() <= RTP_PAYLOAD_BYTES_MAX && (is_event || is_audio || is_noise);
@@ -239,14 +304,18 @@ impl Inbound {
             return None;
         }
         (self.heard, self.inactive) = (step.now.mono, false);
-        let arrival = (!is_event).then_some((step.now.mono.0 / SAMPLE_NS) as u32);
+        let arrival = (!is_event).then(|| self.reception.ticks(step.now.mono));
         let first = match self.reception.note(&header, arrival) {
             Arrival::Fresh => false,
             Arrival::First => {
-                self.events = Receiver::default();
+                self.events = events(params);
                 true
             }
             Arrival::Duplicate | Arrival::Stray => return None,
+        };
+        let ticks = match is_audio {
+            true => params.codec.ticks(payload)?,
+            false => 0,
         };
         let kind = if is_event {
             Kind::Event(self.press(step, &header, Report::parse(payload)?))
@@ -262,6 +331,7 @@ impl Inbound {
         Some(Received {
             header,
             payload,
+            ticks,
             first,
             kind,
         })
@@ -284,23 +354,45 @@ impl Inbound {
         Some(key)
     }
 
-    /// The next 20 ms of what is heard, with an ear for tones unless it is bridged.
+    /// The next 20 ms of what is heard, with an ear for tones if `listen` says so. `lower` tells that
+    /// they are wanted as narrowband audio as well.
     pub(crate) fn pull(
         &mut self,
         step: &mut Step<'_>,
-        params: &StreamParams,
         listen: bool,
+        lower: bool,
         frame: &mut Frame,
     ) -> Heard {
-        let heard = self.playout.pull(params.codec, frame);
+        frame.set_rate(self.playout.rate());
+        let heard = self.playout.pull(frame);
+        let soft = frame
+            .iter()
+            .all(|sample| sample.unsigned_abs() < HUSHED_PEAK);
+        self.hushed = if soft {
+            self.hushed.saturating_add(1)
+        } else {
+            0
+        };
         if heard == Heard::Audio {
             self.overheard = None;
         }
+        let listen = listen && self.detector.is_some();
+        self.lower(frame, listen || lower);
         if listen {
             let key = self.listen(heard, frame);
             self.report_tone(step, key);
         }
         heard
+    }
+
+    fn lower(&mut self, frame: &Frame, wanted: bool) {
+        if frame.rate() == Rate::Narrow || !wanted {
+            self.lowered = None;
+            return;
+        }
+        let silent = || Box::new((Converter::default(), [0; FRAME]));
+        let (converter, narrow) = &mut **self.lowered.get_or_insert_with(silent);
+        converter.lower(frame, frame.rate(), narrow);
     }
 
     fn report_tone(&mut self, step: &mut Step<'_>, key: Option<char>) {
@@ -314,7 +406,10 @@ impl Inbound {
     /// every stall of the network or the phone.
     fn listen(&mut self, heard: Heard, frame: &Frame) -> Option<char> {
         if heard == Heard::Audio {
-            return self.go_on(self.playout.gap(), &frame[self.playout.lead()..]);
+            let gap = self.playout.gap() / self.playout.rate().factor() as u32;
+            let mut samples = [0; FRAME];
+            samples.copy_from_slice(self.narrow(frame)?);
+            return self.go_on(gap, &samples[self.lead()..]);
         }
         let detector = self.detector.as_mut()?;
         let dry = self.detector_dry.saturating_add(1);
@@ -340,47 +435,61 @@ impl Inbound {
     fn overhear(
         &mut self,
         step: &mut Step<'_>,
-        codec: Codec,
-        (timestamp, codes): (u32, &[u8]),
+        params: &StreamParams,
+        (timestamp, payload): (u32, &[u8]),
         listen: bool,
         recorders: &mut Recorders,
     ) {
-        let Some(gap) = self.playout.missed(timestamp) else {
+        let Some((start, gap)) = self.playout.missed(timestamp) else {
             return;
         };
         let before = self.overheard;
-        if before.is_some_and(|before| timestamp_diff(timestamp, before) < 0) {
+        if before.is_some_and(|before| start < before) {
             return;
         }
-        self.overheard = Some(timestamp.wrapping_add(codes.len() as u32));
-        let mut gap = before.map_or(gap, |before| timestamp.wrapping_sub(before));
-        let mut frame = [0; FRAME];
-        for codes in codes.chunks(FRAME) {
-            let samples = &mut frame[..codes.len()];
-            g711::decode(codec, codes, samples);
-            recorders.fill(samples);
-            if listen {
-                let key = self.go_on(std::mem::take(&mut gap), samples);
-                self.report_tone(step, key);
-            }
-        }
+        let mut samples = [0; LATE_MAX];
+        let late = self.late.get_or_insert_with(|| Box::new(Late::new(params)));
+        let len = late.decoder.decode(payload, &mut samples);
+        self.overheard = Some(start + len as i64);
+        let gap = before.map_or(gap, |before| u32::try_from(start - before).unwrap_or(gap));
+        self.take_late(step, params, gap, &samples[..len], listen, recorders);
     }
 
     /// Takes what is buffered and is about to be thrown away, as [`Self::overhear`] does.
     fn overhear_buffered(
         &mut self,
         step: &mut Step<'_>,
-        codec: Codec,
+        params: &StreamParams,
         listen: bool,
         recorders: &mut Recorders,
     ) {
-        let mut frame = [0; FRAME];
+        let mut frame = Frame::new(params.rate());
         let mut gap = self.playout.dry();
-        while let Some(len) = self.playout.take(codec, &mut frame) {
-            let samples = &frame[..len];
-            recorders.fill(samples);
+        while let Some(len) = self.playout.take(&mut frame) {
+            let gap = std::mem::take(&mut gap);
+            self.take_late(step, params, gap, &frame[..len], listen, recorders);
+        }
+    }
+
+    /// Takes samples that are not played, before which so many had not come.
+    fn take_late(
+        &mut self,
+        step: &mut Step<'_>,
+        params: &StreamParams,
+        gap: u32,
+        samples: &[i16],
+        listen: bool,
+        recorders: &mut Recorders,
+    ) {
+        let rate = params.rate();
+        let mut gap = gap / rate.factor() as u32;
+        for samples in samples.chunks(rate.frame()) {
+            let mut narrow = [0; FRAME];
+            let late = self.late.get_or_insert_with(|| Box::new(Late::new(params)));
+            let len = late.converter.lower(samples, rate, &mut narrow);
+            recorders.fill(&narrow[..len]);
             if listen {
-                let key = self.go_on(std::mem::take(&mut gap), samples);
+                let key = self.go_on(std::mem::take(&mut gap), &narrow[..len]);
                 self.report_tone(step, key);
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vocab::{ConferenceId, Mono, SessionId};
 
-use crate::rtp::Header;
+use crate::StreamParams;
 use crate::session::inbound::{Kind, Received};
 use crate::session::{Session, Step};
 
@@ -54,20 +54,14 @@ impl Session {
         };
         let payload_type = match received.kind {
             Kind::Audio => Some(stream.params.payload_type),
-            Kind::Event(_) => stream.params.dtmf_payload_type,
+            Kind::Event(_) => stream.params.dtmf.map(|dtmf| dtmf.payload_type),
             // The other side need not know it; silence is sent while nothing else comes.
             Kind::Silence => return,
         };
         match (self.through, payload_type, received.kind) {
             (true, Some(payload_type), _) => {
-                let header = Header {
-                    payload_type,
-                    ..received.header
-                };
                 let to = stream.to();
-                stream
-                    .outbound
-                    .relay(step, to, header, received.payload, received.first);
+                stream.outbound.relay(step, to, received, payload_type);
             }
             (_, _, Kind::Event(Some(key))) => self.dial(step, key),
             (_, _, Kind::Audio | Kind::Event(None) | Kind::Silence) => {}
@@ -75,14 +69,19 @@ impl Session {
     }
 
     /// Whether packets can go through between two sessions: the same formats on both sides, and
-    /// nothing here that listens or speaks.
+    /// nothing here that listens or speaks. Where decoders remember what they have heard, it begins
+    /// in a pause, or the first words would be noise.
     pub(crate) fn can_go_through(a: &Self, b: &Self) -> bool {
         let (Some(left), Some(right)) = (&a.stream, &b.stream) else {
             return false;
         };
+        let hushed = [left, right].iter().all(|it| it.inbound.is_hushed());
+        let smooth = a.through || hushed || !left.params.codec.remembers();
         let (left, right) = (&left.params, &right.params);
-        left.codec == right.codec
-            && left.dtmf_payload_type.is_some() == right.dtmf_payload_type.is_some()
+        let clock = |params: &StreamParams| params.dtmf.map(|dtmf| dtmf.clock_hz);
+        smooth
+            && left.codec == right.codec
+            && clock(left) == clock(right)
             && left.send
             && right.send
             && [a, b].iter().all(|session| session.is_quiet())

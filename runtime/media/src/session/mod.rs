@@ -7,13 +7,15 @@ use std::time::Duration;
 use vocab::call::RecordEnd;
 use vocab::{Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId};
 
-use crate::jitter::{FRAME, Frame, Heard};
+use crate::jitter::Heard;
 use crate::limits::CLIPS_MAX;
 use crate::player::{Filled, Player};
+use crate::rate::{FRAME, Frame, Narrow, Rate};
 use crate::rtp::{Header, is_rtcp};
 use crate::worker::{Counts, Output, Packet, RecordingOutput};
-use crate::{Channel, Event, Stats, StreamParams};
+use crate::{Channel, Event, EventFormat, Stats, StreamParams};
 
+mod convert;
 mod dialing;
 mod inbound;
 mod latch;
@@ -24,6 +26,7 @@ mod reception;
 mod recording;
 mod reports;
 
+use convert::Converter;
 use dialing::{Dialed, Dialing};
 pub(crate) use inbound::Received;
 use inbound::{Inbound, Use};
@@ -104,7 +107,8 @@ impl<'a> Step<'a> {
     }
 }
 
-/// One session: about 8 KB, and 16 KB for each recording.
+/// One session: about 4 KB, 6 to 60 KB for what it receives and sends by its codecs once there is
+/// any, and 16 KB for each recording.
 #[derive(Debug)]
 pub(crate) struct Session {
     local: SocketAddr,
@@ -116,6 +120,9 @@ pub(crate) struct Session {
     /// Ticks that were left out while a tone was sent, which the stream's clock has yet to make.
     owed: u32,
     recorders: Recorders,
+    /// What is played here and what others say, brought to the rate of the session.
+    near: Converter,
+    far: Converter,
     link: Link,
     /// Packets go through to the other side of the bridge as they come.
     through: bool,
@@ -172,6 +179,8 @@ impl Session {
             dialing: Dialing::default(),
             owed: 0,
             recorders: Recorders::default(),
+            near: Converter::default(),
+            far: Converter::default(),
             link: Link::Nobody,
             through: false,
             #[cfg(test)]
@@ -213,12 +222,13 @@ impl Session {
                     stream.reports.forget_source();
                 }
                 stream.inbound.configure(now, &stream.params, &params);
+                stream.outbound.configure(&mut self.rng, &params);
                 stream.params = params;
             }
             None => {
-                let outbound = Outbound::new(&mut self.rng);
+                let outbound = Outbound::new(&mut self.rng, &params);
                 let reports = Reports::new(now, self.rng.fork());
-                let inbound = Inbound::new(now);
+                let inbound = Inbound::new(now, &params);
                 self.stream = Some(Stream {
                     params,
                     inbound,
@@ -326,7 +336,7 @@ impl Session {
         assert!(!self.fault, "a planted bug");
         let listens = self.listens();
         let Some(stream) = &mut self.stream else {
-            frame.fill(0);
+            frame.clear(Rate::Narrow);
             return Heard::Silence;
         };
         if stream.reports.is_due(step.now.mono) {
@@ -336,10 +346,11 @@ impl Session {
             .inbound
             .watch(step, &stream.params, self.inactive_after);
         if self.through {
-            frame.fill(0);
+            frame.clear(stream.params.rate());
             return Heard::Silence;
         }
-        stream.inbound.pull(step, &stream.params, listens, frame)
+        let recorded = self.recorders.any();
+        stream.inbound.pull(step, listens, recorded, frame)
     }
 
     /// Whether tones are keys for us: between the two sides of a bridge they are for the other.
@@ -348,15 +359,17 @@ impl Session {
     }
 
     /// Second half of a tick: what the session says, and the recordings of both. `other` is what
-    /// those it talks with hear; `relayed` tells that its packets went through.
+    /// those it talks with hear; `relayed` tells that its packets went through. `sent` is written
+    /// over.
     pub(crate) fn speak(
         &mut self,
         step: &mut Step<'_>,
         (heard, frame): (Heard, &Frame),
         other: Option<&Frame>,
         relayed: bool,
+        sent: &mut Frame,
     ) {
-        let mut sent = [0; FRAME];
+        sent.clear(self.rate());
         if relayed {
             assert!(
                 self.through,
@@ -366,9 +379,15 @@ impl Session {
                 stream.outbound.advance(1);
             }
         } else {
-            self.send_frame(step, other, &mut sent);
+            self.send_frame(step, other, sent);
         }
-        self.record(step, heard, frame, &sent);
+        self.record(step, heard, frame, sent);
+    }
+
+    /// Samples a second of its audio.
+    fn rate(&self) -> Rate {
+        let params = self.stream.as_ref().map(|stream| &stream.params);
+        params.map_or(Rate::Narrow, StreamParams::rate)
     }
 
     fn send_frame(&mut self, step: &mut Step<'_>, other: Option<&Frame>, sent: &mut Frame) {
@@ -377,28 +396,38 @@ impl Session {
         };
         stream.outbound.end_relay();
         let to = stream.to();
-        let events = stream.params.dtmf_payload_type;
+        let events = stream.params.dtmf;
+        let mut near: Narrow = [0; FRAME];
         let mut last = None;
         if !self.dialing.is_in_tone() {
             stream.outbound.advance(std::mem::take(&mut self.owed));
         }
-        let dialed = self
-            .dialing
-            .tick(stream.outbound.timestamp(), events.is_some(), sent);
-        let audible = match dialed {
-            Dialed::Event { .. } => false,
-            Dialed::Frame => true,
+        let clock = events.map(|events| events.clock_hz);
+        let timestamp = stream.outbound.timestamp();
+        let dialed = self.dialing.tick(timestamp, clock, &mut near);
+        let (own, other) = match dialed {
+            Dialed::Event { .. } => (false, None),
+            Dialed::Frame => (true, None),
             Dialed::Nothing => {
-                let filled = self.player.fill(sent);
+                let filled = self.player.fill(&mut near);
                 if let Filled::Last(play) = filled {
                     last = Some(play);
                 }
-                if let Some(other) = other {
-                    mix(sent, other);
-                }
-                filled != Filled::Nothing || other.is_some()
+                (filled != Filled::Nothing, other)
             }
         };
+        let own = match own {
+            true => {
+                self.near.raise(&near, sent);
+                true
+            }
+            false => self.near.end(sent),
+        };
+        if let Some(other) = other {
+            let mut spare = Frame::new(Rate::Narrow);
+            let other = self.far.convert(other, sent.rate(), &mut spare);
+            mix(sent, other);
+        }
         match (dialed, events) {
             _ if !stream.params.send => sent.fill(0),
             (
@@ -407,7 +436,7 @@ impl Session {
                     timestamp,
                     report,
                 },
-                Some(payload_type),
+                Some(EventFormat { payload_type, .. }),
             ) => {
                 let header = Header {
                     marker,
@@ -418,6 +447,7 @@ impl Session {
                 stream.outbound.event(step, to, header, report);
             }
             (Dialed::Event { .. } | Dialed::Frame | Dialed::Nothing, _) => {
+                let audible = own || other.is_some();
                 let frame = audible.then_some(&*sent);
                 stream.outbound.audio(step, &stream.params, to, frame);
             }
@@ -434,7 +464,7 @@ impl Session {
 }
 
 /// Adds a frame to another, cutting off what is too loud.
-fn mix(into: &mut Frame, other: &Frame) {
+fn mix(into: &mut [i16], other: &[i16]) {
     for (sample, other) in into.iter_mut().zip(other) {
         *sample = sample.saturating_add(*other);
     }

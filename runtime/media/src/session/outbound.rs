@@ -4,32 +4,53 @@ use std::net::SocketAddr;
 
 use vocab::{Now, Rng};
 
-use crate::jitter::{FRAME, Frame};
+use crate::codec::{Encoder, OPUS_BYTES_MAX};
+use crate::rate::{Frame, Rate};
 use crate::rtcp::{self, SenderInfo};
 use crate::rtp::{HEADER_BYTES, Header, sequence_diff, timestamp_diff};
 use crate::session::Step;
+use crate::session::inbound::Received;
 use crate::telephone_event::Report;
 use crate::worker::Packet;
-use crate::{Channel, Codec, StreamParams, g711};
+use crate::{Channel, Codec, OpusParams, StreamParams, g711};
 
 /// A relayed packet this far behind the newest is no longer sent on (RFC 3550 §A.1 calls what is
 /// further behind a jump).
 const RELAY_MISORDER_MAX: i16 = 100;
 
+/// Longest payload: 60 ms of G.722, 40 ms of wideband L16, or what Opus may take.
+const PAYLOAD_MAX: usize = {
+    let longest = Rate::Wide.ms(40) * 2;
+    if longest > OPUS_BYTES_MAX {
+        longest
+    } else {
+        OPUS_BYTES_MAX
+    }
+};
+
 /// Numbers and times of the stream that is sent.
 ///
-/// Without a pause: each 20 ms one packet, silence if there is nothing else, so that routers on
-/// the way keep the path open and the far end never doubts the call. While packets are relayed,
-/// they are sent as they come instead, and the clock runs on beside them.
-#[derive(Clone, Debug)]
+/// Without a pause: as many packets as the time needs, silence if there is nothing else, so that
+/// routers on the way keep the path open and the far end never doubts the call; only Opus with DTX
+/// pauses. While packets are relayed, they are sent as they come instead, and the clock runs on
+/// beside them.
+#[derive(Debug)]
 pub(crate) struct Outbound {
     ssrc: u32,
     sequence: u16,
     /// Of the frame of the next tick.
     timestamp: u32,
+    codec: Codec,
+    opus: OpusParams,
+    /// Made for the first frame that is encoded: who is only passed on needs none.
+    encoder: Option<Encoder>,
+    /// Samples that wait until there are enough for a packet.
+    pending: Vec<i16>,
     /// The next audio packet follows something else than audio (RFC 3551 §4.1).
     marker: bool,
     relay: Option<Relay>,
+    /// Of sources that we were before.
+    packets_before: u64,
     packets: u64,
     octets: u64,
 }
@@ -49,16 +70,39 @@ struct Relay {
 
 impl Outbound {
     /// A stream with random source, first number and first timestamp (RFC 3550 §5.1).
-    pub(crate) fn new(rng: &mut Rng) -> Self {
+    pub(crate) fn new(rng: &mut Rng, params: &StreamParams) -> Self {
         Self {
             ssrc: rng.u32(),
             sequence: (rng.u32() & 0xffff) as u16,
             timestamp: rng.u32(),
+            codec: params.codec,
+            opus: params.opus,
+            encoder: None,
+            pending: Vec::new(),
             marker: true,
             relay: None,
+            packets_before: 0,
             packets: 0,
             octets: 0,
         }
+    }
+
+    /// Something else was negotiated. A clock of another speed needs a source of its own (RFC 7160
+    /// §4.1).
+    pub(crate) fn configure(&mut self, rng: &mut Rng, params: &StreamParams) {
+        if (self.codec, self.opus) == (params.codec, params.opus) {
+            return;
+        }
+        self.end_relay();
+        self.pending.clear();
+        self.encoder = None;
+        self.marker = true;
+        if self.codec.clock_hz() != params.codec.clock_hz() {
+            (self.ssrc, self.timestamp) = (rng.u32(), rng.u32());
+            (self.packets_before, self.packets) = (self.packets_before + self.packets, 0);
+            self.octets = 0;
+        }
+        (self.codec, self.opus) = (params.codec, params.opus);
     }
 
     /// Our synchronization source.
@@ -73,7 +117,7 @@ impl Outbound {
 
     /// Packets sent.
     pub(crate) fn packets(&self) -> u64 {
-        self.packets
+        self.packets_before + self.packets
     }
 
     /// Our part of a sender report, if anything was sent.
@@ -89,12 +133,18 @@ impl Outbound {
 
     /// The clock moves on by so many ticks.
     pub(crate) fn advance(&mut self, ticks: u32) {
-        self.timestamp = self
-            .timestamp
-            .wrapping_add(ticks.wrapping_mul(FRAME as u32));
+        let step = self.codec.clock_hz() / 50;
+        self.timestamp = self.timestamp.wrapping_add(ticks.wrapping_mul(step));
     }
 
-    /// Sends a frame; `None` is silence, which costs no encoding.
+    /// So many samples on the clock of the stream.
+    fn ticks(&self, samples: usize) -> u32 {
+        let rate = self.codec.rate(self.opus).hz();
+        (samples as u64 * u64::from(self.codec.clock_hz()) / u64::from(rate)) as u32
+    }
+
+    /// Sends a frame; `None` is silence, which costs no encoding where it has a code. Packets of
+    /// another length than 20 ms are cut from what has come together.
     pub(crate) fn audio(
         &mut self,
         step: &mut Step<'_>,
@@ -102,14 +152,90 @@ impl Outbound {
         to: SocketAddr,
         frame: Option<&Frame>,
     ) {
-        let header = self.header(params.payload_type, self.timestamp);
-        let header = Header {
+        let rate = params.rate();
+        let length = rate.ms(usize::from(params.ptime_ms));
+        if length == rate.frame() && self.pending.is_empty() {
+            let timestamp = self.timestamp;
+            match frame {
+                Some(frame) => self.packet(step, params, to, timestamp, frame),
+                None => self.silence(step, params, to, timestamp, rate),
+            }
+            return;
+        }
+        let waited = self.pending.len();
+        let mut pending = std::mem::take(&mut self.pending);
+        match frame {
+            Some(frame) => pending.extend_from_slice(frame),
+            None => pending.resize(waited + rate.frame(), 0),
+        }
+        let mut timestamp = self.timestamp.wrapping_sub(self.ticks(waited));
+        let mut sent = 0;
+        while pending.len() - sent >= length {
+            self.packet(step, params, to, timestamp, &pending[sent..sent + length]);
+            timestamp = timestamp.wrapping_add(self.ticks(length));
+            sent += length;
+        }
+        pending.drain(..sent);
+        self.pending = pending;
+    }
+
+    fn silence(
+        &mut self,
+        step: &mut Step<'_>,
+        params: &StreamParams,
+        to: SocketAddr,
+        timestamp: u32,
+        rate: Rate,
+    ) {
+        match params.codec.law() {
+            Some(law) => {
+                let header = self.audio_header(params, timestamp);
+                let code = g711::silence(law);
+                self.send(step, to, header, rate.frame(), |payload| payload.fill(code));
+            }
+            None => {
+                let silence = Frame::new(rate);
+                self.packet(step, params, to, timestamp, &silence);
+            }
+        }
+    }
+
+    /// Encodes samples into a packet and sends it, unless silence needs none.
+    fn packet(
+        &mut self,
+        step: &mut Step<'_>,
+        params: &StreamParams,
+        to: SocketAddr,
+        timestamp: u32,
+        samples: &[i16],
+    ) {
+        if let Some(law) = params.codec.law() {
+            let header = self.audio_header(params, timestamp);
+            return self.send(step, to, header, samples.len(), |payload| {
+                g711::encode(law, samples, payload);
+            });
+        }
+        let mut bytes = [0; PAYLOAD_MAX];
+        let encoder = self
+            .encoder
+            .get_or_insert_with(|| Encoder::new(params.codec, params.opus));
+        let len = encoder.encode(samples, &mut bytes);
+        if len == 0 {
+            self.marker = true;
+            return;
+        }
+        let header = self.audio_header(params, timestamp);
+        self.send(step, to, header, len, |payload| {
+            payload.copy_from_slice(&bytes[..len]);
+        });
+    }
+
+    fn audio_header(&mut self, params: &StreamParams, timestamp: u32) -> Header {
+        let header = self.header(params.payload_type, timestamp);
+        Header {
             marker: std::mem::take(&mut self.marker),
             ..header
-        };
-        self.send(step, to, header, FRAME, |payload| {
-            encode(params.codec, frame, payload)
-        });
+        }
     }
 
     /// Sends a report of a key in place of a frame.
@@ -126,6 +252,8 @@ impl Outbound {
             ..header
         };
         self.marker = true;
+        // What waits would come after the key: it is of the same 20 to 40 ms, and nobody misses it.
+        self.pending.clear();
         let bytes = report.to_bytes();
         self.send(step, to, header, bytes.len(), |payload| {
             payload.copy_from_slice(&bytes)
@@ -133,15 +261,26 @@ impl Outbound {
     }
 
     /// Passes on a packet of the other side of a bridge: the payload untouched, the header ours.
-    /// `first` tells that its stream has just begun.
     pub(crate) fn relay(
         &mut self,
         step: &mut Step<'_>,
         to: SocketAddr,
-        header: Header,
-        payload: &[u8],
-        first: bool,
+        received: Received<'_>,
+        payload_type: u8,
     ) {
+        let Received {
+            header,
+            payload,
+            ticks,
+            first,
+            ..
+        } = received;
+        self.pending.clear();
+        // An encoder of Opus would be made in vain: it has nothing to take note of.
+        if self.codec == Codec::G722 && ticks > 0 {
+            let encoder = || Encoder::new(self.codec, self.opus);
+            self.encoder.get_or_insert_with(encoder).pass(payload);
+        }
         if first {
             self.end_relay();
         }
@@ -166,7 +305,7 @@ impl Outbound {
             }
         }
         let timestamp = header.timestamp.wrapping_add(relay.timestamp_offset);
-        let end = timestamp.wrapping_add(payload.len() as u32);
+        let end = timestamp.wrapping_add(ticks);
         if timestamp_diff(end, relay.end) > 0 {
             relay.end = end;
         }
@@ -178,10 +317,10 @@ impl Outbound {
         let marker = header.marker || begins;
         let header = Header {
             marker,
+            payload_type,
             sequence,
             timestamp,
             ssrc: self.ssrc,
-            ..header
         };
         self.send(step, to, header, payload.len(), |bytes| {
             bytes.copy_from_slice(payload)
@@ -235,12 +374,5 @@ impl Outbound {
             payload(body);
         });
         step.send(Channel::Rtp, to, packet);
-    }
-}
-
-fn encode(codec: Codec, frame: Option<&Frame>, payload: &mut [u8]) {
-    match frame {
-        Some(frame) => g711::encode(codec, frame, payload),
-        None => payload.fill(g711::silence(codec)),
     }
 }

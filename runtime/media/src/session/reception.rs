@@ -1,7 +1,9 @@
 //! What arrives of a stream and what does not (RFC 3550 Appendix A).
 
+use vocab::Mono;
+
 use crate::rtcp::Block;
-use crate::rtp::{Header, timestamp_diff};
+use crate::rtp::{CLOCK_HZ, Header, timestamp_diff};
 
 /// A step forward by more than this is a jump, not loss (RFC 3550 §A.1).
 const DROPOUT_MAX: u16 = 3_000;
@@ -23,8 +25,10 @@ pub(crate) enum Arrival {
 }
 
 /// Sequence numbers and timing of the stream of one source.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Reception {
+    /// Ticks a second of the timestamps.
+    clock_hz: u32,
     stream: Option<Stream>,
     /// Source and sequence number with which a stray packet would become a new stream.
     candidate: Option<(u32, u16)>,
@@ -51,8 +55,34 @@ struct Stream {
     jitter: u32,
 }
 
+impl Default for Reception {
+    fn default() -> Self {
+        Self {
+            clock_hz: CLOCK_HZ,
+            stream: None,
+            candidate: None,
+            lost_before: 0,
+        }
+    }
+}
+
 impl Reception {
-    /// Takes note of a packet. `arrival` is the time on an 8,000 Hz clock, or `None` if the
+    /// Timestamps count so many ticks a second from now on.
+    pub(crate) fn set_clock(&mut self, clock_hz: u32) {
+        if std::mem::replace(&mut self.clock_hz, clock_hz) != clock_hz
+            && let Some(stream) = &mut self.stream
+        {
+            (stream.transit, stream.jitter) = (None, 0);
+        }
+    }
+
+    /// A moment on that clock.
+    pub(crate) fn ticks(&self, now: Mono) -> u32 {
+        // In microseconds the product fits for ten years.
+        (now.0 / 1_000 * u64::from(self.clock_hz) / 1_000_000) as u32
+    }
+
+    /// Takes note of a packet. `arrival` is the time on the stream's clock, or `None` if the
     /// packet's timestamp says nothing about when it was sent (telephone events).
     pub(crate) fn note(&mut self, header: &Header, arrival: Option<u32>) -> Arrival {
         let known = match &mut self.stream {
@@ -88,7 +118,7 @@ impl Reception {
             return Arrival::Duplicate;
         }
         if let Some(arrival) = arrival {
-            stream.time(arrival.wrapping_sub(header.timestamp));
+            stream.time(arrival.wrapping_sub(header.timestamp), self.clock_hz);
         }
         if begins {
             Arrival::First
@@ -107,9 +137,11 @@ impl Reception {
 
     /// Interarrival jitter in µs.
     pub(crate) fn jitter_us(&self) -> u32 {
-        // 125 µs a sample; 16ths are kept.
-        self.stream
-            .map_or(0, |stream| stream.jitter.saturating_mul(125) / 16)
+        // 16ths are kept.
+        self.stream.map_or(0, |stream| {
+            let us = u64::from(stream.jitter) * 62_500 / u64::from(self.clock_hz);
+            u32::try_from(us).unwrap_or(u32::MAX)
+        })
     }
 
     /// The block of the next report, without the times of the far end's report (§6.4.1).
@@ -188,10 +220,10 @@ impl Stream {
         Arrival::Fresh
     }
 
-    fn time(&mut self, transit: u32) {
+    fn time(&mut self, transit: u32, clock_hz: u32) {
         if let Some(before) = self.transit.replace(transit) {
             let change = timestamp_diff(transit, before).unsigned_abs();
-            if change < crate::rtp::CLOCK_HZ {
+            if change < clock_hz {
                 self.jitter = self.jitter + change - ((self.jitter + 8) >> 4);
             }
         }

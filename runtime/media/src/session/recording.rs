@@ -6,9 +6,11 @@ use vocab::RecordingId;
 use vocab::call::RecordEnd;
 
 use crate::Event;
-use crate::jitter::{FRAME, Frame, Heard};
+use crate::jitter::Heard;
 use crate::limits::RECORDED_SKIP_TICKS_MAX;
+use crate::rate::{FRAME, Frame, Rate};
 use crate::recorder::{CallRecorder, MessageRecorder};
+use crate::session::convert::Converter;
 use crate::session::{Inbound, Session, Step};
 use crate::worker::RecordingOutput;
 
@@ -19,6 +21,8 @@ pub(crate) struct Recorders {
     message: Option<MessageRecorder>,
     /// Ticks that are recorded already although the clock has not come to them.
     ahead: u64,
+    /// Brings what is sent to the rate of a recording.
+    lower: Converter,
 }
 
 impl Recorders {
@@ -127,11 +131,21 @@ impl Session {
         frame: &Frame,
         sent: &Frame,
     ) {
+        if !self.recorders.any() {
+            return;
+        }
         let inbound = self.stream.as_ref().map(|stream| &stream.inbound);
         let heard = match heard {
             Heard::Audio => inbound.map(Inbound::lead),
-            Heard::Concealed | Heard::Silence => None,
+            Heard::Concealed | Heard::Noise | Heard::Silence => None,
         };
+        let received = inbound.and_then(|inbound| inbound.narrow(frame));
+        let silence = [0; FRAME];
+        let frame = received.or(frame.narrow()).unwrap_or(&silence);
+        let mut lowered = [0; FRAME];
+        let recorders = &mut self.recorders;
+        recorders.lower.lower(sent, sent.rate(), &mut lowered);
+        let sent = &lowered;
         if let Some(call) = &mut self.recorders.call
             && let Some(samples) = call.push(frame, heard, sent)
         {
@@ -186,8 +200,8 @@ impl Session {
     }
 
     fn record_unsent(&mut self, step: &mut Step<'_>) {
-        let mut frame = [0; FRAME];
+        let mut frame = Frame::new(Rate::Narrow);
         let heard = self.hear(step, &mut frame);
-        self.record(step, heard, &frame, &[0; FRAME]);
+        self.record(step, heard, &frame, &Frame::new(Rate::Narrow));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use vocab::{ConferenceId, Mono, Now, RecordingId, Rng, SessionId};
 
+use crate::rate::Frame;
 use crate::session::{Link, Session, Step};
 use crate::{Channel, Command, Event, Stats};
 
@@ -139,8 +140,8 @@ pub struct Counts {
 /// - Media is sent from the first [`Command::Configure`] on, if the far end wants any. Playbacks
 ///   wait for it; from then on they run even while the far end receives nothing (on hold).
 /// - While keys are sent, playbacks pause and the audio of a bridge is muted.
-/// - The audio of bridged sessions is mixed with what is played to them. If both sides have the
-///   same formats and nothing is played, recorded or dialed, packets go through as they come, with
+/// - The audio of bridged sessions is mixed with what is played to them, at the rate of the one that
+///   hears it. If both sides have the same formats and nothing is played, recorded or dialed, packets go through as they come, with
 ///   only the header rewritten; their keys are still reported, but tones are not listened for.
 /// - Members of a conference hear the sum of all others, cut off where it is too loud, mixed with
 ///   what is played to them. Two of them hear what they would hear on a bridge. Keys are reported,
@@ -167,6 +168,8 @@ pub struct Worker {
     next_tick: Option<Mono>,
     counts: Counts,
     out: VecDeque<Output>,
+    /// Frames that a tick writes over; kept so that it does not make them.
+    scratch: Box<[Frame; 3]>,
 }
 
 impl Worker {
@@ -180,6 +183,7 @@ impl Worker {
             next_tick: None,
             counts: Counts::default(),
             out: VecDeque::new(),
+            scratch: Box::default(),
         }
     }
 

@@ -7,6 +7,10 @@ use crate::session::Session;
 /// A sorted list: ids only grow, so a new session goes to the end, and a tick goes through all of
 /// them in one sweep. Ids lie apart from the sessions, so that finding one touches few cache lines.
 #[derive(Debug, Default)]
+#[allow(
+    clippy::vec_box,
+    reason = "one that closes would move the kilobytes of all behind it"
+)]
 pub(crate) struct Sessions {
     ids: Vec<SessionId>,
     sessions: Vec<Box<Session>>,

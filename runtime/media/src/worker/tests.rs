@@ -3,7 +3,7 @@
 use vocab::{CallId, Clip, PlayId, Wall};
 
 use super::*;
-use crate::{Codec, StreamParams};
+use crate::{Codec, EventFormat, StreamParams};
 
 fn now(tick: u64) -> Now {
     Now::new(
@@ -24,13 +24,8 @@ fn open(worker: &mut Worker, n: u64) {
     let session = SessionId(n);
     let local = SocketAddr::new(address("127.0.0.1:0").ip(), 4_000 + 2 * n as u16);
     let params = StreamParams {
-        remote_rtp: address("192.0.2.1:6000"),
-        remote_rtcp: address("192.0.2.1:6001"),
-        codec: Codec::Pcmu,
-        payload_type: 0,
-        dtmf_payload_type: Some(101),
-        send: true,
-        receive: true,
+        dtmf: Some(EventFormat::of(101)),
+        ..StreamParams::new(Codec::Pcmu, address("192.0.2.1:6000"))
     };
     for command in [
         Command::Open { session, local },

@@ -2,7 +2,7 @@
 
 use vocab::{Mono, Now, SessionId};
 
-use crate::jitter::{FRAME, Heard};
+use crate::jitter::Heard;
 use crate::limits::CATCH_UP_TICKS_MAX;
 use crate::session::{Link, Step, TICK};
 use crate::worker::{TICK_NS, Worker, guarded};
@@ -78,10 +78,10 @@ impl Worker {
         let id = self.sessions.id(place);
         let session = self.sessions.at_mut(place);
         let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
+        let [frame, sent, _] = &mut *self.scratch;
         let done = guarded(|| {
-            let mut frame = [0; FRAME];
-            let heard = session.hear(&mut step, &mut frame);
-            session.speak(&mut step, (heard, &frame), None, false);
+            let heard = session.hear(&mut step, frame);
+            session.speak(&mut step, (heard, frame), None, false, sent);
         });
         if done.is_none() {
             failed.push(id);
@@ -101,7 +101,7 @@ impl Worker {
         let other_place = self.sessions.place(other).expect("a bridge has two sides");
         let pair = self.sessions.pair_mut(place, other_place);
         let relayed = [1, 0].map(|far| through && pair[far].speaks(now.mono));
-        let mut frames = [[0; FRAME]; 2];
+        let [frames @ .., sent] = &mut *self.scratch;
         let mut heard = [Heard::Silence; 2];
         for side in 0..2 {
             let id = ids[side];
@@ -116,7 +116,7 @@ impl Worker {
             let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
             let far = (heard[1 - side] != Heard::Silence).then_some(&frames[1 - side]);
             let own = (heard[side], &frames[side]);
-            let done = guarded(|| pair[side].speak(&mut step, own, far, relayed[side]));
+            let done = guarded(|| pair[side].speak(&mut step, own, far, relayed[side], sent));
             if done.is_none() && !failed.contains(&id) {
                 failed.push(id);
             }
@@ -136,16 +136,17 @@ impl Worker {
                 member.heard = heard.unwrap_or(Heard::Silence);
                 mix.add(member);
             });
+            conference.end_hearing();
+            let [frame, sent, _] = &mut *self.scratch;
             conference.each(|member, mix| {
                 let (id, session) = (member.session, self.sessions.member_mut(member.session));
                 if failed.contains(&id) {
                     return;
                 }
                 let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
-                let mut frame = [0; FRAME];
-                let others = mix.without(member, &mut frame).then_some(&frame);
+                let others = mix.without(member, frame).then_some(&*frame);
                 let own = (member.heard, &member.frame);
-                let done = guarded(|| session.speak(&mut step, own, others, false));
+                let done = guarded(|| session.speak(&mut step, own, others, false, sent));
                 if done.is_none() {
                     failed.push(id);
                 }

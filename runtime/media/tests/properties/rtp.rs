@@ -7,7 +7,7 @@ use std::time::Duration;
 use jackfield_media::rtcp::{Compound, Rtcp};
 use jackfield_media::rtp::Rtp;
 use jackfield_media::{
-    Channel, Codec, Command, Config, Event, Input, Output, StreamParams, Worker,
+    Channel, Codec, Command, Config, Event, EventFormat, Input, Output, StreamParams, Worker,
 };
 use vocab::call::RecordEnd;
 use vocab::{CallId, Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId, Wall};
@@ -108,13 +108,10 @@ impl World {
         for (session, codec) in SESSIONS.into_iter().zip([Codec::Pcmu, Codec::Pcma]) {
             let remote_rtp = far(session.0 as u8);
             let params = StreamParams {
-                remote_rtp,
                 remote_rtcp: remote_rtp,
-                codec,
                 payload_type: 0,
-                dtmf_payload_type: Some(101),
-                send: true,
-                receive: true,
+                dtmf: Some(EventFormat::of(101)),
+                ..StreamParams::new(codec, remote_rtp)
             };
             world.feed(Input::Command(Command::Open {
                 session,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use media::compare::similarity;
+use media::g711::{self, Law};
 use media::rtp::Header;
 use media::telephone_event::{Report, Sender, Sending};
-use media::{Channel, Codec, Command, Event, StreamParams, g711};
+use media::{Channel, Codec, Command, Event, EventFormat, StreamParams};
 use vocab::SessionId;
 
 use crate::world::{
@@ -28,7 +29,7 @@ fn bridged() -> World {
         0,
         TWO,
         StreamParams {
-            dtmf_payload_type: Some(96),
+            dtmf: Some(EventFormat::of(96)),
             ..params_to(phone(2))
         },
     );
@@ -163,7 +164,7 @@ fn numbers_go_on_whatever_is_switched() {
 #[test]
 fn keys_go_through_with_the_other_number() {
     let mut world = bridged();
-    let mut sender = Sender::new('7', 8_000).expect("a key");
+    let mut sender = Sender::new('7', 8_000, 8_000).expect("a key");
     let mut sequence = 50;
     while let Sending::Report {
         marker,
@@ -244,7 +245,7 @@ fn both_ends_hear_each_other_whatever_the_codecs() {
         ..params(RIGHT)
     };
     let plain = StreamParams {
-        dtmf_payload_type: None,
+        dtmf: None,
         ..params(RIGHT)
     };
     for (name, right) in [
@@ -320,7 +321,7 @@ fn a_recorded_bridge_has_both_sides_in_it() {
 fn a_playback_on_a_bridge_is_heard_by_one_side_above_the_other() {
     let mut world = bridged();
     let mut codes = [0; 160];
-    g711::encode(Codec::Pcmu, &[2_000; 160], &mut codes);
+    g711::encode(Law::Mu, &[2_000; 160], &mut codes);
     world.play(0, TWO, 5, &[4_000; 1_600]);
     for n in 0..40 {
         from_phone(&mut world, 1, packet(77, n, u32::from(n) * 160, &codes));
@@ -330,7 +331,7 @@ fn a_playback_on_a_bridge_is_heard_by_one_side_above_the_other() {
         .iter()
         .map(|tap| {
             let mut samples = vec![0; tap.rtp().payload.len()];
-            g711::decode(Codec::Pcmu, tap.rtp().payload, &mut samples);
+            g711::decode(Law::Mu, tap.rtp().payload, &mut samples);
             peak(&samples)
         })
         .collect();

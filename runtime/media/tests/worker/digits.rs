@@ -1,5 +1,6 @@
 //! Keys: once per press, by either way, under loss.
 
+use media::g711::Law;
 use media::rtp::Header;
 use media::telephone_event::{Sender, Sending};
 use media::tone;
@@ -38,7 +39,7 @@ fn tones_are_heard_where_events_were_not_agreed() {
         let plain = |far| StreamParams {
             codec,
             payload_type,
-            dtmf_payload_type: None,
+            dtmf: None,
             ..params(far)
         };
         world.open(0, ONE, plain(TWO));
@@ -74,7 +75,7 @@ impl Phone {
 
     fn speak(&mut self, world: &mut World, audio: &[i16], marker: bool) {
         let mut codes = [0; 160];
-        g711::encode(Codec::Pcmu, audio, &mut codes);
+        g711::encode(Law::Mu, audio, &mut codes);
         self.packet(world, (0, marker), self.timestamp, &codes);
     }
 
@@ -189,7 +190,7 @@ fn a_tone_that_a_phone_leaves_a_hole_in_is_one_press() {
 #[test]
 fn a_key_is_heard_once_though_either_end_or_both_stand_still() {
     let plain = |far| StreamParams {
-        dtmf_payload_type: None,
+        dtmf: None,
         ..params(far)
     };
     let mut failed = Vec::new();
@@ -271,7 +272,7 @@ fn a_phone_that_sends_both_is_counted_once() {
                 .unwrap_or(&silence);
             for (key, at) in [('7', events_at), ('1', events_at + 10)] {
                 if tick == at {
-                    senders.push(Sender::new(key, phone.timestamp).expect("a key"));
+                    senders.push(Sender::new(key, phone.timestamp, 8_000).expect("a key"));
                 }
             }
             phone.tick(&mut world, Some(audio), senders.last_mut());

@@ -9,6 +9,7 @@
 extern crate jackfield_media as media;
 
 mod bridge;
+mod codecs;
 mod conference;
 mod corpus;
 mod digits;

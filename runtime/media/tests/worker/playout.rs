@@ -1,7 +1,9 @@
 //! The jitter buffer alone, against senders and networks of every kind.
 
-use media::jitter::{FRAME, Frame, Heard, Playout, Stored};
-use media::{Codec, g711};
+use media::g711::{self, Law};
+use media::jitter::{Heard, Playout, Stored};
+use media::rate::{FRAME, Narrow};
+use media::{Codec, Rate};
 use vocab::Rng;
 
 /// Nanoseconds of a sample and of a tick.
@@ -49,7 +51,7 @@ fn wave(timestamp: u32) -> i16 {
 /// Runs a line for so many ticks; `jitter_ms` gives the delay of a packet sent at a second.
 fn run(line: &Line, ticks: i64, seed: u64, jitter_ms: impl Fn(i64, &mut Rng) -> u64) -> Outcome {
     let mut rng = Rng::from_u64(seed);
-    let mut playout = Playout::new();
+    let mut playout = Playout::new(Codec::Pcmu, Rate::Narrow);
     let mut outcome = Outcome::default();
     let mut arrivals: Vec<(i64, u32)> = Vec::new();
     let (mut sent, mut before) = (0_i64, 0);
@@ -74,14 +76,14 @@ fn run(line: &Line, ticks: i64, seed: u64, jitter_ms: impl Fn(i64, &mut Rng) -> 
         for (at, timestamp) in arrivals.drain(..here) {
             let mut codes = vec![0; line.length];
             let samples: Vec<i16> = (0..length as u32).map(|n| wave(timestamp + n)).collect();
-            g711::encode(Codec::Pcmu, &samples, &mut codes);
+            g711::encode(Law::Mu, &samples, &mut codes);
             let until = ((due - at) / SAMPLE_NS) as u32;
             if playout.store(timestamp, &codes, until.min(160)) == Stored::Late {
                 outcome.late_packets += 1;
             }
         }
-        let mut frame: Frame = [0; FRAME];
-        let heard = playout.pull(Codec::Pcmu, &mut frame);
+        let mut frame: Narrow = [0; FRAME];
+        let heard = playout.pull(&mut frame);
         if tick < 10 {
             continue;
         }
@@ -193,13 +195,13 @@ fn losses_alone_do_not_deepen_it() {
 /// µ-law of a constant level, told by the top of the samples.
 fn level(value: i16) -> [u8; 160] {
     let mut codes = [0; 160];
-    g711::encode(Codec::Pcmu, &[value; 160], &mut codes);
+    g711::encode(Law::Mu, &[value; 160], &mut codes);
     codes
 }
 
 fn pull(playout: &mut Playout) -> (Heard, i16) {
     let mut frame = [0; FRAME];
-    let heard = playout.pull(Codec::Pcmu, &mut frame);
+    let heard = playout.pull(&mut frame);
     (heard, frame[FRAME - 1])
 }
 
@@ -210,7 +212,7 @@ fn until(playout: &mut Playout, value: i16, most: usize) -> Option<usize> {
 
 #[test]
 fn disorder_and_duplicates_do_no_harm() {
-    let mut playout = Playout::new();
+    let mut playout = Playout::new(Codec::Pcmu, Rate::Narrow);
     let order = [0, 2, 1, 1, 3, 5, 4, 4, 7, 6, 6, 8, 9];
     for n in order {
         let codes = level(1_000 + n as i16 * 1_000);
@@ -228,7 +230,7 @@ fn disorder_and_duplicates_do_no_harm() {
 
 #[test]
 fn gaps_fade_and_the_next_word_comes_in_time() {
-    let mut playout = Playout::new();
+    let mut playout = Playout::new(Codec::Pcmu, Rate::Narrow);
     for n in 0..20 {
         playout.store(n * 160, &level(8_000), 100);
         pull(&mut playout);
@@ -248,7 +250,7 @@ fn gaps_fade_and_the_next_word_comes_in_time() {
 #[test]
 fn jumps_of_the_timestamp_are_followed() {
     for jump in [1 << 16, 1 << 30, (1 << 31) + 5, u32::MAX - 40_000, 40_000] {
-        let mut playout = Playout::new();
+        let mut playout = Playout::new(Codec::Pcmu, Rate::Narrow);
         for n in 0..10 {
             playout.store(n * 160, &level(8_000), 100);
             pull(&mut playout);
@@ -274,7 +276,7 @@ fn jumps_of_the_timestamp_are_followed() {
 #[test]
 fn a_sender_that_stops_its_clock_while_silent_is_followed() {
     for pause in [3, 10, 30, 500] {
-        let mut playout = Playout::new();
+        let mut playout = Playout::new(Codec::Pcmu, Rate::Narrow);
         for n in 0..50 {
             playout.store(n * 160, &level(8_000), 100);
             pull(&mut playout);
@@ -309,7 +311,7 @@ fn a_burst_after_a_stall_does_not_stay_in_the_buffer() {
 #[test]
 fn any_sequence_of_packets_is_survived() {
     let mut rng = Rng::from_u64(9);
-    let mut playout = Playout::new();
+    let mut playout = Playout::new(Codec::Pcmu, Rate::Narrow);
     let mut timestamp = 0_u32;
     for _ in 0..200_000 {
         timestamp = match rng.below(10) {

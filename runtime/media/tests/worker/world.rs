@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use media::rtp::{Header, Rtp};
 use media::{
-    Channel, Codec, Command, Config, Event, Input, Output, RecordingOutput, StreamParams, Worker,
+    Channel, Codec, Command, Config, Event, EventFormat, Input, Output, RecordingOutput,
+    StreamParams, Worker,
 };
 use vocab::{CallId, Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId, Wall};
 
@@ -406,10 +407,7 @@ pub(crate) fn phone(host: u8) -> SocketAddr {
 }
 
 pub(crate) fn static_type(codec: Codec) -> u8 {
-    match codec {
-        Codec::Pcmu => 0,
-        Codec::Pcma => 8,
-    }
+    codec.payload_type()
 }
 
 /// µ-law and events with another session.
@@ -420,13 +418,8 @@ pub(crate) fn params(far: SessionId) -> StreamParams {
 /// µ-law and events with an address.
 pub(crate) fn params_to(remote_rtp: SocketAddr) -> StreamParams {
     StreamParams {
-        remote_rtp,
-        remote_rtcp: SocketAddr::new(remote_rtp.ip(), remote_rtp.port() + 1),
-        codec: Codec::Pcmu,
-        payload_type: 0,
-        dtmf_payload_type: Some(101),
-        send: true,
-        receive: true,
+        dtmf: Some(EventFormat::of(101)),
+        ..StreamParams::new(Codec::Pcmu, remote_rtp)
     }
 }
 

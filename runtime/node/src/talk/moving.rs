@@ -90,21 +90,15 @@ impl Node {
 
     /// Whether somebody is about to leave a call for another, or to come into it.
     pub(super) fn is_between(&self, id: CallId) -> bool {
-        let legs = LegId { call: id, n: 0 }..=LegId {
-            call: id,
-            n: u16::MAX,
-        };
         let coming = self.calls.get(&id).and_then(|call| call.talk.coming);
-        coming.is_some() || self.moves.range(legs).next().is_some()
+        coming.is_some() || self.moves.range(LegId::all_of(id)).next().is_some()
     }
 
     /// Whether a party of a call is about to be connected with somebody of another.
     pub(crate) fn leaves_for_a_bridge(&self, id: CallId) -> bool {
-        let legs = LegId { call: id, n: 0 }..=LegId {
-            call: id,
-            n: u16::MAX,
-        };
-        self.moves.range(legs).any(|(_, moving)| moving.is_bridge())
+        self.moves
+            .range(LegId::all_of(id))
+            .any(|(_, moving)| moving.is_bridge())
     }
 
     /// A party goes on in another call; or cannot, and stays where it is.

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use media::{Codec, OpusParams, Rate};
+
 use super::reader::{At, Table};
+use super::spelling::did_you_mean;
 use super::{Media, MediaAddress, Sip, limits};
 
 /// A thousand calls. Below the ports that Linux gives to outgoing connections, which begin at
@@ -12,6 +15,10 @@ use super::{Media, MediaAddress, Sip, limits};
 const RTP_PORTS: RangeInclusive<u16> = 20_000..=21_999;
 
 const HOST: &str = "an IP address, as in \"192.0.2.1\"";
+
+/// Codecs of calls where nothing is said: the best first. L16 takes four times the network of G.711
+/// and is for those who ask for it.
+const CODECS: [Codec; 4] = [Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma];
 
 /// Reads the section. What it leaves open follows from where signalling is.
 pub(super) fn read(mut table: Table<'_>, sip: &Sip) -> Media {
@@ -45,13 +52,67 @@ pub(super) fn read(mut table: Table<'_>, sip: &Sip) -> Media {
     let inactive_after = table
         .whole("inactive_after_s", 5..=86_400)
         .map(Duration::from_secs);
+    let mut codecs = codecs(&mut table);
+    if codecs.is_empty() {
+        codecs = CODECS.to_vec();
+    }
+    let opus = opus(table.table("opus"));
     table.finish();
     Media {
+        codecs,
+        opus,
         addresses,
         rtp_ports,
         threads: usize::try_from(threads).unwrap_or(1),
         inactive_after: inactive_after.unwrap_or(media::Config::default().inactive_after),
     }
+}
+
+/// The codecs of a list, each once; none is as good as no list.
+pub(super) fn codecs(table: &mut Table<'_>) -> Vec<Codec> {
+    let mut codecs = Vec::new();
+    for text in table.texts("codecs") {
+        let names = Codec::ALL.map(Codec::name);
+        match Codec::of_name(text.value) {
+            Some(codec) if codecs.contains(&codec) => {
+                let what = format!("codec {:?} is named twice", text.value);
+                table.source.error(Some(text.at), what);
+            }
+            Some(codec) => codecs.push(codec),
+            None => {
+                let hint = did_you_mean(text.value, names);
+                let what = format!(
+                    "codec {:?} is none of {}{hint}",
+                    text.value,
+                    names.join(", ")
+                );
+                table.source.error(Some(text.at), what);
+            }
+        }
+    }
+    codecs
+}
+
+fn opus(mut table: Table<'_>) -> OpusParams {
+    let usual = OpusParams::default();
+    let rate = table.whole("rate_hz", 8_000..=48_000).map(|hz| {
+        let rate = u32::try_from(hz).ok().and_then(Rate::of_hz);
+        rate.unwrap_or_else(|| {
+            let what = format!("rate_hz = {hz}: 8000, 16000 and 48000 are used");
+            table.source.error(None, what);
+            usual.rate
+        })
+    });
+    let bitrate = table.whole("bitrate", 6_000..=128_000);
+    let params = OpusParams {
+        rate: rate.unwrap_or(usual.rate),
+        fec: table.truth("fec").unwrap_or(usual.fec),
+        dtx: table.truth("dtx").unwrap_or(usual.dtx),
+        cbr: table.truth("cbr").unwrap_or(usual.cbr),
+        bitrate: bitrate.map_or(usual.bitrate, |bits| bits as u32),
+    };
+    table.finish();
+    params
 }
 
 /// Where audio is received, at most one address of each IP version, and what peers are told.

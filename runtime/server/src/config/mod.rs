@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::{Codec, OpusParams};
 use vocab::Pii;
 
 pub(crate) use dns::server as dns_server;
@@ -120,6 +121,10 @@ pub struct Media {
     pub threads: usize,
     /// A call that receives nothing for this long is ended.
     pub inactive_after: Duration,
+    /// Codecs in order of preference: at least one.
+    pub codecs: Vec<Codec>,
+    /// How Opus is used.
+    pub opus: OpusParams,
 }
 
 /// Who is asked for the addresses of names.

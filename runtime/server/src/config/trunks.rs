@@ -11,12 +11,10 @@ use sip::locate::Place;
 use vocab::TenantId;
 use vocab::call::Login;
 
+use super::audio;
 use super::reader::{At, Table};
 use super::spelling::did_you_mean;
 use super::tenant::{Surroundings, unique};
-
-/// Codecs by their names in `a=rtpmap`.
-const CODECS: [&str; 2] = ["PCMA", "PCMU"];
 
 /// Transports by the name of `transport`.
 const NAMES: [(&str, Transport); 3] = [
@@ -104,7 +102,7 @@ fn trunk(
     };
     let asserts = table.truth("assert_identity").unwrap_or(false);
     let follow_redirects = table.truth("follow_redirects").unwrap_or(false);
-    let codecs = codecs(&mut table);
+    let codecs = audio::codecs(&mut table);
     let inbound = table.truth("inbound").unwrap_or(false);
     table.finish();
     let small = |number: u64| u16::try_from(number).expect("the range is small");
@@ -125,7 +123,7 @@ fn trunk(
         shows,
         asserts,
         follow_redirects,
-        codecs,
+        codecs: codecs.iter().map(|codec| codec.name().to_owned()).collect(),
         inbound,
     })
 }
@@ -263,16 +261,4 @@ fn form(table: &mut Table<'_>) -> NumberForm {
         table.source.error(Some(text.at), what);
     }
     found.map_or(NumberForm::default(), |&(_, form)| form)
-}
-
-fn codecs(table: &mut Table<'_>) -> Vec<String> {
-    let codecs = table.texts("codecs");
-    for codec in &codecs {
-        if !CODECS.contains(&codec.value) {
-            let what = format!("codec {:?} is none of {}", codec.value, CODECS.join(", "));
-            table.source.error(Some(codec.at), what);
-        }
-    }
-    let codecs = codecs.into_iter();
-    codecs.map(|codec| codec.value.to_owned()).collect()
 }
