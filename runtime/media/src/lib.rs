@@ -26,6 +26,7 @@ pub mod recorder;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+pub mod srtp;
 pub mod telephone_event;
 pub mod tone;
 pub mod wav;
