@@ -191,7 +191,13 @@ impl Counter {
                 counter = counter.wrapping_add(1);
             }
             self.aes.encrypt(stream);
-            for (byte, key) in part.iter_mut().zip(stream.iter().flatten()) {
+            let (whole, rest) = part.as_chunks_mut::<BLOCK_BYTES>();
+            for (bytes, key) in whole.iter_mut().zip(&*stream) {
+                let mixed = u128::from_ne_bytes(*bytes) ^ u128::from_ne_bytes((*key).into());
+                *bytes = mixed.to_ne_bytes();
+            }
+            let last = stream.last().expect("a part is not empty");
+            for (byte, key) in rest.iter_mut().zip(last) {
                 *byte ^= key;
             }
         }
