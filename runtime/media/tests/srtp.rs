@@ -1,5 +1,5 @@
-//! Replays the fuzz corpus of SRTP on stable, with random and mutated stories, and lets the far ends
-//! of a call keep to what the other says in SDP.
+//! Replays the fuzz corpus of SRTP on stable, with random and mutated stories, and lets the two
+//! ends of a call keep to what the other says in SDP.
 
 use std::path::Path;
 

@@ -1,9 +1,9 @@
 //! Secure RTP: packets encrypted and authenticated (RFC 3711, RFC 6188, RFC 7714).
 //!
 //! A [`MasterKey`] is the secret of one direction. [`sdes`] takes it from SDP and puts ours there;
-//! DTLS can bring one as well. A [`Sender`] protects what leaves with ours, a [`Receiver`] takes what
-//! arrives with theirs, each both RTP and RTCP, each with its own idea of how far every source's
-//! packet numbers are.
+//! DTLS can bring one as well. A [`Sender`] protects what leaves with ours, a [`Receiver`] takes
+//! what arrives with theirs, each both RTP and RTCP, each with its own idea of how far every
+//! source's packet numbers are.
 //!
 //! ```
 //! use jackfield_media::srtp::{ADDED_BYTES_MAX, MasterKey, Receiver, Sender, Suite};
@@ -31,7 +31,7 @@
 //! a number that was used is refused.
 //!
 //! A far end that gets its key late does not see the first packets. It then takes the roll-over
-//! counter for zero, so a stream should begin with a sequence number below 32,768 (RFC 3711 §3.3.1).
+//! counter for zero, so a stream begins with a sequence number below 32,768 (RFC 3711 §3.3.1).
 
 pub mod sdes;
 

@@ -5,8 +5,8 @@
 //! answers [`choose`]s one and sends back its tag with a key of its own ([`Crypto::answer`]); who
 //! offered finds its own again with [`accepted`].
 //!
-//! The keys stand there for everybody who reads the signalling: whether it is encrypted, too, is for
-//! the caller to see to.
+//! The keys stand there for everybody who reads the signaling: whether it is encrypted, too, is
+//! for the caller to see to.
 
 use std::fmt;
 
@@ -59,8 +59,8 @@ pub enum SdesError {
     /// A master key identifier of more than four bytes, or one that does not fit its bytes.
     #[error("the master key identifier is out of range")]
     Mki,
-    /// A session parameter that would have to be kept to: a key derivation rate, error correction, no
-    /// encryption or no authentication (RFC 4568 §6.3).
+    /// A session parameter that would have to be kept to: a key derivation rate, error correction,
+    /// no encryption or no authentication (RFC 4568 §6.3).
     #[error("a session parameter is not supported")]
     Parameter,
 }

@@ -59,10 +59,10 @@ impl Sender {
     /// out of order, but not fall 128 or more behind.
     ///
     /// # Errors
-    /// [`Error`], and nothing is remembered: [`Error::Length`] if `buf` has no room behind the packet,
-    /// [`Error::Truncated`] and [`Error::Version`] if it is no RTP packet, [`Error::Replayed`] and
-    /// [`Error::Old`] if its sequence number was or may have been used, [`Error::Sources`],
-    /// [`Error::Exhausted`].
+    /// [`Error`], and nothing is remembered: [`Error::Length`] if `buf` has no room behind the
+    /// packet, [`Error::Truncated`] and [`Error::Version`] if it is no RTP packet,
+    /// [`Error::Replayed`] and [`Error::Old`] if its sequence number was or may have been used,
+    /// [`Error::Sources`], [`Error::Exhausted`].
     pub fn protect(&mut self, buf: &mut [u8], len: usize) -> Result<usize, Error> {
         let added = self.protection.rtp_added();
         let (packet, room) = split(buf, len, &added)?;

@@ -1,5 +1,5 @@
-//! What holds for SRTP contexts and key attributes whatever comes. Shared by the corpus replay beside
-//! this and by the fuzz target in `tests/fuzz`.
+//! What holds for SRTP contexts and key attributes whatever comes. Shared by the corpus replay
+//! beside this and by the fuzz target in `tests/fuzz`.
 
 use jackfield_media::srtp::sdes::{self, Crypto};
 use jackfield_media::srtp::{ADDED_BYTES_MAX, MasterKey, Mki, Receiver, Sender, Suite};
@@ -59,7 +59,7 @@ impl World {
     /// | bits | meaning |
     /// |---|---|
     /// | 0 | RTCP |
-    /// | 1 to 3 | arrives; lost; changed; cut; longer; the one before arrives again; as it is, unprotected |
+    /// | 1 to 3 | lost, changed, cut, longer (1 to 4); the one before again; sent as it is; arrives |
     /// | 4 to 7 | where it is changed or cut |
     fn play(mut self, mut story: &[u8]) {
         while let [control, len, rest @ ..] = story {
