@@ -20,8 +20,9 @@
 //! assert_eq!(&buffer[..len], packet);
 //! ```
 //!
-//! Packets are worked on where they lie, and nothing is allocated for one, except once for each new
-//! source. A packet that is refused changes nothing that is remembered; its bytes are spoiled.
+//! Packets are worked on where they lie, and nothing is allocated for one, except for the first of
+//! a source or of a new key. A packet that is refused changes nothing that is remembered; its bytes
+//! are spoiled.
 //!
 //! What is not here: the key derivation rate (always zero), unencrypted or unauthenticated streams,
 //! encrypted header extensions (RFC 6904), and several master keys at once.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::error::Error;
 use super::keys::MasterKey;
-use super::sources::Sources;
+use super::sources::{Entry, Sources};
 use super::transform::{ENCRYPTED, Place};
 use super::{Added, Protection, RTCP_HEAD_BYTES, RtpHead, rtcp_ssrc};
 
@@ -28,9 +28,11 @@ impl Receiver {
         }
     }
 
-    /// Goes on with another master key, as after a new offer and answer: roll-over counters stay
-    /// (RFC 3711 §3.3.1), RTCP packets are counted from zero again. With the key it has, nothing
-    /// changes.
+    /// Goes on with another master key, as after a new offer and answer. With the key it has,
+    /// nothing changes.
+    ///
+    /// Roll-over counters should stay as they are (RFC 3711 §3.3.1), but products that make a new
+    /// context for a new key begin at zero: the first packet of a source tells which it is.
     pub fn rekey(&mut self, key: &MasterKey) {
         if *key != self.protection.key {
             self.protection = Protection::new(key);
@@ -49,14 +51,36 @@ impl Receiver {
         let head = RtpHead::parse(packet)?;
         self.check_mki(rest, &added)?;
         let entry = self.sources.rtp(head.ssrc, head.sequence)?;
+        let tag = &rest[added.tag.clone()];
+        let entry = match self.sources.rtp_again(entry) {
+            None => self.open(entry, packet, &head, tag)?,
+            Some(again) => {
+                // The first attempt spoils the packet.
+                let copy = packet.to_vec();
+                self.open(entry, packet, &head, tag).or_else(|_| {
+                    packet.copy_from_slice(&copy);
+                    self.open(again, packet, &head, tag)
+                })?
+            }
+        };
+        self.sources.commit_rtp(entry);
+        Ok(packet.len())
+    }
+
+    /// Opens an RTP packet as the one with the entry's number.
+    fn open(
+        &self,
+        entry: Entry,
+        packet: &mut [u8],
+        head: &RtpHead,
+        tag: &[u8],
+    ) -> Result<Entry, Error> {
         let place = Place::Rtp {
             ssrc: head.ssrc,
             index: entry.index,
         };
-        let tag = &rest[added.tag.clone()];
         self.protection.rtp.open(place, packet, head.len, tag)?;
-        self.sources.commit_rtp(entry);
-        Ok(packet.len())
+        Ok(entry)
     }
 
     /// Checks and decrypts the RTCP packet that fills `buf`, and returns how long it is then.

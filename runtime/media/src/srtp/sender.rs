@@ -34,8 +34,9 @@ impl Sender {
     /// (RFC 3711 §3.3.1), RTCP packets are counted from zero again. With the key it has, nothing
     /// changes.
     ///
-    /// A key that was used before and then replaced must not come back: RTCP packet numbers would
-    /// be used again with it.
+    /// A key that was used before and then replaced must not come back: packet numbers would be
+    /// used again with it. Far ends that make a new context for a new key take the counters for
+    /// zero; a new source with a new key is understood by those, too.
     pub fn rekey(&mut self, key: &MasterKey) {
         if *key != self.protection.key {
             self.protection = Protection::new(key);

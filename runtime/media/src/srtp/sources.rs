@@ -79,12 +79,25 @@ fn estimate(newest: u64, sequence: u16) -> Result<u64, Error> {
     Ok(index)
 }
 
-/// One source's two series of packet numbers; `None` before the first packet.
+/// One source's two series of packet numbers; `None` before the first packet with this key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Source {
     ssrc: u32,
     rtp: Option<Window>,
     rtcp: Option<Window>,
+    /// The newest RTP packet of the key before this one.
+    before: Option<u64>,
+}
+
+impl Source {
+    fn new(ssrc: u32) -> Self {
+        Self {
+            ssrc,
+            rtp: None,
+            rtcp: None,
+            before: None,
+        }
+    }
 }
 
 /// Where a packet belongs that has a place but is not yet counted.
@@ -112,15 +125,26 @@ impl Sources {
     /// The number of an RTP packet, unless it is old or was seen.
     pub(super) fn rtp(&self, ssrc: u32, sequence: u16) -> Result<Entry, Error> {
         let at = self.find(ssrc)?;
-        let index = match self.all.get(at).and_then(|source| source.rtp) {
-            Some(window) => {
-                let index = estimate(window.newest, sequence)?;
-                window.check(index)?;
-                index
-            }
-            None => sequence.into(),
+        let source = self.all.get(at);
+        let index = if let Some(window) = source.and_then(|it| it.rtp) {
+            let index = estimate(window.newest, sequence)?;
+            window.check(index)?;
+            index
+        } else if let Some(before) = source.and_then(|it| it.before) {
+            // Before zero there is nothing: it begins again.
+            estimate(before, sequence).unwrap_or(sequence.into())
+        } else {
+            sequence.into()
         };
         Ok(Entry { at, ssrc, index })
+    }
+
+    /// The other number that the first RTP packet with a new key can have: the one with a roll-over
+    /// counter of zero.
+    pub(super) fn rtp_again(&self, entry: Entry) -> Option<Entry> {
+        let source = self.all.get(entry.at)?;
+        let index = entry.index & u64::from(u16::MAX);
+        (source.rtp.is_none() && entry.index != index).then_some(Entry { index, ..entry })
     }
 
     /// Whether an RTCP packet with this number is neither old nor was seen.
@@ -147,6 +171,7 @@ impl Sources {
     /// Counts an RTP packet that is good.
     pub(super) fn commit_rtp(&mut self, entry: Entry) {
         let source = self.source(entry);
+        source.before = None;
         commit(&mut source.rtp, entry.index);
     }
 
@@ -156,10 +181,14 @@ impl Sources {
         commit(&mut source.rtcp, entry.index);
     }
 
-    /// Begins RTCP again at zero, as with a new key; RTP packet numbers go on.
+    /// Forgets what was seen, as with a new key. RTP packet numbers go on, RTCP ones begin again.
     pub(super) fn rekey(&mut self) {
         for source in &mut self.all {
-            source.rtcp = None;
+            let newest = source.rtp.map(|window| window.newest);
+            *source = Source {
+                before: newest.or(source.before),
+                ..Source::new(source.ssrc)
+            };
         }
     }
 
@@ -177,11 +206,7 @@ impl Sources {
 
     fn source(&mut self, entry: Entry) -> &mut Source {
         if entry.at == self.all.len() {
-            self.all.push(Source {
-                ssrc: entry.ssrc,
-                rtp: None,
-                rtcp: None,
-            });
+            self.all.push(Source::new(entry.ssrc));
         }
         self.last = entry.at;
         let source = &mut self.all[entry.at];

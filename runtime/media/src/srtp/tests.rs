@@ -442,6 +442,40 @@ fn a_new_key_goes_on_where_the_old_one_was() {
 }
 
 #[test]
+fn a_far_end_may_begin_again_with_a_new_key() {
+    for suite in Suite::ALL {
+        let (mut sender, mut receiver) = pair(suite);
+        for sequence in [65_535, 0] {
+            let packet = protect(&mut sender, &rtp(1, sequence)).expect("good");
+            assert!(unprotect(&mut receiver, &packet).is_ok());
+        }
+        let new = key(suite, 3);
+        receiver.rekey(&new);
+        let kept = receiver.sources.clone();
+        let forged = protect(&mut Sender::new(&key(suite, 4)), &rtp(1, 1)).expect("good");
+        assert_eq!(unprotect(&mut receiver, &forged), Err(Error::Tag));
+        assert_eq!(receiver.sources, kept);
+        // Wherever it begins, and although it is not where it was.
+        for first in [1_u16, 20_000, 40_000, 65_533] {
+            receiver.sources.clone_from(&kept);
+            let mut sender = Sender::new(&new);
+            for after in [0, 2, 3, 1] {
+                let plain = rtp(1, first.wrapping_add(after));
+                let packet = protect(&mut sender, &plain).expect("good");
+                assert_eq!(unprotect(&mut receiver, &packet), Ok(plain));
+                assert_eq!(unprotect(&mut receiver, &packet), Err(Error::Replayed));
+            }
+        }
+    }
+}
+
+#[test]
+fn contexts_go_from_thread_to_thread() {
+    fn check<T: Send>() {}
+    check::<(Sender, Receiver)>();
+}
+
+#[test]
 fn contexts_do_not_print_keys() {
     let (sender, receiver) = pair(Suite::AeadAes256Gcm);
     assert_eq!(
