@@ -130,7 +130,7 @@ fn hex(bytes: &[u8]) -> String {
 fn rtp(rng: &mut Rng, sequence: u16, ssrc: u32) -> Vec<u8> {
     let parts = rng.below(8);
     let (contributors, extension) = (parts & 1, parts & 2 != 0);
-    let mut packet = vec![0x80 | contributors as u8 * 3, 0x60];
+    let mut packet = vec![0x80 | (contributors as u8 * 3), 0x60];
     packet[0] |= if extension { 0x10 } else { 0 };
     packet.extend_from_slice(&sequence.to_be_bytes());
     packet.extend_from_slice(&rng.u32().to_be_bytes());

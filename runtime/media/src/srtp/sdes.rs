@@ -176,7 +176,7 @@ pub fn accepted<'a>(offered: &'a [Crypto], answer: &Crypto) -> Option<&'a Crypto
 /// `inline:` key and salt, perhaps a lifetime, perhaps a master key identifier.
 fn parse_key(suite: Suite, keys: &str) -> Result<(MasterKey, Option<u64>), SdesError> {
     let (method, info) = keys.split_once(':').ok_or(SdesError::Malformed)?;
-    if method != "inline" || info.contains(';') {
+    if !method.eq_ignore_ascii_case("inline") || info.contains(';') {
         return Err(SdesError::Method);
     }
     let mut parts = info.split('|');

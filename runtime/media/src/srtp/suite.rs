@@ -7,11 +7,11 @@ pub enum Suite {
     AeadAes256Gcm,
     /// AES-128 in Galois/Counter Mode (RFC 7714 §14.1).
     AeadAes128Gcm,
-    /// AES-256 in counter mode with tags of 80 bits (RFC 6188 §5.1).
+    /// AES-256 in counter mode with tags of 80 bits (RFC 6188).
     Aes256CmHmacSha1_80,
     /// AES-128 in counter mode with tags of 80 bits (RFC 4568 §6.2.1), which every product has.
     AesCm128HmacSha1_80,
-    /// AES-256 in counter mode with tags of 32 bits (RFC 6188 §5.1).
+    /// AES-256 in counter mode with tags of 32 bits (RFC 6188).
     Aes256CmHmacSha1_32,
     /// AES-128 in counter mode with tags of 32 bits (RFC 4568 §6.2.2).
     AesCm128HmacSha1_32,
@@ -30,12 +30,14 @@ impl Suite {
         Self::AesCm128HmacSha1_32,
     ];
 
-    /// The suite with this registered name; the names are case-sensitive (RFC 4568 §9.1).
+    /// The suite with this name, in letters of any case, as in any ABNF (RFC 4234 §2.3).
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|suite| suite.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|suite| suite.name().eq_ignore_ascii_case(name))
     }
 
-    /// The name in SDP, as registered by RFC 4568 §10.3.2.1, RFC 6188 §5.1 and RFC 7714 §14.1.
+    /// The name in SDP, as IANA has it among the SRTP crypto suites of security descriptions.
     pub fn name(self) -> &'static str {
         match self {
             Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
@@ -95,7 +97,9 @@ mod tests {
         for suite in Suite::ALL {
             assert_eq!(Suite::from_name(suite.name()), Some(suite));
         }
-        for name in ["", "aes_cm_128_hmac_sha1_80", "F8_128_HMAC_SHA1_80"] {
+        let lower = Suite::from_name("aes_cm_128_hmac_sha1_80");
+        assert_eq!(lower, Some(Suite::AesCm128HmacSha1_80));
+        for name in ["", "AES_CM_128", "F8_128_HMAC_SHA1_80"] {
             assert_eq!(Suite::from_name(name), None);
         }
     }
