@@ -70,7 +70,7 @@ struct Run {
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let options = parse(args)?;
     let mut steps = Steps::new();
-    steps.need("C compiler", peers::c_compiler)?;
+    steps.need("build tools", peers::build_tools)?;
     steps.need("server", || {
         let build = [
             "build",

@@ -1,77 +1,122 @@
 //! What the machine must have: a C compiler, and the phones of the interop tests.
 
+use std::path::Path;
+
 use crate::step::{capture, command, execute, has, root};
 
-/// A program the tests run and the Debian package it comes in.
+/// A program the tests run, or a library that they link, and the Debian package it comes in.
 struct Peer {
-    program: &'static str,
+    sign: Sign,
     package: &'static str,
+}
+
+/// What tells that a peer is installed.
+enum Sign {
+    /// A program that is found by its name.
+    Program(&'static str),
+    /// A header that the C compiler finds.
+    Header(&'static str),
+}
+
+impl Sign {
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Program(name) => has(name),
+            Self::Header(name) => ["/usr/include", "/usr/local/include"]
+                .iter()
+                .any(|folder| Path::new(folder).join(name).is_file()),
+        }
+    }
 }
 
 /// Real peers and tools of the tests. Prompts in the repository need none of them.
 const PEERS: &[Peer] = &[
     Peer {
-        program: "sipp",
+        sign: Sign::Program("sipp"),
         package: "sip-tester",
     },
     // The core package holds the program, G.711 and file audio; the full one pulls in a desktop.
     Peer {
-        program: "baresip",
+        sign: Sign::Program("baresip"),
         package: "baresip-core",
     },
     Peer {
-        program: "kamailio",
+        sign: Sign::Program("kamailio"),
         package: "kamailio",
     },
     Peer {
-        program: "sngrep",
+        sign: Sign::Program("sngrep"),
         package: "sngrep",
     },
     // Phones of browsers run in Node; npm installs them.
     Peer {
-        program: "node",
+        sign: Sign::Program("node"),
         package: "nodejs",
     },
     Peer {
-        program: "npm",
+        sign: Sign::Program("npm"),
         package: "npm",
     },
     Peer {
-        program: "espeak-ng",
+        sign: Sign::Program("espeak-ng"),
         package: "espeak-ng",
     },
     Peer {
-        program: "sox",
+        sign: Sign::Program("sox"),
         package: "sox",
+    },
+    // The other opinion on SRTP; the test compiles a program around it.
+    Peer {
+        sign: Sign::Header("srtp2/srtp.h"),
+        package: "libsrtp2-dev",
     },
 ];
 
-/// Checks for a C compiler: the bundled SQLite is C.
-pub(crate) fn c_compiler() -> Result<(), String> {
+/// What builds the C libraries that come in source.
+const BUILD_TOOLS: &[Peer] = &[
+    Peer {
+        sign: Sign::Program("cmake"),
+        package: "cmake",
+    },
+    // Debian's cmake only recommends it.
+    Peer {
+        sign: Sign::Program("make"),
+        package: "make",
+    },
+];
+
+/// Checks for a C compiler, without which there is no linker either, and installs what else builds
+/// the bundled SQLite and Opus.
+pub(crate) fn build_tools() -> Result<(), String> {
     let chosen = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     // `CC` may hold a wrapper and options: `ccache gcc`.
     let program = chosen.split_whitespace().next().unwrap_or("cc");
-    if has(program) || std::path::Path::new(program).is_file() {
-        return Ok(());
+    if !has(program) && !Path::new(program).is_file() {
+        return Err(format!(
+            "no C compiler `{program}`, which the bundled SQLite and Opus need; run: {}",
+            install_line(&["gcc", "libc6-dev", "cmake", "make"])
+        ));
     }
-    Err(format!(
-        "no C compiler `{program}`, which the bundled SQLite needs; run: {}",
-        install_line(&["gcc", "libc6-dev"])
-    ))
+    install(BUILD_TOOLS, "building Opus")
 }
 
-/// Installs the peers that are missing. As root by apt; else the error is the line to run.
+/// Installs the peers that are missing.
 pub(crate) fn test_peers() -> Result<(), String> {
-    let missing: Vec<&str> = PEERS
+    install(PEERS, "testing")
+}
+
+/// Installs what is missing: as root by apt; else the error is the line to run.
+fn install(peers: &[Peer], what: &str) -> Result<(), String> {
+    let missing: Vec<&str> = peers
         .iter()
-        .filter(|peer| !has(peer.program))
+        .filter(|peer| !peer.sign.is_there())
         .map(|peer| peer.package)
         .collect();
     if missing.is_empty() {
         return Ok(());
     }
     let by_hand = format!(
-        "the tests need {}; run: {}",
+        "{what} needs {}; run: {}",
         missing.join(", "),
         install_line(&missing)
     );

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         ));
     }
     let mut steps = Steps::new();
-    steps.need("C compiler", peers::c_compiler)?;
+    steps.need("build tools", peers::build_tools)?;
     steps.need("test peers", peers::test_peers)?;
     steps.need("browser phones", peers::browser_libraries)?;
     steps.need("plugins", build_plugins)?;

@@ -31,6 +31,7 @@ pub mod resample;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+pub mod srtp;
 pub mod telephone_event;
 pub mod tone;
 pub mod wav;

@@ -68,3 +68,13 @@ pub const RECORDING_HELD_SAMPLES: usize = 24_000;
 /// Most ticks left out at once that a recording keeps: 6 s, a little more than a socket's buffer
 /// holds.
 pub const RECORDED_SKIP_TICKS_MAX: u32 = 300;
+
+/// Most sources kept apart for one SRTP key and direction.
+///
+/// A phone has one. A gateway may take another with every announcement it plays, and a long wait in
+/// somebody's queue has about a hundred. 128 bytes each, taken as they come.
+pub const SRTP_SOURCES_MAX: usize = 256;
+
+/// Longest `a=crypto` value read: the longest tag, suite, key, lifetime and MKI come to about 150
+/// characters, and there may be a few parameters.
+pub const SDES_BYTES_MAX: usize = 512;

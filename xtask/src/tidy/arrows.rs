@@ -42,7 +42,20 @@ const ROOMS: &[Room] = &[
     Room {
         name: "media",
         rooms: &["vocab"],
-        packages: Some(&["thiserror", "hound", "str0m"]),
+        // Decision 0014: SRTP is ours, its ciphers are not.
+        packages: Some(&[
+            "thiserror",
+            "opus",
+            "hound",
+            "str0m",
+            "aes",
+            "hmac",
+            "sha1",
+            "ring",
+            "subtle",
+            "zeroize",
+            "base64",
+        ]),
         for_tests: &[],
     },
     Room {
