@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use media::StreamParams;
 use media::sdp::Description;
+use media::srtp::sdes::Crypto;
+use media::{StreamParams, negotiate};
 use sip::DialogId;
 use vocab::call::{Cause, Side};
 use vocab::{LegId, Pii, PlayId, RecordingId, SessionId};
@@ -175,6 +176,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Its media is secured, or offered so.
+    pub(crate) fn is_secure(&self) -> bool {
+        match &self.agreed {
+            Some(agreed) => agreed.srtp.is_some(),
+            None => negotiate::is_secure(&self.description),
+        }
+    }
+
     /// It is about to go on as another leg.
     pub(crate) fn is_moving(&self) -> bool {
         let change = self.change.iter().map(|change| &change.wish);
@@ -259,6 +268,9 @@ pub(crate) struct Track {
     pub(crate) worker: WorkerId,
     /// It was told to close.
     pub(crate) closing: bool,
+    /// What secures what it sends, once that was offered or asked for: the same in all its
+    /// descriptions.
+    pub(crate) keys: Vec<Crypto>,
     pub(crate) asked: Asked,
 }
 

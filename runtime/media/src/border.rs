@@ -8,6 +8,7 @@ use vocab::{Clip, ConferenceId, Pii, PlayId, RecordingId, SessionId};
 
 use crate::negotiate::PTIME_MS;
 use crate::rate::Rate;
+use crate::srtp::MasterKey;
 
 /// Which of a session's two sockets.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -81,6 +82,15 @@ impl EventFormat {
     }
 }
 
+/// Keys of both directions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SrtpKeys {
+    /// Protects what we send.
+    pub send: MasterKey,
+    /// Protects what we receive.
+    pub receive: MasterKey,
+}
+
 /// What offer and answer settled for one session (RFC 3264).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StreamParams {
@@ -98,6 +108,10 @@ pub struct StreamParams {
     pub ptime_ms: u16,
     /// Telephone events (RFC 4733), if agreed.
     pub dtmf: Option<EventFormat>,
+    /// Keys, if packets are secured.
+    pub srtp: Option<SrtpKeys>,
+    /// Reports go to the port of media (RFC 5761).
+    pub rtcp_mux: bool,
     /// We send media: the far end did not say `sendonly` or `inactive`.
     pub send: bool,
     /// We expect media: the far end did not say `recvonly` or `inactive`.
@@ -117,6 +131,8 @@ impl StreamParams {
             opus: OpusParams::default(),
             ptime_ms: PTIME_MS,
             dtmf: None,
+            srtp: None,
+            rtcp_mux: false,
             send: true,
             receive: true,
         }

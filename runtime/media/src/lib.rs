@@ -40,7 +40,9 @@ mod border;
 mod session;
 mod worker;
 
-pub use border::{Channel, Codec, Command, Event, EventFormat, OpusParams, Stats, StreamParams};
+pub use border::{
+    Channel, Codec, Command, Event, EventFormat, OpusParams, SrtpKeys, Stats, StreamParams,
+};
 pub use codec::{Decoder, Encoder};
 pub use negotiate::{Capabilities, NegotiateError};
 pub use rate::Rate;

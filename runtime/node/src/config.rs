@@ -173,6 +173,8 @@ pub struct Trunk {
     pub follow_redirects: bool,
     /// Names of the codecs that are offered, most wanted first; without any, all that the node has.
     pub codecs: Vec<String>,
+    /// Whether media is offered secured; without it as the node does.
+    pub secure_media: Option<bool>,
     /// Calls from its addresses are taken to the tenant's routes.
     pub inbound: bool,
 }
@@ -197,6 +199,7 @@ impl Default for Trunk {
             asserts: false,
             follow_redirects: false,
             codecs: Vec::new(),
+            secure_media: None,
             inbound: false,
         }
     }

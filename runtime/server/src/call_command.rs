@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
 use engine::phone::{self, Digits, Input, News, Phone};
+use media::negotiate::Srtp;
 use media::{Capabilities, Codec};
 use serde_json::json;
 use sip::Transport;
@@ -123,6 +124,10 @@ pub(crate) struct CallArgs {
     /// The codec to offer. Without it both laws of G.711, µ-law first.
     #[arg(long, value_name = "CODEC")]
     codec: Option<CodecName>,
+
+    /// Secure the audio (SRTP), with keys in the signalling, and refuse to talk without.
+    #[arg(long)]
+    srtp: bool,
 
     /// How keys are sent: as RFC 4733 events or as tones in the audio.
     #[arg(long, value_name = "HOW", default_value = "rfc4733")]
@@ -310,6 +315,11 @@ fn phone(
         capabilities: Capabilities {
             codecs,
             dtmf,
+            srtp: if args.srtp {
+                Srtp::Require
+            } else {
+                Srtp::Allow
+            },
             ..Capabilities::default()
         },
         digits,

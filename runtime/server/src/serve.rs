@@ -491,6 +491,7 @@ fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
         capabilities: Capabilities {
             codecs: config.media.codecs.clone(),
             opus: config.media.opus,
+            srtp: config.media.srtp,
             ..Capabilities::default()
         },
         credentials: None,

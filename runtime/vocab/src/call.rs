@@ -253,6 +253,8 @@ pub struct Carrier {
     pub login: Option<Login>,
     /// Names of the codecs that are offered, most wanted first; without any, all that the node has.
     pub codecs: Vec<String>,
+    /// Whether media is offered secured; without it as the node does.
+    pub secure_media: Option<bool>,
 }
 
 /// A digest user with its password.

@@ -67,7 +67,7 @@ impl Engine {
             Wish::Reoffer { codecs, hold } => (codecs.clone(), *hold),
             Wish::Move { .. } | Wish::Back => (session.codecs.clone(), session.hold),
         };
-        let local = session.local;
+        let (local, own, secure) = (session.local, session.id, session.is_secure());
         let (place, local) = match &wish {
             Wish::Reoffer { .. } | Wish::Back => (None, local),
             Wish::Move { to, .. } => match self.new_place(leg, *to) {
@@ -75,7 +75,8 @@ impl Engine {
                 None => return self.denied(leg, wish, 503),
             },
         };
-        let capabilities = self.preferring(leg, &codecs);
+        let id = place.map_or(own, |place| place.0);
+        let capabilities = self.offering(leg, &codecs, secure, Some(id));
         let mut description = negotiate::offer(&capabilities, local, origin, version);
         if hold {
             deafen(&mut description);

@@ -46,7 +46,11 @@ impl Engine {
         let room = self.legs.len() < LEGS_MAX;
         let codecs = carrier.as_ref().map_or(&[][..], |it| &it.codecs);
         let family = self.family_to(hosts(&first, &later).into_iter());
-        let session = room.then(|| self.open_outbound(leg, codecs, family, hops));
+        let secure = match carrier.as_ref().and_then(|it| it.secure_media) {
+            Some(secure) => secure,
+            None => self.offers_secure(transports(&first, &later)),
+        };
+        let session = room.then(|| self.open_outbound(leg, codecs, secure, family, hops));
         let Some(session) = session.flatten() else {
             return self.not_dialled(leg, Cause::Overload, 503);
         };
@@ -355,6 +359,15 @@ fn hosts(first: &[Place], later: &VecDeque<Group>) -> Vec<IpAddr> {
     let later = later.iter().flat_map(|group| &group.places);
     let places = first.iter().chain(later);
     places.map(|place| place.hop.remote.ip()).collect()
+}
+
+/// How they are reached.
+fn transports<'a>(
+    first: &'a [Place],
+    later: &'a VecDeque<Group>,
+) -> impl Iterator<Item = Transport> {
+    let later = later.iter().flat_map(|group| &group.places);
+    first.iter().chain(later).map(|place| place.hop.transport)
 }
 
 /// Contacts that ring together.

@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use media::negotiate::{self, Capabilities};
+use media::negotiate::{self, Capabilities, Srtp};
 use media::sdp::{Description, Direction};
+use media::srtp::sdes::Crypto;
 use media::{Codec, NegotiateError, StreamParams};
-use sip::DialogId;
+use sip::{DialogId, Transport};
 use vocab::call::{Cause, Event};
 use vocab::{CallId, LegId, Now, SessionId};
 
@@ -73,13 +74,20 @@ impl Engine {
             return None;
         };
         let version = u64::from(self.rng.u32());
-        let capabilities = &self.like_the_others(leg);
+        let capabilities = match &theirs {
+            None => {
+                let hop = self.sip.hop(dialog);
+                let secure = self.offers_secure(hop.into_iter().map(|hop| hop.transport));
+                self.offering(leg, &[], secure, None)
+            }
+            Some(theirs) => self.answering(leg, theirs, None),
+        };
         let negotiated = match &theirs {
             None => {
-                let ours = negotiate::offer(capabilities, local, version, version);
+                let ours = negotiate::offer(&capabilities, local, version, version);
                 Ok((ours, None))
             }
-            Some(theirs) => negotiate::answer(theirs, capabilities, local, version, version)
+            Some(theirs) => negotiate::answer(theirs, &capabilities, local, version, version)
                 .map(|(ours, params)| (ours, Some(params)))
                 .map_err(NegotiateError::status),
         };
@@ -92,6 +100,7 @@ impl Engine {
             }
         };
         let id = self.open(leg, worker, local);
+        self.keep_keys(id, capabilities.keys);
         let mut session = Session::new((id, worker, local), description, version, hops);
         if let Some(params) = params {
             self.configure(&mut session, params);
@@ -175,6 +184,7 @@ impl Engine {
         &mut self,
         leg: LegId,
         codecs: &[String],
+        secure: bool,
         family: Family,
         hops: u8,
     ) -> Option<Session> {
@@ -184,9 +194,10 @@ impl Engine {
             return None;
         }
         let version = u64::from(self.rng.u32());
-        let capabilities = self.preferring(leg, codecs);
+        let capabilities = self.offering(leg, codecs, secure, None);
         let description = negotiate::offer(&capabilities, local, version, version);
         let place = (self.open(leg, worker, local), worker, local);
+        self.keep_keys(place.0, capabilities.keys);
         let mut session = Session::new(place, description, version, hops);
         session.codecs = codecs.to_vec();
         Some(session)
@@ -195,7 +206,7 @@ impl Engine {
     /// What we offer a leg: the codecs that are named, in their order; without any all that we have,
     /// and first those of the others in the call, so that nothing needs to be converted. A name that
     /// is no codec of ours is skipped.
-    pub(super) fn preferring(&self, leg: LegId, names: &[String]) -> Capabilities {
+    fn preferring(&self, leg: LegId, names: &[String]) -> Capabilities {
         let mut capabilities = self.config.capabilities.clone();
         let ours = |codec: &Codec| self.config.capabilities.codecs.contains(codec);
         let named = names.iter().filter_map(|name| Codec::of_name(name));
@@ -211,6 +222,69 @@ impl Engine {
             capabilities.codecs = named;
         }
         capabilities
+    }
+
+    /// Whether media is secured in an offer of ours to somebody who is reached by these transports:
+    /// keys in a description are worth what its own secrecy is.
+    pub(super) fn offers_secure(&self, mut hops: impl Iterator<Item = Transport>) -> bool {
+        match self.config.capabilities.srtp {
+            Srtp::Off | Srtp::Allow => false,
+            Srtp::Offer => hops.all(|hop| matches!(hop, Transport::Tls | Transport::Wss)),
+            Srtp::Require => true,
+        }
+    }
+
+    /// What is offered, with the keys of a session if it has any.
+    pub(super) fn offering(
+        &mut self,
+        leg: LegId,
+        codecs: &[String],
+        secure: bool,
+        session: Option<SessionId>,
+    ) -> Capabilities {
+        let (srtp, keys) = match secure {
+            true => (Srtp::Require, self.keys(session)),
+            false => (Srtp::Off, Vec::new()),
+        };
+        Capabilities {
+            srtp,
+            keys,
+            ..self.preferring(leg, codecs)
+        }
+    }
+
+    /// What an offer is answered with.
+    fn answering(
+        &mut self,
+        leg: LegId,
+        theirs: &Description,
+        session: Option<SessionId>,
+    ) -> Capabilities {
+        let mut capabilities = self.like_the_others(leg);
+        if capabilities.srtp != Srtp::Off && negotiate::is_secure(theirs) {
+            capabilities.keys = self.keys(session);
+        }
+        capabilities
+    }
+
+    /// The keys of a session, or new ones.
+    fn keys(&mut self, session: Option<SessionId>) -> Vec<Crypto> {
+        let track = session.and_then(|id| self.sessions.get_mut(&id));
+        match track {
+            Some(track) if !track.keys.is_empty() => track.keys.clone(),
+            Some(track) => {
+                track.keys = negotiate::keys(&mut self.rng);
+                track.keys.clone()
+            }
+            None => negotiate::keys(&mut self.rng),
+        }
+    }
+
+    /// A session that was opened goes on with the keys of its first description.
+    pub(super) fn keep_keys(&mut self, session: SessionId, keys: Vec<Crypto>) {
+        if let Some(track) = self.sessions.get_mut(&session) {
+            track.keys = keys;
+        }
     }
 
     /// What we answer a leg's offer with: rather what another leg of the call talks than what it
@@ -250,6 +324,7 @@ impl Engine {
             leg,
             worker,
             closing: false,
+            keys: Vec::new(),
             asked: Asked::default(),
         };
         self.sessions.insert(id, track);
@@ -318,19 +393,21 @@ impl Engine {
             return Err(500);
         }
         let (origin, version) = (session.origin, session.version + 1);
+        let (local, hold, id) = (session.local, session.hold, session.id);
         let (ours, params) = if body.is_empty() {
-            let capabilities = self.preferring(leg, &session.codecs);
-            let mut ours = negotiate::offer(&capabilities, session.local, origin, version);
-            if session.hold {
+            let (secure, codecs) = (session.is_secure(), session.codecs.clone());
+            let capabilities = self.offering(leg, &codecs, secure, Some(id));
+            let mut ours = negotiate::offer(&capabilities, local, origin, version);
+            if hold {
                 deafen(&mut ours);
             }
             (ours, None)
         } else {
             let theirs = Description::parse(body).map_err(|_| 400_u16)?;
-            let capabilities = &self.like_the_others(leg);
-            let answer = negotiate::answer(&theirs, capabilities, session.local, origin, version);
+            let capabilities = self.answering(leg, &theirs, Some(id));
+            let answer = negotiate::answer(&theirs, &capabilities, local, origin, version);
             let (mut ours, mut params) = answer.map_err(NegotiateError::status)?;
-            if session.hold {
+            if hold {
                 deafen(&mut ours);
                 params.receive = false;
             }

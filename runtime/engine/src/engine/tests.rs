@@ -48,6 +48,7 @@ fn a_bridge_with_one_end_drops_that_leg_alone() {
             leg: leg(n),
             worker: WorkerId(0),
             closing: false,
+            keys: Vec::new(),
             asked: Asked::default(),
         };
         engine.sessions.insert(SessionId(u64::from(n)), track);

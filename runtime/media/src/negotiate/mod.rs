@@ -1,7 +1,8 @@
 //! Offer and answer (RFC 3264): from two session descriptions to one stream.
 //!
-//! We take part with one audio section over plain RTP ([`AVP`], RFC 3551): one codec and, if both
-//! sides can, digits as telephone-events (RFC 4733) of the same clock.
+//! We take part with one audio section over RTP ([`AVP`], RFC 3551), plain or secured with keys in the
+//! descriptions ([`SAVP`], RFC 3711, RFC 4568): one codec and, if both sides can, digits as
+//! telephone-events (RFC 4733) of the same clock, and reports on the port of media (RFC 5761).
 //!
 //! Every error tells the offerer something by [`NegotiateError::status`]; no description can make
 //! these functions panic.
@@ -11,15 +12,29 @@ mod opus;
 
 use std::net::{IpAddr, SocketAddr};
 
+use vocab::Rng;
+
 use crate::negotiate::events::Events;
 use crate::negotiate::opus::Wishes;
 use crate::sdp::{
     Attribute, Connection, Description, Direction, Fmtp, Host, Line, Media, Origin, RtpMap,
 };
-use crate::{Codec, EventFormat, OpusParams, Rate, StreamParams};
+use crate::srtp::Suite;
+use crate::srtp::sdes::{self, Crypto};
+use crate::{Codec, EventFormat, OpusParams, Rate, SrtpKeys, StreamParams};
 
-/// The only transport profile we speak: RTP over UDP without protection (RFC 3551).
+/// RTP over UDP without protection (RFC 3551).
 pub const AVP: &str = "RTP/AVP";
+
+/// Secure RTP (RFC 3711 §12).
+pub const SAVP: &str = "RTP/SAVP";
+
+/// The same two with early feedback (RFC 4585, RFC 5124), of which we send none: that is allowed.
+const WITH_FEEDBACK: [(&str, bool); 2] = [("RTP/AVPF", false), ("RTP/SAVPF", true)];
+
+/// Suites that we offer: what the fast processors of today do best, and what every phone has. We
+/// take all others as well; each would take another hundred bytes of every INVITE.
+const SUITES: [Suite; 2] = [Suite::AeadAes128Gcm, Suite::AesCm128HmacSha1_80];
 
 /// Milliseconds of audio in each packet that we ask for, and send to whom does not care.
 /// Source: RFC 3551 §4.2, default packetization interval.
@@ -48,6 +63,46 @@ pub struct Capabilities {
     /// Taken out of an offer before all others: what the other side of a call has, so that nothing
     /// needs to be converted.
     pub preferred: Option<Codec>,
+    /// Whether media is secured.
+    pub srtp: Srtp,
+    /// Our keys, one for each suite that we can do; see [`keys`]. The same for all descriptions of a
+    /// stream, or its far end would be deaf in between.
+    pub keys: Vec<Crypto>,
+}
+
+/// Whether media is secured, with keys in the descriptions (RFC 4568).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Srtp {
+    /// Never.
+    Off,
+    /// If the far end offers it.
+    #[default]
+    Allow,
+    /// If the far end can; we offer nothing else.
+    Offer,
+    /// Always: what is not is refused.
+    Require,
+}
+
+impl Srtp {
+    /// Whether our offers are secure.
+    pub const fn offers(self) -> bool {
+        match self {
+            Self::Off | Self::Allow => false,
+            Self::Offer | Self::Require => true,
+        }
+    }
+}
+
+/// New keys for [`Capabilities::keys`].
+pub fn keys(rng: &mut Rng) -> Vec<Crypto> {
+    sdes::offer(&Suite::ALL, rng)
+}
+
+/// Whether a description asks for secure media, so that [`keys`] are needed for the answer.
+pub fn is_secure(session: &Description) -> bool {
+    let mut sections = session.media.iter().filter(|media| is_audio(media));
+    sections.any(|media| is_secure_profile(&media.protocol) == Some(true))
 }
 
 impl Default for Capabilities {
@@ -58,6 +113,8 @@ impl Default for Capabilities {
             dtmf: true,
             opus: OpusParams::default(),
             preferred: None,
+            srtp: Srtp::default(),
+            keys: Vec::new(),
         }
     }
 }
@@ -85,9 +142,12 @@ pub enum NegotiateError {
     /// The answer has another number of sections than the offer, or another kind in our place.
     #[error("the answer's sections are not those of the offer")]
     Sections,
-    /// Another transport than [`AVP`], such as SRTP or TCP.
-    #[error("a transport other than RTP/AVP")]
+    /// A transport that we do not speak or are not to use: TCP, or media that is secured, or is not.
+    #[error("a transport other than wanted")]
     Protocol,
+    /// No usable key for a suite that both sides have (RFC 4568).
+    #[error("no usable key of a common suite")]
+    NoKey,
     /// No codec in common.
     #[error("no codec in common")]
     NoCodec,
@@ -116,6 +176,7 @@ impl NegotiateError {
             Self::NoAudio
             | Self::Refused
             | Self::Protocol
+            | Self::NoKey
             | Self::NoCodec
             | Self::HostName
             | Self::AddressFamily
@@ -236,10 +297,11 @@ impl Codec {
 /// each that differs (RFC 3264 §8). To hold or resume, change the section's `direction`.
 ///
 /// # Panics
-/// If `caps` has no codec, or `local` is not an address that a far end could send to.
+/// If `caps` has no codec, or no keys although it is to be secure, or `local` is not an address that a far end could send to.
 pub fn offer(caps: &Capabilities, local: SocketAddr, session_id: u64, version: u64) -> Description {
     assert!(!caps.codecs.is_empty(), "an offer needs a codec");
-    let mut section = Media::new("audio", local.port(), AVP);
+    let secure = caps.srtp.offers();
+    let mut section = Media::new("audio", local.port(), if secure { SAVP } else { AVP });
     for codec in &caps.codecs {
         add_codec(&mut section, *codec, codec.payload_type(), caps.opus);
     }
@@ -254,7 +316,16 @@ pub fn offer(caps: &Capabilities, local: SocketAddr, session_id: u64, version: u
         }
     }
     section.ptime_ms = Some(PTIME_MS);
+    section.rtcp_mux = true;
     section.direction = Some(Direction::SendRecv);
+    if secure {
+        let mut suites = SUITES
+            .iter()
+            .filter_map(|suite| key_for(caps, *suite))
+            .peekable();
+        assert!(suites.peek().is_some(), "a secure offer needs keys");
+        suites.for_each(|crypto| add_key(&mut section, crypto));
+    }
     describe(local, session_id, version, vec![section])
 }
 
@@ -332,12 +403,23 @@ pub fn accept(offer: &Description, answer: &Description) -> Result<StreamParams,
         dtmf: events(ours, None).is_some(),
         opus: opus_of(ours),
         preferred: None,
+        srtp: match is_secure_profile(&ours.protocol) {
+            Some(true) => Srtp::Require,
+            Some(false) | None => Srtp::Off,
+        },
+        keys: cryptos(ours)
+            .filter_map(|it| Crypto::parse(it).ok())
+            .collect(),
     };
     let near = offer
         .connection_of(ours)
         .and_then(|connection| connection.host.ip());
     let far = far_end(answer, theirs, &offered, near)?;
-    Ok(far.params(offer.direction_of(ours)))
+    let mut params = far.params(offer.direction_of(ours));
+    if !ours.rtcp_mux {
+        params.rtcp_mux = false;
+    }
+    Ok(params)
 }
 
 /// The addresses at which the writer of a description takes audio, in the order of its sections.
@@ -353,6 +435,9 @@ struct FarEnd {
     events: Option<(EventFormat, Events)>,
     opus: OpusParams,
     ptime_ms: u16,
+    /// Our key and theirs.
+    keys: Option<(Crypto, Crypto)>,
+    mux: bool,
     rtp: SocketAddr,
     rtcp: SocketAddr,
     /// As the far end sees it.
@@ -369,6 +454,11 @@ impl FarEnd {
             payload_type: self.payload_type,
             opus: self.opus,
             ptime_ms: self.ptime_ms,
+            srtp: self.keys.as_ref().map(|(ours, theirs)| SrtpKeys {
+                send: ours.key.clone(),
+                receive: theirs.key.clone(),
+            }),
+            rtcp_mux: self.mux,
             dtmf: self.events.map(|(format, _)| format),
             send: near.sends() && self.direction.receives(),
             receive: near.receives() && self.direction.sends(),
@@ -387,9 +477,15 @@ fn far_end(
     caps: &Capabilities,
     near: Option<IpAddr>,
 ) -> Result<FarEnd, NegotiateError> {
-    if !section.protocol.eq_ignore_ascii_case(AVP) {
-        return Err(NegotiateError::Protocol);
-    }
+    let keys = match (is_secure_profile(&section.protocol), caps.srtp) {
+        (None, _) | (Some(true), Srtp::Off) | (Some(false), Srtp::Require) => {
+            return Err(NegotiateError::Protocol);
+        }
+        (Some(true), Srtp::Allow | Srtp::Offer | Srtp::Require) => {
+            Some(keys_with(section, caps).ok_or(NegotiateError::NoKey)?)
+        }
+        (Some(false), Srtp::Off | Srtp::Allow | Srtp::Offer) => None,
+    };
     let ours = || codecs(section).filter(|(codec, _)| caps.codecs.contains(codec));
     let (codec, payload_type) = ours()
         .find(|(codec, _)| caps.preferred == Some(*codec))
@@ -418,7 +514,12 @@ fn far_end(
         opus: wishes(section, payload_type).meet(caps.opus),
         ptime_ms: codec.ptime_ms(section.ptime_ms, section.maxptime_ms),
         rtp: SocketAddr::new(ip, section.port),
-        rtcp: rtcp(section, ip, near),
+        rtcp: match section.rtcp_mux {
+            true => SocketAddr::new(ip, section.port),
+            false => rtcp(section, ip, near),
+        },
+        keys,
+        mux: section.rtcp_mux,
         direction,
     })
 }
@@ -538,8 +639,53 @@ fn accepted(offered: &Media, far: &FarEnd, port: u16, caps: &Capabilities) -> Me
         add_events(&mut section, format, events);
     }
     section.ptime_ms = Some(PTIME_MS);
+    section.rtcp_mux = far.mux;
     section.direction = Some(far.direction.mirrored());
+    if let Some((ours, _)) = &far.keys {
+        add_key(&mut section, ours);
+    }
     section
+}
+
+/// Whether a profile is that of secure media; `None` if it is none of ours.
+fn is_secure_profile(protocol: &str) -> Option<bool> {
+    let ours = [(AVP, false), (SAVP, true)]
+        .into_iter()
+        .chain(WITH_FEEDBACK);
+    let mut same = ours.filter(|(name, _)| name.eq_ignore_ascii_case(protocol));
+    same.next().map(|(_, secure)| secure)
+}
+
+/// The values of the `a=crypto` attributes of a section.
+fn cryptos(section: &Media) -> impl Iterator<Item = &str> {
+    let attributes = section.attributes.iter();
+    let keys = attributes.filter(|it| it.name.eq_ignore_ascii_case(sdes::ATTRIBUTE));
+    keys.filter_map(|it| it.value.as_deref())
+}
+
+/// Our key for a suite.
+fn key_for(caps: &Capabilities, suite: Suite) -> Option<&Crypto> {
+    caps.keys.iter().find(|it| it.key.suite() == suite)
+}
+
+/// Our key and theirs for the first attribute of a section with a suite that we have a key for. Ours
+/// has the tag of theirs (RFC 4568 §5.1.2).
+fn keys_with(section: &Media, caps: &Capabilities) -> Option<(Crypto, Crypto)> {
+    cryptos(section).find_map(|value| {
+        let theirs = Crypto::parse(value).ok()?;
+        let ours = Crypto {
+            tag: theirs.tag,
+            ..key_for(caps, theirs.key.suite())?.clone()
+        };
+        Some((ours, theirs))
+    })
+}
+
+fn add_key(section: &mut Media, crypto: &Crypto) {
+    section.attributes.push(Attribute {
+        name: sdes::ATTRIBUTE.to_owned(),
+        value: Some(crypto.to_value()),
+    });
 }
 
 /// Port 0 refuses; kind, transport and formats are repeated because something must stand there.

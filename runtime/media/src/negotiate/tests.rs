@@ -43,7 +43,14 @@ fn check_with(caps: &Capabilities, local: SocketAddr, offer: &str, expect: Expec
             );
             let text = String::from_utf8(bytes).expect("text").replace('\r', "");
             let section = text.find("m=").expect("a section");
-            summary(&params) + &text[section..]
+            // Keys are random, and nobody's business.
+            let lines = text[section..]
+                .lines()
+                .map(|line| match line.split_once("inline:") {
+                    Some((before, _)) => format!("{before}inline:********\n"),
+                    None => format!("{line}\n"),
+                });
+            summary(&params) + &lines.collect::<String>()
         }
         Err(error) => format!("{} {error}\n", error.status()),
     };
@@ -75,6 +82,7 @@ fn our_offer() {
         a=fmtp:101 0-16
         a=ptime:20
         a=sendrecv
+        a=rtcp-mux
     "#]]
     .assert_eq(
         &String::from_utf8(offer.to_bytes())
@@ -402,7 +410,7 @@ fn offers_that_cannot_work_are_refused_by_cause() {
         // The reason given is that of the first audio section.
         (
             "m=audio 6000 RTP/SAVP 0\nm=audio 6002 RTP/AVP 18\n",
-            E::Protocol,
+            E::NoKey,
             488,
         ),
     ] {
@@ -598,4 +606,190 @@ fn answers_to_our_offer() {
 #[should_panic(expected = "media needs an address")]
 fn we_never_put_ourselves_on_hold_by_mistake() {
     offer(&Capabilities::default(), local("0.0.0.0:4000"), 1, 1);
+}
+
+/// All codecs, and keys.
+fn everything(srtp: Srtp) -> Capabilities {
+    Capabilities {
+        srtp,
+        keys: keys(&mut Rng::from_u64(1)),
+        ..Capabilities::all()
+    }
+}
+
+#[test]
+fn the_best_of_all_is_taken_with_events_of_its_clock() {
+    let caps = everything(Srtp::Allow);
+    // Linphone, as above.
+    check_with(
+        &caps,
+        local(LOCAL),
+        "v=0\no=ann 3012 1145 IN IP4 192.0.2.20\ns=Talk\nc=IN IP4 192.0.2.20\nt=0 0\n\
+         m=audio 7078 RTP/AVP 96 0 101 99\n\
+         a=rtpmap:96 opus/48000/2\na=fmtp:96 useinbandfec=1\na=rtcp-mux\n\
+         a=rtpmap:101 telephone-event/48000\na=rtpmap:99 telephone-event/8000\n",
+        expect![[r#"
+            Opus/96 dtmf 101 rtp 192.0.2.20:7078 rtcp 192.0.2.20:7078 send true receive true
+            m=audio 40000 RTP/AVP 96 101
+            a=rtpmap:96 opus/48000/2
+            a=rtpmap:101 telephone-event/48000
+            a=fmtp:96 maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate=32000;useinbandfec=1
+            a=fmtp:101 0-15
+            a=ptime:20
+            a=sendrecv
+            a=rtcp-mux
+        "#]],
+    );
+    // FreeSWITCH's two sections: the secured one is taken.
+    check_with(
+        &caps,
+        local(LOCAL),
+        "v=0\no=FreeSWITCH 1700000001 1700000002 IN IP4 192.0.2.30\ns=FreeSWITCH\n\
+         c=IN IP4 192.0.2.30\nt=0 0\n\
+         m=audio 25678 RTP/SAVP 9 0 101\n\
+         a=crypto:7 F8_128_HMAC_SHA1_80 inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n\
+         a=crypto:8 AES_CM_128_HMAC_SHA1_80 inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n\
+         a=rtpmap:101 telephone-event/8000\na=ptime:30\n\
+         m=audio 25678 RTP/AVP 9 0 101\na=rtpmap:101 telephone-event/8000\n",
+        expect![[r#"
+            G722/9 dtmf 101 rtp 192.0.2.30:25678 rtcp 192.0.2.30:25679 send true receive true
+            m=audio 40000 RTP/SAVP 9 101
+            a=rtpmap:9 G722/8000
+            a=rtpmap:101 telephone-event/8000
+            a=fmtp:101 0-15
+            a=ptime:20
+            a=sendrecv
+            a=crypto:8 AES_CM_128_HMAC_SHA1_80 inline:********
+            m=audio 0 RTP/AVP 9 0 101
+        "#]],
+    );
+}
+
+#[test]
+fn packets_are_as_long_as_the_far_end_wants() {
+    for (codec, lines, ms) in [
+        ("0", "", 20),
+        ("0", "a=ptime:10\n", 10),
+        ("0", "a=ptime:30\n", 30),
+        ("0", "a=ptime:35\n", 30),
+        ("0", "a=ptime:5\n", 10),
+        ("0", "a=ptime:200\n", 60),
+        ("0", "a=ptime:40\na=maxptime:30\n", 30),
+        ("9", "a=ptime:60\n", 60),
+        ("96", "a=rtpmap:96 opus/48000/2\na=ptime:30\n", 20),
+        ("96", "a=rtpmap:96 opus/48000/2\na=ptime:60\n", 60),
+        ("96", "a=rtpmap:96 L16/16000\na=ptime:60\n", 40),
+        ("96", "a=rtpmap:96 L16/8000\na=ptime:60\n", 60),
+    ] {
+        let offer = parse(&section(&format!("m=audio 6000 RTP/AVP {codec}\n{lines}")));
+        let answered = answer(&offer, &everything(Srtp::Off), local(LOCAL), 1, 1);
+        let (_, params) = answered.expect("common ground");
+        assert_eq!(params.ptime_ms, ms, "{codec} {lines}");
+    }
+}
+
+#[test]
+fn security_is_as_both_sides_want_it() {
+    use NegotiateError as E;
+    let key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 \
+               inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n";
+    let broken = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAAA\n";
+    let plain = "m=audio 6000 RTP/AVP 0\n".to_owned();
+    let secure = format!("m=audio 6000 RTP/SAVP 0\n{key}");
+    let feedback = format!("m=audio 6000 RTP/SAVPF 0\n{key}");
+    for (srtp, offered, expected) in [
+        (Srtp::Off, &plain, Ok(false)),
+        (Srtp::Off, &secure, Err(E::Protocol)),
+        (Srtp::Allow, &plain, Ok(false)),
+        (Srtp::Allow, &secure, Ok(true)),
+        (Srtp::Offer, &plain, Ok(false)),
+        (Srtp::Offer, &feedback, Ok(true)),
+        (Srtp::Require, &plain, Err(E::Protocol)),
+        (Srtp::Require, &secure, Ok(true)),
+        (Srtp::Require, &format!("{plain}{secure}"), Ok(true)),
+        (
+            Srtp::Allow,
+            &format!("m=audio 6000 RTP/SAVP 0\n{broken}"),
+            Err(E::NoKey),
+        ),
+        (
+            Srtp::Allow,
+            &"m=audio 6000 RTP/SAVP 0\n".to_owned(),
+            Err(E::NoKey),
+        ),
+        (
+            Srtp::Allow,
+            &"m=audio 6000 UDP/TLS/RTP/SAVPF 0\n".to_owned(),
+            Err(E::Protocol),
+        ),
+        (
+            Srtp::Allow,
+            &"m=audio 6000 RTP/AVPF 0\n".to_owned(),
+            Ok(false),
+        ),
+    ] {
+        let answered = answer(
+            &parse(&section(offered)),
+            &everything(srtp),
+            local(LOCAL),
+            1,
+            1,
+        );
+        let secured = answered.map(|(_, params)| params.srtp.is_some());
+        assert_eq!(secured, expected, "{srtp:?}: {offered}");
+    }
+}
+
+/// Who is offered a key and answers with one: both have the same two keys, the other way round.
+#[test]
+fn both_sides_get_each_others_keys() {
+    let caps = everything(Srtp::Require);
+    let theirs = Capabilities {
+        keys: keys(&mut Rng::from_u64(2)),
+        ..everything(Srtp::Allow)
+    };
+    let (near, far) = (local("192.0.2.1:4000"), local("192.0.2.2:5000"));
+    let offer = parse_bytes(&offer(&caps, near, 1, 1));
+    assert_eq!(offer.media[0].protocol, SAVP);
+    let (answer, there) = answer(&offer, &theirs, far, 2, 1).expect("common ground");
+    let answer = parse_bytes(&answer);
+    let here = accept(&offer, &answer).expect("accepted");
+    let (here, there) = (here.srtp.expect("secured"), there.srtp.expect("secured"));
+    assert_eq!((&here.send, &here.receive), (&there.receive, &there.send));
+    assert_eq!(here.send.suite(), SUITES[0]);
+    assert_ne!(here.send, here.receive);
+    // An answer without a key, or with another suite than was offered, is none.
+    for change in [
+        |line: &mut Attribute| line.name = "other".to_owned(),
+        |line: &mut Attribute| {
+            let value = line.value.take().unwrap_or_default();
+            line.value = Some(value.replace("AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_32"));
+        },
+    ] {
+        let mut bad = answer.clone();
+        bad.media[0].attributes.iter_mut().for_each(change);
+        assert_eq!(accept(&offer, &bad).map(|_| ()), Err(NegotiateError::NoKey));
+    }
+    let mut downgraded = answer.clone();
+    downgraded.media[0].protocol = AVP.to_owned();
+    let accepted = accept(&offer, &downgraded).map(|_| ());
+    assert_eq!(accepted, Err(NegotiateError::Protocol));
+}
+
+#[test]
+fn what_the_other_side_has_goes_before_what_is_offered_first() {
+    let offer = parse(&section("m=audio 6000 RTP/AVP 9 8 0\n"));
+    for (preferred, taken) in [
+        (None, Codec::G722),
+        (Some(Codec::Pcmu), Codec::Pcmu),
+        (Some(Codec::Opus), Codec::G722),
+    ] {
+        let caps = Capabilities {
+            preferred,
+            ..everything(Srtp::Off)
+        };
+        let (_, params) = answer(&offer, &caps, local(LOCAL), 1, 1).expect("common ground");
+        assert_eq!(params.codec, taken);
+    }
+    assert_eq!(offered(&offer), [Codec::G722, Codec::Pcma, Codec::Pcmu]);
 }

@@ -13,7 +13,7 @@ use crate::player::{Filled, Player};
 use crate::rate::{FRAME, Frame, Narrow, Rate};
 use crate::rtp::{Header, is_rtcp};
 use crate::worker::{Counts, Output, Packet, RecordingOutput};
-use crate::{Channel, Event, EventFormat, Stats, StreamParams};
+use crate::{Channel, Event, EventFormat, Stats, StreamParams, srtp};
 
 mod convert;
 mod dialing;
@@ -83,14 +83,21 @@ impl<'a> Step<'a> {
         self.out.push_back(Output::Recording { recording, what });
     }
 
-    /// Sends, unless the far end gave an address that is none, as some do on hold (RFC 3264 §8.4).
-    fn send(&mut self, channel: Channel, to: SocketAddr, packet: Packet) {
+    /// Sends media, unless the far end gave an address that is none, as some do on hold (RFC 3264
+    /// §8.4).
+    fn send(&mut self, to: SocketAddr, packet: Packet) {
         if to.ip().is_unspecified() || to.port() == 0 {
             return;
         }
-        if channel == Channel::Rtp {
-            self.counts.packets_out += 1;
-            self.counts.late_packets += u64::from(self.now.mono.since(self.due) > TICK);
+        self.counts.packets_out += 1;
+        self.counts.late_packets += u64::from(self.now.mono.since(self.due) > TICK);
+        self.send_report(Channel::Rtp, to, packet);
+    }
+
+    /// Sends a report, under the same condition.
+    fn send_report(&mut self, channel: Channel, to: SocketAddr, packet: Packet) {
+        if to.ip().is_unspecified() || to.port() == 0 {
+            return;
         }
         self.out.push_back(Output::Send {
             session: self.id,
@@ -135,6 +142,8 @@ pub(crate) struct Session {
 #[derive(Debug)]
 struct Stream {
     params: StreamParams,
+    /// Opens what is received.
+    guard: Option<Box<srtp::Receiver>>,
     inbound: Inbound,
     outbound: Outbound,
     reports: Reports,
@@ -163,8 +172,15 @@ impl Stream {
         let reception = self.inbound.reception();
         let packet = self
             .reports
-            .write(step.now, &self.outbound, reception, goodbye);
-        step.send(Channel::Rtcp, self.reports_to(), packet);
+            .write(step.now, &mut self.outbound, reception, goodbye);
+        let Some(packet) = packet else {
+            return;
+        };
+        if self.params.rtcp_mux {
+            step.send_report(Channel::Rtp, self.to(), packet);
+        } else {
+            step.send_report(Channel::Rtcp, self.reports_to(), packet);
+        }
     }
 }
 
@@ -223,6 +239,11 @@ impl Session {
                 }
                 stream.inbound.configure(now, &stream.params, &params);
                 stream.outbound.configure(&mut self.rng, &params);
+                match (&mut stream.guard, &params.srtp) {
+                    // The same key changes nothing.
+                    (Some(guard), Some(keys)) => guard.rekey(&keys.receive),
+                    (None, _) | (_, None) => stream.guard = guard(&params),
+                }
                 stream.params = params;
             }
             None => {
@@ -230,6 +251,7 @@ impl Session {
                 let reports = Reports::new(now, self.rng.fork());
                 let inbound = Inbound::new(now, &params);
                 self.stream = Some(Stream {
+                    guard: guard(&params),
                     params,
                     inbound,
                     outbound,
@@ -288,6 +310,34 @@ impl Session {
         self.stopped(step, stopped);
         self.end_message(step, RecordEnd::Hangup);
         self.end_call_recording(step);
+    }
+
+    /// Opens a datagram that is secured: copies it to `plain`, where it must fit, and gives it
+    /// back if it is from the far end and was not here before. Others are given back as they are.
+    pub(crate) fn open<'a>(
+        &mut self,
+        step: &mut Step<'_>,
+        channel: Channel,
+        bytes: &'a [u8],
+        plain: &'a mut [u8],
+    ) -> Option<&'a [u8]> {
+        let guard = self.stream.as_mut().and_then(|it| it.guard.as_mut());
+        let Some(guard) = guard else {
+            return Some(bytes);
+        };
+        let opened = plain.get_mut(..bytes.len()).and_then(|plain| {
+            plain.copy_from_slice(bytes);
+            let opened = match channel {
+                Channel::Rtp if !is_rtcp(bytes) => guard.unprotect(plain),
+                Channel::Rtp | Channel::Rtcp => guard.unprotect_rtcp(plain),
+            };
+            opened.ok()
+        });
+        if opened.is_none() {
+            step.counts.dropped += 1;
+            step.counts.unauthentic += 1;
+        }
+        opened.map(|len| &plain[..len])
     }
 
     /// Takes a datagram; gives the packet if the other side of a bridge may want it.
@@ -461,6 +511,11 @@ impl Session {
             });
         }
     }
+}
+
+fn guard(params: &StreamParams) -> Option<Box<srtp::Receiver>> {
+    let keys = params.srtp.as_ref()?;
+    Some(Box::new(srtp::Receiver::new(&keys.receive)))
 }
 
 /// Adds a frame to another, cutting off what is too loud.

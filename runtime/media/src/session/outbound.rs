@@ -12,7 +12,7 @@ use crate::session::Step;
 use crate::session::inbound::Received;
 use crate::telephone_event::Report;
 use crate::worker::Packet;
-use crate::{Channel, Codec, OpusParams, StreamParams, g711};
+use crate::{Codec, OpusParams, StreamParams, g711, srtp};
 
 /// A relayed packet this far behind the newest is no longer sent on (RFC 3550 §A.1 calls what is
 /// further behind a jump).
@@ -46,6 +46,8 @@ pub(crate) struct Outbound {
     encoder: Option<Encoder>,
     /// Samples that wait until there are enough for a packet.
     pending: Vec<i16>,
+    /// Secures what is sent, reports as well.
+    guard: Option<Box<srtp::Sender>>,
     /// The next audio packet follows something else than audio (RFC 3551 §4.1).
     marker: bool,
     relay: Option<Relay>,
@@ -73,12 +75,15 @@ impl Outbound {
     pub(crate) fn new(rng: &mut Rng, params: &StreamParams) -> Self {
         Self {
             ssrc: rng.u32(),
-            sequence: (rng.u32() & 0xffff) as u16,
+            // Below half its range, or a far end that misses the first packets would be wrong about
+            // the roll-over counter (RFC 3711 §3.3.1).
+            sequence: (rng.u32() & 0x7fff) as u16,
             timestamp: rng.u32(),
             codec: params.codec,
             opus: params.opus,
             encoder: None,
             pending: Vec::new(),
+            guard: guard(params),
             marker: true,
             relay: None,
             packets_before: 0,
@@ -90,6 +95,11 @@ impl Outbound {
     /// Something else was negotiated. A clock of another speed needs a source of its own (RFC 7160
     /// §4.1).
     pub(crate) fn configure(&mut self, rng: &mut Rng, params: &StreamParams) {
+        match (&mut self.guard, &params.srtp) {
+            // The same key changes nothing.
+            (Some(guard), Some(keys)) => guard.rekey(&keys.send),
+            (None, _) | (_, None) => self.guard = guard(params),
+        }
         if (self.codec, self.opus) == (params.codec, params.opus) {
             return;
         }
@@ -368,11 +378,39 @@ impl Outbound {
     ) {
         self.packets += 1;
         self.octets += payload_bytes as u64;
-        let packet = Packet::build(HEADER_BYTES + payload_bytes, |bytes| {
+        let len = HEADER_BYTES + payload_bytes;
+        let added = self.guard.as_ref().map_or(0, |it| it.rtp_added_bytes());
+        let mut good = true;
+        let packet = Packet::build(len + added, |bytes| {
             let (head, body) = bytes.split_at_mut(HEADER_BYTES);
             head.copy_from_slice(&header.to_bytes());
-            payload(body);
+            payload(&mut body[..payload_bytes]);
+            if let Some(guard) = &mut self.guard {
+                good = guard.protect(bytes, len).is_ok();
+            }
         });
-        step.send(Channel::Rtp, to, packet);
+        if good {
+            step.send(to, packet);
+        } else {
+            step.counts.dropped += 1;
+        }
     }
+
+    /// A report, secured if media is; `None` if that cannot be done any more.
+    pub(crate) fn seal(&mut self, len: usize, write: impl FnOnce(&mut [u8])) -> Option<Packet> {
+        let added = self.guard.as_ref().map_or(0, |it| it.rtcp_added_bytes());
+        let mut good = true;
+        let packet = Packet::build(len + added, |bytes| {
+            write(&mut bytes[..len]);
+            if let Some(guard) = &mut self.guard {
+                good = guard.protect_rtcp(bytes, len).is_ok();
+            }
+        });
+        good.then_some(packet)
+    }
+}
+
+fn guard(params: &StreamParams) -> Option<Box<srtp::Sender>> {
+    let keys = params.srtp.as_ref()?;
+    Some(Box::new(srtp::Sender::new(&keys.send)))
 }

@@ -65,14 +65,14 @@ impl Reports {
         self.round_trip
     }
 
-    /// The next report, or the goodbye.
+    /// The next report, or the goodbye; `None` if it cannot be secured any more.
     pub(crate) fn write(
         &mut self,
         now: Now,
-        outbound: &Outbound,
+        outbound: &mut Outbound,
         reception: &mut Reception,
         goodbye: bool,
-    ) -> Packet {
+    ) -> Option<Packet> {
         self.due = now.mono + rtcp::interval(&mut self.rng);
         let mut block = reception.report();
         if let (Some(block), Some(last)) = (&mut block, self.last_report)
@@ -88,7 +88,7 @@ impl Reports {
             cname: &self.cname,
             goodbye,
         };
-        Packet::build(outgoing.len_bytes(), |bytes| outgoing.write(bytes))
+        outbound.seal(outgoing.len_bytes(), |bytes| outgoing.write(bytes))
     }
 
     /// Takes the far end's reports; bytes that are none are ignored.

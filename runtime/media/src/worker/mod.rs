@@ -21,6 +21,9 @@ use conference::Conference;
 pub use packet::Packet;
 use sessions::Sessions;
 
+/// Longest datagram taken: what Ethernet carries (1,500 bytes) and no more.
+const DATAGRAM_BYTES_MAX: usize = 1_500;
+
 /// [`TICK`] in nanoseconds.
 const TICK_NS: u64 = 20_000_000;
 
@@ -118,6 +121,9 @@ pub struct Counts {
     pub dropped: u64,
     /// RTP packets handed out over 20 ms after they were due.
     pub late_packets: u64,
+    /// Of those dropped, the ones that were to be secured and are not from the far end, or were sent
+    /// again.
+    pub unauthentic: u64,
     /// Ticks done over 20 ms after they were due.
     pub late_ticks: u64,
     /// Ticks left out because the shell was too late to catch up.
@@ -150,6 +156,8 @@ pub struct Counts {
 ///   command, counted in [`Counts::failed`].
 /// - Media is sent to where valid media comes from. The first source is kept; another one is let
 ///   in after 3 s without the first, or at once in the first 5 s if it is the negotiated host.
+/// - Where keys were agreed, what is not encrypted with them is dropped before anything else is made
+///   of it: a stranger's packet does not even keep a session from being inactive.
 /// - A key counts once: heard as an event and as a tone within 700 ms, it is one press. Tones are
 ///   listened for until the first event.
 /// - A session has at most one recording of each kind; a second of a kind ends the first.
@@ -170,6 +178,8 @@ pub struct Worker {
     out: VecDeque<Output>,
     /// Frames that a tick writes over; kept so that it does not make them.
     scratch: Box<[Frame; 3]>,
+    /// Where a datagram is decrypted.
+    plain: Vec<u8>,
 }
 
 impl Worker {
@@ -184,6 +194,7 @@ impl Worker {
             counts: Counts::default(),
             out: VecDeque::new(),
             scratch: Box::default(),
+            plain: vec![0; DATAGRAM_BYTES_MAX],
         }
     }
 
@@ -398,6 +409,25 @@ impl Worker {
         if channel == Channel::Rtp {
             self.counts.packets_in += 1;
         }
+        let mut plain = std::mem::take(&mut self.plain);
+        let opened = self.step(now, id, |it, step| {
+            it.open(step, channel, bytes, &mut plain)
+        });
+        if let Some(Some(bytes)) = opened {
+            self.opened(now, id, channel, from, bytes);
+        }
+        self.plain = plain;
+    }
+
+    /// A datagram that nothing speaks against.
+    fn opened(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        channel: Channel,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) {
         let received = self.step(now, id, |it, step| it.receive(step, channel, from, bytes));
         let Some(Some(received)) = received else {
             return;

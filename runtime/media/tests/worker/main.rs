@@ -17,5 +17,6 @@ mod playback;
 mod playout;
 mod recording;
 mod reports;
+mod secure;
 mod source;
 mod world;

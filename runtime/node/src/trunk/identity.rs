@@ -174,6 +174,7 @@ pub(crate) fn call(
             password: login.password.clone(),
         }),
         codecs: trunk.codecs.clone(),
+        secure_media: trunk.secure_media,
     };
     vocab::call::Target::Uri {
         uri: target,

@@ -255,6 +255,7 @@ impl Phone {
                 password: secret(&self.user),
             }),
             codecs: Vec::new(),
+            secure_media: None,
         };
         self.call(now, number, Some(Box::new(carrier)))
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use media::negotiate::Srtp;
 use media::{Codec, OpusParams, Rate};
 
 use super::reader::{At, Table};
@@ -56,10 +57,12 @@ pub(super) fn read(mut table: Table<'_>, sip: &Sip) -> Media {
     if codecs.is_empty() {
         codecs = CODECS.to_vec();
     }
+    let srtp = srtp(&mut table);
     let opus = opus(table.table("opus"));
     table.finish();
     Media {
         codecs,
+        srtp,
         opus,
         addresses,
         rtp_ports,
@@ -91,6 +94,30 @@ pub(super) fn codecs(table: &mut Table<'_>) -> Vec<Codec> {
         }
     }
     codecs
+}
+
+fn srtp(table: &mut Table<'_>) -> Srtp {
+    const WORDS: [(&str, Srtp); 4] = [
+        ("off", Srtp::Off),
+        ("allow", Srtp::Allow),
+        ("offer", Srtp::Offer),
+        ("require", Srtp::Require),
+    ];
+    let Some(text) = table.text("srtp") else {
+        return Srtp::default();
+    };
+    let found = WORDS.iter().find(|(word, _)| *word == text.value);
+    if found.is_none() {
+        let words = WORDS.map(|(word, _)| word);
+        let hint = did_you_mean(text.value, words);
+        let what = format!(
+            "srtp = {:?} is none of {}{hint}",
+            text.value,
+            words.join(", ")
+        );
+        table.source.error(Some(text.at), what);
+    }
+    found.map_or(Srtp::default(), |&(_, srtp)| srtp)
 }
 
 fn opus(mut table: Table<'_>) -> OpusParams {

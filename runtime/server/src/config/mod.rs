@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::negotiate::Srtp;
 use media::{Codec, OpusParams};
 use vocab::Pii;
 
@@ -123,6 +124,8 @@ pub struct Media {
     pub inactive_after: Duration,
     /// Codecs in order of preference: at least one.
     pub codecs: Vec<Codec>,
+    /// Whether audio is secured.
+    pub srtp: Srtp,
     /// How Opus is used.
     pub opus: OpusParams,
 }

@@ -103,6 +103,7 @@ fn trunk(
     let asserts = table.truth("assert_identity").unwrap_or(false);
     let follow_redirects = table.truth("follow_redirects").unwrap_or(false);
     let codecs = audio::codecs(&mut table);
+    let secure_media = table.truth("srtp");
     let inbound = table.truth("inbound").unwrap_or(false);
     table.finish();
     let small = |number: u64| u16::try_from(number).expect("the range is small");
@@ -123,6 +124,7 @@ fn trunk(
         shows,
         asserts,
         follow_redirects,
+        secure_media,
         codecs: codecs.iter().map(|codec| codec.name().to_owned()).collect(),
         inbound,
     })

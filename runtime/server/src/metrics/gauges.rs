@@ -157,7 +157,7 @@ pub(super) fn node_values(counts: &node::Counts) -> [u64; NODE.len()] {
 }
 
 /// Of each media worker; in the order of [`media_values`].
-pub(super) const MEDIA: [Row; 9] = [
+pub(super) const MEDIA: [Row; 10] = [
     gauge("jackfield_media_sessions", "Media sessions."),
     counter("jackfield_media_packets_in_total", "RTP packets received."),
     counter("jackfield_media_packets_out_total", "RTP packets sent."),
@@ -185,6 +185,10 @@ pub(super) const MEDIA: [Row; 9] = [
         "jackfield_media_refused_total",
         "Commands and packets that no session took.",
     ),
+    counter(
+        "jackfield_media_unauthentic_total",
+        "Packets dropped because they are not secured as agreed, or were sent again.",
+    ),
 ];
 
 /// In the order of [`MEDIA`].
@@ -199,6 +203,7 @@ pub(super) fn media_values(counts: &media::Counts) -> [u64; MEDIA.len()] {
         skipped_ticks,
         failed,
         refused,
+        unauthentic,
     } = *counts;
     [
         sessions as u64,
@@ -210,6 +215,7 @@ pub(super) fn media_values(counts: &media::Counts) -> [u64; MEDIA.len()] {
         skipped_ticks,
         failed,
         refused,
+        unauthentic,
     ]
 }
 
