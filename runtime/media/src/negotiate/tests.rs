@@ -366,7 +366,7 @@ fn offers_that_cannot_work_are_refused_by_cause() {
         ("", E::NoAudio, 488),
         ("m=video 6000 RTP/AVP 31\n", E::NoAudio, 488),
         ("m=audio 0 RTP/AVP 0\n", E::NoAudio, 488),
-        ("m=audio 6000 RTP/SAVP 0\n", E::Protocol, 488),
+        ("m=audio 6000 RTP/SAVP 0\n", E::NoKey, 488),
         ("m=audio 9 UDP/TLS/RTP/SAVPF 111 0\n", E::Protocol, 488),
         ("m=audio 9 TCP/RTP/AVP 0\n", E::Protocol, 488),
         ("m=audio 6000 RTP/AVP 18 3 9\n", E::NoCodec, 488),
