@@ -10,6 +10,7 @@
 pub mod bench;
 pub mod crowd;
 pub mod load;
+pub mod oracle;
 pub mod peers;
 pub mod phones;
 pub mod shell;

@@ -142,7 +142,7 @@ fn a_call_goes_to_the_carrier_that_is_there() {
     let own = "<sip:+862155501000@ims.example.com>";
     assert_eq!(header(invite, "P-Asserted-Identity"), own);
     assert!(header(invite, "From").starts_with(own), "{invite}");
-    assert!(invite.contains(" RTP/AVP 8 0 101"), "{invite}");
+    assert!(invite.contains(" RTP/AVP 8 101"), "{invite}");
 
     // The second one in its own.
     let taken = carrier.invites();

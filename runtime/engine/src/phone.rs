@@ -497,6 +497,8 @@ impl Phone {
             | Event::Bridged { .. }
             | Event::Unbridged { .. }
             | Event::EarlyMedia { .. }
+            | Event::OneWay { .. }
+            | Event::Media { .. }
             | Event::Joined { .. }
             | Event::Left { .. }
             | Event::Held { .. }

@@ -285,6 +285,14 @@ pub enum Event {
         /// The session.
         session: SessionId,
     },
+    /// Audio has gone only one way for 5 s although both ways were agreed. Reported once until it
+    /// goes both ways again.
+    OneWay {
+        /// The session.
+        session: SessionId,
+        /// Which way it does not go.
+        missing: Way,
+    },
     /// A session is closed and its ports are free.
     Closed {
         /// The session.
@@ -294,6 +302,15 @@ pub enum Event {
         /// What went over them.
         stats: Stats,
     },
+}
+
+/// A direction of a session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Way {
+    /// From the far end to us.
+    In,
+    /// From us to the far end.
+    Out,
 }
 
 /// Counts of one session.
@@ -309,4 +326,17 @@ pub struct Stats {
     pub dropped: u64,
     /// Interarrival jitter in µs (RFC 3550 §A.8).
     pub jitter_us: u32,
+    /// RTP packets that came too late to be played, which are among those dropped.
+    pub late: u64,
+    /// Packets of ours that the far end has missed, by its reports.
+    pub far_lost: Option<u32>,
+    /// The way to the far end and back in µs, by the reports.
+    pub round_trip_us: Option<u32>,
+    /// What was spoken last.
+    pub codec: Option<Codec>,
+    /// It was secured.
+    pub secured: bool,
+    /// Hundredths of the opinion score of what was received ([`crate::quality`]): 100 to 450; `None`
+    /// if nothing was.
+    pub mos: Option<u16>,
 }

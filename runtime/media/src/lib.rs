@@ -25,6 +25,7 @@ pub mod limits;
 pub mod music;
 pub mod negotiate;
 pub mod player;
+pub mod quality;
 pub mod rate;
 pub mod recorder;
 pub mod resample;
@@ -41,7 +42,7 @@ mod session;
 mod worker;
 
 pub use border::{
-    Channel, Codec, Command, Event, EventFormat, OpusParams, SrtpKeys, Stats, StreamParams,
+    Channel, Codec, Command, Event, EventFormat, OpusParams, SrtpKeys, Stats, StreamParams, Way,
 };
 pub use codec::{Decoder, Encoder};
 pub use negotiate::{Capabilities, NegotiateError};

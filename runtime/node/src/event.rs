@@ -95,6 +95,17 @@ impl Node {
             Event::Left { leg } => {
                 self.step(now, leg.call, Noted::new(Step::Left, leg.n));
             }
+            Event::OneWay { leg, unheard } => {
+                let missing = if unheard { "out" } else { "in" };
+                let noted = Noted::new(Step::OneWay, leg.n).detail(missing);
+                self.step(now, leg.call, noted);
+            }
+            Event::Media { leg, media } => {
+                let kind = CallEventKind::Media { leg: leg.n, media };
+                if let Some(call) = self.calls.get_mut(&leg.call) {
+                    self.journal.note(call, now.wall, kind);
+                }
+            }
             Event::EarlyMedia { leg } => self.dialed_early(now, leg),
             Event::Held { leg } => self.phone_holds(now, leg, true),
             Event::Retrieved { leg } => self.phone_holds(now, leg, false),

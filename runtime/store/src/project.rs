@@ -162,6 +162,7 @@ fn advance(record: &mut CallRecord, event: &CallEvent) -> Projected {
         | CallEventKind::Bridged { .. }
         | CallEventKind::Unbridged { .. }
         | CallEventKind::Step { .. }
+        | CallEventKind::Media { .. }
         | CallEventKind::AttrSet { .. } => return Projected::Counted,
     }
     Projected::Changed

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{CallId, Clip, LegId, Party, Pii, PlayId, RecordingId};
+use crate::{CallId, Clip, LegId, MediaSummary, Party, Pii, PlayId, RecordingId};
 
 /// What the engine is told to do. A command that names a leg already gone is ignored: its
 /// [`Event::Ended`] is on the way or has been delivered.
@@ -554,6 +554,20 @@ pub enum Event {
         /// Its name now; the same if it could not be moved.
         to: LegId,
     },
+    /// Audio goes only one way although both were agreed.
+    OneWay {
+        /// The leg.
+        leg: LegId,
+        /// It is the far end that hears nothing; else we hear nothing of it.
+        unheard: bool,
+    },
+    /// What went over a leg's audio, told before its end: once for each session it had.
+    Media {
+        /// The leg.
+        leg: LegId,
+        /// What.
+        media: MediaSummary,
+    },
     /// A leg is over; nothing more is reported of it.
     Ended {
         /// The leg.
@@ -653,6 +667,8 @@ impl Event {
             | Self::ReferAsked { leg, .. }
             | Self::Referred { leg, .. }
             | Self::Moved { from: leg, .. }
+            | Self::OneWay { leg, .. }
+            | Self::Media { leg, .. }
             | Self::Ended { leg, .. } => Some(leg.call),
             Self::Registered { .. }
             | Self::Unregistered { .. }

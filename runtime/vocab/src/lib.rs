@@ -15,6 +15,7 @@ pub mod record;
 mod audio;
 mod deadlines;
 mod id;
+mod media;
 mod party;
 mod pii;
 mod rng;
@@ -25,6 +26,7 @@ pub use deadlines::Deadlines;
 pub use id::{
     CallId, ConferenceId, FlowId, LegId, ParseIdError, PlayId, RecordingId, SessionId, TenantId,
 };
+pub use media::MediaSummary;
 pub use party::{Direction, Party};
 pub use pii::Pii;
 pub use rng::Rng;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::call::{Cause, GatherEnd, RecordEnd, Side};
 use crate::flow::{DialResult, Fault, PluginRef};
-use crate::{CallId, Direction, Party, RecordingId, TenantId, Wall};
+use crate::{CallId, Direction, MediaSummary, Party, RecordingId, TenantId, Wall};
 
 /// One thing that happened to a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -147,6 +147,13 @@ pub enum CallEventKind {
         /// More, in a word and without private values.
         detail: String,
     },
+    /// What went over a leg's audio. Of one that had several streams, after moving, there are several.
+    Media {
+        /// Number of the leg within the call.
+        leg: u16,
+        /// What.
+        media: MediaSummary,
+    },
     /// A fact was remembered with the call; only the key is kept here.
     AttrSet {
         /// Its key.
@@ -181,6 +188,7 @@ impl CallEventKind {
             Self::Bridged { .. } => "leg.bridged",
             Self::Unbridged { .. } => "leg.unbridged",
             Self::Step { step, .. } => step.name(),
+            Self::Media { .. } => "leg.media",
             Self::AttrSet { .. } => "call.attr_set",
             Self::Ended { .. } => "call.ended",
         }
@@ -236,11 +244,14 @@ pub enum Step {
     MovedIn,
     /// The leg is gone from a call that goes on; the detail is the cause.
     Gone,
+    /// Audio of the leg goes only one way; the detail tells what is missing: `in`, what it says, or
+    /// `out`, what it is to hear.
+    OneWay,
 }
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Held,
         Self::Retrieved,
         Self::TransferAsked,
@@ -264,6 +275,7 @@ impl Step {
         Self::TakenOver,
         Self::MovedIn,
         Self::Gone,
+        Self::OneWay,
     ];
 
     /// Stable dotted name used in the log, the API and metrics.
@@ -292,6 +304,7 @@ impl Step {
             Self::TakenOver => "leg.taken_over",
             Self::MovedIn => "leg.moved_in",
             Self::Gone => "leg.gone",
+            Self::OneWay => "leg.one_way",
         }
     }
 }

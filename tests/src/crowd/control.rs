@@ -143,6 +143,8 @@ impl Crowd {
             | Event::Held { leg }
             | Event::Retrieved { leg }
             | Event::Reoffered { leg, .. }
+            | Event::OneWay { leg, .. }
+            | Event::Media { leg, .. }
             | Event::Referred { leg, .. } => {
                 self.control.of(*leg, &event);
             }

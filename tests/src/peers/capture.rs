@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail, ensure};
 use media::Codec;
 use media::g711::{self, Law};
-use media::rtp::{Rtp, sequence_diff, timestamp_diff};
+use media::rtp::{Rtp, is_rtcp, sequence_diff, timestamp_diff};
 use vocab::Mono;
 
 use super::prompt::{Prompt, encoded};
@@ -60,6 +60,10 @@ impl Capture {
 
     /// Takes a datagram in. True if it was audio.
     pub fn take(&mut self, now: Mono, datagram: &[u8]) -> bool {
+        if is_rtcp(datagram) {
+            // Reports may share the port of media.
+            return false;
+        }
         let Ok(packet) = Rtp::parse(datagram) else {
             self.strange += 1;
             return false;

@@ -252,6 +252,7 @@ impl Checks {
             | CallEventKind::DialEnded { .. }
             | CallEventKind::Bridged { .. }
             | CallEventKind::Unbridged { .. }
+            | CallEventKind::Media { .. }
             | CallEventKind::AttrSet { .. } => {}
             CallEventKind::Step { step, .. } => self.saw(format!("step {}", step.name())),
         }

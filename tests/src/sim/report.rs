@@ -94,6 +94,7 @@ fn sight(event: &CallEvent) -> String {
         | CallEventKind::Bridged { .. }
         | CallEventKind::Unbridged { .. }
         | CallEventKind::Step { .. }
+        | CallEventKind::Media { .. }
         | CallEventKind::AttrSet { .. } => name.to_owned(),
     }
 }

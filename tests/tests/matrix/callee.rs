@@ -30,7 +30,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
 const ANSWERS: &str = "
     < INVITE
         From: caller
-        body: m=audio [0-9]+ RTP/AVP 0 8 101
+        body: m=audio [0-9]+ RTP/AVP 0 111 9 8 101 110
     > 100
     > 180
     > 200 sdp

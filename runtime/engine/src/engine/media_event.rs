@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use media::{Stats, Way};
 use vocab::call::{Cause, Event, RecordEnd};
-use vocab::{LegId, Now, Pii, PlayId, RecordingId, SessionId};
+use vocab::{LegId, MediaSummary, Now, Pii, PlayId, RecordingId, SessionId};
 
 use super::Engine;
 use super::command::{INNER, record_message};
 use crate::WorkerId;
-use crate::keys::Way;
+use crate::keys::Way as Heard;
 use crate::leg::{Activity, Ending, Leg};
 
 impl Engine {
@@ -19,8 +20,14 @@ impl Engine {
         leg: Option<LegId>,
         event: media::Event,
     ) {
-        if let media::Event::Closed { session, local, .. } = event {
+        if let media::Event::Closed {
+            session,
+            local,
+            stats,
+        } = event
+        {
             self.ports.give_back(worker, local);
+            self.summarize(session, stats);
             if let Some(leg) = self.gone(session) {
                 self.closed(now, leg, session);
             }
@@ -35,7 +42,7 @@ impl Engine {
                 play,
                 finished,
             } => self.played(now, leg, (session, play), finished),
-            media::Event::Digit { digit, .. } => self.digit(now, leg, digit, Way::Media),
+            media::Event::Digit { digit, .. } => self.digit(now, leg, digit, Heard::Media),
             media::Event::Recorded {
                 session,
                 recording,
@@ -45,8 +52,35 @@ impl Engine {
                 self.recorded((session, recording), end, length);
             }
             media::Event::Inactive { .. } => self.inactive(now, leg),
+            media::Event::OneWay { missing, .. } => {
+                let unheard = missing == Way::Out;
+                self.event(Event::OneWay { leg, unheard });
+            }
             media::Event::Closed { .. } => {}
         }
+    }
+
+    /// Tells what went over a session's audio, if there was any.
+    fn summarize(&mut self, session: SessionId, stats: Stats) {
+        let leg = self.sessions.get(&session).map(|track| track.leg);
+        let leg = leg.filter(|leg| self.legs.contains_key(leg));
+        let (Some(leg), Some(codec)) = (leg, stats.codec) else {
+            return;
+        };
+        let micros = |us: u32| Duration::from_micros(us.into());
+        let media = MediaSummary {
+            codec: codec.name().to_owned(),
+            secured: stats.secured,
+            sent: stats.sent,
+            received: stats.received,
+            lost: stats.lost,
+            late: stats.late,
+            jitter: micros(stats.jitter_us),
+            far_lost: stats.far_lost,
+            round_trip: stats.round_trip_us.map(micros),
+            mos: stats.mos,
+        };
+        self.event(Event::Media { leg, media });
     }
 
     fn recorded(
@@ -126,7 +160,7 @@ impl Engine {
     }
 
     /// A key was pressed, by whichever way it was heard.
-    pub(super) fn digit(&mut self, now: Now, leg: LegId, digit: Pii<char>, way: Way) {
+    pub(super) fn digit(&mut self, now: Now, leg: LegId, digit: Pii<char>, way: Heard) {
         let Some(session) = self.legs.get_mut(&leg).and_then(Leg::audible) else {
             return;
         };

@@ -438,6 +438,7 @@ fn media_session(event: &media::Event) -> SessionId {
         | media::Event::Digit { session, .. }
         | media::Event::Recorded { session, .. }
         | media::Event::Inactive { session }
+        | media::Event::OneWay { session, .. }
         | media::Event::Closed { session, .. } => *session,
     }
 }

@@ -211,6 +211,8 @@ impl Chaos {
             Event::Bridged { .. } => "Bridged",
             Event::Unbridged { .. } => "Unbridged",
             Event::EarlyMedia { .. } => "EarlyMedia",
+            Event::OneWay { .. } => "OneWay",
+            Event::Media { .. } => "Media",
             Event::Joined { .. } => "Joined",
             Event::Left { .. } => "Left",
             Event::Held { .. } => "Held",

@@ -135,6 +135,11 @@ pub(crate) fn describe_event(event: &Event, names: &mut Names) -> String {
         Event::Bridged { a, b } => format!("Bridged {} {}", names.leg(*a), names.leg(*b)),
         Event::Unbridged { a, b } => format!("Unbridged {} {}", names.leg(*a), names.leg(*b)),
         Event::EarlyMedia { leg } => format!("EarlyMedia {}", names.leg(*leg)),
+        Event::OneWay { leg, unheard } => {
+            let missing = if *unheard { "out" } else { "in" };
+            format!("OneWay {} {missing}", names.leg(*leg))
+        }
+        Event::Media { leg, media } => format!("Media {} {}", names.leg(*leg), media.codec),
         Event::Joined { leg } => format!("Joined {}", names.leg(*leg)),
         Event::Left { leg } => format!("Left {}", names.leg(*leg)),
         Event::Held { leg } => format!("Held {}", names.leg(*leg)),

@@ -199,6 +199,9 @@ impl Ledger {
                     "{event:?} twice"
                 );
             }
+            Event::OneWay { leg, .. } | Event::Media { leg, .. } => {
+                self.of(*leg, event);
+            }
             Event::Joined { leg } => {
                 let leg = self.of(*leg, event);
                 assert!(leg.answered && leg.peer.is_none() && leg.joins > 0);

@@ -9,6 +9,7 @@ use crate::codec::Decoder;
 use crate::dtmf::Detector;
 use crate::jitter::{Heard, Playout, Stored};
 use crate::limits::{PLAYOUT_DEPTH_MAX_MS, RTP_PAYLOAD_BYTES_MAX};
+use crate::quality::Measured;
 use crate::rate::{FRAME, Frame, Narrow, Rate};
 use crate::rtp::{Header, Rtp};
 use crate::session::Step;
@@ -18,7 +19,7 @@ use crate::session::presses::{Presses, Way};
 use crate::session::reception::{Arrival, Reception};
 use crate::session::recording::Recorders;
 use crate::telephone_event::{Receiver, Report};
-use crate::{Event, StreamParams};
+use crate::{Event, StreamParams, Way as Direction};
 
 /// Silent frames fed to the detector after audio, so that it notices the end of a tone.
 const DETECTOR_TAIL: u8 = 5;
@@ -33,6 +34,10 @@ const DETECTOR_PATIENCE: u8 = 50;
 /// Samples of the shortest pause in which nothing is sent: pauses between keys are longer than three
 /// packets, and so many may be lost in a tone.
 const TORN_MAX: u32 = 3 * FRAME as u32;
+
+/// How long nothing comes before somebody is told. Longer than Opus is silent between two signs of
+/// life, shorter than a caller asks whether anybody is there.
+pub(super) const ONE_WAY_AFTER: Duration = Duration::from_secs(5);
 
 /// Samples of the longest payload: Opus of 120 ms at 48,000 a second.
 const LATE_MAX: usize = Rate::Full.ms(120);
@@ -114,8 +119,14 @@ pub(crate) struct Inbound {
     spoke: Option<Mono>,
     /// [`Event::Inactive`] was reported since.
     inactive: bool,
+    /// [`Event::OneWay`] was reported since something came.
+    one_way: bool,
     received: u64,
     dropped: u64,
+    late_packets: u64,
+    /// Samples of the delay that the jitter buffer made, and in how many frames.
+    depths: u64,
+    frames: u64,
 }
 
 /// Decodes what comes too late to be played.
@@ -160,8 +171,12 @@ impl Inbound {
             heard: now,
             spoke: None,
             inactive: false,
+            one_way: false,
             received: 0,
             dropped: 0,
+            late_packets: 0,
+            depths: 0,
+            frames: 0,
         }
     }
 
@@ -183,7 +198,7 @@ impl Inbound {
             self.detector.get_or_insert_default();
         }
         if !old.receive && new.receive {
-            (self.heard, self.inactive) = (now, false);
+            (self.heard, self.inactive, self.one_way) = (now, false, false);
         }
     }
 
@@ -271,6 +286,7 @@ impl Inbound {
                     let late = (timestamp, payload);
                     self.overhear(step, params, late, listen, audio.recorders);
                 }
+                self.late_packets += u64::from(stored == Stored::Late);
                 stored == Stored::Used
             }
             Kind::Event(_) | Kind::Silence => true,
@@ -303,7 +319,7 @@ impl Inbound {
         if !fits || !params.receive || !self.latch.accept(step.now.mono, params.remote_rtp, from) {
             return None;
         }
-        (self.heard, self.inactive) = (step.now.mono, false);
+        (self.heard, self.inactive, self.one_way) = (step.now.mono, false, false);
         let arrival = (!is_event).then(|| self.reception.ticks(step.now.mono));
         let first = match self.reception.note(&header, arrival) {
             Arrival::Fresh => false,
@@ -365,6 +381,10 @@ impl Inbound {
     ) -> Heard {
         frame.set_rate(self.playout.rate());
         let heard = self.playout.pull(frame);
+        if heard == Heard::Audio {
+            self.depths += self.playout.depth() as u64;
+            self.frames += 1;
+        }
         let soft = frame
             .iter()
             .all(|sample| sample.unsigned_abs() < HUSHED_PEAK);
@@ -495,9 +515,40 @@ impl Inbound {
         }
     }
 
+    /// What was heard, for a score: how much of it did not come in time, and the delay that is
+    /// known.
+    pub(crate) fn measured(&self, round_trip: Option<Duration>) -> Option<Measured> {
+        if self.received == 0 {
+            return None;
+        }
+        let samples = self.depths.checked_div(self.frames).unwrap_or(0);
+        let hz = u64::from(self.playout.rate().hz());
+        let buffered = Duration::from_micros(samples * 1_000_000 / hz);
+        let missing = self.reception.lost() + self.late_packets;
+        Some(Measured {
+            expected: self.received + missing,
+            missing,
+            delay: round_trip.unwrap_or_default() / 2 + buffered,
+        })
+    }
+
+    /// Packets that came too late to be played.
+    pub(crate) fn late_packets(&self) -> u64 {
+        self.late_packets
+    }
+
     /// Reports that nothing comes, once.
     pub(crate) fn watch(&mut self, step: &mut Step<'_>, params: &StreamParams, after: Duration) {
-        if params.receive && !self.inactive && step.now.mono.since(self.heard) >= after {
+        let silent = step.now.mono.since(self.heard);
+        // Who is not to hear us need not speak either.
+        if params.receive && params.send && !self.one_way && silent >= ONE_WAY_AFTER {
+            self.one_way = true;
+            step.event(Event::OneWay {
+                session: step.id,
+                missing: Direction::In,
+            });
+        }
+        if params.receive && !self.inactive && silent >= after {
             self.inactive = true;
             step.event(Event::Inactive { session: step.id });
         }

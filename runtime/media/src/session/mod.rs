@@ -13,7 +13,7 @@ use crate::player::{Filled, Player};
 use crate::rate::{FRAME, Frame, Narrow, Rate};
 use crate::rtp::{Header, is_rtcp};
 use crate::worker::{Counts, Output, Packet, RecordingOutput};
-use crate::{Channel, Event, EventFormat, Stats, StreamParams, srtp};
+use crate::{Channel, Event, EventFormat, Stats, StreamParams, Way, quality, srtp};
 
 mod convert;
 mod dialing;
@@ -215,12 +215,20 @@ impl Session {
             return Stats::default();
         };
         let (received, lost, dropped, jitter_us) = stream.inbound.counts();
+        let round_trip = stream.reports.round_trip();
+        let measured = stream.inbound.measured(round_trip);
         Stats {
             sent: stream.outbound.packets(),
             received,
             lost,
             dropped,
             jitter_us,
+            late: stream.inbound.late_packets(),
+            far_lost: stream.reports.far_lost(),
+            round_trip_us: round_trip.and_then(|time| u32::try_from(time.as_micros()).ok()),
+            codec: Some(stream.params.codec),
+            secured: stream.params.srtp.is_some(),
+            mos: measured.map(|measured| (quality::mos(measured) * 100.0).round() as u16),
         }
     }
 
@@ -395,6 +403,12 @@ impl Session {
         stream
             .inbound
             .watch(step, &stream.params, self.inactive_after);
+        if stream.params.send && stream.reports.is_unheard() {
+            step.event(Event::OneWay {
+                session: step.id,
+                missing: Way::Out,
+            });
+        }
         if self.through {
             frame.clear(stream.params.rate());
             return Heard::Silence;

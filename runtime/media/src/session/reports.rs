@@ -6,6 +6,7 @@ use std::time::Duration;
 use vocab::{Mono, Now, Rng};
 
 use crate::rtcp::{self, Compound, Outgoing, Rtcp};
+use crate::session::inbound::ONE_WAY_AFTER;
 use crate::session::outbound::Outbound;
 use crate::session::reception::Reception;
 use crate::worker::Packet;
@@ -18,7 +19,21 @@ pub(crate) struct Reports {
     due: Mono,
     last_report: Option<LastReport>,
     round_trip: Option<Duration>,
+    far: Option<Far>,
     source: Option<SocketAddr>,
+}
+
+/// What the far end reports of our stream.
+#[derive(Clone, Copy, Debug)]
+struct Far {
+    /// Packets it missed.
+    lost: u32,
+    /// The highest number it has seen, and since when.
+    highest: u32,
+    since: Mono,
+    /// By its last report nothing new came for a while, and whether that is reported.
+    deaf: bool,
+    told: bool,
 }
 
 /// The far end's last sender report.
@@ -41,6 +56,7 @@ impl Reports {
             due,
             last_report: None,
             round_trip: None,
+            far: None,
             source: None,
         }
     }
@@ -58,6 +74,17 @@ impl Reports {
     /// Forgets where reports come from: something else was negotiated.
     pub(crate) fn forget_source(&mut self) {
         self.source = None;
+    }
+
+    /// Packets of ours that the far end has missed, once it told.
+    pub(crate) fn far_lost(&self) -> Option<u32> {
+        self.far.map(|far| far.lost)
+    }
+
+    /// Whether the far end tells, for the first time, that it has received nothing new for a while.
+    pub(crate) fn is_unheard(&mut self) -> bool {
+        let far = self.far.as_mut().filter(|far| far.deaf && !far.told);
+        far.is_some_and(|far| !std::mem::replace(&mut far.told, true))
     }
 
     /// How long a packet takes to the far end and back, once known.
@@ -114,6 +141,14 @@ impl Reports {
             };
             for block in blocks.filter(|block| block.ssrc == ours) {
                 self.round_trip = rtcp::round_trip(&block, arrival).or(self.round_trip);
+                let before = self.far.filter(|far| far.highest == block.highest_sequence);
+                self.far = Some(Far {
+                    lost: u32::try_from(block.lost).unwrap_or(0),
+                    highest: block.highest_sequence,
+                    since: before.map_or(now.mono, |far| far.since),
+                    deaf: before.is_some_and(|far| now.mono.since(far.since) >= ONE_WAY_AFTER),
+                    told: before.is_some_and(|far| far.told),
+                });
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jackfield_media::rtcp::{Compound, Rtcp};
 use jackfield_media::rtp::Rtp;
 use jackfield_media::{
-    Channel, Codec, Command, Config, Event, EventFormat, Input, Output, StreamParams, Worker,
+    Channel, Codec, Command, Config, Event, EventFormat, Input, Output, Rate, StreamParams, Worker,
 };
 use vocab::call::RecordEnd;
 use vocab::{CallId, Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId, Wall};
@@ -20,8 +20,18 @@ use vocab::{CallId, Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId, Wall};
 pub(crate) fn check(bytes: &[u8]) {
     packet(bytes);
     reports(bytes);
-    worker(bytes);
+    for codecs in CODECS {
+        worker(codecs, bytes);
+    }
 }
+
+/// Those without a memory, with one, and those that are converted into each other.
+const CODECS: [[Codec; 2]; 4] = [
+    [Codec::Pcmu, Codec::Pcma],
+    [Codec::G722, Codec::G722],
+    [Codec::Opus, Codec::Opus],
+    [Codec::L16(Rate::Wide), Codec::Opus],
+];
 
 fn packet(bytes: &[u8]) {
     let Ok(read) = Rtp::parse(bytes) else {
@@ -61,8 +71,8 @@ const SESSIONS: [SessionId; 2] = [SessionId(1), SessionId(2)];
 /// | 4 | its RTCP socket |
 /// | 5 | from somebody else |
 /// | 6 and 7 | a command: none, bridge or unbridge, record, play and dial |
-fn worker(mut bytes: &[u8]) {
-    let mut world = World::new();
+fn worker(codecs: [Codec; 2], mut bytes: &[u8]) {
+    let mut world = World::new(codecs);
     while let [control, len, rest @ ..] = bytes {
         let (packet, rest) = rest.split_at(usize::from(*len).min(rest.len()));
         bytes = rest;
@@ -94,7 +104,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(codecs: [Codec; 2]) -> Self {
         let worker = Worker::new(Config::default(), Rng::from_u64(1));
         let now = Now::new(Mono(1), Wall(1_800_000_000_000_000));
         let mut world = Self {
@@ -105,7 +115,7 @@ impl World {
             started: 0,
             ended: 0,
         };
-        for (session, codec) in SESSIONS.into_iter().zip([Codec::Pcmu, Codec::Pcma]) {
+        for (session, codec) in SESSIONS.into_iter().zip(codecs) {
             let remote_rtp = far(session.0 as u8);
             let params = StreamParams {
                 remote_rtcp: remote_rtp,
@@ -142,7 +152,10 @@ impl World {
                 }
                 Output::Event(Event::Played { .. } | Event::Recorded { .. }) => self.ended += 1,
                 Output::Event(
-                    Event::Digit { .. } | Event::Inactive { .. } | Event::Closed { .. },
+                    Event::Digit { .. }
+                    | Event::OneWay { .. }
+                    | Event::Inactive { .. }
+                    | Event::Closed { .. },
                 )
                 | Output::Recording { .. } => {}
             }

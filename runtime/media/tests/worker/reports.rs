@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use media::rtcp::{Block, Compound, Rtcp};
-use media::{Channel, Codec, Event};
+use media::{Channel, Codec, Event, Way};
 
 use crate::world::{Link, ONE, TWO, World, packet, params_to, phone, port};
 
@@ -132,4 +132,111 @@ fn reports_say_what_was_received_and_close_says_goodbye() {
     };
     assert_eq!((stats.received, stats.lost, stats.dropped), (750, 249, 0));
     assert_eq!(stats.sent, 8 * 50 + 1_000);
+}
+
+fn one_way(world: &World) -> Vec<(u64, Way)> {
+    let events = world.events.iter();
+    let told = events.filter_map(|event| match event {
+        Event::OneWay { session, missing } => Some((session.0, *missing)),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn audio_that_goes_one_way_is_told_once() {
+    let mut world = World::new(5, 1);
+    world.open(0, ONE, params_to(phone(1)));
+    world.run_ms(4_900);
+    assert_eq!(one_way(&world), []);
+    world.run_ms(8_000);
+    assert_eq!(one_way(&world), [(1, Way::In)]);
+    // It is back, and goes again.
+    for n in 0..10_u16 {
+        let bytes = packet(9, n, u32::from(n) * 160, &[0xff; 160]);
+        world.send(phone(1), port(ONE, Channel::Rtp), bytes);
+        world.run_ms(20);
+    }
+    world.run_ms(6_000);
+    assert_eq!(one_way(&world), [(1, Way::In), (1, Way::In)]);
+    // Who is on hold hears nothing, and that is as it should be.
+    let session = TWO;
+    let mut held = params_to(phone(2));
+    held.send = false;
+    world.open(0, session, held);
+    world.run_ms(8_000);
+    assert_eq!(one_way(&world).len(), 2);
+}
+
+/// Only the far end knows that nothing arrives there: its reports say so.
+#[test]
+fn a_far_end_that_hears_nothing_is_told_of() {
+    let mut world = World::new(5, 1);
+    world.open(0, ONE, params_to(phone(1)));
+    let ours = |world: &World| {
+        let tap = world.tapped.iter().rfind(|tap| tap.to == phone(1));
+        tap.map_or(0, |tap| tap.rtp().header.ssrc)
+    };
+    let mut reports = phone(1);
+    reports.set_port(4_001);
+    for n in 0..1_500_u16 {
+        let bytes = packet(9, n, u32::from(n) * 160, &[0xff; 160]);
+        world.send(phone(1), port(ONE, Channel::Rtp), bytes);
+        world.run_ms(20);
+        if n % 150 == 149 {
+            // What it has heard grows for 10 s and then no more.
+            let block = Block {
+                ssrc: ours(&world),
+                highest_sequence: u32::from(n.min(500)),
+                lost: 7,
+                ..Block::default()
+            };
+            let report = media::rtcp::Outgoing {
+                ssrc: 9,
+                sender: None,
+                block: Some(block),
+                cname: "phone",
+                goodbye: false,
+            };
+            let mut bytes = vec![0; report.len_bytes()];
+            report.write(&mut bytes);
+            world.send(reports, port(ONE, Channel::Rtcp), bytes);
+        }
+    }
+    assert_eq!(one_way(&world), [(1, Way::Out)]);
+    let stats = world.worker(0).stats(ONE).expect("it is open");
+    assert_eq!(stats.far_lost, Some(7));
+}
+
+#[test]
+fn the_score_falls_with_loss_and_with_delay() {
+    let score = |loss: f64, delay_ms: u64| {
+        let link = Link {
+            loss,
+            delay_ms,
+            ..Link::default()
+        };
+        let mut world = World::call(6, link, Codec::Pcma);
+        world.run(Duration::from_secs(60));
+        let stats = world.worker(0).stats(ONE).expect("it is open");
+        assert_eq!((stats.codec, stats.secured), (Some(Codec::Pcma), false));
+        stats.mos.expect("something came")
+    };
+    assert!((438..=441).contains(&score(0.0, 10)), "{}", score(0.0, 10));
+    assert!(
+        (375..=405).contains(&score(0.05, 10)),
+        "{}",
+        score(0.05, 10)
+    );
+    assert!((230..=290).contains(&score(0.2, 10)), "{}", score(0.2, 10));
+    assert!(
+        (300..=400).contains(&score(0.0, 300)),
+        "{}",
+        score(0.0, 300)
+    );
+    let mut world = World::new(1, 1);
+    world.open(0, ONE, params_to(phone(1)));
+    world.run_ms(1_000);
+    let stats = world.worker(0).stats(ONE).expect("it is open");
+    assert_eq!(stats.mos, None, "nothing came");
 }

@@ -154,6 +154,8 @@ impl Phone {
             Event::Trying { .. }
             | Event::Ringing { .. }
             | Event::EarlyMedia { .. }
+            | Event::OneWay { .. }
+            | Event::Media { .. }
             | Event::Answered { .. }
             | Event::Played { .. }
             | Event::Digit { .. }

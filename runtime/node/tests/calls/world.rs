@@ -574,6 +574,7 @@ impl World {
                     .trim_end()
                     .to_owned()
             }
+            CallEventKind::Media { leg, media } => format!("leg {leg} {}", media.codec),
             CallEventKind::Ended { cause, by } => format!("{} by {by:?}", cause.name()),
             CallEventKind::Fallback { announcement } => announcement.clone(),
             CallEventKind::FlowEnded { label } => label.clone(),

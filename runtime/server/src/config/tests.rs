@@ -751,7 +751,7 @@ fn what_a_carrier_wants() {
             jackfield.toml:12: a user without a password; add password_env = "CARRIER"
             jackfield.toml:14: priority = 5000 is not a whole number from 0 to 1000
             jackfield.toml:15: numbers = "nation" is none of e164, bare, international, national (did you mean "national"?)
-            jackfield.toml:16: codec "G729" is none of PCMA, PCMU"#]],
+            jackfield.toml:16: codec "G729" is none of opus, G722, PCMU, PCMA, L16/16000, L16/8000 (did you mean "G722"?)"#]],
     );
     check(
         &format!("{TENANT}{trunk}password_env = \"CARRIER\"\nregister = true\n"),

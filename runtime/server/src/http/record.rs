@@ -1,5 +1,7 @@
 //! Records and events as JSON. Digits are in neither, so there are none to leave out.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
@@ -186,9 +188,27 @@ fn fields(kind: &CallEventKind) -> Value {
             other,
             detail,
         } => json!({ "leg": leg, "by": by, "other": other, "detail": detail }),
+        CallEventKind::Media { leg, media } => json!({
+            "leg": leg,
+            "codec": media.codec,
+            "secured": media.secured,
+            "sent": media.sent,
+            "received": media.received,
+            "lost": media.lost,
+            "late": media.late,
+            "jitter_ms": milliseconds(media.jitter),
+            "far_lost": media.far_lost,
+            "round_trip_ms": media.round_trip.map(milliseconds),
+            "mos": media.mos.map(|hundredths| f64::from(hundredths) / 100.0),
+        }),
         CallEventKind::AttrSet { key } => json!({ "key": key }),
         CallEventKind::Ended { cause, by } => json!({ "cause": cause.name(), "by": side(*by) }),
     }
+}
+
+/// With a fraction: jitter is often below one.
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// A party: `tel:` and a number, `sip:` and an address, or `anonymous`.

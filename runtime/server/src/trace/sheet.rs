@@ -229,6 +229,20 @@ fn summary(kind: &CallEventKind) -> String {
                 other.unwrap_or_default()
             )
         }
+        CallEventKind::Media { leg, media } => {
+            let secured = if media.secured { ", secured" } else { "" };
+            let mos = media
+                .mos
+                .map(|mos| format!(", MOS {:.2}", f64::from(mos) / 100.0));
+            format!(
+                "leg {leg}: {}{secured}, {} packets received, {} lost, {} late{}",
+                media.codec,
+                media.received,
+                media.lost,
+                media.late,
+                mos.unwrap_or_default()
+            )
+        }
         CallEventKind::AttrSet { key } => format!("remembered {key}"),
         CallEventKind::Ended { cause, by } => {
             let by = match by {

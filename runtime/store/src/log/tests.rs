@@ -112,6 +112,7 @@ fn number(kind: &CallEventKind) -> usize {
         CallEventKind::Ended { .. } => 15,
         CallEventKind::Step { .. } => 16,
         CallEventKind::RecordingCut { .. } => 17,
+        CallEventKind::Media { .. } => 18,
     }
 }
 
@@ -156,7 +157,28 @@ pub(crate) fn later_samples() -> Vec<CallEventKind> {
         cause: Some(Cause::NotFound),
         status: Some(404),
     };
-    [started, dialed, cut, refused]
+    let summary = MediaSummary {
+        codec: "opus".into(),
+        secured: true,
+        sent: 1_500,
+        received: 1_480,
+        lost: 12,
+        late: 8,
+        jitter: Duration::from_micros(3_250),
+        far_lost: Some(3),
+        round_trip: Some(Duration::from_micros(41_000)),
+        mos: Some(421),
+    };
+    let bare = MediaSummary {
+        codec: "PCMA".into(),
+        secured: false,
+        far_lost: None,
+        round_trip: None,
+        mos: None,
+        ..summary.clone()
+    };
+    let [full, bare] = [summary, bare].map(|media| CallEventKind::Media { leg: 2, media });
+    [started, dialed, cut, refused, full, bare]
         .into_iter()
         .chain(steps)
         .collect()

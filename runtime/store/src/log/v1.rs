@@ -13,7 +13,7 @@ use vocab::RecordingId;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
 use vocab::record::{CallEventKind, Step};
-use vocab::{Direction, Party};
+use vocab::{Direction, MediaSummary, Party};
 
 use super::words::{W, Word, cut, party_from_text, party_text};
 
@@ -181,6 +181,28 @@ struct Pair {
 }
 
 #[derive(Serialize, Deserialize)]
+struct Media<'a> {
+    v: V,
+    leg: u16,
+    #[serde(borrow)]
+    codec: Text<'a>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    secured: bool,
+    sent: u64,
+    received: u64,
+    lost: u64,
+    late: u64,
+    jitter_us: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    far_lost: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    round_trip_us: Option<u64>,
+    /// Hundredths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mos: Option<u16>,
+}
+
+#[derive(Serialize, Deserialize)]
 struct AttrSet<'a> {
     v: V,
     #[serde(borrow)]
@@ -257,13 +279,13 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
         } => json(&MessageLeft {
             v: V,
             recording: recording.to_string().into(),
-            length_us: u64::try_from(length.as_micros()).unwrap_or(u64::MAX),
+            length_us: micros(*length),
             end: W(*end),
         }),
         CallEventKind::RecordingCut { recording, length } => json(&RecordingCut {
             v: V,
             recording: recording.to_string().into(),
-            length_us: u64::try_from(length.as_micros()).unwrap_or(u64::MAX),
+            length_us: micros(*length),
         }),
         CallEventKind::Dialed { leg, to, trunk } => json(&Dialed {
             v: V,
@@ -299,6 +321,20 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
             other: *other,
             detail: text(detail),
         }),
+        CallEventKind::Media { leg, media } => json(&Media {
+            v: V,
+            leg: *leg,
+            codec: text(&media.codec),
+            secured: media.secured,
+            sent: media.sent,
+            received: media.received,
+            lost: media.lost,
+            late: media.late,
+            jitter_us: micros(media.jitter),
+            far_lost: media.far_lost,
+            round_trip_us: media.round_trip.map(micros),
+            mos: media.mos,
+        }),
         CallEventKind::AttrSet { key } => json(&AttrSet {
             v: V,
             key: text(key),
@@ -309,6 +345,10 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
             by: W(*by),
         }),
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The event stored under this name with this payload.
@@ -417,6 +457,24 @@ pub(super) fn decode(kind: &str, payload: &str) -> Result<CallEventKind, String>
         "leg.unbridged" => {
             let p: Pair = parse(payload)?;
             CallEventKind::Unbridged { a: p.a, b: p.b }
+        }
+        "leg.media" => {
+            let p: Media<'_> = parse(payload)?;
+            CallEventKind::Media {
+                leg: p.leg,
+                media: MediaSummary {
+                    codec: p.codec.into_owned(),
+                    secured: p.secured,
+                    sent: p.sent,
+                    received: p.received,
+                    lost: p.lost,
+                    late: p.late,
+                    jitter: Duration::from_micros(p.jitter_us),
+                    far_lost: p.far_lost,
+                    round_trip: p.round_trip_us.map(Duration::from_micros),
+                    mos: p.mos,
+                },
+            }
         }
         "call.attr_set" => {
             let p: AttrSet<'_> = parse(payload)?;

@@ -113,6 +113,7 @@ words! {
         TakenOver = "leg.taken_over",
         MovedIn = "leg.moved_in",
         Gone = "leg.gone",
+        OneWay = "leg.one_way",
     }
     Disposition {
         Active = "active",

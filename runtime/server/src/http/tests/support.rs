@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
 use vocab::record::{CallEvent, CallEventKind, Step};
-use vocab::{CallId, Direction, Party, Pii, RecordingId, Rng, Wall};
+use vocab::{CallId, Direction, MediaSummary, Party, Pii, RecordingId, Rng, Wall};
 
 use crate::clock::Clock;
 use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
@@ -372,6 +372,21 @@ pub(super) fn eventful(call: CallId) -> Vec<CallEvent> {
         },
         CallEventKind::Bridged { a: 1, b: 2 },
         CallEventKind::Unbridged { a: 1, b: 2 },
+        CallEventKind::Media {
+            leg: 2,
+            media: MediaSummary {
+                codec: "opus".to_owned(),
+                secured: true,
+                sent: 1_500,
+                received: 1_480,
+                lost: 12,
+                late: 8,
+                jitter: Duration::from_micros(3_250),
+                far_lost: None,
+                round_trip: Some(Duration::from_millis(41)),
+                mos: Some(421),
+            },
+        },
         CallEventKind::DialEnded {
             leg: 2,
             result: DialResult::Answered,
