@@ -22,6 +22,7 @@ pub mod limits;
 pub mod music;
 pub mod negotiate;
 pub mod player;
+pub mod progress;
 pub mod recorder;
 pub mod rtcp;
 pub mod rtp;

@@ -65,3 +65,11 @@ pub const RECORDING_HELD_SAMPLES: usize = 24_000;
 /// Most ticks left out at once that a recording keeps: 6 s, a little more than a socket's buffer
 /// holds.
 pub const RECORDED_SKIP_TICKS_MAX: u32 = 300;
+
+/// Most plans of call-progress tones that are listened for at once: those of four parts of the world
+/// and the fax machine's are twelve.
+pub const PLANS_MAX: usize = 16;
+
+/// Tones and pauses of one round of a call-progress tone. Britain's ringback has four; longer
+/// rounds exist (ITU-T E.180 Supplement 2), and none that we must know.
+pub const PLAN_STEPS_MAX: usize = 4;
