@@ -14,6 +14,7 @@
 //! **Invariant:** nothing in here knows SIP. A session description arrives as bytes and leaves as
 //! bytes; who carries it is the engine's business.
 
+pub mod amd;
 pub mod compare;
 pub mod dtmf;
 pub mod g711;

@@ -35,6 +35,9 @@ const WINDOWS_MIN: u32 = 3;
 /// The same for a tone that has not ended: about 130 ms.
 const SURE_MIN: u32 = 5;
 
+/// Moments from the beginning of a tone until a window shows it.
+const ONSET_MAX: u32 = 4;
+
 /// Windows of the same frequency in a row that are no voice, however they vary: 250 ms.
 const PURE_MIN: u32 = 25;
 
@@ -116,7 +119,7 @@ pub(crate) struct Ear {
     /// Windows since the last that belonged to the run, newest last.
     missed: [Option<Look>; MISSES_MIN as usize],
     misses: u32,
-    /// Moments told as a voice since the run began.
+    /// Moments told as a voice since the run began, or just before it may begin.
     voiced: u32,
 }
 
@@ -233,6 +236,8 @@ impl Ear {
         self.voiced = match (self.run, sound) {
             (Some(_), Sound::Voice) => self.voiced + 1,
             (Some(_), Sound::Quiet | Sound::Noise) => self.voiced,
+            // The first windows of a tone hold too little of it to show it.
+            (None, Sound::Voice) => (self.voiced + 1).min(ONSET_MAX),
             (Some(_), Sound::Tone) | (None, _) => 0,
         };
         Moment {

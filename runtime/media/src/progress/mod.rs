@@ -214,6 +214,14 @@ impl Detector {
         told
     }
 
+    /// A detector of all plans, to which nothing below a mean magnitude of `least` is a voice.
+    pub(crate) fn with_least(least: f32) -> Self {
+        Self {
+            ear: Ear::new(least),
+            ..Self::default()
+        }
+    }
+
     fn moment(&mut self, moment: Moment) -> Option<Heard> {
         self.voiced = self.voiced.saturating_sub(moment.taken_back);
         if moment.sound == Sound::Voice {
@@ -409,4 +417,4 @@ fn dbm0(power: f32) -> f32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

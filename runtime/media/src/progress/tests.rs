@@ -61,7 +61,7 @@ impl Line {
 }
 
 /// Roughly normal noise of the given level: the sum of four uniform numbers.
-fn add_noise(samples: &mut [i16], dbm0: f64, rng: &mut Rng) {
+pub(crate) fn add_noise(samples: &mut [i16], dbm0: f64, rng: &mut Rng) {
     let rms = peak(dbm0) / 2_f64.sqrt();
     for sample in samples {
         let sum: f64 = (0..4)
@@ -312,7 +312,7 @@ fn a_fax_machine_that_answers_is_heard_with_and_without_v8() {
 }
 
 /// Voiced sound that glides, in syllables: enough of a voice to speak before a beep.
-fn speech(ms: usize) -> Vec<i16> {
+pub(crate) fn speech(ms: usize) -> Vec<i16> {
     let mut phase: f64 = 0.0;
     let sample = |n: usize| {
         let at = n as f64 / 8e3;
