@@ -46,6 +46,18 @@ const PEERS: &[Peer] = &[
     },
 ];
 
+/// A library that a C program of the tests is built with, known by its header.
+struct Library {
+    header: &'static str,
+    package: &'static str,
+}
+
+/// Libraries of the oracles in `tests/oracles`. Nothing of ours is linked with them.
+const LIBRARIES: &[Library] = &[Library {
+    header: "spandsp.h",
+    package: "libspandsp-dev",
+}];
+
 /// Checks for a C compiler: the bundled SQLite is C.
 pub(crate) fn c_compiler() -> Result<(), String> {
     let chosen = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
@@ -66,6 +78,12 @@ pub(crate) fn test_peers() -> Result<(), String> {
         .iter()
         .filter(|peer| !has(peer.program))
         .map(|peer| peer.package)
+        .chain(
+            LIBRARIES
+                .iter()
+                .filter(|library| !has_header(library.header))
+                .map(|library| library.package),
+        )
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -86,6 +104,15 @@ pub(crate) fn test_peers() -> Result<(), String> {
             .env("DEBIAN_FRONTEND", "noninteractive"),
     )
     .map_err(|reason| format!("{reason}; {by_hand}"))
+}
+
+/// Whether the C compiler finds a header: where it lies differs from system to system.
+fn has_header(header: &str) -> bool {
+    let arguments = ["-fsyntax-only", "-x", "c", "-include", header, "/dev/null"];
+    command("cc", &arguments)
+        .stderr(std::process::Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Installs the libraries of the browser phones, of exactly the versions of the lock file, unless

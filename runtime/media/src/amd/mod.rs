@@ -38,8 +38,9 @@ pub struct Params {
     pub greeting: Duration,
     /// Silence after a word after which it is a person.
     ///
-    /// Default 800 ms, the `after_greeting_silence` of Asterisk; Twilio has 1.2 s, SignalWire 1 s.
-    /// Shorter takes a machine that draws breath for a person, longer lets a person wait.
+    /// Default 1 s, SignalWire's end silence; Twilio has 1.2 s, Asterisk's `after_greeting_silence` is
+    /// 800 ms. Shorter takes a machine between two sentences for a person (of 48 synthesized ones
+    /// seven instead of one), longer lets a person wait.
     pub after_greeting_silence: Duration,
     /// When to give up. Bounds how long anything takes.
     ///
@@ -51,7 +52,8 @@ pub struct Params {
     pub word_min: Duration,
     /// Silence that ends a word.
     ///
-    /// Default 50 ms, the `between_words_silence` of Asterisk.
+    /// Default 100 ms. The `between_words_silence` of Asterisk is 50 ms, which a `t` or `k` within a
+    /// word has as well: in noise a sentence falls into a dozen pieces.
     pub between_words: Duration,
     /// Sound without such a silence after which it is a machine: music, mostly.
     ///
@@ -236,10 +238,10 @@ impl Default for Params {
         Self {
             initial_silence: Duration::from_millis(2_500),
             greeting: Duration::from_millis(2_400),
-            after_greeting_silence: Duration::from_millis(800),
+            after_greeting_silence: Duration::from_secs(1),
             total: Duration::from_secs(5),
             word_min: Duration::from_millis(100),
-            between_words: Duration::from_millis(50),
+            between_words: Duration::from_millis(100),
             word_max: Duration::from_secs(5),
             words_max: 8,
             silence_level: 128,

@@ -79,10 +79,10 @@ fn a_few_words_are_a_person() {
         "{evidence:?}"
     );
     assert!(
-        evidence.silence_ms >= 800 && evidence.silence_ms < 830,
+        evidence.silence_ms >= 1_000 && evidence.silence_ms < 1_030,
         "{evidence:?}"
     );
-    assert!(evidence.at_ms < 600 + 700 + 900, "{evidence:?}");
+    assert!(evidence.at_ms < 600 + 700 + 1_100, "{evidence:?}");
     check(
         &[Pause(2_300), Voice(400)],
         Answer::Human,
