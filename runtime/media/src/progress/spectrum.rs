@@ -42,14 +42,32 @@ const WEIGHTS: &[f32; WINDOW] = &{
     table
 };
 
-/// Cosine and sine of each part of a turn that the transform needs: n/512.
-const TURNS: &[[f32; 2]; BINS] = &{
-    let mut table = [[0.0; 2]; BINS];
+/// Cosines and sines of each part of a turn: n/512.
+const TURNS: &[[f32; BINS]; 2] = &{
+    let mut table = [[0.0; BINS]; 2];
     let mut n = 0;
     while n < BINS {
         let turns = n as f64 / WINDOW as f64;
-        table[n] = [cosine(turns) as f32, cosine(turns - 0.25) as f32];
+        table[0][n] = cosine(turns) as f32;
+        table[1][n] = cosine(turns - 0.25) as f32;
         n += 1;
+    }
+    table
+};
+
+/// The same for each stage of the transform, one after the other, so that a stage reads its own in a
+/// row: the one of half-length h begins at h.
+const STAGES: &[[f32; BINS]; 2] = &{
+    let mut table = [[0.0; BINS]; 2];
+    let mut half = 1;
+    while half < BINS {
+        let mut n = 0;
+        while n < half {
+            table[0][half + n] = TURNS[0][n * (BINS / half)];
+            table[1][half + n] = TURNS[1][n * (BINS / half)];
+            n += 1;
+        }
+        half *= 2;
     }
     table
 };
@@ -90,7 +108,7 @@ impl Spectrum {
             let (a, b, c, d) = (re[n], im[n], re[BINS - n], im[BINS - n]);
             let (even_re, even_im) = ((a + c) / 2.0, (b - d) / 2.0);
             let (odd_re, odd_im) = ((b + d) / 2.0, (c - a) / 2.0);
-            let [cos, sin] = TURNS[n];
+            let (cos, sin) = (TURNS[0][n], TURNS[1][n]);
             let sum_re = even_re + odd_re * cos + odd_im * sin;
             let sum_im = even_im + odd_im * cos - odd_re * sin;
             power[n] = (sum_re * sum_re + sum_im * sum_im) * SCALE;
@@ -101,12 +119,12 @@ impl Spectrum {
     /// What stands out.
     pub(super) fn peaks(&self) -> Peaks {
         let total = self.power[FIRST..=LAST].iter().sum::<f32>().max(1e-3);
-        let first = self.strongest(|_| true);
-        let second = self
-            .strongest(|bin| bin.abs_diff(first) >= 2)
-            .max(FIRST + 1);
-        let (strong, weak) = (self.power[first], self.power[second]);
-        let ratio = weak / strong.max(1e-6);
+        let (first, second) = self.strongest();
+        let ratio = if first == second {
+            0.0
+        } else {
+            self.power[second] / self.power[first].max(1e-6)
+        };
         let lobe = |peak: usize| peak.saturating_sub(LOBE).max(FIRST)..=(peak + LOBE).min(LAST);
         let mut power: f32 = self.power[lobe(first)].iter().sum();
         // Within its lobe a second peak may be the same tone, torn by a reversal of its phase.
@@ -130,30 +148,34 @@ impl Spectrum {
     pub(super) fn flatness(&self) -> f32 {
         let band = &self.power[16..16 + 200];
         let mean = band.iter().sum::<f32>() / band.len() as f32;
-        let logs: f64 = band
-            .chunks_exact(20)
-            // Twenty numbers below 1e10 are far from the end of what a double holds.
-            .map(|part| {
-                part.iter()
-                    .map(|&power| f64::from(power.clamp(1e-9, 1e10)))
-                    .product::<f64>()
-                    .ln()
-            })
-            .sum();
+        // Ten products side by side; twenty numbers below 1e10 are far from the end of a double.
+        let mut products = [1.0_f64; 10];
+        for row in band.chunks_exact(products.len()) {
+            for (product, power) in products.iter_mut().zip(row) {
+                *product *= f64::from(power.clamp(1e-9, 1e10));
+            }
+        }
+        let logs: f64 = products.into_iter().map(f64::ln).sum();
         (logs / band.len() as f64).exp() as f32 / mean.max(1e-9)
     }
 
-    /// The strongest bin that is above its neighbors, of those that `wanted` lets through.
-    fn strongest(&self, wanted: impl Fn(usize) -> bool) -> usize {
-        let mut best = (FIRST + 1, 0.0);
-        for bin in FIRST + 1..LAST {
-            let power = self.power[bin];
-            let above = power > self.power[bin - 1] && power >= self.power[bin + 1];
-            if above && power > best.1 && wanted(bin) {
-                best = (bin, power);
+    /// The two strongest bins that are above their neighbors; so they are never neighbors themselves.
+    fn strongest(&self) -> (usize, usize) {
+        let (mut first, mut second) = ((FIRST + 1, 0.0), (FIRST + 1, 0.0));
+        let neighbors = self.power[FIRST..=LAST].windows(3);
+        for (bin, powers) in (FIRST + 1..).zip(neighbors) {
+            let [below, power, above] = [powers[0], powers[1], powers[2]];
+            // Few bins get past the first condition.
+            if power > second.1 && power > below && power >= above {
+                if power > first.1 {
+                    second = first;
+                    first = (bin, power);
+                } else {
+                    second = (bin, power);
+                }
             }
         }
-        best.0
+        (first.0, second.0)
     }
 
     /// Where a peak is between the bins: for a Hann window the amplitudes of two neighbors tell.
@@ -175,23 +197,33 @@ impl Spectrum {
 
 /// The transform of 256 complex numbers in bit-reversed order, radix 2.
 fn transform(re: &mut [f32; BINS], im: &mut [f32; BINS]) {
-    let mut half = 1;
-    while half < BINS {
-        let step = BINS / half;
-        for start in (0..BINS).step_by(2 * half) {
-            let (low_re, high_re) = re[start..start + 2 * half].split_at_mut(half);
-            let (low_im, high_im) = im[start..start + 2 * half].split_at_mut(half);
-            for n in 0..half {
-                let [cos, sin] = TURNS[n * step];
-                let turned_re = high_re[n] * cos + high_im[n] * sin;
-                let turned_im = high_im[n] * cos - high_re[n] * sin;
-                high_re[n] = low_re[n] - turned_re;
-                high_im[n] = low_im[n] - turned_im;
-                low_re[n] += turned_re;
-                low_im[n] += turned_im;
-            }
+    stage::<1>(re, im);
+    stage::<2>(re, im);
+    stage::<4>(re, im);
+    stage::<8>(re, im);
+    stage::<16>(re, im);
+    stage::<32>(re, im);
+    stage::<64>(re, im);
+    stage::<128>(re, im);
+}
+
+/// One stage: pairs of numbers that are `HALF` apart. A constant, so that the processor does several
+/// pairs at once.
+fn stage<const HALF: usize>(re: &mut [f32; BINS], im: &mut [f32; BINS]) {
+    let cosines = &STAGES[0][HALF..2 * HALF];
+    let sines = &STAGES[1][HALF..2 * HALF];
+    let blocks = re.chunks_exact_mut(2 * HALF);
+    for (re, im) in blocks.zip(im.chunks_exact_mut(2 * HALF)) {
+        let (low_re, high_re) = re.split_at_mut(HALF);
+        let (low_im, high_im) = im.split_at_mut(HALF);
+        for n in 0..HALF {
+            let turned_re = high_re[n] * cosines[n] + high_im[n] * sines[n];
+            let turned_im = high_im[n] * cosines[n] - high_re[n] * sines[n];
+            high_re[n] = low_re[n] - turned_re;
+            high_im[n] = low_im[n] - turned_im;
+            low_re[n] += turned_re;
+            low_im[n] += turned_im;
         }
-        half *= 2;
     }
 }
 
