@@ -144,7 +144,7 @@ pub struct Evidence {
     pub voice_ms: u32,
     /// Silence before the first word, or until now if there was none.
     pub initial_silence_ms: u32,
-    /// Silence since the last word.
+    /// Silence since the last word, or from the beginning if there was none.
     pub silence_ms: u32,
     /// When a beep began, if there was one.
     pub beep_at_ms: Option<u32>,
@@ -367,7 +367,11 @@ impl Listener {
             words: words.words,
             voice_ms: words.voice_ms,
             initial_silence_ms: words.initial_ms,
-            silence_ms: words.silence_ms,
+            silence_ms: if words.words == 0 {
+                words.initial_ms
+            } else {
+                words.silence_ms
+            },
             beep_at_ms: self.beep_at_ms,
         }
     }

@@ -151,8 +151,50 @@ fn tones_noise_and_music_are_no_words() {
             "{dbm0} dBm0: {decision:?}"
         );
     }
+    // Silence that is none at all, as before the first packet, teaches nothing about the line.
+    for dbm0 in [-40.0, -30.0, -20.0] {
+        let mut noise = vec![0; 48_000];
+        add_noise(&mut noise[4_000..], dbm0, &mut Rng::from_u64(9));
+        let decision = decision(&noise);
+        assert_eq!(
+            decision.answer,
+            Answer::Silence,
+            "{dbm0} dBm0: {decision:?}"
+        );
+    }
     let decision = decision(&music::on_hold().samples);
     assert!(!decision.answer.is_human(), "{decision:?}");
+}
+
+/// Whatever comes is survived, and time stays bounded.
+#[test]
+fn the_worst_there_is() {
+    let mut rng = Rng::from_u64(10);
+    let mut worst: Vec<Vec<i16>> = vec![vec![i16::MIN; 60_000], vec![i16::MAX; 60_000]];
+    worst.push(
+        (0..60_000)
+            .map(|n| if n % 2 == 0 { i16::MIN } else { i16::MAX })
+            .collect(),
+    );
+    worst.push(
+        (0..60_000)
+            .map(|n| if n / 9 % 2 == 0 { i16::MIN } else { i16::MAX })
+            .collect(),
+    );
+    worst.push((0..60_000).map(|_| rng.u32() as i16).collect());
+    worst.push(
+        (0..60_000)
+            .map(|n| if n % 777 == 0 { i16::MAX } else { 0 })
+            .collect(),
+    );
+    for samples in worst {
+        let decision = decision(&samples);
+        assert!(decision.evidence.at_ms <= 5_000, "{decision:?}");
+        let mut detector = Detector::default();
+        for piece in samples.chunks(rng.below(480) as usize + 1) {
+            let _ = detector.feed(piece);
+        }
+    }
 }
 
 #[test]

@@ -90,6 +90,6 @@ impl Information {
 }
 
 /// Whether a tone begins where another ended.
-pub(super) fn follows(before: &Segment, after: &Segment) -> bool {
+fn follows(before: &Segment, after: &Segment) -> bool {
     after.since.saturating_sub(before.until) as f32 / 8.0 <= PAUSE_MS_MAX
 }

@@ -21,7 +21,6 @@ pub use crate::progress::plan::Plan;
 
 use crate::limits::PLANS_MAX;
 use crate::progress::ear::{Ear, HOP, Segment};
-use crate::progress::information::follows;
 use crate::progress::plan::{Cadence, PAUSE_MS};
 
 /// Most samples a call of [`Detector::feed`] takes, as for [`crate::dtmf`].
@@ -44,8 +43,12 @@ const ANSWER_AFTER_SPEECH_SAMPLES: u64 = 13_200;
 const BEEP_HZ: (f32, f32) = (390.0, 2_310.0);
 const BEEP_SAMPLES: (u64, u64) = (960, 12_000);
 
-/// Silence after a beep that shows that it is over, in samples: 100 ms.
-const BEEP_PAUSE_SAMPLES: u64 = 800;
+/// Silence after a beep that shows that it is over, in samples: 150 ms. A melody's next note would have
+/// been seen by then, if it came within 100.
+const BEEP_PAUSE_SAMPLES: u64 = 1_200;
+
+/// Silence between a tone and a beep, in samples: 120 ms. After less it is the next note of a melody.
+const BEEP_ALONE_SAMPLES: u64 = 960;
 
 /// Voice that must have been heard before a beep, in hops: 300 ms, a short word.
 const SPOKEN_HOPS: u32 = 30;
@@ -110,7 +113,7 @@ pub struct Heard {
 /// | special information | at its end: 1 s |
 /// | fax calling | a second after its first tone ended |
 /// | fax answering | when it has sounded for half a second; after speech, 1.65 s |
-/// | beep | 100 ms after its end; if it could be one of the above, when it is not |
+/// | beep | 150 ms after its end; if it could be one of the above, when it is not |
 ///
 /// All are told once, until something else is heard; 60 ms are added by the window.
 ///
@@ -359,7 +362,9 @@ impl Detector {
     }
 
     fn is_beep(&self, tone: &Segment, before: Option<&Segment>) -> bool {
-        let alone = before.is_none_or(|before| !follows(before, tone) || !before.steady);
+        let alone = before.is_none_or(|before| {
+            !before.steady || tone.since.saturating_sub(before.until) > BEEP_ALONE_SAMPLES
+        });
         alone
             && tone.hz.1.is_none()
             && (BEEP_HZ.0..=BEEP_HZ.1).contains(&tone.hz.0)

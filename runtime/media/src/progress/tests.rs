@@ -460,6 +460,29 @@ fn music_speech_and_noise_are_no_signals() {
     assert_eq!(signals(&noise), []);
 }
 
+/// Pure notes one after the other, as a music box or a telephone's own melody has them, after speech.
+#[test]
+fn a_melody_is_no_beep() {
+    for note_ms in [150.0, 250.0, 400.0, 700.0] {
+        for gap_ms in [0.0, 10.0, 40.0, 80.0] {
+            let mut line = Line::new();
+            line.samples.extend(speech(2_000));
+            for hz in [
+                523.0, 659.0, 784.0, 659.0, 523.0, 1_047.0, 988.0, 880.0, 784.0, 587.0,
+            ] {
+                line.tone(&[hz], note_ms);
+                line.pause(gap_ms);
+            }
+            line.samples.extend(speech(1_000));
+            assert_eq!(
+                signals(&line.samples),
+                [],
+                "{note_ms} ms, {gap_ms} ms between"
+            );
+        }
+    }
+}
+
 #[test]
 fn both_laws_and_pieces_of_any_size_are_heard_alike() {
     for (network, signal, hz, cadence) in TABLE {
