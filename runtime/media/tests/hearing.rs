@@ -50,7 +50,7 @@ fn check_signals(mut detector: Detector, samples: &[i16], expected: &Expect) {
                 .map(|hz| format!("{hz:.0}"))
                 .collect();
             ladder += &format!(
-                "{:>6} {:?} {} {} Hz {:?} ms {:.0} dBm0, {} to {}\n",
+                "{:<6} {:?} {} {} Hz {:?} ms {:.0} dBm0, {} to {}\n",
                 n * 20,
                 heard.signal,
                 heard.network,
@@ -77,7 +77,7 @@ fn check_answer(samples: &[i16], expected: &Expect) {
             Some(Told::Decided(it)) => {
                 let e = it.evidence;
                 ladder += &format!(
-                    "{:>6} {:?} {:?}: {} words, {} ms after {}, silent {}\n",
+                    "{:<6} {:?} {:?}: {} words, {} ms after {}, silent {}\n",
                     e.at_ms,
                     it.answer,
                     it.cause,
@@ -88,7 +88,7 @@ fn check_answer(samples: &[i16], expected: &Expect) {
                 );
             }
             Some(Told::MessageEnded(ending, e)) => {
-                ladder += &format!("{:>6} {ending:?}, beep at {:?}\n", e.at_ms, e.beep_at_ms);
+                ladder += &format!("{:<6} {ending:?}, beep at {:?}\n", e.at_ms, e.beep_at_ms);
             }
             None => {}
         }
@@ -111,9 +111,9 @@ fn early_media_of_a_call_that_fails() {
         Detector::default(),
         &samples,
         &expect![[r#"
-              2700 Ringback cn 450 Hz [990, 0, 0] ms -13 dBm0, 703 to 1693
-             11740 SpecialInformation(Unnamed) itu 950+1400+1800 Hz [330, 330, 320] ms -13 dBm0, 10703 to 11683
-             17300 Busy cn 450 Hz [340, 360, 340] ms -13 dBm0, 16193 to 17233
+            2700   Ringback cn 450 Hz [990, 0, 0] ms -13 dBm0, 703 to 1693
+            11740  SpecialInformation(Unnamed) itu 950+1400+1800 Hz [330, 330, 320] ms -13 dBm0, 10703 to 11683
+            17300  Busy cn 450 Hz [340, 360, 340] ms -13 dBm0, 16193 to 17233
         "#]],
     );
 }
@@ -137,7 +137,7 @@ fn a_plan_of_ones_own() {
         Detector::new(&[japan]),
         &samples,
         &expect![[r#"
-              1860 Busy jp 400 Hz [500, 500, 500] ms -12 dBm0, 303 to 1803
+            1860   Busy jp 400 Hz [500, 500, 500] ms -12 dBm0, 303 to 1803
         "#]],
     );
     // By the plans we have, it is none.
@@ -150,7 +150,7 @@ fn a_person_says_hello() {
     check_answer(
         &samples,
         &expect![[r#"
-              2400 Human ShortGreeting: 1 words, 600 ms after 800, silent 1000
+            2400   Human ShortGreeting: 1 words, 600 ms after 800, silent 1000
         "#]],
     );
 }
@@ -168,8 +168,8 @@ fn a_machine_takes_a_message() {
     check_answer(
         &samples,
         &expect![[r#"
-              2910 Machine LongGreeting: 1 words, 2410 ms after 500, silent 0
-              6660 Beep, beep at Some(6103)
+            2910   Machine LongGreeting: 1 words, 2410 ms after 500, silent 0
+            6660   Beep, beep at Some(6103)
         "#]],
     );
 }
@@ -180,7 +180,7 @@ fn an_announcement_says_that_there_is_no_such_number() {
     check_answer(
         &samples,
         &expect![[r#"
-              1040 Machine Signal(SpecialInformation(Unnamed)): 0 words, 0 ms after 1040, silent 1040
+            1040   Machine Signal(SpecialInformation(Unnamed)): 0 words, 0 ms after 1040, silent 1040
         "#]],
     );
 }
