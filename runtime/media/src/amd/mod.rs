@@ -183,6 +183,17 @@ pub enum Told {
 /// | over | anything | nothing | over |
 ///
 /// Costs what a [`Detector`] does.
+///
+/// ```
+/// use jackfield_media::amd::{Answer, Listener, Params, Told};
+///
+/// let mut listener = Listener::new(&Params::default());
+/// let told = (0..250).find_map(|_| listener.feed(&[0; 160]));
+/// let Some(Told::Decided(decision)) = told else {
+///     panic!("it takes 5 s at most");
+/// };
+/// assert_eq!(decision.answer, Answer::Silence);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Listener {
     params: Limits,

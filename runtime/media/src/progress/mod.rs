@@ -118,6 +118,17 @@ pub struct Heard {
 /// All are told once, until something else is heard; 60 ms are added by the window.
 ///
 /// 4 KB; about 5 µs for a frame of 160 samples with sound in it, 0.3 µs for silence.
+///
+/// ```
+/// use jackfield_media::progress::{Detector, Signal};
+/// use jackfield_media::tone::{Region, Tone};
+/// use std::time::Duration;
+///
+/// let busy = Tone::busy(Region::China).render(Duration::from_secs(2));
+/// let mut detector = Detector::default();
+/// let heard = busy.chunks(160).find_map(|frame| detector.feed(frame));
+/// assert!(heard.is_some_and(|heard| heard.signal == Signal::Busy && heard.network == "cn"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Detector {
     ear: Ear,
