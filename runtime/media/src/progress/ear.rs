@@ -5,8 +5,8 @@ use crate::progress::spectrum::{Peaks, Spectrum, WINDOW};
 /// Samples from one look to the next: 10 ms, a third of what cadences are told apart by.
 pub(crate) const HOP: usize = 80;
 
-/// Least mean square of a tone: -43 dBm0, the weakest busy tone a receiver should know
-/// (ITU-T E.180 §4: -10 dBm0 nominal, and what long lines take off).
+/// Least mean square of a tone: -43 dBm0. Tones leave an exchange with about -10 dBm0 (ITU-T E.180,
+/// levels); this is what is left of them after two long lines, and weaker than what callers hear.
 const POWER_MIN: f32 = 13_000.0;
 
 /// Least share of the power that must be in one or two frequencies. Noise 15 dB below leaves 97 %,
@@ -384,7 +384,7 @@ impl Run {
         self.partial <= PARTIAL_MAX && self.whole.is_steady()
     }
 
-    /// Long enough to be sure of it. A modulated tone (ITU-T V.8 §6) is never steady, but no voice
+    /// Long enough to be sure of it. A modulated tone (ITU-T V.8, ANSam) is never steady, but no voice
     /// stays so pure for so long.
     fn is_sure(&self) -> bool {
         self.whole.windows >= SURE_MIN && self.is_steady() || self.windows >= PURE_MIN

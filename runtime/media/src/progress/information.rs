@@ -12,8 +12,9 @@ use crate::progress::ear::Segment;
 /// | no circuit | high long | high long | long |
 ///
 /// Low is 913.8 and 1,370.6 Hz, high 985.2 and 1,428.5; the third has 1,776.7 always. Short is
-/// 274 ms, long 380. Source: Bellcore GR-1162-CORE (SIT encoding in North America). The rest of the
-/// world has 950, 1,400 and 1,800 Hz of 330 ms each and says nothing by it: ITU-T E.180 §7.
+/// 274 ms, long 380. Source: Bellcore SR-2275, Notes on the Networks. The rest of the
+/// world has 950, 1,400 and 1,800 Hz of 330 ms each and says nothing by it: ITU-T E.180,
+/// special information tone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Information {
     /// The number was changed or is not in service.
@@ -28,15 +29,15 @@ pub enum Information {
     Unnamed,
 }
 
-/// Bands of the three parts in Hz: ITU-T E.180 §7 gives 950, 1,400 and 1,800 Hz ±50 Hz, which the
+/// Bands of the three parts in Hz: ITU-T E.180 gives 950, 1,400 and 1,800 Hz ±50 Hz, which the
 /// frequencies of North America are within.
 const BANDS: [(f32, f32); 3] = [(895.0, 1_005.0), (1_345.0, 1_455.0), (1_740.0, 1_855.0)];
 
 /// Bounds of the length of a part, in ms: 274 less, and 330 + 70 more, than the tolerance of
-/// ITU-T E.180 §7, with 20 ms for the measurement.
+/// ITU-T E.180, with 20 ms for the measurement.
 const PART_MS: (f32, f32) = (235.0, 420.0);
 
-/// Longest pause between parts, in ms: 30 (ITU-T E.180 §7), and 30 for the measurement.
+/// Longest pause between parts, in ms: 30 (ITU-T E.180), and 30 for the measurement.
 const PAUSE_MS_MAX: f32 = 60.0;
 
 /// How far a frequency of North America may be from where it should, in Hz. It is kept within 1.5 %

@@ -29,12 +29,12 @@ pub const FEED_MAX: usize = 480;
 /// Mean magnitude below which nothing is loud, -55 dBov: what a recorder's ear has.
 const LEAST: f32 = 60.0;
 
-/// A fax machine that answers: 2,100 Hz, give or take 15 (ITU-T T.30 §4.3.1 CED, V.25 §2 and V.8
-/// §6 ANSam), and 6 Hz for the measurement under noise and modulation.
+/// A fax machine that answers: 2,100 Hz, give or take 15 (ITU-T T.30 CED, V.25 ANS and V.8
+/// ANSam), and 6 Hz for the measurement under noise and modulation.
 const ANSWER_HZ: (f32, f32) = (2_079.0, 2_121.0);
 
 /// Length from which 2,100 Hz is the answer of a fax machine, in samples: half a second. It lasts 2.6
-/// to 4 s (ITU-T T.30 §4.3.1). After speech it might be a beep of up to a second and a half.
+/// to 4 s (ITU-T T.30, CED). After speech it might be a beep of up to a second and a half.
 const ANSWER_SAMPLES: u64 = 4_000;
 const ANSWER_AFTER_SPEECH_SAMPLES: u64 = 13_200;
 
@@ -261,7 +261,7 @@ impl Detector {
 
     /// A tone of 2,100 Hz is told while it sounds: nobody wants to hear it to its end. It need
     /// not be steady: reversals of its phase look like a frequency that jumps, and its strength may
-    /// swell by a fifth (ITU-T V.8 §6).
+    /// swell by a fifth (ITU-T V.8, ANSam).
     fn answer(&mut self, tone: &Segment) -> Option<Heard> {
         let least = if self.has_spoken(tone.since) {
             ANSWER_AFTER_SPEECH_SAMPLES

@@ -6,7 +6,7 @@ use crate::progress::ear::Segment;
 
 /// Most by which a length may differ from its plan: a share, and at least so many ms.
 ///
-/// ITU-T E.180 §5 lets lengths vary by about a tenth; the rest is for what a jitter buffer adds or
+/// ITU-T E.180 lets lengths vary by about a tenth; the rest is for what a jitter buffer adds or
 /// leaves out and for the 10 ms to which lengths are measured.
 const LENGTH_SHARE: f32 = 0.15;
 const LENGTH_MS: f32 = 30.0;
@@ -63,7 +63,7 @@ impl Plan {
         },
     ];
 
-    /// Most of Europe: 425 Hz, give or take 15. Source: ITU-T E.180 Supplement 2, ETSI TR 101 041-2.
+    /// Most of Europe: 425 Hz, give or take 15. Source: ITU-T E.180 Supplement 2.
     pub const EUROPE: [Self; 3] = [
         Self::europe(Signal::Ringback, [1_000, 4_000, 0, 0]),
         Self::europe(Signal::Busy, [500, 500, 0, 0]),
@@ -71,7 +71,7 @@ impl Plan {
     ];
 
     /// A fax machine that calls: 1,100 Hz, give or take 38, half a second out of three and a half.
-    /// Source: ITU-T T.30 §4.3.3 (CNG).
+    /// Source: ITU-T T.30, calling tone (CNG).
     pub const FAX_CALLING: Self = Self {
         signal: Signal::FaxCalling,
         network: "itu",

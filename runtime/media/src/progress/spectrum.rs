@@ -20,7 +20,7 @@ const FIRST: usize = 8;
 const LAST: usize = 250;
 
 /// Bins on either side of a peak that belong to it. A Hann window's main lobe is two wide; a tone
-/// that begins within the window, or whose phase is reversed in it (ITU-T V.25 §2), is wider.
+/// that begins within the window, or whose phase is reversed in it (ITU-T V.25, ANS), is wider.
 const LOBE: usize = 3;
 
 /// Power of the second peak against the first from which it counts: -17 dB. Noise 15 dB below a
