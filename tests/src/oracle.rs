@@ -17,8 +17,9 @@ pub fn compile(
 ) -> anyhow::Result<PathBuf> {
     let install = format!("run: sudo apt-get install -y gcc libc6-dev {package}");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("oracles/{source}.c"));
-    // Tests run at the same time, each in a process of its own.
-    let program = folder.join(format!("{source}-{}", std::process::id()));
+    // Tests run at the same time, each in a process or in a thread of its own.
+    let (process, thread) = (std::process::id(), std::thread::current().id());
+    let program = folder.join(format!("{source}-{process}-{thread:?}"));
     let output = Command::new("cc")
         .args(["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-o"])
         .args([&program, &path])

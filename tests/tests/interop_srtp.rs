@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
+use jackfield_tests::oracle;
 use media::srtp::{ADDED_BYTES_MAX, Error, MasterKey, Mki, Receiver, Sender, Suite};
 use vocab::Rng;
 
@@ -34,22 +35,9 @@ enum Kind {
     Rtcp,
 }
 
-/// Compiles the program; `name` keeps apart tests that run at the same time.
-fn compile(name: &str) -> anyhow::Result<PathBuf> {
-    const INSTALL: &str = "run: apt-get install -y gcc libc6-dev libsrtp2-dev";
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles/libsrtp.c");
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("libsrtp-{name}"));
-    let output = Command::new("cc")
-        .args(["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-o"])
-        .args([&program, &source])
-        .arg("-lsrtp2")
-        .output()
-        .with_context(|| format!("no C compiler `cc`; {INSTALL}"))?;
-    if !output.status.success() {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        bail!("cc cannot build libsrtp.c; if libsrtp is missing, {INSTALL}\n{errors}");
-    }
-    Ok(program)
+fn compile() -> anyhow::Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    oracle::compile(folder, "libsrtp", "srtp2", "libsrtp2-dev")
 }
 
 /// libsrtp with one key and in one direction.
@@ -222,7 +210,7 @@ fn keys(rng: &mut Rng) -> Vec<MasterKey> {
 
 #[test]
 fn libsrtp_takes_what_we_protect() -> anyhow::Result<()> {
-    let program = compile("takes")?;
+    let program = compile()?;
     let mut rng = Rng::from_u64(3711);
     for key in keys(&mut rng) {
         let plain = call(&mut rng);
@@ -237,7 +225,7 @@ fn libsrtp_takes_what_we_protect() -> anyhow::Result<()> {
 
 #[test]
 fn we_take_what_libsrtp_protects_and_it_is_the_same() -> anyhow::Result<()> {
-    let program = compile("protects")?;
+    let program = compile()?;
     let mut rng = Rng::from_u64(6188);
     for key in keys(&mut rng) {
         let plain = call(&mut rng);
@@ -267,7 +255,7 @@ fn we_take_what_libsrtp_protects_and_it_is_the_same() -> anyhow::Result<()> {
 /// both take and refuse the same ones.
 #[test]
 fn both_think_alike_of_a_bad_network() -> anyhow::Result<()> {
-    let program = compile("alike")?;
+    let program = compile()?;
     let mut rng = Rng::from_u64(7714);
     for key in keys(&mut rng) {
         let ssrc = rng.u32();

@@ -70,6 +70,11 @@ const PEERS: &[Peer] = &[
         sign: Sign::Header("srtp2/srtp.h"),
         package: "libsrtp2-dev",
     },
+    // And those on codecs and digits.
+    Peer {
+        sign: Sign::Header("spandsp.h"),
+        package: "libspandsp-dev",
+    },
 ];
 
 /// What builds the C libraries that come in source.

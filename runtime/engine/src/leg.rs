@@ -169,6 +169,8 @@ pub(crate) struct Session {
     /// A REFER of theirs is not answered.
     pub(crate) refer_asked: bool,
     pub(crate) keys: Keys,
+    /// It was told that nothing comes from the far end, and that nothing arrives there.
+    pub(crate) one_way: [bool; 2],
     /// The recording of the whole call, if there is one.
     pub(crate) recorded: Option<RecordingId>,
     /// Sessions that the leg had before, and that have not reported the end of all they did for it.
@@ -254,6 +256,7 @@ impl Session {
             referring: false,
             refer_asked: false,
             keys: Keys::default(),
+            one_way: [false; 2],
             recorded: None,
             owed: Vec::new(),
         }
@@ -263,8 +266,10 @@ impl Session {
 /// An open session, as its worker knows it.
 #[derive(Debug)]
 pub(crate) struct Track {
-    /// Whose it is.
+    /// Whose it is: who waits for its end.
     pub(crate) leg: LegId,
+    /// Whose audio it carries, or did.
+    pub(crate) carries: LegId,
     pub(crate) worker: WorkerId,
     /// It was told to close.
     pub(crate) closing: bool,

@@ -285,8 +285,8 @@ pub enum Event {
         /// The session.
         session: SessionId,
     },
-    /// Audio has gone only one way for 5 s although both ways were agreed. Reported once until it
-    /// goes both ways again.
+    /// Audio has gone only one way for 5 s although both ways were agreed. Reported again every 10 s as
+    /// long as it lasts.
     OneWay {
         /// The session.
         session: SessionId,

@@ -3,20 +3,22 @@
 //! Everything here is values and machines: no socket, clock, task or file. Two halves meet:
 //!
 //! - **Pure parts**: [`sdp`] reads and writes session descriptions, [`negotiate`] is the
-//!   offer/answer model, [`g711`] the two codecs, [`tone`] makes tones and [`music`] what people on
-//!   hold hear, [`dtmf`] hears digits in audio, [`wav`] reads prompts and writes recordings,
-//!   [`compare`] tells whether audio that was heard is the audio that was played.
+//!   offer/answer model, [`Encoder`] and [`Decoder`] the codecs, [`srtp`] secures packets, [`tone`]
+//!   makes tones and [`music`] what people on hold hear, [`dtmf`] hears digits in audio, [`progress`]
+//!   what networks and fax machines say with tones, [`amd`] whether a person or a machine answered,
+//!   [`wav`] reads prompts and writes recordings, [`quality`] scores what was heard, [`compare`]
+//!   tells whether it is what was played.
 //! - **The machine**: a worker owns many sessions, each with its RTP stream in and out.
 //!   `server` runs one on each media thread, the simulator runs it inline.
 //!
-//! All audio is mono signed 16 bit at 8,000 samples a second; a frame is 160 samples, 20 ms.
+//! All audio is mono, signed 16 bit. Inside a session it has the rate of its codec ([`Rate`]), and a
+//! frame is 20 ms of that; prompts, recordings and detectors have 8,000 samples a second.
 //!
 //! **Invariant:** nothing in here knows SIP. A session description arrives as bytes and leaves as
 //! bytes; who carries it is the engine's business.
 
-mod codec;
+pub mod amd;
 pub mod compare;
-mod conceal;
 pub mod dtmf;
 pub mod g711;
 pub mod g722;
@@ -25,6 +27,7 @@ pub mod limits;
 pub mod music;
 pub mod negotiate;
 pub mod player;
+pub mod progress;
 pub mod quality;
 pub mod rate;
 pub mod recorder;
@@ -38,6 +41,8 @@ pub mod tone;
 pub mod wav;
 
 mod border;
+mod codec;
+mod conceal;
 mod session;
 mod worker;
 

@@ -78,3 +78,11 @@ pub const SRTP_SOURCES_MAX: usize = 256;
 /// Longest `a=crypto` value read: the longest tag, suite, key, lifetime and MKI come to about 150
 /// characters, and there may be a few parameters.
 pub const SDES_BYTES_MAX: usize = 512;
+
+/// Most plans of call-progress tones that are listened for at once: those of four parts of the world
+/// and the fax machine's are twelve.
+pub const PLANS_MAX: usize = 16;
+
+/// Tones and pauses of one round of a call-progress tone. Britain's ringback has four; longer
+/// rounds exist (ITU-T E.180 Supplement 2), and none that we must know.
+pub const PLAN_STEPS_MAX: usize = 4;

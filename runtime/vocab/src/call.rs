@@ -554,7 +554,7 @@ pub enum Event {
         /// Its name now; the same if it could not be moved.
         to: LegId,
     },
-    /// Audio goes only one way although both were agreed.
+    /// Audio of an answered leg goes only one way although both were agreed: told once for each way.
     OneWay {
         /// The leg.
         leg: LegId,

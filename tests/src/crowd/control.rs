@@ -340,6 +340,8 @@ fn kind(event: &Event) -> &'static str {
         Event::Registered { .. } => "registered",
         Event::Joined { .. } => "joined",
         Event::Left { .. } => "left",
+        Event::OneWay { .. } => "one way",
+        Event::Media { .. } => "media told",
         Event::Reoffered { .. } => "offered anew",
         Event::Referred { .. } => "transferred elsewhere",
         Event::Moved { from, to } if from == to => "not moved",

@@ -54,7 +54,12 @@ impl Engine {
             media::Event::Inactive { .. } => self.inactive(now, leg),
             media::Event::OneWay { missing, .. } => {
                 let unheard = missing == Way::Out;
-                self.event(Event::OneWay { leg, unheard });
+                // Before the answer many phones are silent.
+                if let Some(Leg::Up { session, .. }) = self.legs.get_mut(&leg)
+                    && !std::mem::replace(&mut session.one_way[usize::from(unheard)], true)
+                {
+                    self.event(Event::OneWay { leg, unheard });
+                }
             }
             media::Event::Closed { .. } => {}
         }
@@ -62,7 +67,7 @@ impl Engine {
 
     /// Tells what went over a session's audio, if there was any.
     fn summarize(&mut self, session: SessionId, stats: Stats) {
-        let leg = self.sessions.get(&session).map(|track| track.leg);
+        let leg = self.sessions.get(&session).map(|track| track.carries);
         let leg = leg.filter(|leg| self.legs.contains_key(leg));
         let (Some(leg), Some(codec)) = (leg, stats.codec) else {
             return;

@@ -164,7 +164,7 @@ impl Engine {
             self.close(now, old.id);
         }
         if let Some(track) = self.sessions.get_mut(&session.id) {
-            track.leg = to;
+            (track.leg, track.carries) = (to, to);
         }
         self.dialogs.insert(dialog, to);
         self.legs.insert(to, Leg::Up { dialog, session });

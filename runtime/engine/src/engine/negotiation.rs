@@ -322,6 +322,7 @@ impl Engine {
         let id = SessionId(self.session_last);
         let track = Track {
             leg,
+            carries: leg,
             worker,
             closing: false,
             keys: Vec::new(),

@@ -46,6 +46,7 @@ fn a_bridge_with_one_end_drops_that_leg_alone() {
         engine.legs.insert(leg(n), up(n, peer));
         let track = Track {
             leg: leg(n),
+            carries: leg(n),
             worker: WorkerId(0),
             closing: false,
             keys: Vec::new(),

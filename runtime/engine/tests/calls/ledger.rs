@@ -140,6 +140,7 @@ impl Ledger {
                 | Event::Gathered { .. }
                 | Event::Left { .. }
                 | Event::Unbridged { .. }
+                | Event::Media { .. }
                 | Event::Ended { .. }
         );
         assert!(last || !found.moved, "{event:?} of one that moved");

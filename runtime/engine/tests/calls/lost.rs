@@ -179,6 +179,7 @@ fn one_side_of_a_bridge_vanishes() {
     world.skip_ladder();
     world.until("end", |event| matches!(event, Event::Ended { .. }));
     world.check(expect![[r#"
+        8.060     OneWay A2 in
         33.060  home → bob: BYE
         33.060    Unbridged A2 A1
         33.060    Ended A2 lost by Far

@@ -87,6 +87,7 @@ fn a_transfer_is_declined_by_the_node_or_because_nobody_decides() {
     world.check(expect![[r#"
         0.220   far → home: REFER
         0.230     ReferAsked A1 sip:carol@demo
+        5.020     OneWay A1 in
         10.230  home → far: 603 Decline (REFER)
         11.270  > AnswerRefer A1 202
         11.270  > TellRefer A1 200

@@ -39,6 +39,9 @@ const TORN_MAX: u32 = 3 * FRAME as u32;
 /// life, shorter than a caller asks whether anybody is there.
 pub(super) const ONE_WAY_AFTER: Duration = Duration::from_secs(5);
 
+/// How long until they are told again.
+const ONE_WAY_AGAIN: Duration = Duration::from_secs(10);
+
 /// Samples of the longest payload: Opus of 120 ms at 48,000 a second.
 const LATE_MAX: usize = Rate::Full.ms(120);
 
@@ -119,8 +122,8 @@ pub(crate) struct Inbound {
     spoke: Option<Mono>,
     /// [`Event::Inactive`] was reported since.
     inactive: bool,
-    /// [`Event::OneWay`] was reported since something came.
-    one_way: bool,
+    /// When [`Event::OneWay`] is next reported.
+    one_way: Mono,
     received: u64,
     dropped: u64,
     late_packets: u64,
@@ -171,7 +174,7 @@ impl Inbound {
             heard: now,
             spoke: None,
             inactive: false,
-            one_way: false,
+            one_way: now + ONE_WAY_AFTER,
             received: 0,
             dropped: 0,
             late_packets: 0,
@@ -198,7 +201,7 @@ impl Inbound {
             self.detector.get_or_insert_default();
         }
         if !old.receive && new.receive {
-            (self.heard, self.inactive, self.one_way) = (now, false, false);
+            (self.heard, self.inactive, self.one_way) = (now, false, now + ONE_WAY_AFTER);
         }
     }
 
@@ -319,7 +322,8 @@ impl Inbound {
         if !fits || !params.receive || !self.latch.accept(step.now.mono, params.remote_rtp, from) {
             return None;
         }
-        (self.heard, self.inactive, self.one_way) = (step.now.mono, false, false);
+        let now = step.now.mono;
+        (self.heard, self.inactive, self.one_way) = (now, false, now + ONE_WAY_AFTER);
         let arrival = (!is_event).then(|| self.reception.ticks(step.now.mono));
         let first = match self.reception.note(&header, arrival) {
             Arrival::Fresh => false,
@@ -541,8 +545,8 @@ impl Inbound {
     pub(crate) fn watch(&mut self, step: &mut Step<'_>, params: &StreamParams, after: Duration) {
         let silent = step.now.mono.since(self.heard);
         // Who is not to hear us need not speak either.
-        if params.receive && params.send && !self.one_way && silent >= ONE_WAY_AFTER {
-            self.one_way = true;
+        if params.receive && params.send && step.now.mono >= self.one_way {
+            self.one_way = step.now.mono + ONE_WAY_AGAIN;
             step.event(Event::OneWay {
                 session: step.id,
                 missing: Direction::In,

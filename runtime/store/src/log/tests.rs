@@ -6,7 +6,7 @@ use expect_test::expect;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
 use vocab::record::{CallEventKind, Disposition, Step};
-use vocab::{CallId, Direction, Party, RecordingId};
+use vocab::{CallId, Direction, MediaSummary, Party, RecordingId};
 
 use super::{Word, decode, encode, party_from_text, party_text};
 

@@ -8,6 +8,7 @@ use media::{Channel, RecordingOutput};
 use sip::message;
 use sip::{ConnId, Hop, Transport};
 use vocab::SessionId;
+use vocab::call::Event;
 
 use super::{HOME, World, address};
 use crate::describe::{describe_event, describe_media};
@@ -83,8 +84,11 @@ impl World {
             }
         }
         for event in events {
-            let text = describe_event(&event, &mut self.names);
-            self.write("  ", &text);
+            // Every leg with audio has one: it is not the story of a ladder.
+            if !matches!(event, Event::Media { .. }) {
+                let text = describe_event(&event, &mut self.names);
+                self.write("  ", &text);
+            }
             self.ledger.event(&event);
             self.events.push_back(event);
         }
