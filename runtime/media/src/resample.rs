@@ -5,8 +5,7 @@
 //! It passes up to 85 % of the lower rate's band and is 60 dB down where the band ends: 3,400 and
 //! 4,000 Hz for narrowband.
 
-use std::f64::consts::PI;
-use std::sync::LazyLock;
+use std::f64::consts::{PI, TAU};
 
 use crate::rate::{FRAME_MAX, Rate};
 
@@ -24,9 +23,18 @@ const KAISER_BETA: f64 = 5.65;
 const ONE: f64 = 16_384.0;
 const ONE_BITS: u32 = 14;
 
-/// Coefficients for twice, three times and six times the rate, one set for each place between two
-/// samples of the lower rate. They follow from the constants above and are made once.
-static FILTERS: LazyLock<[Vec<Vec<i16>>; 3]> = LazyLock::new(|| [2, 3, 6].map(phases));
+/// Weights of samples of the lower rate around one that comes out.
+const TAPS: usize = 2 * REACH;
+
+/// For going up: one set for each place between two samples of the lower rate.
+const UP_2: &[[i16; TAPS]] = &phases::<2>();
+const UP_3: &[[i16; TAPS]] = &phases::<3>();
+const UP_6: &[[i16; TAPS]] = &phases::<6>();
+
+/// For going down: the same low pass at the higher rate.
+const DOWN_2: &[i16] = &row::<{ 2 * TAPS }>();
+const DOWN_3: &[i16] = &row::<{ 3 * TAPS }>();
+const DOWN_6: &[i16] = &row::<{ 6 * TAPS }>();
 
 /// Brings a stream of audio from one rate to another.
 #[derive(Clone, Debug)]
@@ -45,8 +53,8 @@ impl Resampler {
     pub fn new(from: Rate, to: Rate) -> Self {
         assert_ne!(from, to, "there is nothing to do between equal rates");
         let past = match from < to {
-            true => 2 * REACH - 1,
-            false => 2 * REACH * ratio(from, to) - 1,
+            true => TAPS - 1,
+            false => TAPS * ratio(from, to) - 1,
         };
         Self {
             from,
@@ -66,44 +74,40 @@ impl Resampler {
     /// If the lengths do not fit, or there are more than 20 ms.
     pub fn push(&mut self, samples: &[i16], out: &mut [i16]) {
         let ratio = ratio(self.from, self.to);
-        let mut all = [0; FRAME_MAX + 2 * REACH * 6];
+        let mut all = [0; FRAME_MAX + TAPS * 6];
         let (past, len) = (self.past.len(), samples.len());
         assert!(len <= FRAME_MAX, "a frame at a time");
         all[..past].copy_from_slice(&self.past);
         all[past..past + len].copy_from_slice(samples);
         let all = &all[..past + len];
-        let filter = &FILTERS[match ratio {
-            2 => 0,
-            3 => 1,
-            _ => 2,
-        }];
         if self.from < self.to {
             assert_eq!(len * ratio, out.len(), "the same time on both sides");
-            for (out, window) in out.chunks_exact_mut(ratio).zip(all.windows(2 * REACH)) {
-                for (out, phase) in out.iter_mut().zip(filter) {
+            let phases = match ratio {
+                2 => UP_2,
+                3 => UP_3,
+                _ => UP_6,
+            };
+            let windows = all.windows(TAPS);
+            for (out, window) in out.chunks_exact_mut(ratio).zip(windows) {
+                for (out, phase) in out.iter_mut().zip(phases) {
                     *out = weigh(window, phase);
                 }
             }
         } else {
             assert_eq!(len, out.len() * ratio, "the same time on both sides");
-            // All phases together, in one row, are the same low pass at the higher rate.
-            let taps = 2 * REACH * ratio;
-            let row = &DOWN[match ratio {
-                2 => 0,
-                3 => 1,
-                _ => 2,
-            }];
+            let row = match ratio {
+                2 => DOWN_2,
+                3 => DOWN_3,
+                _ => DOWN_6,
+            };
             let starts = (ratio - 1..).step_by(ratio);
             for (out, start) in out.iter_mut().zip(starts) {
-                *out = weigh(&all[start..start + taps], row);
+                *out = weigh(&all[start..start + row.len()], row);
             }
         }
         self.past.copy_from_slice(&all[len..]);
     }
 }
-
-/// The same filters in one row each, for going down.
-static DOWN: LazyLock<[Vec<i16>; 3]> = LazyLock::new(|| [2, 3, 6].map(row));
 
 fn ratio(a: Rate, b: Rate) -> usize {
     a.max(b).factor() / a.min(b).factor()
@@ -116,63 +120,94 @@ fn weigh(samples: &[i16], weights: &[i16]) -> i16 {
     rounded.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
 }
 
-/// For each of `up` places between two samples, the weights of the samples around.
-fn phases(up: usize) -> Vec<Vec<i16>> {
-    let place = |phase: usize| {
-        let fraction = phase as f64 / up as f64;
-        let weights = (0..2 * REACH).map(|k| k as f64 + 1.0 - REACH as f64 - fraction);
-        normal(weights.map(weight).collect())
-    };
-    (0..up).map(place).collect()
+/// For each of `UP` places between two samples, the weights of the samples around.
+const fn phases<const UP: usize>() -> [[i16; TAPS]; UP] {
+    let mut phases = [[0; TAPS]; UP];
+    let mut phase = 0;
+    while phase < UP {
+        let mut weights = [0.0; TAPS];
+        let mut k = 0;
+        while k < TAPS {
+            let fraction = phase as f64 / UP as f64;
+            weights[k] = weight(k as f64 + 1.0 - REACH as f64 - fraction);
+            k += 1;
+        }
+        phases[phase] = normal(&weights);
+        phase += 1;
+    }
+    phases
 }
 
-/// The weights of the samples of a rate `down` times as high around one that comes out.
-fn row(down: usize) -> Vec<i16> {
-    let taps = 2 * REACH * down;
+/// The weights of the samples of a higher rate around one that comes out.
+const fn row<const LEN: usize>() -> [i16; LEN] {
+    let down = (LEN / TAPS) as f64;
     // A whole number of samples, so that there and back again is a whole number as well.
-    let middle = (taps / 2) as f64;
-    let weights = (0..taps).map(|k| (k as f64 - middle) / down as f64);
-    normal(weights.map(weight).collect())
+    let middle = (LEN / 2) as f64;
+    let mut weights = [0.0; LEN];
+    let mut k = 0;
+    while k < LEN {
+        weights[k] = weight((k as f64 - middle) / down);
+        k += 1;
+    }
+    normal(&weights)
 }
 
-/// The weight at a distance in samples of the lower rate.
-fn weight(distance: f64) -> f64 {
+/// The weight at a distance in samples of the lower rate: a sinc in a Kaiser window.
+const fn weight(distance: f64) -> f64 {
     let x = distance / REACH as f64;
-    let window = if x.abs() >= 1.0 {
-        0.0
-    } else {
-        bessel_i0(KAISER_BETA * (1.0 - x * x).sqrt())
-    };
+    if x <= -1.0 || x >= 1.0 {
+        return 0.0;
+    }
     let angle = PI * distance * CUTOFF;
-    let sinc = if angle.abs() < 1e-9 {
-        1.0
-    } else {
-        angle.sin() / angle
-    };
-    sinc * window
+    let near = angle < 1e-9 && angle > -1e-9;
+    let sinc = if near { 1.0 } else { sine(angle) / angle };
+    sinc * bessel_i0_of_square(KAISER_BETA * KAISER_BETA * (1.0 - x * x))
 }
 
 /// In fixed point, with a sum of exactly one, so that a constant stays what it is.
-fn normal(weights: Vec<f64>) -> Vec<i16> {
-    let sum: f64 = weights.iter().sum();
-    let mut fixed: Vec<i16> = weights
-        .iter()
-        .map(|weight| (weight / sum * ONE).round() as i16)
-        .collect();
-    let total: i32 = fixed.iter().map(|weight| i32::from(*weight)).sum();
-    let largest = fixed.iter_mut().max_by_key(|weight| weight.abs());
-    *largest.expect("a filter has weights") += (ONE as i32 - total) as i16;
+const fn normal<const LEN: usize>(weights: &[f64; LEN]) -> [i16; LEN] {
+    let (mut sum, mut largest, mut k) = (0.0, 0, 0);
+    while k < LEN {
+        sum += weights[k];
+        if weights[k] > weights[largest] {
+            largest = k;
+        }
+        k += 1;
+    }
+    let (mut fixed, mut total) = ([0_i16; LEN], 0_i32);
+    k = 0;
+    while k < LEN {
+        let exact = weights[k] / sum * ONE;
+        let half = if exact < 0.0 { -0.5 } else { 0.5 };
+        fixed[k] = (exact + half) as i16;
+        total += fixed[k] as i32;
+        k += 1;
+    }
+    fixed[largest] += (ONE as i32 - total) as i16;
     fixed
 }
 
-/// Modified Bessel function of the first kind and order 0, by its power series.
-fn bessel_i0(x: f64) -> f64 {
-    let quarter = x * x / 4.0;
-    let mut term = 1.0;
-    let mut sum = 1.0;
-    for k in 1..40 {
-        term *= quarter / f64::from(k * k);
+/// By its power series, of an angle brought near zero.
+const fn sine(angle: f64) -> f64 {
+    let turns = (angle / TAU) as i64 as f64;
+    let x = angle - turns * TAU;
+    let (mut term, mut sum, mut k) = (x, x, 1.0);
+    while k < 20.0 {
+        term *= -x * x / (2.0 * k * (2.0 * k + 1.0));
         sum += term;
+        k += 1.0;
+    }
+    sum
+}
+
+/// Modified Bessel function of the first kind and order 0, by its power series, of a number whose
+/// square is given.
+const fn bessel_i0_of_square(square: f64) -> f64 {
+    let (mut term, mut sum, mut k) = (1.0, 1.0, 1.0);
+    while k < 25.0 {
+        term *= square / 4.0 / (k * k);
+        sum += term;
+        k += 1.0;
     }
     sum
 }
