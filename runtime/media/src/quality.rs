@@ -61,16 +61,16 @@ mod tests {
 
     #[test]
     fn scores_are_those_of_the_model() {
-        // Worked out by hand from the formulas of the Recommendation.
+        // Worked out from the formulas of the Recommendation by another program.
         for (expected, missing, ms, score) in [
             (0, 0, 0, 4.41),
             (1_000, 0, 20, 4.41),
-            (1_000, 0, 150, 4.37),
-            (1_000, 0, 250, 4.09),
-            (1_000, 0, 400, 3.30),
+            (1_000, 0, 150, 4.41),
+            (1_000, 0, 250, 4.18),
+            (1_000, 0, 400, 3.56),
             (1_000, 10, 20, 4.33),
-            (1_000, 50, 20, 3.95),
-            (1_000, 200, 20, 2.66),
+            (1_000, 50, 20, 3.92),
+            (1_000, 200, 20, 2.63),
             (1_000, 1_000, 20, 1.18),
             (1_000, 2_000, 5_000, 1.00),
         ] {

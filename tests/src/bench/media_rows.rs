@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
 use media::dtmf::Detector;
+use media::resample::Resampler;
 use media::rtp::Header;
+use media::srtp::{MasterKey, Sender, Suite};
 use media::{
-    Channel, Codec, Command, Config, EventFormat, Input, Output, StreamParams, Worker, g711, wav,
+    Channel, Codec, Command, Config, Encoder, EventFormat, Input, OpusParams, Output, Rate,
+    SrtpKeys, StreamParams, Worker, g711, wav,
 };
 use vocab::{CallId, Clip, ConferenceId, Mono, Now, PlayId, RecordingId, Rng, SessionId, Wall};
 
@@ -66,6 +69,27 @@ pub(super) const ROWS: &[Row] = &[
         measure: conference,
     },
     Row {
+        name: "bridged",
+        what: "20 ms of one side of a bridge by the formats of its sides, received packets included, without sockets",
+        runs: super::RUNS,
+        figures: &[
+            figure("pcmu_pcmu", "the same codec: packets pass through"),
+            figure(
+                "secured",
+                "the same codec, both sides secured with AES-128-GCM",
+            ),
+            figure(
+                "secured_cm",
+                "the same codec, both sides secured with AES-CM and HMAC-SHA1",
+            ),
+            figure("pcma_pcmu", "A-law and µ-law"),
+            figure("g722_pcmu", "G.722 and µ-law"),
+            figure("opus_opus", "Opus on both sides: packets pass through"),
+            figure("opus_pcmu", "Opus and µ-law"),
+        ],
+        measure: bridged,
+    },
+    Row {
         name: "dtmf",
         what: "the in-band digit detector, 20 ms of speech",
         runs: super::RUNS,
@@ -109,6 +133,135 @@ fn conference() -> anyhow::Result<Sample> {
     let tick_us = 20_000.0;
     let core = member * MEMBERS as f64 / tick_us * 100.0;
     Ok(Sample::default().with("member", member).with("core", core))
+}
+
+/// Sides of bridges, and ticks in one run: Opus takes a hundred times what passing through does.
+const SIDES: u64 = 100;
+const BRIDGED_TICKS: u64 = 500;
+
+/// Ticks before that, in which nobody speaks: packets of a codec with a memory begin to pass through
+/// then.
+const QUIET_TICKS: u64 = 20;
+
+/// How one side of a bridge talks.
+#[derive(Clone, Copy)]
+struct Side {
+    codec: Codec,
+    suite: Option<Suite>,
+}
+
+fn bridged() -> anyhow::Result<Sample> {
+    let plain = |codec| Side { codec, suite: None };
+    let secured = |suite| Side {
+        suite: Some(suite),
+        ..plain(Codec::Pcmu)
+    };
+    let [gcm, cm] = [Suite::AeadAes128Gcm, Suite::AesCm128HmacSha1_80].map(secured);
+    let [pcmu, pcma, g722, opus] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus].map(plain);
+    let speech = speech()?;
+    let mut sample = Sample::default();
+    for (name, sides) in [
+        ("pcmu_pcmu", [pcmu, pcmu]),
+        ("secured", [gcm, gcm]),
+        ("secured_cm", [cm, cm]),
+        ("pcma_pcmu", [pcma, pcmu]),
+        ("g722_pcmu", [g722, pcmu]),
+        ("opus_opus", [opus, opus]),
+        ("opus_pcmu", [opus, pcmu]),
+    ] {
+        sample = sample.with(name, bridge(sides, &speech)?);
+    }
+    Ok(sample)
+}
+
+/// Microseconds of one side's 20 ms.
+fn bridge(sides: [Side; 2], speech: &[i16]) -> anyhow::Result<f64> {
+    let mut worker = Worker::new(Config::default(), Rng::from_u64(1));
+    let key = |suite: Suite| MasterKey::random(suite, &mut Rng::from_u64(suite as u64));
+    for n in 0..SIDES {
+        let Side { codec, suite } = sides[(n % 2) as usize];
+        let params = StreamParams {
+            // One key for all: it is the same work.
+            srtp: suite.map(|suite| SrtpKeys {
+                send: key(suite),
+                receive: key(suite),
+            }),
+            ..StreamParams::new(codec, far(n))
+        };
+        let session = SessionId(n);
+        let local = SocketAddr::from(([127, 0, 0, 1], far(n).port()));
+        command(&mut worker, Command::Open { session, local });
+        command(&mut worker, Command::Configure { session, params });
+        if n % 2 == 1 {
+            let (a, b) = (SessionId(n - 1), session);
+            command(&mut worker, Command::Bridge { a, b });
+        }
+    }
+    let streams: Vec<Vec<Vec<u8>>> = sides.iter().map(|side| stream(*side, speech)).collect();
+    for tick in 1..=QUIET_TICKS {
+        worker.handle(at(tick * 20_000_000), Input::Tick);
+        drain(&mut worker);
+    }
+    let spent = on_core(|| {
+        for tick in 1..=BRIDGED_TICKS {
+            let due = (QUIET_TICKS + tick) * 20_000_000;
+            for n in 0..SIDES {
+                let bytes = &streams[(n % 2) as usize][tick as usize - 1];
+                let input = Input::Packet {
+                    session: SessionId(n),
+                    channel: Channel::Rtp,
+                    from: far(n),
+                    bytes,
+                };
+                worker.handle(at(due - 10_000_000), input);
+                drain(&mut worker);
+            }
+            worker.handle(at(due), Input::Tick);
+            drain(&mut worker);
+        }
+    });
+    let counts = worker.counts();
+    let wrong = (counts.failed, counts.refused, counts.dropped);
+    ensure!(
+        wrong == (0, 0, 0),
+        "sessions failed, were refused or dropped packets: {wrong:?}"
+    );
+    Ok(micros(spent) / (SIDES * BRIDGED_TICKS) as f64)
+}
+
+/// What a phone sends.
+fn stream(side: Side, speech: &[i16]) -> Vec<Vec<u8>> {
+    let Side { codec, suite } = side;
+    let opus = OpusParams::default();
+    let rate = codec.rate(opus);
+    let mut encoder = Encoder::new(codec, opus);
+    let mut raise = (rate != Rate::Narrow).then(|| Resampler::new(Rate::Narrow, rate));
+    let key = suite.map(|suite| MasterKey::random(suite, &mut Rng::from_u64(suite as u64)));
+    let mut guard = key.map(|key| Sender::new(&key));
+    let frames = speech.chunks_exact(160).cycle();
+    let packets = frames.zip(1..=BRIDGED_TICKS).map(|(frame, tick)| {
+        let mut samples = vec![0; rate.frame()];
+        match &mut raise {
+            Some(raise) => raise.push(frame, &mut samples),
+            None => samples.copy_from_slice(frame),
+        }
+        let mut bytes = vec![0; 1_500];
+        let header = Header {
+            marker: false,
+            payload_type: codec.payload_type(),
+            sequence: tick as u16,
+            timestamp: tick as u32 * (codec.clock_hz() / 50),
+            ssrc: 9,
+        };
+        bytes[..12].copy_from_slice(&header.to_bytes());
+        let mut len = 12 + encoder.encode(&samples, &mut bytes[12..]);
+        if let Some(guard) = &mut guard {
+            len = guard.protect(&mut bytes, len).expect("a good packet");
+        }
+        bytes.truncate(len);
+        bytes
+    });
+    packets.collect()
 }
 
 /// A prompt of the demo, for both directions.
