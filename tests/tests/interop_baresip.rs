@@ -45,6 +45,7 @@ fn phone(server: SocketAddr, name: &str, user: &str) -> baresip::Setup {
         user: user.to_owned(),
         password: password.to_owned(),
         codec: Codec::Pcma,
+        secured: false,
         microphone: saying(&voice()),
         answers: false,
         certificate: None,
@@ -131,6 +132,78 @@ fn registered_phones_reach_the_answer_by_every_way() {
         .iter()
         .find(|line| line.contains("secret-"));
     assert_eq!(secret, None, "no password is logged");
+}
+
+/// A codec that does not keep the wave is recognized by the greeting and by what the first key does.
+fn glance(setup: baresip::Setup) {
+    let mut phone = Baresip::registered(setup).expect("a registered phone");
+    phone.call("1000").expect("an answer");
+    phone
+        .hear(&prompts(&["common/welcome"]))
+        .expect("the greeting");
+    phone.press('1').expect("a key");
+    phone.hear(&prompts(&["zh-CN/main"])).expect("the menu");
+    phone.hang_up().expect("the end");
+}
+
+/// Wideband codecs and secured audio, each with a prompt that the node has in narrowband.
+#[test]
+fn registered_phones_talk_with_every_codec_and_secured() {
+    let server = Server::start(Setup::demo("interop-baresip-wide")).expect("a server");
+    let to = server.sip;
+    let opus = [
+        ("baresip-opus", Codec::Opus, false, "1002"),
+        ("baresip-opus-secured", Codec::Opus, true, "1001"),
+    ];
+    let ways = [
+        ("baresip-g722", Codec::G722, false, "1001"),
+        ("baresip-secured", Codec::Pcma, true, "1002"),
+    ];
+    std::thread::scope(|scope| {
+        let started = ways.map(|(name, codec, secured, user)| {
+            let setup = baresip::Setup {
+                codec,
+                secured,
+                ..phone(to, name, user)
+            };
+            (name, scope.spawn(move || walk(setup)))
+        });
+        for (name, codec, secured, user) in opus {
+            let setup = baresip::Setup {
+                codec,
+                secured,
+                ..phone(to, name, user)
+            };
+            scope.spawn(move || glance(setup));
+        }
+        for (name, phone) in started {
+            let heard = phone.join().expect("a call that ends");
+            for prompt in prompts(&["common/welcome", "zh-CN/main", "zh-CN/hours"]) {
+                prompt.assert_in(&heard, name);
+            }
+        }
+    });
+    let told = |record: &Value| {
+        let events = record["events"].as_array().cloned().unwrap_or_default();
+        let media = events
+            .into_iter()
+            .find(|event| event["kind"] == "leg.media");
+        let media = media.expect("every call had audio");
+        (media["codec"].clone(), media["secured"].clone())
+    };
+    let mut seen = Vec::new();
+    for call in server.calls().expect("calls") {
+        let id = call["id"].as_str().expect("an id");
+        let record = server
+            .json(&format!("/api/v1/calls/{id}"))
+            .expect("a record");
+        seen.push(told(&record));
+    }
+    for (_, codec, secured, _) in ways.into_iter().chain(opus) {
+        let wanted = (codec.name().into(), secured.into());
+        assert!(seen.contains(&wanted), "{wanted:?} is not among {seen:?}");
+    }
+    assert_eq!(metric(&server, "jackfield_media_unauthentic_total{worker=\"0\"}"), 0.0);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, bail, ensure};
 use media::Codec;
 use media::compare::similarity;
+use media::wav;
 use serde_json::{Value, json};
 use sip::Transport;
 
@@ -42,6 +43,8 @@ pub struct Setup {
     pub password: String,
     /// The only codec it offers.
     pub codec: Codec,
+    /// It secures its audio, and talks to nobody who does not.
+    pub secured: bool,
     /// What its microphone hears, 8,000 samples a second; at the end it hangs up.
     pub microphone: Vec<i16>,
     /// It answers calls by itself.
@@ -75,7 +78,7 @@ impl Baresip {
         let folder = Folder::new(&setup.name);
         let control = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let microphone = folder.path().join("microphone.wav");
-        std::fs::write(&microphone, media::wav::write(&setup.microphone, 1))?;
+        std::fs::write(&microphone, wav::write(&setup.microphone, 1))?;
         std::fs::write(
             folder.path().join("config"),
             config(folder.path(), control, setup.certificate.as_deref())?,
@@ -263,10 +266,17 @@ impl Baresip {
     pub fn heard(&self) -> anyhow::Result<Vec<i16>> {
         let path = self.recording()?.context("no call yet")?;
         let file = std::fs::read(&path)?;
-        let samples = file.get(HEADER_BYTES..).unwrap_or_default().chunks_exact(2);
-        Ok(samples
-            .map(|sample| i16::from_le_bytes([sample[0], sample[1]]))
-            .collect())
+        let (Some(head), Some(body)) = (file.get(..HEADER_BYTES), file.get(HEADER_BYTES..)) else {
+            return Ok(Vec::new());
+        };
+        // As the codec has it: the header of a file that is being written tells that, and no length.
+        let channels = usize::from(u16::from_le_bytes([head[22], head[23]])).max(1);
+        let rate_hz = u32::from_le_bytes([head[24], head[25], head[26], head[27]]);
+        let samples: Vec<f32> = body
+            .chunks_exact(2 * channels)
+            .map(|frame| f32::from(i16::from_le_bytes([frame[0], frame[1]])))
+            .collect();
+        Ok(wav::to_8_khz(&samples, rate_hz))
     }
 
     /// Listens for a part of one of these prompts, from what was last listened for on. As the ear
@@ -317,6 +327,7 @@ impl Baresip {
             user,
             password,
             codec,
+            secured,
             answers,
             ..
         } = &self.setup;
@@ -326,11 +337,20 @@ impl Baresip {
             Transport::Tls => "tls",
             Transport::Ws | Transport::Wss => unreachable!("baresip has no WebSockets"),
         };
-        let codec = codec.name();
+        let codec = match codec {
+            // Mono inside, although SDP says two channels.
+            Codec::Opus => "opus/48000/1".to_owned(),
+            // Its clock is told as 8,000, its samples are 16,000.
+            Codec::G722 => "G722/16000/1".to_owned(),
+            Codec::Pcmu | Codec::Pcma | Codec::L16(_) => {
+                format!("{}/{}/1", codec.encoding(), codec.clock_hz())
+            }
+        };
+        let secured = if *secured { ";mediaenc=srtp-mand" } else { "" };
         let mode = if *answers { "auto" } else { "manual" };
         format!(
             "<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password};\
-             regint=300;audio_codecs={codec}/8000/1;answermode={mode}"
+             regint=300;audio_codecs={codec};answermode={mode}{secured}"
         )
     }
 
@@ -436,7 +456,13 @@ fn config(
          audio_txmode thread\n\
          jitter_buffer_delay 0-0\n\
          module_path {modules}\n\
+         opus_stereo no\n\
+         opus_sprop_stereo no\n\
          module g711.so\n\
+         module g722.so\n\
+         module opus.so\n\
+         module l16.so\n\
+         module srtp.so\n\
          module aufile.so\n\
          module aubridge.so\n\
          module sndfile.so\n\

@@ -474,6 +474,8 @@ fn story(record: &Record) -> anyhow::Result<String> {
         let text = |name: &str| event[name].as_str().unwrap_or("?").to_owned();
         let word = match event["kind"].as_str().context("a kind")? {
             "call.started" | "flow.started" | "flow.ended" => continue,
+            // Every leg with audio has one, and phones that say nothing another.
+            "leg.media" | "leg.one_way" => continue,
             "flow.asked" => format!("asks {}", text("op")),
             "call.ended" => format!("ended {} {}", text("cause"), text("by")),
             "leg.dial_ended" => format!("dial {}", text("result")),

@@ -211,10 +211,10 @@ async fn a_call_is_told_with_its_events() {
           "cause": "normal",
           "direction": "inbound",
           "disposition": "answered",
-          "duration_ms": 17000,
-          "ended_at": "2026-01-01T00:00:17.000Z",
+          "duration_ms": 18000,
+          "ended_at": "2026-01-01T00:00:18.000Z",
           "ended_by": "near",
-          "event_count": 18,
+          "event_count": 19,
           "events": [
             {
               "at": "2026-01-01T00:00:00.000Z",
@@ -314,40 +314,56 @@ async fn a_call_is_told_with_its_events() {
             },
             {
               "at": "2026-01-01T00:00:13.000Z",
+              "codec": "opus",
+              "far_lost": null,
+              "jitter_ms": 3.25,
+              "kind": "leg.media",
+              "late": 8,
+              "leg": 2,
+              "lost": 12,
+              "mos": 4.21,
+              "n": 14,
+              "received": 1480,
+              "round_trip_ms": 41.0,
+              "secured": true,
+              "sent": 1500
+            },
+            {
+              "at": "2026-01-01T00:00:14.000Z",
               "cause": null,
               "kind": "leg.dial_ended",
               "leg": 2,
-              "n": 14,
+              "n": 15,
               "result": "answered",
               "status": null
             },
             {
-              "at": "2026-01-01T00:00:14.000Z",
+              "at": "2026-01-01T00:00:15.000Z",
               "kind": "flow.ended",
               "label": "sales",
-              "n": 15
+              "n": 16
             },
             {
-              "at": "2026-01-01T00:00:15.000Z",
+              "at": "2026-01-01T00:00:16.000Z",
               "detail": "50 ms spent",
               "fault": "out_of_time",
               "kind": "flow.fault",
-              "n": 16,
+              "n": 17,
               "plugin": "ivr-menu",
               "version": "0.1.0"
             },
             {
               "announcement": "sorry",
-              "at": "2026-01-01T00:00:16.000Z",
+              "at": "2026-01-01T00:00:17.000Z",
               "kind": "call.fallback",
-              "n": 17
+              "n": 18
             },
             {
-              "at": "2026-01-01T00:00:17.000Z",
+              "at": "2026-01-01T00:00:18.000Z",
               "by": "near",
               "cause": "normal",
               "kind": "call.ended",
-              "n": 18
+              "n": 19
             }
           ],
           "fault": "plugin ivr-menu 0.1.0: out_of_time: 50 ms spent",
@@ -364,7 +380,7 @@ async fn a_call_is_told_with_its_events() {
           "recording": "01kdvdna000000000000001ayd",
           "sip_call_id": "a84b4c76e66710@pc33",
           "started_at": "2026-01-01T00:00:00.000Z",
-          "talk_ms": 15000,
+          "talk_ms": 16000,
           "tenant": "demo",
           "to": "1000",
           "user": "1001"
