@@ -203,7 +203,10 @@ fn registered_phones_talk_with_every_codec_and_secured() {
         let wanted = (codec.name().into(), secured.into());
         assert!(seen.contains(&wanted), "{wanted:?} is not among {seen:?}");
     }
-    assert_eq!(metric(&server, "jackfield_media_unauthentic_total{worker=\"0\"}"), 0.0);
+    assert_eq!(
+        metric(&server, "jackfield_media_unauthentic_total{worker=\"0\"}"),
+        0.0
+    );
 }
 
 #[test]
