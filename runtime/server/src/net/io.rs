@@ -1,0 +1,176 @@
+//! Many sockets of one thread: what came to them, and what is to be sent, in few system calls.
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, UdpSocket};
+
+use super::epoll::Epoll;
+use super::reader::Reader;
+use super::uring::Uring;
+
+/// Longest datagram: RTP over Ethernet fits 1,500 bytes. What is longer is dropped.
+pub const DATAGRAM_BYTES: usize = 1_500;
+
+/// How sockets are read and written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Way {
+    /// The best of the others that the kernel allows.
+    #[default]
+    Auto,
+    /// A ring of requests shared with the kernel.
+    Uring,
+    /// The kernel names the sockets that hold something; these are read one by one.
+    Epoll,
+    /// All sockets are read one by one.
+    Sweep,
+}
+
+/// Something that arrived.
+#[derive(Debug)]
+pub struct Datagram<'a> {
+    /// The socket, by its number.
+    pub socket: usize,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// What.
+    pub bytes: &'a [u8],
+}
+
+/// The sockets of a thread, by number from 0, and how they are read and written.
+#[derive(Debug)]
+pub struct Io {
+    sockets: Vec<UdpSocket>,
+    reader: Reader,
+    means: Means,
+}
+
+#[derive(Debug)]
+enum Means {
+    /// Those that are open.
+    Sweep(BTreeSet<usize>),
+    Epoll(Epoll),
+    Uring(Box<Uring>),
+}
+
+impl Io {
+    /// Takes sockets, all closed. To be called by the thread that will use them.
+    ///
+    /// A way that the kernel does not allow gives way to the next one.
+    pub fn new(sockets: Vec<UdpSocket>, way: Way) -> Self {
+        let means = match way {
+            Way::Sweep => Means::Sweep(BTreeSet::new()),
+            Way::Epoll => Self::epoll(),
+            Way::Auto | Way::Uring => match Uring::new(&sockets) {
+                Ok(uring) => Means::Uring(Box::new(uring)),
+                Err(error) => {
+                    tracing::info!(%error, "io_uring is not to be had; epoll is used for audio");
+                    Self::epoll()
+                }
+            },
+        };
+        Self {
+            sockets,
+            reader: Reader::new(),
+            means,
+        }
+    }
+
+    fn epoll() -> Means {
+        match Epoll::new() {
+            Ok(epoll) => Means::Epoll(epoll),
+            Err(error) => {
+                tracing::info!(%error, "epoll is not to be had; all sockets of audio are swept");
+                Means::Sweep(BTreeSet::new())
+            }
+        }
+    }
+
+    /// The way that was taken, never [`Way::Auto`].
+    pub fn way(&self) -> Way {
+        match &self.means {
+            Means::Sweep(_) => Way::Sweep,
+            Means::Epoll(_) => Way::Epoll,
+            Means::Uring(_) => Way::Uring,
+        }
+    }
+
+    /// Throws away what waits in a socket, and reads it from now on.
+    ///
+    /// # Panics
+    /// If there is no such socket.
+    pub fn open(&mut self, number: usize) {
+        let socket = &self.sockets[number];
+        self.reader.empty(socket);
+        match &mut self.means {
+            Means::Sweep(open) => drop(open.insert(number)),
+            Means::Epoll(epoll) => {
+                if let Err(error) = epoll.add(number, socket) {
+                    tracing::warn!(%error, "a socket of audio cannot be watched: nothing of it is heard");
+                }
+            }
+            Means::Uring(uring) => uring.open(number),
+        }
+    }
+
+    /// Reads it no longer. It can still be sent from.
+    ///
+    /// # Panics
+    /// If there is no such socket.
+    pub fn close(&mut self, number: usize) {
+        let socket = &self.sockets[number];
+        match &mut self.means {
+            Means::Sweep(open) => drop(open.remove(&number)),
+            Means::Epoll(epoll) => epoll.remove(number, socket),
+            Means::Uring(uring) => uring.close(number),
+        }
+    }
+
+    /// Begins to take what has arrived, from each socket `batches` times some 16 datagrams at most.
+    /// `rare`: also from those with odd numbers, if each look costs something.
+    pub fn begin(&mut self, batches: usize, rare: bool) {
+        match &mut self.means {
+            Means::Sweep(open) => {
+                let turn = open.iter().copied();
+                let wanted = |number: &usize| rare || number.is_multiple_of(2);
+                self.reader.begin(batches, turn.filter(wanted));
+            }
+            Means::Epoll(epoll) => {
+                let ready = epoll.ready();
+                self.reader.begin(batches, ready.into_iter());
+            }
+            Means::Uring(uring) => uring.begin(),
+        }
+    }
+
+    /// The next that had arrived; those of one socket in order.
+    pub fn next(&mut self) -> Option<Datagram<'_>> {
+        match &mut self.means {
+            Means::Sweep(_) => self.reader.next(&self.sockets, None),
+            Means::Epoll(epoll) => self.reader.next(&self.sockets, Some(epoll)),
+            Means::Uring(uring) => uring.next(),
+        }
+    }
+
+    /// Sends something, at the latest with the next [`Self::flush`].
+    ///
+    /// What the kernel refuses (no buffer, no route) is dropped, as a full network would.
+    ///
+    /// # Panics
+    /// If there is no such socket.
+    pub fn send(&mut self, number: usize, to: SocketAddr, bytes: &[u8]) {
+        let socket = &self.sockets[number];
+        match &mut self.means {
+            Means::Uring(uring) if bytes.len() <= DATAGRAM_BYTES => uring.send(number, to, bytes),
+            Means::Uring(_) | Means::Sweep(_) | Means::Epoll(_) => {
+                drop(socket.send_to(bytes, to));
+            }
+        }
+    }
+
+    /// Hands the kernel what is still to be sent.
+    pub fn flush(&mut self) {
+        match &mut self.means {
+            Means::Uring(uring) => uring.flush(),
+            Means::Sweep(_) | Means::Epoll(_) => {}
+        }
+    }
+}
