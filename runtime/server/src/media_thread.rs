@@ -45,6 +45,11 @@ const SAME_TIME: usize = 16;
 /// Sweeps between two looks at the RTCP sockets: reports come every five seconds.
 const RTCP_SWEEPS: u64 = 50;
 
+/// Waits for ports that are in use, and how long each is: the kernel takes some 50 ms to give back
+/// those of a server that was killed, whose rings it ends first.
+const PORT_WAITS: usize = 25;
+const PORT_WAIT: Duration = Duration::from_millis(10);
+
 /// A pair of bound sockets.
 #[derive(Debug)]
 struct Pair {
@@ -60,14 +65,23 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// Binds RTP (even) and RTCP (odd) pairs over a range; pairs in use are left out.
+    /// Binds RTP (even) and RTCP (odd) pairs over a range; pairs that stay in use are left out.
     pub(crate) fn bind(at: MediaAddress, range: &RangeInclusive<u16>, dscp: u8) -> Self {
-        let mut pairs = BTreeMap::new();
+        let (mut pairs, mut waits) = (BTreeMap::new(), PORT_WAITS);
         for port in range.clone().filter(|port| port.is_multiple_of(2)) {
             if port == u16::MAX {
                 break;
             }
-            let socket = |port| bind::media(SocketAddr::new(at.bind, port), dscp);
+            let mut socket = |port| {
+                let at = SocketAddr::new(at.bind, port);
+                let mut bound = bind::media(at, dscp);
+                while waits > 0 && is_taken(&bound) {
+                    waits -= 1;
+                    std::thread::sleep(PORT_WAIT);
+                    bound = bind::media(at, dscp);
+                }
+                bound
+            };
             if let (Ok(rtp), Ok(rtcp)) = (socket(port), socket(port + 1)) {
                 pairs.insert(SocketAddr::new(at.advertise, port), Pair { rtp, rtcp });
             }
@@ -103,6 +117,11 @@ impl Ports {
         }
         split
     }
+}
+
+fn is_taken(bound: &io::Result<UdpSocket>) -> bool {
+    let error = bound.as_ref().err();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
 /// What a media thread is started with.
