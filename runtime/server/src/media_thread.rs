@@ -222,7 +222,11 @@ impl Thread {
         // All threads get the same answer.
         if setup.worker == WorkerId(0) {
             if let Some(error) = io.refused() {
-                tracing::info!(%error, way = ?io.way(), "audio takes another way: io_uring is not to be had");
+                tracing::info!(
+                    %error,
+                    way = ?io.way(),
+                    "sockets of audio are read in another way: the kernel allows no better one"
+                );
             }
             tracing::debug!(way = ?io.way(), "how sockets of audio are read and written");
         }

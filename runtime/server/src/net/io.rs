@@ -172,11 +172,14 @@ impl Io {
     pub fn send(&mut self, number: usize, to: SocketAddr, bytes: &[u8]) {
         let socket = &self.sockets[number];
         match &mut self.means {
-            Means::Uring(uring) if bytes.len() <= DATAGRAM_BYTES => uring.send(number, to, bytes),
-            Means::Uring(_) | Means::Sweep(_) | Means::Epoll(_) => {
-                drop(socket.send_to(bytes, to));
+            Means::Uring(uring) if bytes.len() <= DATAGRAM_BYTES => {
+                return uring.send(number, to, bytes);
             }
+            // Not before what was to be sent earlier.
+            Means::Uring(uring) => uring.flush(),
+            Means::Sweep(_) | Means::Epoll(_) => {}
         }
+        drop(socket.send_to(bytes, to));
     }
 
     /// Hands the kernel what is still to be sent.

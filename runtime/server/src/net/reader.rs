@@ -73,8 +73,13 @@ impl Reader {
             let more = self.calls == self.calls_max || self.receiver.was_full();
             if more && self.calls > 0 {
                 self.calls -= 1;
-                // An ICMP error of an earlier datagram is no reason to stop.
-                self.held = self.receiver.receive(&sockets[socket]).unwrap_or(0);
+                let received = self.receiver.receive(&sockets[socket]);
+                // An ICMP error of an earlier datagram is no reason to stop. It says nothing of what
+                // waits behind it.
+                if let (Err(_), Some(epoll)) = (&received, &mut epoll) {
+                    epoll.again(socket);
+                }
+                self.held = received.unwrap_or(0);
                 self.given = 0;
                 continue;
             }

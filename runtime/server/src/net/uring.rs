@@ -41,8 +41,9 @@ const NAME_BYTES: usize = size_of::<libc::sockaddr_in6>();
 /// What the kernel writes before the sender: four numbers (`struct io_uring_recvmsg_out`).
 const HEAD_BYTES: usize = 16;
 
-/// One buffer, rounded up to lines of the cache.
-const BUFFER_BYTES: usize = (HEAD_BYTES + NAME_BYTES + DATAGRAM_BYTES).next_multiple_of(64);
+/// One buffer, and how far it is to the next one: each begins with a line of the cache.
+const BUFFER_BYTES: usize = HEAD_BYTES + NAME_BYTES + DATAGRAM_BYTES;
+const BUFFER_STRIDE: usize = BUFFER_BYTES.next_multiple_of(64);
 
 /// Datagrams taken from one socket in a turn, as many as its buffer holds: of a flood the rest stays
 /// in the kernel.
@@ -120,6 +121,8 @@ pub(super) struct Uring {
     waiting: Vec<u32>,
     /// Sockets to be armed as soon as there are buffers.
     starved: Vec<u32>,
+    /// Requests to be cancelled for which there was no room.
+    uncancelled: Vec<u64>,
     arrived: VecDeque<Arrival>,
     /// The buffer that is being looked at.
     lent: Option<u16>,
@@ -199,6 +202,7 @@ impl Uring {
             sockets: vec![closed; sockets.len()],
             waiting: Vec::new(),
             starved: Vec::new(),
+            uncancelled: Vec::new(),
             arrived: VecDeque::new(),
             lent: None,
             turn: 0,
@@ -224,7 +228,7 @@ impl Uring {
     pub(super) fn close(&mut self, number: usize) {
         match self.sockets[number].state {
             State::Closed => return,
-            State::Armed => self.cancel(number),
+            State::Armed => self.cancel(receive_mark(number, self.sockets[number].generation)),
             State::Waiting => {}
         }
         self.sockets[number].state = State::Closed;
@@ -235,6 +239,9 @@ impl Uring {
     pub(super) fn begin(&mut self) {
         self.turn += 1;
         self.looks = LOOKS + self.open;
+        for mark in std::mem::take(&mut self.uncancelled) {
+            self.cancel(mark);
+        }
         for number in std::mem::take(&mut self.waiting) {
             self.arm_again(number);
         }
@@ -323,7 +330,7 @@ impl Uring {
             // A flood: the rest stays where it is until the next turn.
             socket.state = State::Waiting;
             self.waiting.push(number);
-            self.cancel(number as usize);
+            self.cancel(arrival.mark);
         }
         Some((number as usize, buffer, length))
     }
@@ -389,16 +396,16 @@ impl Uring {
         }
     }
 
-    /// Ends the request of a socket; what it still brings is thrown away.
-    fn cancel(&mut self, number: usize) {
-        let mark = receive_mark(number, self.sockets[number].generation);
+    /// Ends a receive request; what it still brings is thrown away.
+    fn cancel(&mut self, mark: u64) {
         let entry = opcode::AsyncCancel::new(mark)
             .build()
             .flags(squeue::Flags::SKIP_SUCCESS)
             .user_data(OTHER << KIND_SHIFT);
         // SAFETY: a cancellation points to nothing.
-        let pushed = unsafe { self.push(&entry) };
-        debug_assert!(pushed, "there is room after a submission");
+        if !unsafe { self.push(&entry) } {
+            self.uncancelled.push(mark);
+        }
     }
 
     /// Adds a request; false if there is no room even after all others were handed over.
@@ -459,12 +466,14 @@ impl Uring {
 
 impl Drop for Uring {
     fn drop(&mut self) {
-        // The kernel must be done with our memory before it is given back.
+        // The kernel must be done with our memory before it is given back. What was never handed over
+        // could not be cancelled.
+        self.enter(EnterFlags::empty());
         let cancelled = self
             .ring
             .submitter()
             .register_sync_cancel(None, CancelBuilder::any());
-        for _ in 0..64 {
+        for _ in 0..LOOKS + self.open {
             self.enter(EnterFlags::GETEVENTS);
             self.reap();
             while let Some(arrival) = self.arrived.pop_front() {
@@ -473,6 +482,8 @@ impl Drop for Uring {
                 }
             }
             if self.armed == 0 && self.free.len() == self.slots.len() {
+                // The ring itself goes later, and its hold on the sockets with it.
+                drop(self.ring.submitter().unregister_files());
                 return;
             }
         }
@@ -521,7 +532,7 @@ fn sender(bytes: &[u8], header: &libc::msghdr) -> Option<SocketAddr> {
 struct Buffers {
     /// `count` entries at a page boundary. The kernel reads them; the tail lies in the first one.
     entries: NonNull<BufRingEntry>,
-    /// `count` times [`BUFFER_BYTES`]. Pages that were never used take no memory.
+    /// `count` times [`BUFFER_STRIDE`]. Pages that were never used take no memory.
     memory: NonNull<u8>,
     count: usize,
     /// Buffers in use so far; the others have never been given to the kernel.
@@ -560,7 +571,7 @@ impl Buffers {
     }
 
     fn memory_layout(count: usize) -> Layout {
-        Layout::from_size_align(count * BUFFER_BYTES, 64).expect("invariant: 52 MB at most")
+        Layout::from_size_align(count * BUFFER_STRIDE, 64).expect("invariant: 52 MB at most")
     }
 
     /// Gives the kernel one more, if there is one.
@@ -578,7 +589,7 @@ impl Buffers {
         // SAFETY: both offsets are below `count`, so they stay within the two allocations. The kernel
         // does not look at this entry before the tail says so, and no other reference to it exists.
         unsafe {
-            let address = self.memory.add(usize::from(buffer) * BUFFER_BYTES);
+            let address = self.memory.add(usize::from(buffer) * BUFFER_STRIDE);
             let entry = &mut *self.entries.add(at).as_ptr();
             entry.set_addr(address.as_ptr() as u64);
             entry.set_len(BUFFER_BYTES as u32);
@@ -601,7 +612,7 @@ impl Buffers {
         // SAFETY: within the allocation by the line above; it was zeroed, and the kernel, which has
         // said that it is done with this buffer, does not write to it until it is given back.
         unsafe {
-            let at = self.memory.add(usize::from(buffer) * BUFFER_BYTES);
+            let at = self.memory.add(usize::from(buffer) * BUFFER_STRIDE);
             std::slice::from_raw_parts(at.as_ptr(), length)
         }
     }
