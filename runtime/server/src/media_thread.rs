@@ -38,8 +38,7 @@ const BATCH_TIME: Duration = Duration::from_millis(100);
 /// Most of them at once: a socket's buffer holds some 250 datagrams.
 const BATCHES_MAX: usize = 16;
 
-/// Datagrams that are said to have come at one time: to read the clock for each costs more than most
-/// of what is done with it.
+/// Datagrams that are said to have come at one time: as many as are read together.
 const SAME_TIME: usize = 16;
 
 /// Sweeps between two looks at the RTCP sockets: reports come every five seconds.
