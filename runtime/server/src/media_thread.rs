@@ -346,7 +346,7 @@ impl Thread {
         let batches = usize::try_from(batches).unwrap_or(BATCHES_MAX);
         self.io.begin(batches.min(BATCHES_MAX), reports);
         let mut taken = 0usize;
-        while let Some(datagram) = self.io.next() {
+        while let Some(datagram) = self.io.take_next() {
             if taken.is_multiple_of(SAME_TIME) {
                 now = self.setup.clock.now();
             }

@@ -155,11 +155,11 @@ impl Io {
     }
 
     /// The next that had arrived; those of one socket in order.
-    pub fn next(&mut self) -> Option<Datagram<'_>> {
+    pub fn take_next(&mut self) -> Option<Datagram<'_>> {
         match &mut self.means {
-            Means::Sweep(_) => self.reader.next(&self.sockets, None),
-            Means::Epoll(epoll) => self.reader.next(&self.sockets, Some(epoll)),
-            Means::Uring(uring) => uring.next(),
+            Means::Sweep(_) => self.reader.take_next(&self.sockets, None),
+            Means::Epoll(epoll) => self.reader.take_next(&self.sockets, Some(epoll)),
+            Means::Uring(uring) => uring.take_next(),
         }
     }
 

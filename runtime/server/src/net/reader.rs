@@ -51,7 +51,7 @@ impl Reader {
     }
 
     /// The next datagram of this turn. `epoll` is told of sockets that may hold more.
-    pub(super) fn next(
+    pub(super) fn take_next(
         &mut self,
         sockets: &[UdpSocket],
         mut epoll: Option<&mut Epoll>,

@@ -249,7 +249,7 @@ impl Uring {
     }
 
     /// The next datagram.
-    pub(super) fn next(&mut self) -> Option<Datagram<'_>> {
+    pub(super) fn take_next(&mut self) -> Option<Datagram<'_>> {
         loop {
             if let Some(buffer) = self.lent.take() {
                 self.buffers.give(buffer);

@@ -2,9 +2,10 @@
 //! what was meant for the one before.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
+use crate::clock::Clock;
 
 /// Longest wait for something that is sent on this machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,7 +39,7 @@ impl Bench {
         let peer = self.peer.local_addr().expect("bound");
         let mut heard = Vec::new();
         self.io.begin(batches, true);
-        while let Some(datagram) = self.io.next() {
+        while let Some(datagram) = self.io.take_next() {
             assert_eq!(datagram.from, peer);
             heard.push((datagram.socket, datagram.bytes.to_vec()));
         }
@@ -47,10 +48,14 @@ impl Bench {
 
     /// What came in as many turns as it takes to hear so much.
     fn hear(&mut self, count: usize) -> BTreeMap<usize, Vec<Vec<u8>>> {
-        let begun = Instant::now();
+        let clock = Clock::start();
+        let begun = clock.now().mono;
         let (mut heard, mut total) = (BTreeMap::<_, Vec<_>>::new(), 0);
         while total < count {
-            assert!(begun.elapsed() < PATIENCE, "{total} of {count} came");
+            assert!(
+                clock.now().mono.since(begun) < PATIENCE,
+                "{total} of {count} came"
+            );
             for (number, bytes) in self.turn(1) {
                 total += 1;
                 heard.entry(number).or_default().push(bytes);
@@ -265,7 +270,7 @@ fn who_gets_no_ring_gets_the_next_best() {
         assert_eq!(why.raw_os_error(), Some(libc::EPERM));
         io.open(0);
         io.begin(1, true);
-        assert!(io.next().is_none());
+        assert!(io.take_next().is_none());
     }
     assert!(Io::new(Vec::new(), Way::Epoll).refused().is_none());
 }
