@@ -14,12 +14,13 @@ pub const DATAGRAM_BYTES: usize = 1_500;
 /// How sockets are read and written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Way {
-    /// The best of the others that the kernel allows.
+    /// The best of the others that the kernel allows: [`Self::Epoll`], as measured in decision 0015.
     #[default]
     Auto,
-    /// A ring of requests shared with the kernel.
+    /// A ring of requests shared with the kernel; where there can be none, [`Self::Epoll`].
     Uring,
-    /// The kernel names the sockets that hold something; these are read one by one.
+    /// The kernel names the sockets that hold something; these are read one by one. Where it does
+    /// not, [`Self::Sweep`].
     Epoll,
     /// All sockets are read one by one.
     Sweep,
@@ -70,8 +71,8 @@ impl Io {
     ) -> Self {
         let mut refused = None;
         let ring = match way {
-            Way::Auto | Way::Uring => ring(&sockets).map_err(|error| refused = Some(error)).ok(),
-            Way::Epoll | Way::Sweep => None,
+            Way::Uring => ring(&sockets).map_err(|error| refused = Some(error)).ok(),
+            Way::Auto | Way::Epoll | Way::Sweep => None,
         };
         let means = match (ring, way) {
             (Some(ring), _) => Means::Uring(Box::new(ring)),

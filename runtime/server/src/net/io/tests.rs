@@ -263,14 +263,14 @@ fn ports_are_free_once_it_is_gone() {
 fn who_gets_no_ring_gets_the_next_best() {
     // As in most containers.
     let forbidden = |_: &[UdpSocket]| Err(io::Error::from_raw_os_error(libc::EPERM));
-    for way in [Way::Auto, Way::Uring] {
-        let mut io = Io::with(vec![socket("127.0.0.1")], way, forbidden);
-        assert_eq!(io.way(), Way::Epoll);
-        let why = io.refused().expect("a reason");
-        assert_eq!(why.raw_os_error(), Some(libc::EPERM));
-        io.open(0);
-        io.begin(1, true);
-        assert!(io.take_next().is_none());
-    }
-    assert!(Io::new(Vec::new(), Way::Epoll).refused().is_none());
+    let mut io = Io::with(vec![socket("127.0.0.1")], Way::Uring, forbidden);
+    assert_eq!(io.way(), Way::Epoll);
+    let why = io.refused().expect("a reason");
+    assert_eq!(why.raw_os_error(), Some(libc::EPERM));
+    io.open(0);
+    io.begin(1, true);
+    assert!(io.take_next().is_none());
+    let io = Io::new(Vec::new(), Way::Auto);
+    assert_eq!(io.way(), Way::Epoll);
+    assert!(io.refused().is_none());
 }
