@@ -1,5 +1,6 @@
 //! Which sockets hold something, asked in one call for all of them.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
@@ -19,6 +20,8 @@ pub(super) struct Epoll {
     events: Events,
     /// Sockets that held more than was read: the kernel tells of them only when more comes.
     again: Vec<usize>,
+    /// Those that the kernel does not watch, for want of memory: they are read every time.
+    unwatched: BTreeSet<usize>,
 }
 
 impl Epoll {
@@ -29,17 +32,22 @@ impl Epoll {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
             again: Vec::new(),
+            unwatched: BTreeSet::new(),
         })
     }
 
     /// Watches a socket.
-    ///
-    /// # Errors
-    /// When the kernel has no memory for one more, or as many as it may have.
-    pub(super) fn add(&mut self, number: usize, socket: &UdpSocket) -> io::Result<()> {
+    pub(super) fn add(&mut self, number: usize, socket: &UdpSocket) {
         let registry = self.poll.registry();
         let fd = socket.as_raw_fd();
-        registry.register(&mut SourceFd(&fd), Token(number), Interest::READABLE)
+        match registry.register(&mut SourceFd(&fd), Token(number), Interest::READABLE) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                tracing::debug!(%error, "a socket of audio is not watched, but read every time");
+                self.unwatched.insert(number);
+            }
+        }
     }
 
     /// Watches it no longer.
@@ -48,6 +56,7 @@ impl Epoll {
         // It may never have been watched.
         drop(self.poll.registry().deregister(&mut SourceFd(&fd)));
         self.again.retain(|other| *other != number);
+        self.unwatched.remove(&number);
     }
 
     /// It holds more than may be read now.
@@ -58,6 +67,7 @@ impl Epoll {
     /// Those that hold something, each once.
     pub(super) fn ready(&mut self) -> Vec<usize> {
         let mut ready = std::mem::take(&mut self.again);
+        ready.extend(&self.unwatched);
         loop {
             if self
                 .poll

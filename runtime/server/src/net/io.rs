@@ -116,11 +116,7 @@ impl Io {
         self.reader.empty(socket);
         match &mut self.means {
             Means::Sweep(open) => drop(open.insert(number)),
-            Means::Epoll(epoll) => {
-                if let Err(error) = epoll.add(number, socket) {
-                    tracing::warn!(%error, "a socket of audio cannot be watched: nothing of it is heard");
-                }
-            }
+            Means::Epoll(epoll) => epoll.add(number, socket),
             Means::Uring(uring) => uring.open(number),
         }
     }
@@ -138,8 +134,8 @@ impl Io {
         }
     }
 
-    /// Begins to take what has arrived, from each socket `batches` times some 16 datagrams at most.
-    /// `rare`: also from those with odd numbers, if each look costs something.
+    /// Begins to take what has arrived, from each socket `batches` times some 16 datagrams at most (by
+    /// a ring 256, as many as a socket holds). `rare`: also from those with odd numbers, if each look costs something.
     pub fn begin(&mut self, batches: usize, rare: bool) {
         match &mut self.means {
             Means::Sweep(open) => {
