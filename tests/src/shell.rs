@@ -92,6 +92,13 @@ pub fn guest(name: &str) -> anyhow::Result<PathBuf> {
     Ok(file)
 }
 
+/// A line of `[media]` for every server: how it reads its sockets of audio, by the variable
+/// `JACKFIELD_IO` ("sweep", "epoll" or "io_uring"). Without it, as the server likes.
+pub fn media_io() -> String {
+    let way = std::env::var_os("JACKFIELD_IO").map(|way| format!("io = {way:?}\n"));
+    way.unwrap_or_default()
+}
+
 /// The project's folder of this name.
 pub fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
@@ -246,12 +253,13 @@ impl Server {
         let head = format!(
             "data_dir = \"data\"\nprompts_dir = \"{}\"\n\
              [sip]\nudp = \"{sip}\"\ntcp = \"{sip}\"\n{}\n\
-             [media]\nrtp_ports = \"{first}-{last}\"\n{}\n\
+             [media]\nrtp_ports = \"{first}-{last}\"\n{}{}\n\
              [plugins]\ndir = \"plugins\"\n\
              [http]\nbind = \"{http}\"\ntoken_env = \"JACKFIELD_TOKEN\"\n{}\n\
              [log]\njson = true\n\n",
             prompts.display(),
             setup.sip,
+            media_io(),
             setup.media,
             setup.http
         );

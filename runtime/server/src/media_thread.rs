@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::WorkerId;
-use media::{Channel, Command, Input, Output, Packet, Worker};
+use media::{Channel, Command, Input, Output, Worker};
 use vocab::{Mono, Rng, SessionId};
 
 use crate::clock::Clock;
@@ -20,8 +20,8 @@ use crate::config::MediaAddress;
 use crate::control::{Handle, Message};
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
-use crate::net::batch::{self, Receiver};
 use crate::net::bind;
+use crate::net::io::{Io, Way};
 use crate::recorder::Recorder;
 
 /// Commands that may wait for a worker: a call makes some ten in its life, a worker carries at
@@ -31,20 +31,23 @@ const COMMANDS_MAX: usize = 1 << 16;
 /// How often sockets are swept. Half a packet time, so that a relayed packet waits 5 ms on average.
 const SWEEP: Duration = Duration::from_millis(10);
 
-/// Datagrams taken from one socket at a time; two arrive in 20 ms, more after a network hiccup.
-const DATAGRAMS: usize = 16;
-
-/// Time a thread is late for which it takes so many more: a source sends 100 a second at most.
+/// Time a thread is late for which it takes so many datagrams more of a socket: a source sends 100 a
+/// second at most.
 const BATCH_TIME: Duration = Duration::from_millis(100);
 
 /// Most of them at once: a socket's buffer holds some 250 datagrams.
-const BATCHES_MAX: u128 = 16;
+const BATCHES_MAX: usize = 16;
 
-/// RTP over Ethernet fits 1,500 bytes.
-const DATAGRAM_BYTES: usize = 1_500;
+/// Datagrams that are said to have come at one time: as many as are read together.
+const SAME_TIME: usize = 16;
 
 /// Sweeps between two looks at the RTCP sockets: reports come every five seconds.
 const RTCP_SWEEPS: u64 = 50;
+
+/// Waits for ports that are in use, and how long each is: the kernel takes some 50 ms to give back
+/// those of a server that was killed, whose rings it ends first.
+const PORT_WAITS: usize = 25;
+const PORT_WAIT: Duration = Duration::from_millis(10);
 
 /// A pair of bound sockets.
 #[derive(Debug)]
@@ -61,14 +64,23 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// Binds RTP (even) and RTCP (odd) pairs over a range; pairs in use are left out.
-    pub(crate) fn bind(at: MediaAddress, range: &RangeInclusive<u16>) -> Self {
-        let mut pairs = BTreeMap::new();
+    /// Binds RTP (even) and RTCP (odd) pairs over a range; pairs that stay in use are left out.
+    pub(crate) fn bind(at: MediaAddress, range: &RangeInclusive<u16>, dscp: u8) -> Self {
+        let (mut pairs, mut waits) = (BTreeMap::new(), PORT_WAITS);
         for port in range.clone().filter(|port| port.is_multiple_of(2)) {
             if port == u16::MAX {
                 break;
             }
-            let socket = |port| bind::media(SocketAddr::new(at.bind, port));
+            let mut socket = |port| {
+                let at = SocketAddr::new(at.bind, port);
+                let mut bound = bind::media(at, dscp);
+                while waits > 0 && is_taken(&bound) {
+                    waits -= 1;
+                    std::thread::sleep(PORT_WAIT);
+                    bound = bind::media(at, dscp);
+                }
+                bound
+            };
             if let (Ok(rtp), Ok(rtcp)) = (socket(port), socket(port + 1)) {
                 pairs.insert(SocketAddr::new(at.advertise, port), Pair { rtp, rtcp });
             }
@@ -106,12 +118,20 @@ impl Ports {
     }
 }
 
+fn is_taken(bound: &io::Result<UdpSocket>) -> bool {
+    let error = bound.as_ref().err();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+}
+
 /// What a media thread is started with.
 pub(crate) struct Setup {
     pub(crate) clock: Clock,
     pub(crate) worker: WorkerId,
     pub(crate) config: media::Config,
     pub(crate) ports: Ports,
+    pub(crate) io: Way,
+    /// Which core it runs on, if not any.
+    pub(crate) core: Option<usize>,
     pub(crate) rng: Rng,
     pub(crate) control: Handle,
     pub(crate) recorder: Recorder,
@@ -136,8 +156,32 @@ pub(crate) fn start(
     let name = format!("media-{}", setup.worker.0);
     std::thread::Builder::new().name(name).spawn(move || {
         raise_priority();
+        if let Some(core) = setup.core {
+            stay_on(core);
+        }
         Thread::new(setup).run(&commands);
     })
+}
+
+/// The core of a thread by its number: they take turns.
+pub(crate) fn core(cores: &[usize], thread: usize) -> Option<usize> {
+    cores.get(thread.checked_rem(cores.len())?).copied()
+}
+
+/// Binds the calling thread to a core, where there is such a one.
+fn stay_on(core: usize) {
+    // SAFETY: all-zero bytes are the empty set; the configuration has checked that the core is one of
+    // those that a set has room for; and 0 names the calling thread.
+    #[allow(unsafe_code)]
+    let refused = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(core, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) != 0
+    };
+    if refused {
+        let error = io::Error::last_os_error();
+        tracing::warn!(core, %error, "a media thread cannot run on this core: it runs on any");
+    }
 }
 
 /// Media before everything else, where the system allows it.
@@ -153,25 +197,46 @@ fn raise_priority() {
 struct Thread {
     setup: Setup,
     worker: Worker,
-    /// RTP addresses of open sessions.
-    open: BTreeMap<SessionId, SocketAddr>,
-    receiver: Receiver,
+    /// RTP sockets have even numbers, each next one is for its RTCP.
+    io: Io,
+    /// Pairs of sockets by their RTP addresses.
+    pairs: BTreeMap<SocketAddr, usize>,
+    /// Open sessions, and the pair of each.
+    open: BTreeMap<SessionId, usize>,
+    /// The session of each pair.
+    sessions: Vec<Option<SessionId>>,
     /// Events that did not fit the control thread's mailbox yet.
     events: VecDeque<media::Event>,
-    /// Packets of one socket, sent together.
-    batch: Vec<(SocketAddr, Packet)>,
 }
 
 impl Thread {
-    fn new(setup: Setup) -> Self {
+    fn new(mut setup: Setup) -> Self {
         let worker = Worker::new(setup.config.clone(), setup.rng.clone());
+        let (mut sockets, mut pairs) = (Vec::new(), BTreeMap::new());
+        for (local, pair) in std::mem::take(&mut setup.ports).pairs {
+            pairs.insert(local, sockets.len() / 2);
+            sockets.extend([pair.rtp, pair.rtcp]);
+        }
+        let io = Io::new(sockets, setup.io);
+        // All threads get the same answer.
+        if setup.worker == WorkerId(0) {
+            if let Some(error) = io.refused() {
+                tracing::info!(
+                    %error,
+                    way = ?io.way(),
+                    "sockets of audio are read in another way: the kernel allows no better one"
+                );
+            }
+            tracing::debug!(way = ?io.way(), "how sockets of audio are read and written");
+        }
         Self {
-            setup,
             worker,
+            io,
+            sessions: vec![None; pairs.len()],
+            setup,
+            pairs,
             open: BTreeMap::new(),
-            receiver: Receiver::new(DATAGRAMS, DATAGRAM_BYTES),
             events: VecDeque::new(),
-            batch: Vec::new(),
         }
     }
 
@@ -182,28 +247,29 @@ impl Thread {
             let due = self.worker.deadline();
             if due.is_some_and(|at| self.setup.clock.now().mono.since(at) > BATCH_TIME) {
                 // What came while it stood still came before what was asked meanwhile.
-                self.sweep(Channel::Rtp);
+                self.sweep(false);
             }
             for command in commands.drain() {
                 self.command(command);
             }
             let swept = self.setup.clock.now().mono;
-            self.sweep(Channel::Rtp);
-            if sweeps.is_multiple_of(RTCP_SWEEPS) {
-                self.sweep(Channel::Rtcp);
+            let reports = sweeps.is_multiple_of(RTCP_SWEEPS);
+            self.sweep(reports);
+            if reports {
                 self.setup
                     .metrics
                     .media(self.setup.worker.0, &self.worker.counts());
             }
             if self.setup.clock.now().mono.since(swept) > BATCH_TIME {
                 // It stood still since.
-                self.sweep(Channel::Rtp);
+                self.sweep(false);
             }
             let now = self.setup.clock.now();
             if self.worker.deadline().is_some_and(|at| at <= now.mono) {
                 self.worker.handle(now, Input::Tick);
                 self.drain();
             }
+            self.io.flush();
             self.report();
             sweeps += 1;
             next = next + SWEEP;
@@ -227,10 +293,7 @@ impl Thread {
 
     fn command(&mut self, command: Command) {
         match &command {
-            Command::Open { session, local } => {
-                self.open.insert(*session, *local);
-                self.empty(*local);
-            }
+            Command::Open { session, local } => self.open(*session, *local),
             Command::Configure { .. }
             | Command::Play { .. }
             | Command::Stop { .. }
@@ -249,84 +312,66 @@ impl Thread {
         self.drain();
     }
 
-    /// Throws away what strangers or the last call's far end sent to a port while it was idle.
-    fn empty(&mut self, local: SocketAddr) {
-        let Some(pair) = self.setup.ports.pairs.get(&local) else {
+    /// Gives a session its sockets, without what strangers or the last call's far end sent to them
+    /// while they were idle.
+    fn open(&mut self, session: SessionId, local: SocketAddr) {
+        let Some(&pair) = self.pairs.get(&local) else {
             return;
         };
-        for socket in [&pair.rtp, &pair.rtcp] {
-            // The socket's buffer holds some 100 KB: a few hundred datagrams.
-            for _ in 0..64 {
-                match self.receiver.receive(socket) {
-                    Ok(count) if count > 0 => {}
-                    Ok(_) | Err(_) => break,
-                }
-            }
+        self.open.insert(session, pair);
+        self.sessions[pair] = Some(session);
+        self.io.open(2 * pair);
+        self.io.open(2 * pair + 1);
+    }
+
+    fn close(&mut self, session: SessionId) {
+        let Some(pair) = self.open.remove(&session) else {
+            return;
+        };
+        // The next one may have it already.
+        if self.sessions[pair] == Some(session) {
+            self.sessions[pair] = None;
+            self.io.close(2 * pair);
+            self.io.close(2 * pair + 1);
         }
     }
 
-    /// Takes what arrived on the sockets of open sessions.
-    fn sweep(&mut self, channel: Channel) {
-        let now = self.setup.clock.now().mono;
-        let late = self.worker.deadline().map(|due| now.since(due));
+    /// Takes what arrived on the sockets of open sessions, `reports` or not.
+    fn sweep(&mut self, reports: bool) {
+        let mut now = self.setup.clock.now();
+        // What came while this thread stood still is read before the clock goes on: the worker takes
+        // what it has not seen for lost.
+        let late = self.worker.deadline().map(|due| now.mono.since(due));
         let batches = late.unwrap_or_default().as_nanos() / BATCH_TIME.as_nanos() + 1;
-        let batches = batches.min(BATCHES_MAX);
-        let open = self.open.iter().map(|(&session, &local)| (session, local));
-        let sessions: Vec<(SessionId, SocketAddr)> = open.collect();
-        for (session, local) in sessions {
-            // What came while this thread stood still is read before the clock goes on: the worker
-            // takes what it has not seen for lost.
-            for _ in 0..batches {
-                if self.read(local, channel) == 0 {
-                    break;
-                }
-                self.received(session, channel);
-                if !self.receiver.was_full() {
-                    break;
-                }
+        let batches = usize::try_from(batches).unwrap_or(BATCHES_MAX);
+        self.io.begin(batches.min(BATCHES_MAX), reports);
+        let mut taken = 0usize;
+        while let Some(datagram) = self.io.take_next() {
+            if taken.is_multiple_of(SAME_TIME) {
+                now = self.setup.clock.now();
             }
-        }
-    }
-
-    /// Reads a socket; tells how many datagrams the receiver holds now.
-    fn read(&mut self, local: SocketAddr, channel: Channel) -> usize {
-        let Some(pair) = self.setup.ports.pairs.get(&local) else {
-            return 0;
-        };
-        let socket = match channel {
-            Channel::Rtp => &pair.rtp,
-            Channel::Rtcp => &pair.rtcp,
-        };
-        // An ICMP error of an earlier packet is no reason to stop.
-        self.receiver.receive(socket).unwrap_or(0)
-    }
-
-    /// Takes what the receiver holds.
-    fn received(&mut self, session: SessionId, channel: Channel) {
-        let now = self.setup.clock.now();
-        let (worker, receiver) = (&mut self.worker, &self.receiver);
-        let mut held = VecDeque::new();
-        for (from, bytes) in receiver.iter() {
-            worker.handle(
+            taken += 1;
+            let Some(session) = self.sessions[datagram.socket / 2] else {
+                continue;
+            };
+            let rtp = datagram.socket.is_multiple_of(2);
+            let channel = if rtp { Channel::Rtp } else { Channel::Rtcp };
+            self.worker.handle(
                 now,
                 Input::Packet {
                     session,
                     channel,
-                    from,
-                    bytes,
+                    from: datagram.from,
+                    bytes: datagram.bytes,
                 },
             );
-            while let Some(output) = worker.poll() {
-                held.push_back(output);
-            }
+            self.drain();
         }
-        for output in held {
-            self.output(output);
-        }
+        // What is relayed does not wait for the tick.
+        self.io.flush();
     }
 
     fn drain(&mut self) {
-        let mut current: Option<(SessionId, Channel)> = None;
         while let Some(output) = self.worker.poll() {
             match output {
                 Output::Send {
@@ -335,62 +380,23 @@ impl Thread {
                     to,
                     packet,
                 } => {
-                    if current != Some((session, channel)) {
-                        self.flush(current);
-                        current = Some((session, channel));
+                    if let Some(pair) = self.open.get(&session) {
+                        let number = match channel {
+                            Channel::Rtp => 2 * pair,
+                            Channel::Rtcp => 2 * pair + 1,
+                        };
+                        self.io.send(number, to, packet.as_bytes());
                     }
-                    self.batch.push((to, packet));
                 }
-                Output::Recording { .. } | Output::Event(_) => {
-                    self.flush(current.take());
-                    self.output(output);
+                Output::Recording { recording, what } => self.setup.recorder.take(recording, what),
+                Output::Event(event) => {
+                    if let media::Event::Closed { session, .. } = &event {
+                        self.close(*session);
+                    }
+                    self.events.push_back(event);
                 }
             }
         }
-        self.flush(current);
-    }
-
-    fn output(&mut self, output: Output) {
-        match output {
-            Output::Send {
-                session,
-                channel,
-                to,
-                packet,
-            } => {
-                self.batch.push((to, packet));
-                self.flush(Some((session, channel)));
-            }
-            Output::Recording { recording, what } => self.setup.recorder.take(recording, what),
-            Output::Event(event) => {
-                if let media::Event::Closed { session, .. } = &event {
-                    self.open.remove(session);
-                }
-                self.events.push_back(event);
-            }
-        }
-    }
-
-    fn flush(&mut self, from: Option<(SessionId, Channel)>) {
-        let Some((session, channel)) = from else {
-            return;
-        };
-        let pair = self
-            .open
-            .get(&session)
-            .and_then(|local| self.setup.ports.pairs.get(local));
-        if let Some(pair) = pair {
-            let socket = match channel {
-                Channel::Rtp => &pair.rtp,
-                Channel::Rtcp => &pair.rtcp,
-            };
-            match &self.batch[..] {
-                // The common case needs no vectors: one packet of 20 ms.
-                [(to, packet)] => drop(socket.send_to(packet.as_bytes(), to)),
-                many => drop(batch::send(socket, many)),
-            }
-        }
-        self.batch.clear();
     }
 
     /// Tells the control thread, as far as its mailbox has room; the rest next time.
@@ -406,5 +412,30 @@ impl Thread {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_take_turns_on_their_cores() {
+        let cores = |pin: &[usize]| (0..4).map(|thread| core(pin, thread)).collect::<Vec<_>>();
+        assert_eq!(cores(&[]), [None; 4]);
+        assert_eq!(cores(&[5, 2, 5]), [Some(5), Some(2), Some(5), Some(5)]);
+    }
+
+    #[test]
+    fn a_thread_stays_on_its_core_and_goes_on_without_one() {
+        // The one it is on is there, whichever the test may run on.
+        // SAFETY: takes nothing.
+        #[allow(unsafe_code)]
+        let here = || usize::try_from(unsafe { libc::sched_getcpu() }).expect("a core");
+        let first = here();
+        stay_on(first);
+        assert_eq!(here(), first);
+        stay_on(1_023);
+        assert_eq!(here(), first);
     }
 }

@@ -115,6 +115,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
                 ..media::Config::default()
             },
             ports,
+            io: config.media.io,
+            core: media_thread::core(&config.media.pin, index),
             rng: rng.fork(),
             control: control.clone(),
             recorder: keeping.recorder.clone(),
@@ -346,7 +348,7 @@ fn dns_servers(dns: &config::Dns) -> Option<Servers> {
 fn bind_media(config: &Media) -> anyhow::Result<Ports> {
     let mut all = Ports::default();
     for address in &config.addresses {
-        let ports = Ports::bind(*address, &config.rtp_ports);
+        let ports = Ports::bind(*address, &config.rtp_ports, config.dscp);
         anyhow::ensure!(
             ports.len() > 0,
             "none of the RTP ports {}-{} is free on {}: set another range or address under [media]",

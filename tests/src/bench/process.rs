@@ -218,10 +218,11 @@ fn write_folder(
     let config = format!(
         "data_dir = \"data\"\nprompts_dir = \"{}\"\n\
          [sip]\nudp = \"{sip}\"\ntcp = \"{sip}\"\n\
-         [media]\nrtp_ports = \"{RTP_FIRST}-{last}\"\n\
+         [media]\nrtp_ports = \"{RTP_FIRST}-{last}\"\n{}\
          [plugins]\ndir = \"plugins\"\nruns_max = {}\n\
          [http]\nbind = \"{http}\"\ntoken_env = \"JACKFIELD_TOKEN\"\n\n{}",
         prompts.display(),
+        shell::media_io(),
         plan.runs_max,
         plan.tenants,
     );

@@ -1,4 +1,4 @@
-//! `[media]`: where audio is received.
+//! `[media]`: where audio is received, and how.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -10,10 +10,14 @@ use media::{Codec, OpusParams, Rate};
 use super::reader::{At, Table};
 use super::spelling::did_you_mean;
 use super::{Media, MediaAddress, Sip, limits};
+use crate::net::io::Way;
 
 /// A thousand calls. Below the ports that Linux gives to outgoing connections, which begin at
 /// 32,768.
 const RTP_PORTS: RangeInclusive<u16> = 20_000..=21_999;
+
+/// Expedited forwarding, the class of telephony (RFC 4594 §4.1).
+const DSCP: u8 = 46;
 
 const HOST: &str = "an IP address, as in \"192.0.2.1\"";
 
@@ -50,6 +54,9 @@ pub(super) fn read(mut table: Table<'_>, sip: &Sip) -> Media {
     let threads = table
         .whole("threads", 1..=limits::MEDIA_THREADS_MAX)
         .unwrap_or(1);
+    let io = way(&mut table);
+    let pin = table.wholes("pin", 0..=limits::CORE_MAX).into_iter();
+    let dscp = table.whole("dscp", 0..=limits::DSCP_MAX);
     let inactive_after = table
         .whole("inactive_after_s", 5..=86_400)
         .map(Duration::from_secs);
@@ -67,6 +74,9 @@ pub(super) fn read(mut table: Table<'_>, sip: &Sip) -> Media {
         addresses,
         rtp_ports,
         threads: usize::try_from(threads).unwrap_or(1),
+        io,
+        pin: pin.filter_map(|core| usize::try_from(core).ok()).collect(),
+        dscp: dscp.and_then(|dscp| dscp.try_into().ok()).unwrap_or(DSCP),
         inactive_after: inactive_after.unwrap_or(media::Config::default().inactive_after),
     }
 }
@@ -140,6 +150,25 @@ fn opus(mut table: Table<'_>) -> OpusParams {
     };
     table.finish();
     params
+}
+
+/// How the sockets are read and written.
+fn way(table: &mut Table<'_>) -> Way {
+    let Some(text) = table.text("io") else {
+        return Way::default();
+    };
+    match text.value {
+        "auto" => Way::Auto,
+        "io_uring" => Way::Uring,
+        "epoll" => Way::Epoll,
+        "sweep" => Way::Sweep,
+        other => {
+            let what =
+                format!("io = {other:?} is not \"auto\", \"io_uring\", \"epoll\" or \"sweep\"");
+            table.source.error(Some(text.at), what);
+            Way::default()
+        }
+    }
 }
 
 /// Where audio is received, at most one address of each IP version, and what peers are told.

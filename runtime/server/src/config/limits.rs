@@ -34,6 +34,12 @@ pub(super) const RTP_PORTS_MIN: usize = 4;
 /// Media threads: more than any machine has use for.
 pub(super) const MEDIA_THREADS_MAX: u64 = 64;
 
+/// The highest core that Linux can bind a thread to, by the size of its set.
+pub(super) const CORE_MAX: u64 = 1_023;
+
+/// The highest code point: it has six bits (RFC 2474).
+pub(super) const DSCP_MAX: u64 = 63;
+
 /// Plugin threads.
 pub(super) const PLUGIN_THREADS_MAX: u64 = 256;
 

@@ -40,6 +40,8 @@ pub(crate) use secret::{no_colour, secret};
 pub(crate) use spelling::did_you_mean;
 pub use trace::{Hep, Trace};
 
+use crate::net::io::Way;
+
 use problem::Report;
 use reader::Source;
 use secret::{Environment, Unset};
@@ -120,6 +122,12 @@ pub struct Media {
     pub rtp_ports: RangeInclusive<u16>,
     /// Media threads.
     pub threads: usize,
+    /// How their sockets are read and written.
+    pub io: Way,
+    /// The cores they run on, in turn; none: any.
+    pub pin: Vec<usize>,
+    /// The code point of the packets they send, 0 to 63 (RFC 2474).
+    pub dscp: u8,
     /// A call that receives nothing for this long is ended.
     pub inactive_after: Duration,
     /// Codecs in order of preference: at least one.

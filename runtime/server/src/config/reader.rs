@@ -151,6 +151,28 @@ impl<'a> Table<'a> {
         number
     }
 
+    /// A list of whole numbers within a range; empty if absent.
+    pub(super) fn wholes(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Vec<u64> {
+        let (least, most) = (range.start(), range.end());
+        let wanted = format!("a list of whole numbers from {least} to {most}");
+        let mut numbers = Vec::new();
+        for item in self.list(key, &wanted) {
+            let Some(number) = item.get_ref().as_integer() else {
+                numbers.extend(self.wrong::<u64>(key, item, &wanted));
+                continue;
+            };
+            let digits = number.as_str();
+            match u64::from_str_radix(digits, number.radix()) {
+                Ok(number) if range.contains(&number) => numbers.push(number),
+                Ok(_) | Err(_) => {
+                    let what = format!("{key} holds {digits}, and is {wanted}");
+                    self.source.error(Some(item.span().start), what);
+                }
+            }
+        }
+        numbers
+    }
+
     /// The file has this key, whatever its value.
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries

@@ -401,6 +401,26 @@ fn ports_of_audio() {
 }
 
 #[test]
+fn how_audio_is_read_and_sent_is_checked() {
+    let read = |text: &str| Folder::new().read(text).expect("good").media;
+    let media = read("");
+    assert_eq!((media.io, media.dscp), (Way::Auto, 46));
+    assert!(media.pin.is_empty());
+    let media = read("[media]\nio = \"io_uring\"\npin = [1, 0, 1_023]\ndscp = 0\n");
+    assert_eq!((media.io, media.dscp), (Way::Uring, 0));
+    assert_eq!(media.pin, [1, 0, 1_023]);
+    check(
+        "[media]\nio = \"poll\"\npin = [0, 1024, -1, \"2\"]\ndscp = 64\n",
+        expect![[r#"
+            jackfield.toml:2: io = "poll" is not "auto", "io_uring", "epoll" or "sweep"
+            jackfield.toml:3: pin holds 1024, and is a list of whole numbers from 0 to 1023
+            jackfield.toml:3: pin holds -1, and is a list of whole numbers from 0 to 1023
+            jackfield.toml:3: pin is a string, not a list of whole numbers from 0 to 1023
+            jackfield.toml:4: dscp = 64 is not a whole number from 0 to 63"#]],
+    );
+}
+
+#[test]
 fn audio_is_received_where_signalling_is_unless_it_says_otherwise() {
     for (text, expected) in [
         ("", "127.0.0.1 as 127.0.0.1"),

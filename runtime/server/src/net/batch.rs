@@ -99,22 +99,25 @@ impl Receiver {
 
     /// The datagrams of the last [`Receiver::receive`], with their senders.
     pub fn iter(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
-        let slots = self.bytes.chunks_exact(self.slot_bytes);
-        let all = self
-            .headers
-            .iter()
-            .zip(&self.names)
-            .zip(slots)
-            .take(self.received);
-        all.filter_map(|((header, name), slot)| {
-            if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
-                return None;
-            }
-            Some((
-                address(name)?,
-                &slot[..(header.msg_len as usize).min(slot.len())],
-            ))
-        })
+        (0..self.received).filter_map(|at| Some((self.from(at)?, self.bytes(at))))
+    }
+
+    /// Who sent one of them; `None` if it was cut, since then it is of no use.
+    pub fn from(&self, at: usize) -> Option<SocketAddr> {
+        let header = self.headers[..self.received].get(at)?;
+        if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
+            return None;
+        }
+        address(&self.names[at])
+    }
+
+    /// One of them.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn bytes(&self, at: usize) -> &[u8] {
+        let length = self.headers[..self.received][at].msg_len as usize;
+        &self.bytes[at * self.slot_bytes..][..length.min(self.slot_bytes)]
     }
 
     /// Whether the last call filled every slot, so that more may be waiting.

@@ -13,8 +13,9 @@ const BACKLOG: i32 = 1_024;
 /// two turns of the loop.
 const BUFFER_BYTES: usize = 4 << 20;
 
-/// Expedited forwarding (RFC 3246) in the byte of the IP header that holds the code point.
-const EXPEDITED_FORWARDING: u32 = 0xb8;
+/// Bytes the kernel should keep of one party's audio: what comes in 500 ms at 100 packets a second,
+/// each counted with some 2 KB. Linux gives 208 KB unless it is told otherwise.
+const AUDIO_BYTES: usize = 128 << 10;
 
 /// A socket for datagrams that does not block.
 ///
@@ -36,20 +37,26 @@ pub fn udp(at: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// A socket for audio that does not block.
+/// A socket for audio that does not block. What it sends is marked with a code point (RFC 2474), 0 to
+/// 63.
 ///
 /// # Errors
 /// What the kernel says.
-pub fn media(at: SocketAddr) -> io::Result<UdpSocket> {
+pub fn media(at: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
     one_family(&socket, at)?;
     socket.bind(&at.into())?;
     socket.set_nonblocking(true)?;
-    // As phones expect of voice; where the system refuses, it is sent like everything else.
+    // The upper six bits of a byte whose others belong to routers (RFC 3168). Where the system
+    // refuses, audio is sent like everything else.
+    let class = u32::from(dscp) << 2;
     drop(match at {
-        SocketAddr::V4(_) => socket.set_tos_v4(EXPEDITED_FORWARDING),
-        SocketAddr::V6(_) => socket.set_tclass_v6(EXPEDITED_FORWARDING),
+        SocketAddr::V4(_) => socket.set_tos_v4(class),
+        SocketAddr::V6(_) => socket.set_tclass_v6(class),
     });
+    if socket.recv_buffer_size().unwrap_or(0) < AUDIO_BYTES {
+        drop(socket.set_recv_buffer_size(AUDIO_BYTES));
+    }
     Ok(socket.into())
 }
 
@@ -75,4 +82,27 @@ fn one_family(socket: &Socket, at: SocketAddr) -> io::Result<()> {
         socket.set_only_v6(true)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[test]
+    fn audio_is_marked_and_has_room() {
+        let socket = media((Ipv4Addr::LOCALHOST, 0).into(), 46).expect("a port");
+        assert_eq!(SockRef::from(&socket).tos_v4().expect("read"), 0xb8);
+        let room = SockRef::from(&socket).recv_buffer_size().expect("read");
+        assert!(room >= AUDIO_BYTES, "{room}");
+        let plain = media((Ipv4Addr::LOCALHOST, 0).into(), 0).expect("a port");
+        assert_eq!(SockRef::from(&plain).tos_v4().expect("read"), 0);
+        let Ok(socket) = media((Ipv6Addr::LOCALHOST, 0).into(), 34) else {
+            return;
+        };
+        assert_eq!(SockRef::from(&socket).tclass_v6().expect("read"), 0x88);
+    }
 }
