@@ -102,6 +102,11 @@ pub struct StreamParams {
     pub codec: Codec,
     /// Its payload type on the wire.
     pub payload_type: u8,
+    /// Payload types of audio and of telephone events that we offered for what was agreed, where the
+    /// far end answered with others: what it sends may have either (RFC 3264 §6.1).
+    pub offered: Option<u8>,
+    /// See [`Self::offered`].
+    pub offered_dtmf: Option<u8>,
     /// How the codec is used, if it is Opus.
     pub opus: OpusParams,
     /// Milliseconds of audio in each packet we send: 10 to 60, a multiple of 10.
@@ -128,6 +133,8 @@ impl StreamParams {
             remote_rtcp: SocketAddr::new(remote_rtp.ip(), reports),
             codec,
             payload_type: codec.payload_type(),
+            offered: None,
+            offered_dtmf: None,
             opus: OpusParams::default(),
             ptime_ms: PTIME_MS,
             dtmf: None,

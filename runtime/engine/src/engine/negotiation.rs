@@ -242,10 +242,16 @@ impl Engine {
         secure: bool,
         session: Option<SessionId>,
     ) -> Capabilities {
-        let (srtp, keys) = match secure {
+        let (srtp, mut keys) = match secure {
             true => (Srtp::Require, self.keys(session)),
             false => (Srtp::Off, Vec::new()),
         };
+        // What was agreed is offered again, and nothing else: a change would gain nothing.
+        let agreed = self.legs.get(&leg).and_then(Leg::session);
+        let agreed = agreed.and_then(|it| it.agreed.as_ref()?.srtp.as_ref());
+        if let Some(suite) = agreed.map(|it| it.send.suite()) {
+            keys.retain(|it| it.key.suite() == suite);
+        }
         Capabilities {
             srtp,
             keys,
@@ -261,6 +267,15 @@ impl Engine {
         session: Option<SessionId>,
     ) -> Capabilities {
         let mut capabilities = self.like_the_others(leg);
+        // A leg that is up stays as it is, whatever its trunk or the node would have for a new one.
+        let up = self.legs.get(&leg).and_then(Leg::session);
+        let secured = up
+            .and_then(|it| it.agreed.as_ref())
+            .map(|it| it.srtp.is_some());
+        capabilities.srtp = match (capabilities.srtp, secured) {
+            (Srtp::Off, Some(true)) | (Srtp::Require, Some(false)) => Srtp::Allow,
+            (srtp, _) => srtp,
+        };
         if capabilities.srtp != Srtp::Off && negotiate::is_secure(theirs) {
             capabilities.keys = self.keys(session);
         }
@@ -414,6 +429,12 @@ impl Engine {
             }
             (ours, Some(params))
         };
+        if params.as_ref().is_some_and(|it| it.srtp.is_none())
+            && let Some(track) = self.sessions.get_mut(&id)
+        {
+            // Should it be secured again, then with other keys.
+            track.keys.clear();
+        }
         let session = self.legs.get_mut(&leg).and_then(Leg::session_mut);
         let session = session.ok_or(500_u16)?;
         session.version = version;

@@ -319,12 +319,14 @@ pub fn offer(caps: &Capabilities, local: SocketAddr, session_id: u64, version: u
     section.rtcp_mux = true;
     section.direction = Some(Direction::SendRecv);
     if secure {
-        let mut suites = SUITES
-            .iter()
-            .filter_map(|suite| key_for(caps, *suite))
-            .peekable();
-        assert!(suites.peek().is_some(), "a secure offer needs keys");
-        suites.for_each(|crypto| add_key(&mut section, crypto));
+        assert!(!caps.keys.is_empty(), "a secure offer needs keys");
+        let usual = SUITES.iter().filter_map(|suite| key_for(caps, *suite));
+        let usual: Vec<&Crypto> = usual.collect();
+        // Where there is no usual one, it is the one that was agreed.
+        match usual.is_empty() {
+            true => add_key(&mut section, &caps.keys[0]),
+            false => usual.into_iter().for_each(|it| add_key(&mut section, it)),
+        }
     }
     describe(local, session_id, version, vec![section])
 }
@@ -419,6 +421,15 @@ pub fn accept(offer: &Description, answer: &Description) -> Result<StreamParams,
     if !ours.rtcp_mux {
         params.rtcp_mux = false;
     }
+    let own = codecs(ours).find(|(codec, _)| *codec == params.codec);
+    params.offered = own
+        .map(|(_, number)| number)
+        .filter(|it| *it != params.payload_type);
+    let own = params.dtmf.and_then(|dtmf| {
+        let (format, _) = events(ours, Some(params.codec))?;
+        (format.payload_type != dtmf.payload_type).then_some(format.payload_type)
+    });
+    params.offered_dtmf = own.filter(|number| *number != params.payload_type);
     Ok(params)
 }
 
@@ -452,6 +463,8 @@ impl FarEnd {
             remote_rtcp: self.rtcp,
             codec: self.codec,
             payload_type: self.payload_type,
+            offered: None,
+            offered_dtmf: None,
             opus: self.opus,
             ptime_ms: self.ptime_ms,
             srtp: self.keys.as_ref().map(|(ours, theirs)| SrtpKeys {

@@ -253,6 +253,7 @@ impl Inbound {
 
     /// Forgets what is buffered: it is not played, or will be too old when it is.
     pub(crate) fn forget_audio(&mut self) {
+        self.hushed = 0;
         self.playout.reset();
     }
 
@@ -315,8 +316,11 @@ impl Inbound {
         let Rtp {
             header, payload, ..
         } = Rtp::parse(bytes).ok()?;
-        let is_event = params.dtmf.map(|it| it.payload_type) == Some(header.payload_type);
-        let is_audio = header.payload_type == params.payload_type;
+        let number = header.payload_type;
+        let is_event = params.dtmf.is_some_and(|it| it.payload_type == number)
+            || params.offered_dtmf == Some(number);
+        let is_audio =
+            !is_event && (number == params.payload_type || params.offered == Some(number));
         let is_noise = header.payload_type == COMFORT_NOISE;
         let fits = payload.len() <= RTP_PAYLOAD_BYTES_MAX && (is_event || is_audio || is_noise);
         if !fits || !params.receive || !self.latch.accept(step.now.mono, params.remote_rtp, from) {

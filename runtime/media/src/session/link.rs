@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use vocab::{ConferenceId, Mono, SessionId};
 
-use crate::StreamParams;
 use crate::session::inbound::{Kind, Received};
 use crate::session::{Session, Step};
+use crate::{Codec, StreamParams};
 
 /// A relayed stream that pauses for this long is filled up with silence until it goes on.
 const RELAY_PAUSE: Duration = Duration::from_millis(200);
+
+/// The same for Opus, which in a pause says only every 400 ms that there is one (RFC 6716 §2.1.9).
+const RELAY_PAUSE_OPUS: Duration = Duration::from_millis(900);
 
 /// Whom a session talks with. The worker keeps both ends of it alike.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -105,8 +108,12 @@ impl Session {
 
     /// Whether audio or a key came lately.
     pub(crate) fn speaks(&self, now: Mono) -> bool {
-        self.stream
-            .as_ref()
-            .is_some_and(|stream| stream.inbound.spoke_within(now, RELAY_PAUSE))
+        self.stream.as_ref().is_some_and(|stream| {
+            let pause = match stream.params.codec {
+                Codec::Opus => RELAY_PAUSE_OPUS,
+                Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16(_) => RELAY_PAUSE,
+            };
+            stream.inbound.spoke_within(now, pause)
+        })
     }
 }

@@ -246,7 +246,9 @@ impl Session {
                     stream.reports.forget_source();
                 }
                 stream.inbound.configure(now, &stream.params, &params);
-                stream.outbound.configure(&mut self.rng, &params);
+                stream
+                    .outbound
+                    .configure(&mut self.rng, &stream.params, &params);
                 match (&mut stream.guard, &params.srtp) {
                     // The same key changes nothing.
                     (Some(guard), Some(keys)) => guard.rekey(&keys.receive),

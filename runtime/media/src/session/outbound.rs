@@ -75,9 +75,7 @@ impl Outbound {
     pub(crate) fn new(rng: &mut Rng, params: &StreamParams) -> Self {
         Self {
             ssrc: rng.u32(),
-            // Below half its range, or a far end that misses the first packets would be wrong about
-            // the roll-over counter (RFC 3711 §3.3.1).
-            sequence: (rng.u32() & 0x7fff) as u16,
+            sequence: first_sequence(rng),
             timestamp: rng.u32(),
             codec: params.codec,
             opus: params.opus,
@@ -94,11 +92,15 @@ impl Outbound {
 
     /// Something else was negotiated. A clock of another speed needs a source of its own (RFC 7160
     /// §4.1).
-    pub(crate) fn configure(&mut self, rng: &mut Rng, params: &StreamParams) {
-        match (&mut self.guard, &params.srtp) {
-            // The same key changes nothing.
-            (Some(guard), Some(keys)) => guard.rekey(&keys.send),
-            (None, _) | (_, None) => self.guard = guard(params),
+    ///
+    /// Another key, or another far end to whom a key is new, gets a source of its own as well: no
+    /// number is used twice with a key, even if an old one comes back, and who knows nothing of what
+    /// was sent before begins with a roll-over counter of zero (RFC 3711 §3.3.1).
+    pub(crate) fn configure(&mut self, rng: &mut Rng, old: &StreamParams, params: &StreamParams) {
+        let elsewhere = params.srtp.is_some() && old.remote_rtp != params.remote_rtp;
+        if old.srtp != params.srtp || elsewhere {
+            self.guard = guard(params);
+            self.renew(rng);
         }
         if (self.codec, self.opus) == (params.codec, params.opus) {
             return;
@@ -108,11 +110,20 @@ impl Outbound {
         self.encoder = None;
         self.marker = true;
         if self.codec.clock_hz() != params.codec.clock_hz() {
-            (self.ssrc, self.timestamp) = (rng.u32(), rng.u32());
-            (self.packets_before, self.packets) = (self.packets_before + self.packets, 0);
-            self.octets = 0;
+            self.renew(rng);
         }
         (self.codec, self.opus) = (params.codec, params.opus);
+    }
+
+    /// Goes on as another source.
+    fn renew(&mut self, rng: &mut Rng) {
+        self.end_relay();
+        self.pending.clear();
+        self.marker = true;
+        (self.ssrc, self.sequence) = (rng.u32(), first_sequence(rng));
+        self.timestamp = rng.u32();
+        (self.packets_before, self.packets) = (self.packets_before + self.packets, 0);
+        self.octets = 0;
     }
 
     /// Our synchronization source.
@@ -408,6 +419,12 @@ impl Outbound {
         });
         good.then_some(packet)
     }
+}
+
+/// Below half its range, or a far end that misses the first packets would be wrong about the roll-over
+/// counter (RFC 3711 §3.3.1).
+fn first_sequence(rng: &mut Rng) -> u16 {
+    (rng.u32() & 0x7fff) as u16
 }
 
 fn guard(params: &StreamParams) -> Option<Box<srtp::Sender>> {

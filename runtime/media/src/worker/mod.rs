@@ -256,6 +256,11 @@ impl Worker {
             Command::Open { session, local } => self.open(now, session, local),
             Command::Configure { session, params } => {
                 self.step(now, session, |it, step| it.configure(step.now.mono, params));
+                // What went through may not any more.
+                let place = self.sessions.place(session);
+                if let Some(Link::Bridge(other)) = place.map(|it| self.sessions.at(it).link()) {
+                    self.refresh_through(session, other);
+                }
             }
             Command::Play {
                 session,

@@ -8,7 +8,7 @@ use media::srtp::{MasterKey, Suite};
 use media::{Channel, Codec, Command, Event, SrtpKeys, StreamParams};
 use vocab::{Rng, SessionId};
 
-use crate::world::{ONE, TWO, World, packet, params, phone, port, recording, speech};
+use crate::world::{ONE, TWO, World, packet, params, params_to, phone, port, recording, speech};
 
 /// Keys of a suite for two ends.
 fn pair(suite: Suite, seed: u64) -> [SrtpKeys; 2] {
@@ -188,4 +188,70 @@ fn there_is_a_key_for_every_suite() {
     let made = keys(&mut Rng::from_u64(1));
     let suites: Vec<Suite> = made.iter().map(|it| it.key.suite()).collect();
     assert_eq!(suites, Suite::ALL);
+}
+
+/// Numbers of our packets that are secured, with their source: RTP by sequence, RTCP by index.
+fn numbers(world: &World) -> Vec<(bool, u32, u32)> {
+    let secured = world.tapped.iter().filter(|tap| tap.bytes.len() > 172);
+    let rtp = secured.filter(|tap| !media::rtp::is_rtcp(&tap.bytes));
+    rtp.map(|tap| {
+        let header = tap.rtp().header;
+        (true, header.ssrc, u32::from(header.sequence))
+    })
+    .collect()
+}
+
+/// A key that comes back after security ended, or after another one, never meets a number that it
+/// has protected: there is a new source each time.
+#[test]
+fn a_key_that_comes_back_protects_nothing_twice() {
+    let [ours, _] = pair(Suite::AeadAes128Gcm, 1);
+    let [other, _] = pair(Suite::AesCm128HmacSha1_80, 2);
+    let mut world = World::new(3, 1);
+    world.open(0, ONE, secured(&ours, params_to(phone(1))));
+    let mut sources = Vec::new();
+    for keys in [Some(&ours), None, Some(&ours), Some(&other), Some(&ours)] {
+        let session = ONE;
+        let params = StreamParams {
+            srtp: keys.cloned(),
+            ..params_to(phone(1))
+        };
+        world.command(0, Command::Configure { session, params });
+        world.run_ms(15_000);
+        sources.push(world.tapped.last().map(|tap| tap.rtp().header.ssrc));
+    }
+    let mut different = sources.clone();
+    different.sort_unstable();
+    different.dedup();
+    assert_eq!(different.len(), 5, "{sources:?}");
+    let mut all = numbers(&world);
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count, "a number was used twice");
+}
+
+/// Who takes over a secured stream knows nothing of what was sent before, even if that was more than
+/// the sequence numbers count.
+#[test]
+fn a_far_end_that_comes_late_hears_us() {
+    let [ours, theirs] = pair(Suite::AesCm128HmacSha1_80, 1);
+    let mut world = World::new(3, 1);
+    world.open(0, ONE, secured(&ours, params_to(phone(1))));
+    world.run(Duration::from_secs(23 * 60));
+    let [_, successor] = pair(Suite::AesCm128HmacSha1_80, 9);
+    let keys = SrtpKeys {
+        send: ours.send.clone(),
+        receive: successor.send,
+    };
+    let (session, params) = (ONE, secured(&keys, params_to(phone(2))));
+    world.command(0, Command::Configure { session, params });
+    world.tapped.clear();
+    world.run_ms(1_000);
+    let mut receiver = media::srtp::Receiver::new(&theirs.receive);
+    let mut opened = 0;
+    for tap in world.tapped.iter().filter(|tap| tap.to == phone(2)) {
+        opened += usize::from(receiver.unprotect(&mut tap.bytes.clone()).is_ok());
+    }
+    assert!(opened >= 49, "{opened} of 50");
 }
