@@ -118,7 +118,7 @@ fn a_message_the_disk_does_not_take_is_not_claimed() {
     use jackfield_tests::sim::DiskPlan;
     use std::time::Duration;
     use vocab::record::CallEventKind;
-    use vocab::{Clip, Pii};
+    use vocab::{Clip, Pii, RecordingPart};
     let quiet = Step::Quiet {
         give_up: Duration::from_secs(4),
     };
@@ -150,9 +150,10 @@ fn a_message_the_disk_does_not_take_is_not_claimed() {
             let CallEventKind::RecordingCut { recording, length } = &event.kind else {
                 return None;
             };
-            Some((recording.n, !length.is_zero()))
+            Some((recording.part, !length.is_zero()))
         })
         .collect();
     // The whole call's has what was said before; of the message there is nothing.
-    assert_eq!(cuts, [(0, true), (1, false)]);
+    let message = RecordingPart::Message(1);
+    assert_eq!(cuts, [(RecordingPart::Call, true), (message, false)]);
 }

@@ -453,10 +453,7 @@ impl Phone {
             Event::Trying { .. } => {}
             Event::Ringing { .. } => self.news(News::FarRinging),
             Event::Answered { leg } => {
-                let recording = RecordingId {
-                    call: leg.call,
-                    n: 0,
-                };
+                let recording = RecordingId::of_call(leg.call);
                 self.commands
                     .push_back(Command::RecordCall { leg, recording });
                 if let Some(line) = &mut self.line {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use vocab::RecordingId;
 use vocab::call::RecordEnd;
+use vocab::{Mono, RecordingId};
 
 use crate::limits::{RECORDING_CHUNK_SAMPLES, RECORDING_HELD_SAMPLES};
 use crate::rate::{FRAME, Narrow};
@@ -140,14 +140,16 @@ impl Chunks {
 #[derive(Clone, Debug)]
 pub struct CallRecorder {
     recording: RecordingId,
+    began: Mono,
     chunks: Chunks,
 }
 
 impl CallRecorder {
     /// A recorder that has heard nothing.
-    pub fn new(recording: RecordingId) -> Self {
+    pub fn new(recording: RecordingId, began: Mono) -> Self {
         Self {
             recording,
+            began,
             chunks: Chunks::new(2),
         }
     }
@@ -155,6 +157,11 @@ impl CallRecorder {
     /// Which recording this is.
     pub fn recording(&self) -> RecordingId {
         self.recording
+    }
+
+    /// When it began.
+    pub fn began(&self) -> Mono {
+        self.began
     }
 
     /// Takes 20 ms of both directions; gives a chunk each 0.5 s of what is heard, interleaved. `heard` tells how
@@ -320,10 +327,7 @@ mod tests {
 
     use super::*;
 
-    const ID: RecordingId = RecordingId {
-        call: CallId(1),
-        n: 1,
-    };
+    const ID: RecordingId = RecordingId::message(CallId(1), 1);
 
     /// A frame of noise of a mean magnitude, different each time.
     fn noise(level: i16, seed: &mut u32) -> Narrow {
@@ -428,7 +432,7 @@ mod tests {
 
     #[test]
     fn calls_interleave_both_directions() {
-        let mut recorder = CallRecorder::new(ID);
+        let mut recorder = CallRecorder::new(ID, Mono(0));
         let mut all = Vec::new();
         for n in 0..60 {
             all.extend(
@@ -451,7 +455,7 @@ mod tests {
     /// Records frames of received audio, gaps and late audio; gives what is left of each channel,
     /// a number for each frame, and how many frames each chunk had.
     fn recorded(steps: &[Step]) -> (Vec<i16>, Vec<i16>, Vec<usize>) {
-        let mut recorder = CallRecorder::new(ID);
+        let mut recorder = CallRecorder::new(ID, Mono(0));
         let (mut all, mut chunks, mut said) = (Vec::new(), Vec::new(), 0);
         for step in steps {
             let (frame, heard) = match *step {

@@ -281,7 +281,7 @@ impl Node {
         let after = now.mono.since(call.started.mono);
         self.journal.note(call, now.wall, CallEventKind::Answered);
         if record {
-            let recording = RecordingId { call: id, n: 0 };
+            let recording = RecordingId::of_call(id);
             let kind = CallEventKind::RecordingStarted { recording };
             self.journal.note(call, now.wall, kind);
             self.commands

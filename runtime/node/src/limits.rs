@@ -37,6 +37,10 @@ pub(crate) const ATTRS_MAX: usize = 64;
 /// Messages left in one call.
 pub(crate) const MESSAGES_MAX: u16 = 100;
 
+/// Segments of a call's recording: a hundred parties that come and go, or an hour's pauses. Then no
+/// new one begins.
+pub(crate) const SEGMENTS_MAX: u16 = 1_000;
+
 /// Legs dialled in one call: a ring group of the largest kind is rung thirty times.
 pub(crate) const LEGS_MAX: u16 = 1_000;
 

@@ -134,7 +134,7 @@ impl Node {
         }
         call.message_last += 1;
         let (leg, n) = (call.leg, call.message_last);
-        let recording = RecordingId { call: id, n };
+        let recording = RecordingId::message(id, n);
         let max = if max.is_zero() {
             MESSAGE_MAX
         } else {

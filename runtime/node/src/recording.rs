@@ -5,10 +5,10 @@ use std::time::Duration;
 use vocab::call::RecordEnd;
 use vocab::flow::{FlowError, Reply};
 use vocab::record::CallEventKind;
-use vocab::{CallId, Now, RecordingId};
+use vocab::{CallId, Now, RecordingId, RecordingPart};
 
 use crate::call::Pending;
-use crate::limits::MESSAGES_MAX;
+use crate::limits::{MESSAGES_MAX, SEGMENTS_MAX};
 use crate::node::Node;
 
 impl Node {
@@ -18,8 +18,12 @@ impl Node {
         let Some(call) = self.calls.get_mut(&recording.call) else {
             return;
         };
-        // The whole call's recording has the number 0.
-        if recording.n > MESSAGES_MAX || call.cut.insert(recording, length).is_some() {
+        let known = match recording.part {
+            RecordingPart::Call => true,
+            RecordingPart::Message(n) => n <= MESSAGES_MAX,
+            RecordingPart::Segment(n) => n <= SEGMENTS_MAX,
+        };
+        if !known || call.cut.insert(recording, length).is_some() {
             return;
         }
         let kind = CallEventKind::RecordingCut { recording, length };

@@ -197,7 +197,7 @@ impl Files {
 
     fn piece(&mut self, id: RecordingId, what: RecordingOutput) -> io::Result<()> {
         match what {
-            RecordingOutput::Start { channels } => {
+            RecordingOutput::Start { channels, .. } => {
                 let path = path(&self.folder, id);
                 if let Some(folder) = path.parent() {
                     fs::create_dir_all(folder)?;
@@ -226,7 +226,7 @@ impl Files {
                     open.append(&samples)?;
                 }
             }
-            RecordingOutput::End => {
+            RecordingOutput::End { .. } => {
                 if let Some(mut open) = self.open.remove(&id) {
                     open.finish()?;
                 }
@@ -339,12 +339,18 @@ mod tests {
         let folder =
             std::env::temp_dir().join(format!("jackfield-recorder-{}", std::process::id()));
         let call = CallId::new(Wall(1_795_270_987_000_000), &mut Rng::from_u64(1));
-        let id = RecordingId { call, n: 0 };
+        let id = RecordingId::of_call(call);
         let disk = Arc::new(Disk::new(folder.clone()));
         let desk = Desk::bind(Signalling::anywhere()).expect("a desk");
         let mut files = Files::new(folder.clone(), disk, desk.handle());
         files
-            .piece(id, RecordingOutput::Start { channels: 2 })
+            .piece(
+                id,
+                RecordingOutput::Start {
+                    channels: 2,
+                    at: Wall(0),
+                },
+            )
             .expect("start");
         let samples: Box<[i16]> = (0..800).collect();
         files
@@ -376,7 +382,7 @@ mod tests {
         repair(&folder, id).expect("nothing to do");
         let frames = heard(&file).expect("a whole file").len();
         assert_eq!((frames, fs::read(&file).expect("the file")), (387, bytes));
-        repair(&folder, RecordingId { call, n: 1 }).expect("a missing file is fine");
+        repair(&folder, RecordingId::message(call, 1)).expect("a missing file is fine");
         fs::remove_dir_all(folder).expect("clean up");
     }
 }

@@ -260,11 +260,11 @@ mod tests {
             kind: FaultKind::OutOfTime,
             detail: "10 ms".into(),
         };
-        let message = RecordingId { call: CALL, n: 1 };
+        let message = RecordingId::message(CALL, 1);
         let record = fold([
             started(),
             CallEventKind::RecordingStarted {
-                recording: RecordingId { call: CALL, n: 0 },
+                recording: RecordingId::of_call(CALL),
             },
             CallEventKind::Answered,
             CallEventKind::FlowStarted {
@@ -298,7 +298,7 @@ mod tests {
             plugin: Some(plugin),
             outcome: Some("message".into()),
             fault: Some("plugin ivr-menu 1.2.0: out_of_time: 10 ms".into()),
-            recording: Some(RecordingId { call: CALL, n: 0 }),
+            recording: Some(RecordingId::of_call(CALL)),
             messages: vec![message],
             events: 8,
         };
@@ -429,7 +429,7 @@ mod tests {
     #[test]
     fn a_record_names_a_bounded_number_of_messages() {
         let left = |n| CallEventKind::MessageLeft {
-            recording: RecordingId { call: CALL, n },
+            recording: RecordingId::message(CALL, n),
             length: Duration::from_secs(1),
             end: RecordEnd::Hangup,
         };

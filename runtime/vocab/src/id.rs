@@ -170,16 +170,47 @@ counter!(
 pub struct RecordingId {
     /// The call that is recorded.
     pub call: CallId,
-    /// 0 for the recording of the whole call, from 1 for messages left in it.
-    pub n: u16,
+    /// What of it.
+    pub part: RecordingPart,
+}
+
+/// What a recording holds of its call. Numbers count from 1 within the call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum RecordingPart {
+    /// All of it, in one file.
+    Call,
+    /// A message that was left.
+    Message(u16),
+    /// What one leg said for a while, without a break.
+    Segment(u16),
+}
+
+impl RecordingId {
+    /// The recording of a whole call.
+    pub const fn of_call(call: CallId) -> Self {
+        let part = RecordingPart::Call;
+        Self { call, part }
+    }
+
+    /// A message left in a call.
+    pub const fn message(call: CallId, n: u16) -> Self {
+        let part = RecordingPart::Message(n);
+        Self { call, part }
+    }
+
+    /// A segment of a call's recording.
+    pub const fn segment(call: CallId, n: u16) -> Self {
+        let part = RecordingPart::Segment(n);
+        Self { call, part }
+    }
 }
 
 impl fmt::Display for RecordingId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.n == 0 {
-            write!(f, "{}", self.call)
-        } else {
-            write!(f, "{}-m{}", self.call, self.n)
+        match self.part {
+            RecordingPart::Call => write!(f, "{}", self.call),
+            RecordingPart::Message(n) => write!(f, "{}-m{n}", self.call),
+            RecordingPart::Segment(n) => write!(f, "{}-s{n}", self.call),
         }
     }
 }
@@ -194,22 +225,22 @@ impl FromStr for RecordingId {
     type Err = ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        match text.split_once("-m") {
-            None => Ok(Self {
-                call: text.parse()?,
-                n: 0,
-            }),
-            Some((call, n)) => {
-                let n = n.parse().map_err(|_| ParseIdError)?;
-                if n == 0 {
-                    return Err(ParseIdError);
-                }
-                Ok(Self {
-                    call: call.parse()?,
-                    n,
-                })
-            }
-        }
+        let Some((call, part)) = text.split_once('-') else {
+            return Ok(Self::of_call(text.parse()?));
+        };
+        let number = part.get(1..).and_then(|n| n.parse().ok());
+        let n = number.filter(|n| *n != 0).ok_or(ParseIdError)?;
+        let part = match part.as_bytes()[0] {
+            b'm' => RecordingPart::Message(n),
+            b's' => RecordingPart::Segment(n),
+            _ => return Err(ParseIdError),
+        };
+        let id = Self {
+            call: call.parse()?,
+            part,
+        };
+        // One text for each: no sign, no leading zero.
+        (id.to_string() == text).then_some(id).ok_or(ParseIdError)
     }
 }
 
@@ -234,13 +265,17 @@ mod tests {
     #[test]
     fn recording_ids_read_back() {
         let call = CallId::new(Wall(5), &mut Rng::from_u64(1));
-        for id in [RecordingId { call, n: 0 }, RecordingId { call, n: 12 }] {
+        for id in [
+            RecordingId::of_call(call),
+            RecordingId::message(call, 12),
+            RecordingId::segment(call, 12),
+        ] {
             assert_eq!(id.to_string().parse(), Ok(id));
         }
-        assert_eq!(
-            format!("{call}-m0").parse::<RecordingId>(),
-            Err(ParseIdError)
-        );
+        for bad in ["-m0", "-s0", "-m", "-s01", "-s+1", "-x1", "-"] {
+            let text = format!("{call}{bad}");
+            assert_eq!(text.parse::<RecordingId>(), Err(ParseIdError), "{bad}");
+        }
         assert_eq!(
             format!("../{call}").parse::<RecordingId>(),
             Err(ParseIdError)

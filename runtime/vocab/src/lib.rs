@@ -11,6 +11,7 @@
 pub mod call;
 pub mod flow;
 pub mod record;
+pub mod recording;
 
 mod audio;
 mod deadlines;
@@ -24,7 +25,8 @@ mod time;
 pub use audio::Clip;
 pub use deadlines::Deadlines;
 pub use id::{
-    CallId, ConferenceId, FlowId, LegId, ParseIdError, PlayId, RecordingId, SessionId, TenantId,
+    CallId, ConferenceId, FlowId, LegId, ParseIdError, PlayId, RecordingId, RecordingPart,
+    SessionId, TenantId,
 };
 pub use media::MediaSummary;
 pub use party::{Direction, Party};

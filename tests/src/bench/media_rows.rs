@@ -363,10 +363,7 @@ fn open(worker: &mut Worker, load: Load, n: u64, prompt: &Clip) {
                 },
             );
             if load == Load::Recorded {
-                let recording = RecordingId {
-                    call: CallId(n.into()),
-                    n: 0,
-                };
+                let recording = RecordingId::of_call(CallId(n.into()));
                 command(worker, Command::RecordCall { session, recording });
             }
         }

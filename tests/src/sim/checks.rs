@@ -470,7 +470,7 @@ impl Checks {
                     "{recording} is open"
                 );
             }
-            RecordingOutput::End => {
+            RecordingOutput::End { .. } => {
                 let before = self.recordings.insert(recording, true);
                 assert_eq!(before, Some(false), "recording {recording} ends once");
             }

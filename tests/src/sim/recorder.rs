@@ -28,7 +28,7 @@ impl Recorder {
     ) -> Option<Duration> {
         match what {
             RecordingOutput::Start { .. } if full => return Some(Duration::ZERO),
-            RecordingOutput::Start { channels } => {
+            RecordingOutput::Start { channels, .. } => {
                 let (channels, samples) = (*channels, 0);
                 self.open.insert(id, File { channels, samples });
             }
@@ -42,7 +42,7 @@ impl Recorder {
                     file.samples += more.len();
                 }
             }
-            RecordingOutput::End => {
+            RecordingOutput::End { .. } => {
                 self.open.remove(&id);
             }
         }

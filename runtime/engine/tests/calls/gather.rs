@@ -42,7 +42,7 @@ pub(crate) fn everything(world: &mut World, leg: LegId) {
 pub(crate) fn record(leg: LegId, n: u16, beep: &[Clip]) -> Command {
     Command::Record {
         leg,
-        recording: RecordingId { call: leg.call, n },
+        recording: RecordingId::message(leg.call, n),
         max: s(30),
         silence: s(3),
         beep: beep.to_vec(),

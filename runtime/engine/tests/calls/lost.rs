@@ -136,10 +136,7 @@ fn callers_who_vanish_are_reaped() {
         let leg = world.connected(ann);
         world.command(Command::RecordCall {
             leg,
-            recording: RecordingId {
-                call: leg.call,
-                n: 0,
-            },
+            recording: RecordingId::of_call(leg.call),
         });
     }
     world.run(s(2));

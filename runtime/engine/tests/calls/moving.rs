@@ -70,10 +70,7 @@ fn a_leg_goes_on_in_another_call() {
     world.skip_ladder();
     world.command(Command::RecordCall {
         leg,
-        recording: RecordingId {
-            call: leg.call,
-            n: 0,
-        },
+        recording: RecordingId::of_call(leg.call),
     });
     world.play(leg, &speech(1, s(5)));
     world.command(record(leg, 1, &[]));
@@ -127,7 +124,7 @@ fn a_leg_takes_the_place_of_another_in_its_bridge_and_recording() {
     let (mut ann, first) = caller(&mut world, "ann", ANN);
     let (bob, b) = called(&mut world, first, "bob", BOB);
     let (mut carol, c) = caller(&mut world, "carol", CAROL);
-    let recording = RecordingId { call: b.call, n: 0 };
+    let recording = RecordingId::of_call(b.call);
     world.command(Command::RecordCall { leg: b, recording });
     world.run(s(1));
     world.show_media = true;

@@ -27,11 +27,7 @@ fn a_message_after_the_beep_ends_with_silence() {
         0.420       media 1 RecordMessage 1
         6.560     Recorded A1 1 Silence 6140 ms
     "#]]);
-    let kept = &world.recordings[&RecordingId {
-        call: leg.call,
-        n: 1,
-    }]
-        .clone();
+    let kept = &world.recordings[&RecordingId::message(leg.call, 1)].clone();
     assert_heard(&message, kept);
     let heard = world.heard_in_all(ann);
     assert_heard(&beep, &heard);
@@ -162,10 +158,7 @@ fn a_caller_who_hangs_up_while_speaking_left_what_was_said() {
         1.510     Recorded A1 1 Hangup 1480 ms
         1.510     Ended A1 normal by Far Q.850 16
     "#]]);
-    let kept = &world.recordings[&RecordingId {
-        call: leg.call,
-        n: 1,
-    }];
+    let kept = &world.recordings[&RecordingId::message(leg.call, 1)];
     assert!(coverage(&speech(1, ms(1_500)), kept) > 0.9);
 }
 
@@ -175,10 +168,7 @@ fn a_whole_call_is_recorded_with_both_voices() {
     let (said, played) = (speech(1, s(2)), speech(2, s(2)));
     let ann = world.scripted("ann", vec![Step::Play(said.clone())]);
     let leg = world.connected(ann);
-    let recording = RecordingId {
-        call: leg.call,
-        n: 0,
-    };
+    let recording = RecordingId::of_call(leg.call);
     world.command(Command::RecordCall { leg, recording });
     world.play(leg, &played);
     world.run(s(4));

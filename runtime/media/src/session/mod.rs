@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use vocab::call::RecordEnd;
+use vocab::recording::SegmentEnd;
 use vocab::{Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId};
 
 use crate::jitter::Heard;
@@ -319,7 +320,7 @@ impl Session {
         let stopped = self.player.stop_all();
         self.stopped(step, stopped);
         self.end_message(step, RecordEnd::Hangup);
-        self.end_call_recording(step);
+        self.end_call_recording(step, SegmentEnd::Gone);
     }
 
     /// Opens a datagram that is secured: copies it to `plain`, where it must fit, and gives it

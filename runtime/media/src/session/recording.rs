@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use vocab::RecordingId;
 use vocab::call::RecordEnd;
+use vocab::recording::SegmentEnd;
 
 use crate::Event;
 use crate::jitter::Heard;
@@ -44,9 +45,10 @@ impl Recorders {
 
 impl Session {
     pub(crate) fn record_call(&mut self, step: &mut Step<'_>, recording: RecordingId) {
-        self.end_call_recording(step);
-        step.recording(recording, RecordingOutput::Start { channels: 2 });
-        self.recorders.call = Some(CallRecorder::new(recording));
+        self.end_call_recording(step, SegmentEnd::Stopped);
+        let at = step.now.wall;
+        step.recording(recording, RecordingOutput::Start { channels: 2, at });
+        self.recorders.call = Some(CallRecorder::new(recording, step.now.mono));
     }
 
     /// Gives away the recording of the call.
@@ -56,7 +58,7 @@ impl Session {
 
     /// Goes on with the recording of a call that another session began.
     pub(crate) fn go_on_recording(&mut self, step: &mut Step<'_>, recorder: CallRecorder) {
-        self.end_call_recording(step);
+        self.end_call_recording(step, SegmentEnd::Moved);
         self.recorders.call = Some(recorder);
     }
 
@@ -69,7 +71,8 @@ impl Session {
         silence: Duration,
     ) {
         self.end_message(step, RecordEnd::Terminator);
-        step.recording(recording, RecordingOutput::Start { channels: 1 });
+        let at = step.now.wall;
+        step.recording(recording, RecordingOutput::Start { channels: 1, at });
         self.recorders.message = Some(MessageRecorder::new(recording, max, silence));
     }
 
@@ -92,7 +95,7 @@ impl Session {
             .as_ref()
             .is_some_and(|call| call.recording() == recording)
         {
-            self.end_call_recording(step);
+            self.end_call_recording(step, SegmentEnd::Stopped);
         }
     }
 
@@ -104,7 +107,16 @@ impl Session {
         if let Some(samples) = message.finish() {
             step.recording(recording, RecordingOutput::Samples(samples));
         }
-        step.recording(recording, RecordingOutput::End);
+        let end_of_file = RecordingOutput::End {
+            end: match end {
+                RecordEnd::Hangup => SegmentEnd::Gone,
+                RecordEnd::Terminator | RecordEnd::MaxTime | RecordEnd::Silence => {
+                    SegmentEnd::Stopped
+                }
+            },
+            lasting: length,
+        };
+        step.recording(recording, end_of_file);
         step.event(Event::Recorded {
             session: step.id,
             recording,
@@ -113,15 +125,16 @@ impl Session {
         });
     }
 
-    pub(super) fn end_call_recording(&mut self, step: &mut Step<'_>) {
+    pub(super) fn end_call_recording(&mut self, step: &mut Step<'_>, end: SegmentEnd) {
         let Some(call) = self.recorders.call.take() else {
             return;
         };
         let recording = call.recording();
+        let lasting = step.now.mono.since(call.began());
         if let Some(samples) = call.finish() {
             step.recording(recording, RecordingOutput::Samples(samples));
         }
-        step.recording(recording, RecordingOutput::End);
+        step.recording(recording, RecordingOutput::End { end, lasting });
     }
 
     pub(super) fn record(

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use vocab::{ConferenceId, Mono, Now, RecordingId, Rng, SessionId};
+use vocab::recording::SegmentEnd;
+use vocab::{ConferenceId, Mono, Now, RecordingId, Rng, SessionId, Wall};
 
 use crate::rate::Frame;
 use crate::session::{Link, Session, Step};
@@ -100,12 +101,19 @@ pub enum RecordingOutput {
     Start {
         /// 1 (a message) or 2 (a call: left is received, right is sent).
         channels: u16,
+        /// When its first sample was heard.
+        at: Wall,
     },
     /// More audio at 8,000 frames a second, interleaved: about 8,000 samples, and where nothing was
     /// received for a while up to 4 s.
     Samples(Box<[i16]>),
     /// It is complete. Comes before the event that reports it.
-    End,
+    End {
+        /// Why.
+        end: SegmentEnd,
+        /// How long it went on by the clock: what its samples should last.
+        lasting: Duration,
+    },
 }
 
 /// What a [`Worker`] has done since it was made.

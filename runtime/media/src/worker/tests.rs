@@ -42,10 +42,7 @@ fn a_bug_in_one_session_closes_that_one() {
     (1..=4).for_each(|n| open(&mut worker, n));
     let (one, two) = (SessionId(1), SessionId(2));
     worker.handle(now(0), Input::Command(Command::Bridge { a: one, b: two }));
-    let recording = RecordingId {
-        call: CallId(1),
-        n: 0,
-    };
+    let recording = RecordingId::of_call(CallId(1));
     let record = Command::RecordCall {
         session: two,
         recording,
@@ -90,7 +87,7 @@ fn a_bug_in_one_session_closes_that_one() {
     assert!(matches!(
         events[2],
         Output::Recording {
-            what: RecordingOutput::End,
+            what: RecordingOutput::End { .. },
             ..
         }
     ));

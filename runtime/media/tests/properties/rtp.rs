@@ -192,7 +192,7 @@ impl World {
             }
             2 => {
                 self.started += 1;
-                let recording = RecordingId { call: CallId(1), n };
+                let recording = RecordingId::message(CallId(1), n);
                 let (max, silence) = (Duration::from_millis(700), Duration::from_millis(300));
                 let record = Command::RecordMessage {
                     session,
@@ -202,16 +202,13 @@ impl World {
                 };
                 self.feed(Input::Command(record));
                 let end = RecordEnd::Terminator;
-                let recording = RecordingId {
-                    call: CallId(2),
-                    n: n.wrapping_sub(3),
-                };
+                let recording = RecordingId::message(CallId(2), n.wrapping_sub(3));
                 self.feed(Input::Command(Command::StopRecording {
                     session,
                     recording,
                     end,
                 }));
-                let recording = RecordingId { call: CallId(2), n };
+                let recording = RecordingId::message(CallId(2), n);
                 self.feed(Input::Command(Command::RecordCall { session, recording }));
             }
             _ => {

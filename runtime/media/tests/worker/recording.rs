@@ -9,10 +9,7 @@ use vocab::{CallId, RecordingId};
 
 use crate::world::{Link, ONE, TWO, World, params_to, phone, recording, speech};
 
-const MESSAGE: RecordingId = RecordingId {
-    call: CallId(1),
-    n: 1,
-};
+const MESSAGE: RecordingId = RecordingId::message(CallId(1), 1);
 
 fn recorded(world: &World) -> Vec<(RecordingId, RecordEnd, Duration)> {
     world
@@ -199,7 +196,7 @@ fn a_message_ends_by_time_key_and_hangup() {
     let silence = Duration::ZERO;
     let record = |n| Command::RecordMessage {
         session: ONE,
-        recording: RecordingId { n, ..MESSAGE },
+        recording: RecordingId::message(MESSAGE.call, n),
         max,
         silence,
     };
@@ -208,7 +205,7 @@ fn a_message_ends_by_time_key_and_hangup() {
     world.command(0, record(2));
     world.run_ms(500);
     for _ in 0..2 {
-        let recording = RecordingId { n: 2, ..MESSAGE };
+        let recording = RecordingId::message(MESSAGE.call, 2);
         let end = RecordEnd::Terminator;
         world.command(
             0,

@@ -181,12 +181,12 @@ impl World {
                 let recorded = self.recordings.entry(recording).or_default();
                 assert!(!recorded.ended, "nothing follows the end");
                 match what {
-                    RecordingOutput::Start { channels } => {
+                    RecordingOutput::Start { channels, .. } => {
                         assert_eq!(recorded.channels, 0, "it starts once");
                         recorded.channels = channels;
                     }
                     RecordingOutput::Samples(samples) => recorded.samples.extend(samples),
-                    RecordingOutput::End => recorded.ended = true,
+                    RecordingOutput::End { .. } => recorded.ended = true,
                 }
             }
             Output::Event(event) => {
@@ -425,10 +425,7 @@ pub(crate) fn params_to(remote_rtp: SocketAddr) -> StreamParams {
 
 /// The recording of a session's call.
 pub(crate) fn recording(session: SessionId) -> RecordingId {
-    RecordingId {
-        call: CallId(u128::from(session.0)),
-        n: 0,
-    }
+    RecordingId::of_call(CallId(u128::from(session.0)))
 }
 
 /// A µ-law packet as a phone might send it.

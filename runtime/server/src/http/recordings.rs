@@ -40,7 +40,7 @@ async fn of_call(
     Named(call): Named<CallId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    send(&app, RecordingId { call, n: 0 }, &headers).await
+    send(&app, RecordingId::of_call(call), &headers).await
 }
 
 async fn by_id(

@@ -115,7 +115,7 @@ async fn open_store(
     let path = config.data_dir.join("jackfield.db");
     let (store, closed) = store_task::open(path, clock).await?;
     for call in closed {
-        let id = vocab::RecordingId { call, n: 0 };
+        let id = vocab::RecordingId::of_call(call);
         if let Err(error) = recorder::repair(recordings, id) {
             tracing::warn!(%error, recording = %id, "an interrupted recording was not mended");
         }

@@ -61,10 +61,10 @@ pub(crate) fn samples() -> Vec<CallEventKind> {
             announcement: "sorry".into(),
         },
         CallEventKind::RecordingStarted {
-            recording: RecordingId { call, n: 0 },
+            recording: RecordingId::of_call(call),
         },
         CallEventKind::MessageLeft {
-            recording: RecordingId { call, n: 1 },
+            recording: RecordingId::message(call, 1),
             length: Duration::from_micros(7_340_125),
             end: RecordEnd::Terminator,
         },
@@ -136,10 +136,7 @@ pub(crate) fn later_samples() -> Vec<CallEventKind> {
         }
     });
     let cut = CallEventKind::RecordingCut {
-        recording: RecordingId {
-            call: CallId(7),
-            n: 0,
-        },
+        recording: RecordingId::of_call(CallId(7)),
         length: Duration::from_millis(2_500),
     };
     let started = CallEventKind::Started {

@@ -48,10 +48,7 @@ impl Chaos {
             }
             11..14 => Command::Record {
                 leg,
-                recording: RecordingId {
-                    call: leg.call,
-                    n: self.last as u16,
-                },
+                recording: RecordingId::message(leg.call, self.last as u16),
                 max: s(9),
                 silence: s(2),
                 beep: clips,
@@ -59,10 +56,7 @@ impl Chaos {
             },
             14 => Command::RecordCall {
                 leg,
-                recording: RecordingId {
-                    call: leg.call,
-                    n: 0,
-                },
+                recording: RecordingId::of_call(leg.call),
             },
             15..19 => {
                 let known = self

@@ -9,10 +9,7 @@ use crate::recorder;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_is_sent_whole_or_in_part() {
     let server = Server::start(Some(TOKEN)).await;
-    let id = RecordingId {
-        call: call(0),
-        n: 0,
-    };
+    let id = RecordingId::of_call(call(0));
     // Longer than what is read at a time.
     let file: Vec<u8> = (0..200_003u32).map(|n| (n % 251) as u8).collect();
     server.record(id, &file);
@@ -69,7 +66,7 @@ async fn a_recording_is_sent_whole_or_in_part() {
 async fn a_recording_that_is_cut_says_so() {
     let server = Server::start(Some(TOKEN)).await;
     for (n, cut) in [(1, false), (2, true)] {
-        let id = RecordingId { call: call(0), n };
+        let id = RecordingId::message(call(0), n);
         let mut file = wav::write(&[7; 800], 1);
         if cut {
             file.extend(recorder::CUT);
@@ -87,13 +84,7 @@ async fn a_recording_that_is_cut_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_recordings_are_found() {
     let server = Server::start(Some(TOKEN)).await;
-    server.record(
-        RecordingId {
-            call: call(0),
-            n: 1,
-        },
-        b"a message",
-    );
+    server.record(RecordingId::message(call(0), 1), b"a message");
     std::fs::write(server.recordings.join("secret.wav"), b"secret").unwrap();
     let id = call(0);
     let message = server

@@ -339,7 +339,7 @@ pub(super) fn eventful(call: CallId) -> Vec<CallEvent> {
         CallEventKind::FlowStarted { plugin },
         CallEventKind::Answered,
         CallEventKind::RecordingStarted {
-            recording: RecordingId { call, n: 0 },
+            recording: RecordingId::of_call(call),
         },
         CallEventKind::FlowAsked { op, detail },
         CallEventKind::Gathered {
@@ -350,12 +350,12 @@ pub(super) fn eventful(call: CallId) -> Vec<CallEvent> {
             key: "language".to_owned(),
         },
         CallEventKind::MessageLeft {
-            recording: RecordingId { call, n: 1 },
+            recording: RecordingId::message(call, 1),
             length: Duration::from_millis(2_500),
             end: RecordEnd::Silence,
         },
         CallEventKind::RecordingCut {
-            recording: RecordingId { call, n: 0 },
+            recording: RecordingId::of_call(call),
             length: Duration::from_millis(1_500),
         },
         CallEventKind::Dialed {
