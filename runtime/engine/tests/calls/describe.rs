@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use vocab::call::{Command, Event, Target};
-use vocab::{CallId, LegId};
+use vocab::{CallId, LegId, RecordingId, RecordingPart};
 
 /// Short names for calls, in the order in which they appear, and for addresses.
 #[derive(Clone, Default)]
@@ -47,7 +47,7 @@ pub(crate) fn describe_command(command: &Command, names: &mut Names) -> String {
         Command::Stop { leg, play } => format!("Stop {} {play}", names.leg(*leg)),
         Command::Gather { leg, .. } => format!("Gather {}", names.leg(*leg)),
         Command::Record { leg, recording, .. } => {
-            format!("Record {} {}", names.leg(*leg), recording.n)
+            format!("Record {} {}", names.leg(*leg), part(*recording))
         }
         Command::RecordCall { leg, .. } => format!("RecordCall {}", names.leg(*leg)),
         Command::Dial { leg, target, .. } => {
@@ -129,7 +129,7 @@ pub(crate) fn describe_event(event: &Event, names: &mut Names) -> String {
             format!(
                 "Recorded {} {} {end:?} {millis} ms",
                 names.leg(*leg),
-                recording.n
+                part(*recording)
             )
         }
         Event::Bridged { a, b } => format!("Bridged {} {}", names.leg(*a), names.leg(*b)),
@@ -225,7 +225,7 @@ pub(crate) fn describe_media(command: &media::Command) -> String {
         media::Command::RecordMessage {
             session, recording, ..
         } => {
-            format!("{session} RecordMessage {}", recording.n)
+            format!("{session} RecordMessage {}", part(*recording))
         }
         media::Command::RecordCall { session, .. } => format!("{session} RecordCall"),
         media::Command::TakeRecording { from, into } => format!("{into} TakeRecording {from}"),
@@ -234,7 +234,7 @@ pub(crate) fn describe_media(command: &media::Command) -> String {
             recording,
             end,
         } => {
-            format!("{session} StopRecording {} {end:?}", recording.n)
+            format!("{session} StopRecording {} {end:?}", part(*recording))
         }
         media::Command::Bridge { a, b } => format!("{a} Bridge {b}"),
         media::Command::Join {
@@ -243,5 +243,14 @@ pub(crate) fn describe_media(command: &media::Command) -> String {
         } => format!("{session} Join {conference}"),
         media::Command::Unbridge { session } => format!("{session} Unbridge"),
         media::Command::Close { session } => format!("{session} Close"),
+    }
+}
+
+/// The number of a message, 0 for the call's recording, and a segment's with an `s`.
+fn part(recording: RecordingId) -> String {
+    match recording.part {
+        RecordingPart::Call => "0".to_owned(),
+        RecordingPart::Message(n) => n.to_string(),
+        RecordingPart::Segment(n) => format!("s{n}"),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use media::compare::{coverage, similarity};
 use media::{Codec, Command, Event};
 use vocab::call::RecordEnd;
-use vocab::{CallId, RecordingId};
+use vocab::{CallId, RecordingId, RecordingPart};
 
 use crate::world::{Link, ONE, TWO, World, params_to, phone, recording, speech};
 
@@ -221,14 +221,14 @@ fn a_message_ends_by_time_key_and_hangup() {
     world.close(0, ONE);
     let ends: Vec<_> = recorded(&world)
         .iter()
-        .map(|(id, end, length)| (id.n, *end, length.as_millis()))
+        .map(|(id, end, length)| (id.part, *end, length.as_millis()))
         .collect();
     assert_eq!(
         ends,
         [
-            (1, RecordEnd::MaxTime, 1_230),
-            (2, RecordEnd::Terminator, 500),
-            (3, RecordEnd::Hangup, 500),
+            (RecordingPart::Message(1), RecordEnd::MaxTime, 1_230),
+            (RecordingPart::Message(2), RecordEnd::Terminator, 500),
+            (RecordingPart::Message(3), RecordEnd::Hangup, 500),
         ]
     );
     world.assert_empty();
