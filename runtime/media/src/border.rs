@@ -7,6 +7,7 @@ use vocab::call::RecordEnd;
 use vocab::{Clip, ConferenceId, Pii, PlayId, RecordingId, SessionId};
 
 use crate::negotiate::PTIME_MS;
+use crate::part::Part;
 use crate::rate::Rate;
 use crate::srtp::MasterKey;
 
@@ -244,6 +245,13 @@ pub enum Command {
         /// The conference; it begins with its first member and ends with its last.
         conference: ConferenceId,
     },
+    /// Changes how loud a session is to those it talks with, now and later, and they to it.
+    SetPart {
+        /// The session.
+        session: SessionId,
+        /// How.
+        part: Part,
+    },
     /// Takes a bridge apart, or takes a session out of its conference.
     Unbridge {
         /// Either side, or the member.
@@ -289,6 +297,19 @@ pub enum Event {
     /// Nothing was received for the configured time although media was agreed. Reported once
     /// until something is received again.
     Inactive {
+        /// The session.
+        session: SessionId,
+    },
+    /// A member of a conference begins to talk, or has not talked for half a second.
+    Talking {
+        /// The session.
+        session: SessionId,
+        /// It talks now.
+        talking: bool,
+    },
+    /// Of those who talk in a conference this one is heard most from now on: who was, falls silent or
+    /// is talked down.
+    Speaker {
         /// The session.
         session: SessionId,
     },

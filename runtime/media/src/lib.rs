@@ -43,7 +43,9 @@ pub mod wav;
 mod border;
 mod codec;
 mod conceal;
+mod part;
 mod session;
+mod voice;
 mod worker;
 
 pub use border::{
@@ -51,5 +53,6 @@ pub use border::{
 };
 pub use codec::{Decoder, Encoder};
 pub use negotiate::{Capabilities, NegotiateError};
+pub use part::{GAIN_DB_MAX, Part};
 pub use rate::Rate;
 pub use worker::{Config, Counts, Input, Output, Packet, RecordingOutput, Worker};

@@ -104,6 +104,12 @@ impl Frame {
         self.fill(0);
     }
 
+    /// Makes it the same as another.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.rate = other.rate;
+        self.copy_from_slice(other);
+    }
+
     /// It as narrowband audio, if that is what it is.
     pub fn narrow(&self) -> Option<&Narrow> {
         match self.rate {

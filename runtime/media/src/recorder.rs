@@ -7,6 +7,7 @@ use vocab::{Mono, RecordingId};
 
 use crate::limits::{RECORDING_CHUNK_SAMPLES, RECORDING_HELD_SAMPLES};
 use crate::rate::{FRAME, Narrow};
+use crate::voice::VoiceMeter;
 
 /// Silence behind late audio that is taken for the jitter buffer's new start and not for a pause:
 /// it is moved before the late audio. 60 ms.
@@ -203,7 +204,7 @@ pub struct MessageRecorder {
     samples: u64,
     samples_max: u64,
     silence_max: u64,
-    voice: Voice,
+    quiet: Quiet,
 }
 
 impl MessageRecorder {
@@ -218,7 +219,7 @@ impl MessageRecorder {
                 0 => u64::MAX,
                 samples => samples,
             },
-            voice: Voice::default(),
+            quiet: Quiet::default(),
         }
     }
 
@@ -244,10 +245,10 @@ impl MessageRecorder {
         self.samples += take as u64;
         let samples = received[..take].iter().copied();
         let chunk = self.chunks.push(samples, take, heard);
-        self.voice.push(received);
+        self.quiet.push(received);
         let end = if self.samples == self.samples_max {
             Some(RecordEnd::MaxTime)
-        } else if self.voice.silence >= self.silence_max {
+        } else if self.quiet.silence >= self.silence_max {
             Some(RecordEnd::Silence)
         } else {
             None
@@ -271,52 +272,19 @@ fn to_samples(length: Duration) -> u64 {
     u64::try_from(length.as_micros() / 125).unwrap_or(u64::MAX)
 }
 
-/// Tells a voice from the noise of the line by its level.
-///
-/// The noise is taken to be the lowest level heard, rising by 0.4 dB a second so that a line that
-/// gets noisier is noticed. A voice is 9 dB above it, and above -51 dBov in any case.
-#[derive(Clone, Debug)]
-struct Voice {
-    /// Mean magnitude of the noise, in 1/256.
-    floor: u32,
+/// How long nobody has spoken.
+#[derive(Clone, Debug, Default)]
+struct Quiet {
+    meter: VoiceMeter,
     /// Samples since a voice was heard.
     silence: u64,
 }
 
-/// Mean magnitude below which nothing is a voice, in 1/256: 60 of 32,768.
-const VOICE_LEAST: u32 = 60 << 8;
-
-/// Mean magnitude above which everything is a voice, in 1/256: about -27 dBov. So a caller who
-/// talks without a pause from the first moment is not taken for noise.
-const VOICE_SURELY: u32 = 1_000 << 8;
-
-impl Default for Voice {
-    fn default() -> Self {
-        Self {
-            floor: u32::MAX,
-            silence: 0,
-        }
-    }
-}
-
-impl Voice {
+impl Quiet {
     fn push(&mut self, frame: &Narrow) {
-        let sum: u32 = frame
-            .iter()
-            .map(|sample| u32::from(sample.unsigned_abs()))
-            .sum();
-        let level = (sum << 8) / FRAME as u32;
-        self.floor = if level < self.floor {
-            level
-        } else {
-            // 1/1024 each frame is 0.008 dB, 50 frames a second.
-            (self.floor + self.floor / 1_024 + 1).min(level)
-        };
-        let threshold = (self.floor.saturating_mul(14) / 5).clamp(VOICE_LEAST, VOICE_SURELY);
-        self.silence = if level > threshold {
-            0
-        } else {
-            self.silence + FRAME as u64
+        self.silence = match self.meter.push(frame) {
+            Some(_) => 0,
+            None => self.silence + FRAME as u64,
         };
     }
 }

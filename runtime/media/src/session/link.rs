@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use vocab::{ConferenceId, Mono, SessionId};
 
+use crate::part::Voice;
 use crate::session::inbound::{Kind, Received};
 use crate::session::{Session, Step};
 use crate::{Codec, StreamParams};
@@ -90,8 +91,21 @@ impl Session {
             && [a, b].iter().all(|session| session.is_quiet())
     }
 
+    /// How loud it is to those it talks with, and they to it.
+    pub(crate) fn voice_mut(&mut self) -> &mut Voice {
+        &mut self.voice
+    }
+
+    /// The same, to look at.
+    pub(crate) fn voice(&self) -> &Voice {
+        &self.voice
+    }
+
     fn is_quiet(&self) -> bool {
-        !self.player.is_playing() && self.dialing.is_idle() && !self.recorders.any()
+        self.voice.is_plain()
+            && !self.player.is_playing()
+            && self.dialing.is_idle()
+            && !self.recorders.any()
     }
 
     /// Sets whether packets go through. What is buffered here is not played then.

@@ -10,6 +10,7 @@ use vocab::{Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId};
 
 use crate::jitter::Heard;
 use crate::limits::CLIPS_MAX;
+use crate::part::Voice;
 use crate::player::{Filled, Player};
 use crate::rate::{FRAME, Frame, Narrow, Rate};
 use crate::rtp::{Header, is_rtcp};
@@ -27,8 +28,9 @@ mod reception;
 mod recording;
 mod reports;
 
-use convert::Converter;
+pub(crate) use convert::Converter;
 use dialing::{Dialed, Dialing};
+pub(crate) use inbound::Kind;
 pub(crate) use inbound::Received;
 use inbound::{Inbound, Use};
 pub(crate) use link::Link;
@@ -132,6 +134,8 @@ pub(crate) struct Session {
     near: Converter,
     far: Converter,
     link: Link,
+    /// How loud it is to those it talks with, and they to it.
+    voice: Voice,
     /// Packets go through to the other side of the bridge as they come.
     through: bool,
     /// A test has planted a bug here.
@@ -199,6 +203,7 @@ impl Session {
             near: Converter::default(),
             far: Converter::default(),
             link: Link::Nobody,
+            voice: Voice::default(),
             through: false,
             #[cfg(test)]
             fault: false,

@@ -2,13 +2,12 @@
 
 use vocab::SessionId;
 
+use super::talker::{Speaker, Talker};
 use crate::jitter::Heard;
+use crate::part::{Voice, fall, rise};
 use crate::rate::{FRAME_MAX, Frame, Rate};
 use crate::resample::Resampler;
-
-/// Milliseconds over which somebody who joins becomes audible, and hears, and somebody who leaves
-/// fades: as long as received audio takes over from concealed, so that neither clicks.
-const RAMP_MS: usize = 4;
+use crate::session::Converter;
 
 /// How many rates there are.
 const RATES: usize = 3;
@@ -18,6 +17,7 @@ const RATES: usize = 3;
 pub(super) struct Conference {
     members: Vec<Member>,
     mix: Mix,
+    speaker: Speaker,
 }
 
 /// One of a conference.
@@ -28,10 +28,24 @@ pub(super) struct Member {
     pub(super) frame: Frame,
     /// What that is.
     pub(super) heard: Heard,
-    /// What of that is in the sum; zero while it is not audible.
-    part: Frame,
+    /// What of that is in the sum; zero while nobody hears it, or one alone.
+    said: Frame,
+    /// It is in the sum.
+    counts: bool,
     /// Its first tick is still to come.
     new: bool,
+    talker: Talker,
+}
+
+/// What somebody says to one member alone.
+#[derive(Debug)]
+struct Aside {
+    from: SessionId,
+    to: SessionId,
+    frame: Frame,
+    /// Something was said in this tick.
+    audible: bool,
+    converter: Converter,
 }
 
 /// What all members say together: a sum for each rate, because each member's part is taken out of
@@ -41,6 +55,8 @@ pub(super) struct Mix {
     sums: [Option<Box<Sum>>; RATES],
     /// Members who are audible in this tick.
     audible: usize,
+    /// One for each who coaches somebody.
+    asides: Vec<Aside>,
 }
 
 /// What the members of one rate say together.
@@ -102,8 +118,10 @@ impl Conference {
             session,
             frame: Frame::default(),
             heard: Heard::Silence,
-            part: Frame::default(),
+            said: Frame::default(),
+            counts: false,
             new: true,
+            talker: Talker::default(),
         });
     }
 
@@ -113,8 +131,8 @@ impl Conference {
         let member = self
             .members
             .remove(place.expect("its link says that it is a member"));
-        let last = member.part.last().copied().unwrap_or(0);
-        self.mix.sum(member.part.rate()).left += i32::from(last);
+        self.mix.fade(&member.said);
+        self.mix.asides.retain(|aside| aside.from != session);
     }
 
     /// Does something with each member in the order in which they came.
@@ -124,9 +142,13 @@ impl Conference {
         }
     }
 
-    /// Everybody has said what there is: what is heard is made of it.
-    pub(super) fn end_hearing(&mut self) {
+    /// Everybody has said what there is: what is heard is made of it. Gives who is heard most, if that
+    /// is somebody else now.
+    pub(super) fn end_hearing(&mut self) -> Option<SessionId> {
         self.mix.end_hearing();
+        let all = self.members.iter();
+        self.speaker
+            .choose(all.map(|member| (member.session, &member.talker)))
     }
 
     /// Everybody has heard the others.
@@ -149,38 +171,85 @@ impl Mix {
         self.sums[rate as usize].get_or_insert_with(|| Box::new(Sum::new(rate)))
     }
 
-    /// Adds what a member says to the sum.
-    pub(super) fn add(&mut self, member: &mut Member) {
+    /// Somebody is no longer in the sum: what it said last falls from there.
+    fn fade(&mut self, said: &Frame) {
+        let last = said.last().copied().unwrap_or(0);
+        self.sum(said.rate()).left += i32::from(last);
+    }
+
+    /// Adds what a member says to the sum, or keeps it for the one who is to hear it. Tells if that
+    /// changes whether it is talking.
+    pub(super) fn add(&mut self, member: &mut Member, voice: &mut Voice) -> Option<bool> {
         let rate = member.frame.rate();
+        self.sum(rate).members += 1;
+        let coached = voice.coaches();
+        if coached.is_some() && member.counts {
+            self.fade(&member.said);
+        }
+        let mut audible = member.is_audible();
+        if audible {
+            member.said.copy_from(&member.frame);
+            audible = voice.say(&mut member.said);
+        } else {
+            voice.settle();
+        }
+        let asides = self.asides.len();
+        match coached {
+            Some(to) => {
+                let said = audible.then_some(&member.said);
+                self.set_aside((member.session, to), said);
+            }
+            None => self.asides.retain(|aside| aside.from != member.session),
+        }
+        let aloud = self.asides.len() < asides;
+        member.counts = audible && coached.is_none();
+        if !member.counts {
+            member.said.clear(rate);
+            return member.talker.push(None);
+        }
+        if member.new || aloud {
+            rise(&mut member.said);
+        }
         let sum = self.sum(rate);
-        sum.members += 1;
-        if !member.is_audible() {
-            member.part.clear(rate);
-            return;
-        }
-        member.part.set_rate(rate);
-        member.part.copy_from_slice(&member.frame);
-        if member.new {
-            rise(&mut member.part);
-        }
         sum.audible += 1;
-        for (sum, &sample) in sum.samples().iter_mut().zip(&*member.part) {
+        for (sum, &sample) in sum.samples().iter_mut().zip(&*member.said) {
             *sum += i32::from(sample);
         }
         self.audible += 1;
+        member.talker.push(Some(&member.said))
+    }
+
+    fn set_aside(&mut self, (from, to): (SessionId, SessionId), said: Option<&Frame>) {
+        let known = self.asides.iter().position(|aside| aside.from == from);
+        let at = known.unwrap_or_else(|| {
+            self.asides.push(Aside {
+                from,
+                to,
+                frame: Frame::default(),
+                audible: false,
+                converter: Converter::default(),
+            });
+            self.asides.len() - 1
+        });
+        let aside = &mut self.asides[at];
+        aside.audible = said.is_some();
+        aside.to = to;
+        if let Some(said) = said {
+            aside.frame.copy_from(said);
+        }
     }
 
     /// Lets those who left fade, and brings each rate's sum to the others.
     fn end_hearing(&mut self) {
-        let Self { sums, audible } = self;
+        let Self { sums, audible, .. } = self;
         let mut heard = [const { None }; RATES];
         let rates = sums.iter().flatten().count();
         for (sum, heard) in sums.iter_mut().zip(&mut heard) {
             let Some(sum) = sum else { continue };
             if sum.left != 0 {
-                let (left, length) = (sum.left, sum.rate.ms(RAMP_MS) as i32);
-                for (sample, n) in sum.samples().iter_mut().zip(0..length) {
-                    *sample += left * (length - n) / length;
+                let fall = fall(sum.left, sum.rate);
+                for (sample, left) in sum.samples().iter_mut().zip(fall) {
+                    *sample += left;
                 }
                 *audible += 1;
             }
@@ -208,31 +277,49 @@ impl Mix {
     }
 
     /// Writes what a member hears, cut off where it is too loud; false if that is nothing.
-    pub(super) fn without(&self, member: &mut Member, out: &mut Frame) -> bool {
+    pub(super) fn without(
+        &mut self,
+        member: &mut Member,
+        voice: &mut Voice,
+        out: &mut Frame,
+    ) -> bool {
         let new = std::mem::take(&mut member.new);
-        let rate = member.part.rate();
+        let rate = member.said.rate();
         let Some(sum) = &self.sums[rate as usize] else {
             return false;
         };
-        if self.audible == usize::from(member.is_audible()) {
+        let mut audible = self.audible != usize::from(member.counts);
+        let to = member.session;
+        let mut asides = self
+            .asides
+            .iter_mut()
+            .filter(|it| it.to == to && it.from != to && it.audible);
+        let aside = asides.next();
+        if !audible && aside.is_none() {
+            voice.settle();
             return false;
         }
         out.set_rate(rate);
-        let others = sum.samples.iter().zip(&*member.part);
-        for (out, (&sum, &own)) in out.iter_mut().zip(others) {
-            *out = saturate(sum - i32::from(own));
+        if audible {
+            let others = sum.samples.iter().zip(&*member.said);
+            for (out, (&sum, &own)) in out.iter_mut().zip(others) {
+                *out = saturate(sum - i32::from(own));
+            }
+        } else {
+            out.fill(0);
+        }
+        for aside in aside.into_iter().chain(asides) {
+            audible = true;
+            let mut spare = Frame::new(rate);
+            let frame = aside.converter.convert(&aside.frame, rate, &mut spare);
+            for (out, sample) in out.iter_mut().zip(&**frame) {
+                *out = out.saturating_add(*sample);
+            }
         }
         if new {
             rise(out);
         }
-        true
-    }
-}
-
-fn rise(frame: &mut Frame) {
-    let length = frame.rate().ms(RAMP_MS) as i32;
-    for (sample, n) in frame.iter_mut().zip(0..length) {
-        *sample = saturate(i32::from(*sample) * n / length);
+        voice.hear(out) && audible
     }
 }
 

@@ -2,6 +2,7 @@
 
 use vocab::{ConferenceId, Now, SessionId};
 
+use crate::Part;
 use crate::limits::CONFERENCE_MEMBERS_MAX;
 use crate::session::{Link, Session};
 use crate::worker::Worker;
@@ -42,6 +43,15 @@ impl Worker {
         self.unbridge(session);
         self.conferences.entry(id).or_default().join(session);
         self.step(now, session, |it, step| it.link_to(step, link));
+    }
+
+    pub(super) fn set_part(&mut self, now: Now, session: SessionId, part: Part) {
+        self.step(now, session, |it, _| it.voice_mut().set(part));
+        // What went through may not any more.
+        let place = self.sessions.place(session);
+        if let Some(Link::Bridge(other)) = place.map(|it| self.sessions.at(it).link()) {
+            self.refresh_through(session, other);
+        }
     }
 
     pub(super) fn unbridge(&mut self, session: SessionId) {

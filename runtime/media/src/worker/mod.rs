@@ -9,13 +9,14 @@ use vocab::recording::SegmentEnd;
 use vocab::{ConferenceId, Mono, Now, RecordingId, Rng, SessionId, Wall};
 
 use crate::rate::Frame;
-use crate::session::{Link, Session, Step};
+use crate::session::{Kind, Link, Session, Step};
 use crate::{Channel, Command, Event, Stats};
 
 mod conference;
 mod link;
 mod packet;
 mod sessions;
+mod talker;
 mod tick;
 
 use conference::Conference;
@@ -157,9 +158,11 @@ pub struct Counts {
 /// - The audio of bridged sessions is mixed with what is played to them, at the rate of the one that
 ///   hears it. If both sides have the same formats and nothing is played, recorded or dialed, packets go through as they come, with
 ///   only the header rewritten; their keys are still reported, but tones are not listened for.
+/// - How loud a session is to those it talks with, and they to it, is its [`Part`](crate::Part): it stays the same
+///   from one bridge or conference to the next.
 /// - Members of a conference hear the sum of all others, cut off where it is too loud, mixed with
 ///   what is played to them. Two of them hear what they would hear on a bridge. Keys are reported,
-///   as events or as tones, and not sent on.
+///   as events or as tones; events are sent on to whom the part of the one who presses names. Who of them is talking is reported, and who is heard most.
 /// - A step of a session that panics closes that session alone: [`Event::Closed`] without a
 ///   command, counted in [`Counts::failed`].
 /// - Media is sent to where valid media comes from. The first source is kept; another one is let
@@ -185,7 +188,7 @@ pub struct Worker {
     counts: Counts,
     out: VecDeque<Output>,
     /// Frames that a tick writes over; kept so that it does not make them.
-    scratch: Box<[Frame; 3]>,
+    scratch: Box<[Frame; 4]>,
     /// Where a datagram is decrypted.
     plain: Vec<u8>,
 }
@@ -314,6 +317,7 @@ impl Worker {
                 session,
                 conference,
             } => self.join(now, session, conference),
+            Command::SetPart { session, part } => self.set_part(now, session, part),
             Command::Unbridge { session } => self.unbridge(session),
             Command::Close { session } => self.close(now, session),
         }
@@ -445,9 +449,21 @@ impl Worker {
         let Some(Some(received)) = received else {
             return;
         };
-        let place = self.sessions.place(id);
-        if let Some(Link::Bridge(other)) = place.map(|place| self.sessions.at(place).link()) {
-            self.step(now, other, |it, step| it.relay(step, received));
+        let Some(place) = self.sessions.place(id) else {
+            return;
+        };
+        let session = self.sessions.at(place);
+        match (session.link(), session.voice().keys_to(), received.kind) {
+            (Link::Bridge(other), _, _) => {
+                self.step(now, other, |it, step| it.relay(step, received));
+            }
+            // One who left since is no reason to count a refusal.
+            (Link::Conference(_), Some(other), Kind::Event(Some(key)))
+                if self.sessions.place(other).is_some() =>
+            {
+                self.step(now, other, |it, step| it.dial(step, key));
+            }
+            (Link::Conference(_) | Link::Nobody, _, _) => {}
         }
     }
 }

@@ -4,8 +4,10 @@ use vocab::{Mono, Now, SessionId};
 
 use crate::jitter::Heard;
 use crate::limits::CATCH_UP_TICKS_MAX;
-use crate::session::{Link, Step, TICK};
+use crate::rate::Frame;
+use crate::session::{Link, Session, Step, TICK};
 use crate::worker::{TICK_NS, Worker, guarded};
+use crate::{Event, Output};
 
 impl Worker {
     pub(super) fn ticks(&mut self, now: Now) {
@@ -78,7 +80,7 @@ impl Worker {
         let id = self.sessions.id(place);
         let session = self.sessions.at_mut(place);
         let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
-        let [frame, sent, _] = &mut *self.scratch;
+        let [frame, sent, ..] = &mut *self.scratch;
         let done = guarded(|| {
             let heard = session.hear(&mut step, frame);
             session.speak(&mut step, (heard, frame), None, false, sent);
@@ -99,14 +101,15 @@ impl Worker {
         let ids = [self.sessions.id(place), other];
         let through = self.refresh_through(ids[0], ids[1]);
         let other_place = self.sessions.place(other).expect("a bridge has two sides");
-        let pair = self.sessions.pair_mut(place, other_place);
+        let mut pair = self.sessions.pair_mut(place, other_place);
         let relayed = [1, 0].map(|far| through && pair[far].speaks(now.mono));
-        let [frames @ .., sent] = &mut *self.scratch;
+        let [first, second, sent, altered] = &mut *self.scratch;
+        let frames = [first, second];
         let mut heard = [Heard::Silence; 2];
         for side in 0..2 {
             let id = ids[side];
             let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
-            match guarded(|| pair[side].hear(&mut step, &mut frames[side])) {
+            match guarded(|| pair[side].hear(&mut step, frames[side])) {
                 Some(what) => heard[side] = what,
                 None => failed.push(id),
             }
@@ -114,9 +117,12 @@ impl Worker {
         for side in 0..2 {
             let id = ids[side];
             let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
-            let far = (heard[1 - side] != Heard::Silence).then_some(&frames[1 - side]);
-            let own = (heard[side], &frames[side]);
-            let done = guarded(|| pair[side].speak(&mut step, own, far, relayed[side], sent));
+            let far = (heard[1 - side] != Heard::Silence).then_some(&*frames[1 - side]);
+            let [a, b] = &mut pair;
+            let (near, other) = if side == 0 { (a, b) } else { (b, a) };
+            let far = between(other, (near, id), far, altered);
+            let own = (heard[side], &*frames[side]);
+            let done = guarded(|| near.speak(&mut step, own, far, relayed[side], sent));
             if done.is_none() && !failed.contains(&id) {
                 failed.push(id);
             }
@@ -134,17 +140,25 @@ impl Worker {
                     failed.push(id);
                 }
                 member.heard = heard.unwrap_or(Heard::Silence);
-                mix.add(member);
+                if let Some(talking) = mix.add(member, session.voice_mut()) {
+                    let session = id;
+                    let event = Event::Talking { session, talking };
+                    self.out.push_back(Output::Event(event));
+                }
             });
-            conference.end_hearing();
-            let [frame, sent, _] = &mut *self.scratch;
+            if let Some(session) = conference.end_hearing() {
+                self.out
+                    .push_back(Output::Event(Event::Speaker { session }));
+            }
+            let [frame, sent, ..] = &mut *self.scratch;
             conference.each(|member, mix| {
                 let (id, session) = (member.session, self.sessions.member_mut(member.session));
                 if failed.contains(&id) {
                     return;
                 }
                 let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
-                let others = mix.without(member, frame).then_some(&*frame);
+                let others = mix.without(member, session.voice_mut(), frame);
+                let others = others.then_some(&*frame);
                 let own = (member.heard, &member.frame);
                 let done = guarded(|| session.speak(&mut step, own, others, false, sent));
                 if done.is_none() {
@@ -154,4 +168,26 @@ impl Worker {
             conference.end_tick();
         }
     }
+}
+
+/// What one side of a bridge hears of the other, where either may have it louder or not at all.
+fn between<'a>(
+    from: &mut Session,
+    (to, id): (&mut Session, SessionId),
+    said: Option<&'a Frame>,
+    altered: &'a mut Frame,
+) -> Option<&'a Frame> {
+    if from.voice_mut().is_plain() && to.voice_mut().is_plain() {
+        return said;
+    }
+    let Some(said) = said else {
+        from.voice_mut().settle();
+        to.voice_mut().settle();
+        return None;
+    };
+    altered.copy_from(said);
+    let meant = from.voice_mut().coaches().is_none_or(|only| only == id);
+    let audible = from.voice_mut().say(altered) && meant;
+    let audible = to.voice_mut().hear(altered) && audible;
+    audible.then_some(altered)
 }

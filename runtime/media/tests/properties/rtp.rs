@@ -155,6 +155,8 @@ impl World {
                     Event::Digit { .. }
                     | Event::OneWay { .. }
                     | Event::Inactive { .. }
+                    | Event::Talking { .. }
+                    | Event::Speaker { .. }
                     | Event::Closed { .. },
                 )
                 | Output::Recording { .. } => {}

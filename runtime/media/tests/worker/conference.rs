@@ -7,7 +7,7 @@ use media::limits::CONFERENCE_MEMBERS_MAX;
 use media::rtp::Header;
 use media::telephone_event::{Report, Sender, Sending};
 use media::tone::Tone;
-use media::{Channel, Codec, Command, Event, StreamParams};
+use media::{Channel, Codec, Command, Event, Part, StreamParams};
 use vocab::{ConferenceId, SessionId};
 
 use crate::world::{
@@ -15,13 +15,13 @@ use crate::world::{
 };
 
 const ROOM: ConferenceId = ConferenceId(5);
-const FRAME: usize = 160;
+pub(crate) const FRAME: usize = 160;
 
-fn session(n: u8) -> SessionId {
+pub(crate) fn session(n: u8) -> SessionId {
     SessionId(u64::from(n))
 }
 
-fn join(world: &mut World, n: u8) {
+pub(crate) fn join(world: &mut World, n: u8) {
     let (session, conference) = (session(n), ROOM);
     world.command(
         0,
@@ -38,7 +38,7 @@ fn leave(world: &mut World, n: u8) {
 }
 
 /// One node with so many sessions, and raw phones with these codecs at their ends.
-fn phones(codecs: &[Codec]) -> World {
+pub(crate) fn phones(codecs: &[Codec]) -> World {
     let mut world = World::new(4, 1);
     world.link.delay_ms = 0;
     for (n, &codec) in (1..).zip(codecs) {
@@ -52,14 +52,14 @@ fn phones(codecs: &[Codec]) -> World {
     world
 }
 
-fn conference(codecs: &[Codec]) -> World {
+pub(crate) fn conference(codecs: &[Codec]) -> World {
     let mut world = phones(codecs);
     (1..).zip(codecs).for_each(|(n, _)| join(&mut world, n));
     world
 }
 
 /// Everybody says his next 20 ms.
-fn say(world: &mut World, tick: u16, frames: &[(u8, Codec, &[i16])]) {
+pub(crate) fn say(world: &mut World, tick: u16, frames: &[(u8, Codec, &[i16])]) {
     for &(n, codec, frame) in frames {
         let mut codes = [0; FRAME];
         g711::encode(law(codec), frame, &mut codes);
@@ -70,13 +70,13 @@ fn say(world: &mut World, tick: u16, frames: &[(u8, Codec, &[i16])]) {
     world.run_ms(20);
 }
 
-fn to(world: &World, n: u8) -> Vec<&Tapped> {
+pub(crate) fn to(world: &World, n: u8) -> Vec<&Tapped> {
     let taps = world.tapped.iter();
     taps.filter(|tap| tap.to == phone(n)).collect()
 }
 
 /// What a phone was sent, decoded.
-fn heard(world: &World, n: u8, codec: Codec) -> Vec<i16> {
+pub(crate) fn heard(world: &World, n: u8, codec: Codec) -> Vec<i16> {
     let mut samples = Vec::new();
     for tap in to(world, n) {
         let at = samples.len();
@@ -181,8 +181,23 @@ fn a_member_is_recorded_with_what_it_hears() {
 }
 
 #[test]
-fn keys_are_reported_and_not_sent_on() {
+fn keys_are_reported_and_sent_on_to_whom_it_was_said() {
     let mut world = conference(&[Codec::Pcmu; 3]);
+    // The second one is here for the first alone, as on a bridge.
+    let (session_2, part) = (
+        session(2),
+        Part {
+            keys_to: Some(session(1)),
+            ..Part::default()
+        },
+    );
+    world.command(
+        0,
+        Command::SetPart {
+            session: session_2,
+            part,
+        },
+    );
     let tone = Tone::dtmf(
         '5',
         std::time::Duration::from_millis(100),
@@ -224,16 +239,16 @@ fn keys_are_reported_and_not_sent_on() {
     assert_eq!(world.digits(session(2)), "7");
     assert_eq!(world.digits(session(3)), "");
     for n in 1..=3 {
-        let events = to(&world, n)
-            .into_iter()
-            .filter(|tap| tap.rtp().header.payload_type == 101);
-        assert!(
-            events
-                .map(|tap| Report::parse(tap.rtp().payload))
-                .next()
-                .is_none(),
-            "{n}"
-        );
+        let mut detector = media::telephone_event::Receiver::new(8_000);
+        let events = to(&world, n).into_iter().map(|tap| tap.rtp());
+        let keys: String = events
+            .filter(|rtp| rtp.header.payload_type == 101)
+            .filter_map(|rtp| {
+                let report = Report::parse(rtp.payload)?;
+                detector.receive(rtp.header.timestamp, report)
+            })
+            .collect();
+        assert_eq!(keys, if n == 1 { "7" } else { "" }, "{n}");
     }
     // The tone itself is heard, as everything that is said.
     let mut detector = Detector::default();
@@ -386,6 +401,6 @@ fn a_conference_has_a_bound_and_ends_with_its_last_member() {
     world.assert_empty();
 }
 
-fn law(codec: Codec) -> Law {
+pub(crate) fn law(codec: Codec) -> Law {
     codec.law().expect("these phones have G.711")
 }

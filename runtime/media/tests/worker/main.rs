@@ -13,6 +13,7 @@ mod codecs;
 mod conference;
 mod corpus;
 mod digits;
+mod part;
 mod playback;
 mod playout;
 mod recording;
