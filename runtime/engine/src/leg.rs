@@ -8,7 +8,7 @@ use media::sdp::Description;
 use media::srtp::sdes::Crypto;
 use media::{StreamParams, negotiate};
 use sip::DialogId;
-use vocab::call::{Cause, Side};
+use vocab::call::{Cause, Part, Side};
 use vocab::{LegId, Pii, PlayId, RecordingId, SessionId};
 
 use crate::WorkerId;
@@ -158,6 +158,8 @@ pub(crate) struct Session {
     pub(crate) hops: u8,
     pub(crate) activity: Activity,
     pub(crate) peer: Option<LegId>,
+    /// How loud it is to those it talks with, and they to it.
+    pub(crate) part: Part,
     /// The Q.850 cause with which the other end of its last bridge left.
     pub(crate) passed_on: Option<u8>,
     /// Our re-INVITE that waits for its answer.
@@ -256,6 +258,7 @@ impl Session {
             referring: false,
             refer_asked: false,
             keys: Keys::default(),
+            part: Part::default(),
             one_way: [false; 2],
             recorded: None,
             owed: Vec::new(),

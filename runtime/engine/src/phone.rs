@@ -498,6 +498,8 @@ impl Phone {
             | Event::Media { .. }
             | Event::Joined { .. }
             | Event::Left { .. }
+            | Event::Talking { .. }
+            | Event::Speaker { .. }
             | Event::Held { .. }
             | Event::Retrieved { .. }
             | Event::Reoffered { .. }

@@ -241,6 +241,26 @@ pub enum Notice {
         /// From the INVITE to the ACK.
         after: Duration,
     },
+    /// A party of a conference begins to talk, or has not talked for half a second.
+    Talking {
+        /// Whose.
+        tenant: TenantId,
+        /// Which call.
+        call: CallId,
+        /// The leg's number within the call.
+        leg: u16,
+        /// It talks now.
+        talking: bool,
+    },
+    /// Of those who talk in a conference this party is heard most from now on.
+    Speaker {
+        /// Whose.
+        tenant: TenantId,
+        /// Which call.
+        call: CallId,
+        /// The leg's number within the call.
+        leg: u16,
+    },
     /// A call is over.
     Ended {
         /// Whose.

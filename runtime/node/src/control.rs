@@ -139,6 +139,53 @@ pub enum Control {
         /// Whom.
         leg: Actor,
     },
+    /// Somebody is called to talk with those who talk: a conference from then on. They talk on
+    /// meanwhile.
+    Add {
+        /// Which call.
+        call: CallId,
+        /// Who brings somebody in.
+        by: Actor,
+        /// Whom.
+        to: Destination,
+    },
+    /// Changes how loud a party is to those it talks with, and they to it.
+    Adjust {
+        /// Which call.
+        call: CallId,
+        /// Whom.
+        leg: Actor,
+        /// What is different from now on.
+        change: Loudness,
+    },
+    /// A user's phone is rung, and once it answers it listens to a party of the call, whomever that
+    /// talks with.
+    Watch {
+        /// Which call.
+        call: CallId,
+        /// Who is watched.
+        leg: Actor,
+        /// Whose phone is rung.
+        user: String,
+        /// What it does at first.
+        mode: Watching,
+    },
+    /// Who watches does something else.
+    WatchAs {
+        /// Which call.
+        call: CallId,
+        /// Who watches.
+        leg: Actor,
+        /// What it does from now on.
+        mode: Watching,
+    },
+    /// Who watches goes on in the place of the watched one, who is hung up.
+    TakePlace {
+        /// Which call.
+        call: CallId,
+        /// Who watches.
+        leg: Actor,
+    },
     /// A new call: a user's phone rings first, and once it answers, the target.
     Originate {
         /// Whose phone.
@@ -151,6 +198,70 @@ pub enum Control {
         /// Whose phone.
         user: String,
     },
+}
+
+/// What somebody does who watches a party of a call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Watching {
+    /// It hears all, and nobody hears it.
+    Listen,
+    /// The watched one alone hears it.
+    Whisper,
+    /// All hear it.
+    Barge,
+}
+
+impl Watching {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Listen, Self::Whisper, Self::Barge];
+
+    /// Stable lower-case name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::Whisper => "whisper",
+            Self::Barge => "barge",
+        }
+    }
+}
+
+/// How loud a party is; what is `None` stays as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Loudness {
+    /// Others do not hear it.
+    pub muted: Option<bool>,
+    /// It does not hear others.
+    pub deaf: Option<bool>,
+    /// How much louder than it is others hear it, in dB, -24 to 24.
+    pub said_db: Option<i8>,
+    /// How much louder than they are it hears others, in dB, -24 to 24.
+    pub heard_db: Option<i8>,
+}
+
+impl Loudness {
+    /// In words, for the journal.
+    pub(crate) fn describe(&self) -> String {
+        let mut words = Vec::new();
+        let flags = [(self.muted, "muted"), (self.deaf, "deaf")];
+        words.extend(
+            flags
+                .iter()
+                .filter(|(is, _)| *is == Some(true))
+                .map(|(_, word)| (*word).to_owned()),
+        );
+        let gains = [(self.said_db, "said"), (self.heard_db, "heard")];
+        for (db, word) in gains {
+            words.extend(
+                db.filter(|db| *db != 0)
+                    .map(|db| format!("{word} {db:+} dB")),
+            );
+        }
+        if words.is_empty() {
+            "plain".to_owned()
+        } else {
+            words.join(", ")
+        }
+    }
 }
 
 /// Who acts in a call.
@@ -289,6 +400,12 @@ pub struct PartyView {
     pub party: Party,
     /// What it does.
     pub state: PartyState,
+    /// How loud it was made.
+    pub loudness: Loudness,
+    /// It talks at this moment; known of conferences alone.
+    pub talks: bool,
+    /// Of those who talk it is heard most; known likewise.
+    pub leads: bool,
 }
 
 /// What a party does.
@@ -314,6 +431,13 @@ pub enum PartyState {
         /// Which.
         slot: u16,
     },
+    /// It watches this party.
+    Watching {
+        /// Which.
+        of: u16,
+        /// What it does.
+        mode: Watching,
+    },
     /// It has somebody called, or waits for somebody, and hears ringing or nothing.
     Alone,
 }
@@ -329,6 +453,7 @@ impl PartyState {
             Self::Conference => "conference",
             Self::Held => "held",
             Self::Parked { .. } => "parked",
+            Self::Watching { .. } => "watching",
             Self::Alone => "alone",
         }
     }

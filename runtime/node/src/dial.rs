@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use vocab::call::{Cause, Command};
+use vocab::call::{Cause, Command, Part};
 use vocab::flow::{DialOptions, DialResult, DialTarget, FlowError, Reply};
 use vocab::record::CallEventKind;
 use vocab::{CallId, Clip, LegId, Now, Party, Pii, PlayId};
 
 use crate::call::{Branch, Call, DialStep, Errand, Line, Refused, Stage, total};
 use crate::caller::Shown;
+use crate::control::Loudness;
 use crate::limits::{CALL_TIME, LEGS_MAX, OP_SLACK, RING_MAX};
 use crate::node::Node;
 use crate::ring::{Ring, result_of};
@@ -58,6 +59,9 @@ impl Node {
     }
 
     pub(crate) fn dialed_answered(&mut self, now: Now, leg: LegId) {
+        if self.watcher_answered(now, leg) {
+            return;
+        }
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };
@@ -152,11 +156,26 @@ impl Node {
         if talk.members.remove(&leg.n).is_none() {
             return;
         }
-        if talk.visit.is_none() {
-            talk.members.remove(&call.leg.n);
-        } else if let Some(member) = talk.members.get_mut(&call.leg.n) {
-            (member.place, member.hears) = (Place::Flow, Hears::Nothing);
+        let first = call.leg;
+        let Some(member) = talk.members.get_mut(&first.n) else {
+            return;
+        };
+        // On a bridge it is alone with that; in a conference others may listen, who are not to hear
+        // what it says to the flow.
+        if member.hears == Hears::Room {
+            self.commands.push_back(Command::Unbridge { leg: first });
         }
+        let told = std::mem::take(&mut member.told);
+        if told != Part::default() {
+            let (leg, part) = (first, Part::default());
+            self.commands.push_back(Command::SetPart { leg, part });
+        }
+        member.loudness = Loudness::default();
+        (member.place, member.hears) = (Place::Flow, Hears::Nothing);
+        if talk.visit.is_none() {
+            talk.members.remove(&first.n);
+        }
+        self.arrange(leg.call);
     }
 
     pub(crate) fn bridged(&mut self, now: Now, a: LegId, b: LegId) {

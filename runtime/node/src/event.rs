@@ -47,7 +47,7 @@ impl Node {
                 finished,
             } => self.played(now, leg, play, finished),
             Event::Digit { leg, digit } => {
-                if self.is_first(leg) {
+                if !self.watcher_pressed(now, leg, *digit.reveal()) && self.is_first(leg) {
                     self.flow_event(now, leg.call, FlowEvent::Dtmf(digit));
                 }
             }
@@ -95,6 +95,8 @@ impl Node {
             Event::Left { leg } => {
                 self.step(now, leg.call, Noted::new(Step::Left, leg.n));
             }
+            Event::Talking { leg, talking } => self.talks_now(leg, talking),
+            Event::Speaker { leg } => self.is_heard_most(leg),
             Event::OneWay { leg, unheard } => {
                 let missing = if unheard { "out" } else { "in" };
                 let noted = Noted::new(Step::OneWay, leg.n).detail(missing);
@@ -155,6 +157,38 @@ impl Node {
         }
     }
 
+    /// A party of a conference begins to talk, or stops: no record, but news.
+    fn talks_now(&mut self, leg: LegId, talking: bool) {
+        let Some(call) = self.calls.get_mut(&leg.call) else {
+            return;
+        };
+        let Some(member) = call.talk.members.get_mut(&leg.n) else {
+            return;
+        };
+        member.talks = talking;
+        let tenant = call.tenant.id.clone();
+        let (call, leg) = (leg.call, leg.n);
+        self.notice(Notice::Talking {
+            tenant,
+            call,
+            leg,
+            talking,
+        });
+    }
+
+    /// A party of a conference is heard most.
+    fn is_heard_most(&mut self, leg: LegId) {
+        let Some(call) = self.calls.get_mut(&leg.call) else {
+            return;
+        };
+        for (n, member) in &mut call.talk.members {
+            member.leads = *n == leg.n;
+        }
+        let tenant = call.tenant.id.clone();
+        let (call, leg) = (leg.call, leg.n);
+        self.notice(Notice::Speaker { tenant, call, leg });
+    }
+
     /// Whose user it is.
     fn owner(&self, user: &str) -> Option<TenantId> {
         let tenant = self.config.tenant_of(user);
@@ -178,6 +212,9 @@ impl Node {
     ) {
         let cause = refused.cause;
         self.forget_move(now, leg);
+        if self.watcher_gone(now, leg, cause) {
+            return;
+        }
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };

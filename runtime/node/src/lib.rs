@@ -50,7 +50,8 @@ pub use config::{
     TrunkRegistration,
 };
 pub use control::{
-    Actor, Control, ControlError, ControlId, Controlled, Destination, PartyState, PartyView,
+    Actor, Control, ControlError, ControlId, Controlled, Destination, Loudness, PartyState,
+    PartyView, Watching,
 };
 pub use counts::Counts;
 pub use limits::{CALLEES_MAX, COMMIT_WAIT, FLOW_WAIT, SLOTS_MAX};

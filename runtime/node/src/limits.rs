@@ -41,6 +41,9 @@ pub(crate) const MESSAGES_MAX: u16 = 100;
 /// new one begins.
 pub(crate) const SEGMENTS_MAX: u16 = 1_000;
 
+/// People who watch one call: a team leader, a trainer, and a class that learns.
+pub(crate) const WATCHERS_MAX: usize = 16;
+
 /// Legs dialled in one call: a ring group of the largest kind is rung thirty times.
 pub(crate) const LEGS_MAX: u16 = 1_000;
 

@@ -238,6 +238,7 @@ impl Node {
                     | Command::Bridge { .. }
                     | Command::Unbridge { .. }
                     | Command::Join { .. }
+                    | Command::SetPart { .. }
                     | Command::Redirect { .. }
                     | Command::Progress { .. }
                     | Command::Reoffer { .. }
@@ -339,6 +340,7 @@ impl Node {
         let Line::Gone { cause, by, at } = call.line else {
             panic!("a call ends after its caller's leg");
         };
+        self.dismiss_watchers(&mut call, id);
         self.deadlines.clear_all(id);
         self.speeches.retain(|_, call| *call != id);
         self.journal

@@ -304,6 +304,7 @@ impl Thread {
             | Command::StopRecording { .. }
             | Command::Bridge { .. }
             | Command::Join { .. }
+            | Command::SetPart { .. }
             | Command::Unbridge { .. }
             | Command::Close { .. } => {}
         }

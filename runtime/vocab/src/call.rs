@@ -141,6 +141,14 @@ pub enum Command {
         /// The leg.
         leg: LegId,
     },
+    /// Changes how loud a leg is to those it talks with, on bridges and in conferences, now and later,
+    /// and they to it. A leg that moves begins anew with the default.
+    SetPart {
+        /// The leg.
+        leg: LegId,
+        /// How.
+        part: Part,
+    },
     /// Gives the far end of an answered leg a new offer by re-INVITE (RFC 3261 §14). Answered by
     /// [`Event::Reoffered`]: one after the other, refused with 491 if too many wait or the leg is not
     /// answered yet, and with 487 if it ends meanwhile.
@@ -212,6 +220,23 @@ pub enum Command {
         /// Why, for the far end and the record.
         cause: Cause,
     },
+}
+
+/// What a leg takes part with on a bridge or in a conference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Part {
+    /// The others do not hear it.
+    pub muted: bool,
+    /// It does not hear the others.
+    pub deaf: bool,
+    /// How much louder than it is the others hear it, in dB, -24 to 24.
+    pub said_db: i8,
+    /// How much louder than they are it hears the others, in dB, -24 to 24.
+    pub heard_db: i8,
+    /// Of the others this leg alone hears it; nobody does while that is not there.
+    pub coaches: Option<LegId>,
+    /// In a conference, keys that it presses are sent to this leg, as they would be on a bridge.
+    pub keys_to: Option<LegId>,
 }
 
 /// Where a leg is dialled to.
@@ -507,6 +532,18 @@ pub enum Event {
         /// The leg.
         leg: LegId,
     },
+    /// A leg in a conference begins to talk, or has not talked for half a second.
+    Talking {
+        /// The leg.
+        leg: LegId,
+        /// It talks now.
+        talking: bool,
+    },
+    /// Of those who talk in a conference this leg is heard most from now on.
+    Speaker {
+        /// The leg.
+        leg: LegId,
+    },
     /// The far end has put us on hold: it wants to hear nothing (RFC 3264 §8.4). A bridge stays. Once
     /// for each change, after `Answered` if the call begins so, and anew under a new name.
     Held {
@@ -661,6 +698,8 @@ impl Event {
             | Self::Unbridged { a: leg, .. }
             | Self::Joined { leg }
             | Self::Left { leg }
+            | Self::Talking { leg, .. }
+            | Self::Speaker { leg }
             | Self::Held { leg }
             | Self::Retrieved { leg }
             | Self::Reoffered { leg, .. }

@@ -244,6 +244,18 @@ pub enum Step {
     MovedIn,
     /// The leg is gone from a call that goes on; the detail is the cause.
     Gone,
+    /// Somebody watches the leg; the detail tells how: `listen`, `whisper` or `barge`.
+    Watched,
+    /// Who watches the leg does so in another way; the detail tells how.
+    WatchedAs,
+    /// Who watched the leg has left; the detail is the cause.
+    Unwatched,
+    /// Who watched the leg goes on in its place.
+    PlaceTaken,
+    /// Nobody came whom the leg wanted to join; the detail tells why.
+    NotAdded,
+    /// The leg is louder or softer to those it talks with, or they to it; the detail tells how.
+    Adjusted,
     /// Audio of the leg goes only one way; the detail tells what is missing: `in`, what it says, or
     /// `out`, what it is to hear.
     OneWay,
@@ -251,7 +263,7 @@ pub enum Step {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 30] = [
         Self::Held,
         Self::Retrieved,
         Self::TransferAsked,
@@ -275,6 +287,12 @@ impl Step {
         Self::TakenOver,
         Self::MovedIn,
         Self::Gone,
+        Self::Watched,
+        Self::WatchedAs,
+        Self::Unwatched,
+        Self::PlaceTaken,
+        Self::NotAdded,
+        Self::Adjusted,
         Self::OneWay,
     ];
 
@@ -304,6 +322,12 @@ impl Step {
             Self::TakenOver => "leg.taken_over",
             Self::MovedIn => "leg.moved_in",
             Self::Gone => "leg.gone",
+            Self::Watched => "supervision.began",
+            Self::WatchedAs => "supervision.changed",
+            Self::Unwatched => "supervision.ended",
+            Self::PlaceTaken => "supervision.took_over",
+            Self::NotAdded => "conference.not_added",
+            Self::Adjusted => "leg.adjusted",
             Self::OneWay => "leg.one_way",
         }
     }

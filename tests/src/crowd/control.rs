@@ -140,6 +140,8 @@ impl Crowd {
             | Event::Unbridged { a: leg, .. }
             | Event::Joined { leg }
             | Event::Left { leg }
+            | Event::Talking { leg, .. }
+            | Event::Speaker { leg }
             | Event::Held { leg }
             | Event::Retrieved { leg }
             | Event::Reoffered { leg, .. }
@@ -340,6 +342,8 @@ fn kind(event: &Event) -> &'static str {
         Event::Registered { .. } => "registered",
         Event::Joined { .. } => "joined",
         Event::Left { .. } => "left",
+        Event::Talking { .. } => "talking",
+        Event::Speaker { .. } => "speaker",
         Event::OneWay { .. } => "one way",
         Event::Media { .. } => "media told",
         Event::Reoffered { .. } => "offered anew",

@@ -399,6 +399,7 @@ impl Checks {
                 }
             }
             media::Command::Join { .. }
+            | media::Command::SetPart { .. }
             | media::Command::Unbridge { .. }
             | media::Command::Play { .. }
             | media::Command::Stop { .. }

@@ -76,6 +76,7 @@ impl Engine {
             Command::Bridge { a, b } => self.bridge(a, b),
             Command::Unbridge { leg } => self.unbridge(leg),
             Command::Join { leg } => self.join(leg),
+            Command::SetPart { leg, part } => self.set_part(leg, part),
             Command::Reoffer { leg, codecs, hold } => self.offer_anew(now, leg, codecs, hold),
             Command::Refer { leg, to } => self.refer(leg, to),
             Command::AnswerRefer { leg, status } => self.answer_refer(leg, status),

@@ -51,6 +51,10 @@ impl Engine {
             } => {
                 self.recorded((session, recording), end, length);
             }
+            media::Event::Talking { talking, .. } => {
+                self.event(Event::Talking { leg, talking });
+            }
+            media::Event::Speaker { .. } => self.event(Event::Speaker { leg }),
             media::Event::Inactive { .. } => self.inactive(now, leg),
             media::Event::OneWay { missing, .. } => {
                 let unheard = missing == Way::Out;

@@ -8,6 +8,7 @@ mod end;
 mod media_event;
 mod moving;
 mod negotiation;
+mod part;
 mod refer;
 mod sip_event;
 
@@ -420,6 +421,7 @@ fn command_leg(command: &Command) -> LegId {
         | Command::Bridge { a: leg, .. }
         | Command::Unbridge { leg }
         | Command::Join { leg }
+        | Command::SetPart { leg, .. }
         | Command::Redirect { leg, .. }
         | Command::Progress { leg }
         | Command::Reoffer { leg, .. }
@@ -439,6 +441,8 @@ fn media_session(event: &media::Event) -> SessionId {
         | media::Event::Recorded { session, .. }
         | media::Event::Inactive { session }
         | media::Event::OneWay { session, .. }
+        | media::Event::Talking { session, .. }
+        | media::Event::Speaker { session }
         | media::Event::Closed { session, .. } => *session,
     }
 }

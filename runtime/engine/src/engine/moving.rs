@@ -168,6 +168,7 @@ impl Engine {
         }
         self.dialogs.insert(dialog, to);
         self.legs.insert(to, Leg::Up { dialog, session });
+        self.renew_part(to);
         for wish in moves {
             self.denied(from, wish, 481);
         }

@@ -215,6 +215,8 @@ impl Chaos {
             Event::Media { .. } => "Media",
             Event::Joined { .. } => "Joined",
             Event::Left { .. } => "Left",
+            Event::Talking { .. } => "Talking",
+            Event::Speaker { .. } => "Speaker",
             Event::Held { .. } => "Held",
             Event::Retrieved { .. } => "Retrieved",
             Event::Reoffered { refused: None, .. } => "Reoffered",

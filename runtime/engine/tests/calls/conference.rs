@@ -86,6 +86,15 @@ fn three_people_talk_and_one_after_the_other_goes() {
         3.070   > Join A3
         3.070       media 3 Join 1
         3.070     Joined A3
+        6.160     Talking A1
+        6.160     Speaker A1
+        8.580     Quiet A1
+        9.700     Talking A2
+        9.700     Speaker A2
+        12.120    Quiet A2
+        13.220    Talking A3
+        13.220    Speaker A3
+        15.640    Quiet A3
         19.070  bob → home: BYE
         19.080  home → bob: 200 OK (BYE)
         19.080      media 2 Unbridge

@@ -61,6 +61,7 @@ pub(crate) fn describe_command(command: &Command, names: &mut Names) -> String {
         Command::Bridge { a, b } => format!("Bridge {} {}", names.leg(*a), names.leg(*b)),
         Command::Unbridge { leg } => format!("Unbridge {}", names.leg(*leg)),
         Command::Join { leg } => format!("Join {}", names.leg(*leg)),
+        Command::SetPart { leg, .. } => format!("SetPart {}", names.leg(*leg)),
         Command::Redirect { leg, to } => format!("Redirect {} {}", names.leg(*leg), to.reveal()),
         Command::Progress { leg } => format!("Progress {}", names.leg(*leg)),
         Command::Reoffer { leg, codecs, hold } => {
@@ -142,6 +143,11 @@ pub(crate) fn describe_event(event: &Event, names: &mut Names) -> String {
         Event::Media { leg, media } => format!("Media {} {}", names.leg(*leg), media.codec),
         Event::Joined { leg } => format!("Joined {}", names.leg(*leg)),
         Event::Left { leg } => format!("Left {}", names.leg(*leg)),
+        Event::Talking { leg, talking } => {
+            let what = if *talking { "Talking" } else { "Quiet" };
+            format!("{what} {}", names.leg(*leg))
+        }
+        Event::Speaker { leg } => format!("Speaker {}", names.leg(*leg)),
         Event::Held { leg } => format!("Held {}", names.leg(*leg)),
         Event::Retrieved { leg } => format!("Retrieved {}", names.leg(*leg)),
         Event::Reoffered { leg, refused } => {
@@ -241,6 +247,7 @@ pub(crate) fn describe_media(command: &media::Command) -> String {
             session,
             conference,
         } => format!("{session} Join {conference}"),
+        media::Command::SetPart { session, part } => format!("{session} {}", loudness(part)),
         media::Command::Unbridge { session } => format!("{session} Unbridge"),
         media::Command::Close { session } => format!("{session} Close"),
     }
@@ -253,4 +260,18 @@ fn part(recording: RecordingId) -> String {
         RecordingPart::Message(n) => n.to_string(),
         RecordingPart::Segment(n) => format!("s{n}"),
     }
+}
+
+/// What of a part is out of the ordinary.
+fn loudness(part: &media::Part) -> String {
+    let words = [
+        part.muted.then(|| " muted".to_owned()),
+        part.deaf.then(|| " deaf".to_owned()),
+        (part.said_db != 0).then(|| format!(" said {}", part.said_db)),
+        (part.heard_db != 0).then(|| format!(" heard {}", part.heard_db)),
+        part.coaches.map(|it| format!(" coaches {it}")),
+        part.keys_to.map(|it| format!(" keys to {it}")),
+    ];
+    let words: String = words.into_iter().flatten().collect();
+    format!("Part{words}")
 }

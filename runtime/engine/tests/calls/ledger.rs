@@ -104,6 +104,7 @@ impl Ledger {
             | Command::Reject { .. }
             | Command::Stop { .. }
             | Command::RecordCall { .. }
+            | Command::SetPart { .. }
             | Command::Bridge { .. }
             | Command::Unbridge { .. }
             | Command::Redirect { .. }
@@ -139,6 +140,8 @@ impl Ledger {
                 | Event::Moved { .. }
                 | Event::Gathered { .. }
                 | Event::Left { .. }
+                | Event::Talking { .. }
+                | Event::Speaker { .. }
                 | Event::Unbridged { .. }
                 | Event::Media { .. }
                 | Event::Ended { .. }
@@ -200,7 +203,10 @@ impl Ledger {
                     "{event:?} twice"
                 );
             }
-            Event::OneWay { leg, .. } | Event::Media { leg, .. } => {
+            Event::OneWay { leg, .. }
+            | Event::Talking { leg, .. }
+            | Event::Speaker { leg }
+            | Event::Media { leg, .. } => {
                 self.of(*leg, event);
             }
             Event::Joined { leg } => {
@@ -299,7 +305,7 @@ impl Ledger {
                 self.phase(*from, command, &[Phase::Open, Phase::Configured]);
                 self.phase(*into, command, &[Phase::Configured]);
             }
-            C::RecordCall { session, .. } => {
+            C::RecordCall { session, .. } | C::SetPart { session, .. } => {
                 self.phase(*session, command, &[Phase::Open, Phase::Configured]);
             }
             C::Play { session, .. }

@@ -1,9 +1,10 @@
 //! Tells the engine what is different between what parties hear and what they should.
 
-use vocab::call::Command;
+use vocab::call::{Command, Part};
 use vocab::{CallId, Clip, LegId};
 
 use super::{Hears, Member, Place, Sound, Talk};
+use crate::control::Loudness;
 use crate::node::Node;
 
 /// What a party should hear.
@@ -20,9 +21,11 @@ enum Want {
 impl Node {
     /// Has each party hear what its place says.
     pub(crate) fn arrange(&mut self, id: CallId) {
-        let Some(call) = self.calls.get(&id) else {
+        if !self.calls.contains_key(&id) {
             return;
-        };
+        }
+        self.follow_watched(id);
+        let call = &self.calls[&id];
         let wants: Vec<(u16, Want)> = call
             .talk
             .members
@@ -40,6 +43,41 @@ impl Node {
                 Want::Room => self.join(id, n),
                 Want::Nothing | Want::Leave => {}
             }
+        }
+        for &(n, want) in &wants {
+            self.tell_part(id, n, want);
+        }
+        self.seat_watchers(id);
+    }
+
+    /// How loud a party is to those it talks with.
+    fn tell_part(&mut self, id: CallId, n: u16, want: Want) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        let Some(member) = call.talk.members.get_mut(&n) else {
+            return;
+        };
+        let keys_to = match (member.place, want) {
+            // Those who are watched are on no bridge, and are not to notice.
+            (Place::With(n), Want::Room) => Some(LegId { call: id, n }),
+            _ => None,
+        };
+        let Loudness {
+            muted,
+            deaf,
+            said_db,
+            heard_db,
+        } = member.loudness;
+        let part = Part {
+            muted: muted.unwrap_or_default(),
+            deaf: deaf.unwrap_or_default(),
+            said_db: said_db.unwrap_or_default(),
+            heard_db: heard_db.unwrap_or_default(),
+            coaches: None,
+            keys_to,
+        };
+        if std::mem::replace(&mut member.told, part) != part {
+            let leg = LegId { call: id, n };
+            self.commands.push_back(Command::SetPart { leg, part });
         }
     }
 
@@ -142,6 +180,7 @@ fn want(talk: &Talk, n: u16, member: &Member) -> Want {
     match member.place {
         Place::With(other) => match talk.members.get(&other) {
             Some(it) if it.place == Place::With(n) => match (member.holds, it.holds) {
+                (false, false) if talk.is_watched(n) || talk.is_watched(other) => Want::Room,
                 (false, false) => Want::Bridge(other),
                 (true, _) => Want::Nothing,
                 (false, true) => Want::Sound(Sound::Music),

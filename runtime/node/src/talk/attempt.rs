@@ -36,7 +36,8 @@ impl Node {
             | Why::Refer { .. }
             | Why::Consult { .. }
             | Why::PickUp
-            | Why::Target => ways.timeout(TALK_RING),
+            | Why::Target
+            | Why::Add => ways.timeout(TALK_RING),
         };
         let ring = Ring {
             ways,
@@ -64,7 +65,9 @@ impl Node {
         let (n, waits) = (won.leg.n, wish.waits);
         let member = Member::new(won.user, won.party, Place::With(waits));
         call.talk.members.insert(n, member);
-        call.talk.pair(waits, n);
+        if wish.why != Why::Add {
+            call.talk.pair(waits, n);
+        }
         for wait in [Wait::Op, Wait::Trying, Wait::Round] {
             self.deadlines.clear(id, wait);
         }
@@ -81,6 +84,7 @@ impl Node {
                 call.talk.asked = Some(n);
             }
             Why::PickUp => self.picked_up(now, id, n),
+            Why::Add => self.added(now, id, waits, n),
             Why::Back | Why::Target => {}
         }
         self.arrange(id);
@@ -114,6 +118,10 @@ impl Node {
                 self.step(now, id, noted);
             }
             Why::PickUp => self.not_picked_up(now, id),
+            Why::Add => {
+                let noted = Noted::new(Step::NotAdded, waits).detail(word);
+                self.step(now, id, noted);
+            }
             Why::Back | Why::Target => self.last_words(now, id, waits),
         }
         self.arrange(id);

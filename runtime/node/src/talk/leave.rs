@@ -93,7 +93,8 @@ impl Node {
             | Why::Consult { .. }
             | Why::Back
             | Why::PickUp
-            | Why::Target => {
+            | Why::Target
+            | Why::Add => {
                 if *waits == n {
                     self.cancel_attempt(now, id);
                 }

@@ -20,19 +20,22 @@ mod request;
 mod slot;
 mod view;
 mod visit;
+mod watch;
 
 pub(crate) use moving::Moving;
 pub(crate) use noted::Noted;
 pub(crate) use refer::Asked;
+pub(crate) use watch::Watcher;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use vocab::call::Part;
 use vocab::{LegId, Party, PlayId};
 
 use crate::call::Dial;
 use crate::config::Route;
-use crate::control::{ControlId, Destination};
+use crate::control::{ControlId, Destination, Loudness};
 
 /// The parties of a call that people control, or that a flow has connected.
 #[derive(Debug, Default)]
@@ -47,6 +50,8 @@ pub(crate) struct Talk {
     /// Somebody is on the way into the call: one at a time.
     pub(crate) coming: Option<Coming>,
     pub(crate) visit: Option<Visit>,
+    /// Those who supervise, by leg number.
+    pub(crate) watchers: BTreeMap<u16, Watcher>,
     /// Whom a call of ours is for, until its first leg has answered.
     pub(crate) target: Option<Destination>,
 }
@@ -64,6 +69,14 @@ pub(crate) struct Member {
     pub(crate) hears: Hears,
     /// Its phone has put us on hold.
     pub(crate) holds: bool,
+    /// How loud it was made.
+    pub(crate) loudness: Loudness,
+    /// What the engine was last told of its part.
+    pub(crate) told: Part,
+    /// It talks, in a conference.
+    pub(crate) talks: bool,
+    /// It is heard most there.
+    pub(crate) leads: bool,
 }
 
 /// Where a party is.
@@ -129,6 +142,8 @@ pub(crate) enum Why {
     PickUp,
     /// The one who waits had this call made.
     Target,
+    /// It is to join those who talk; nobody waits for it.
+    Add,
 }
 
 /// A user who sent a party away.
@@ -177,6 +192,10 @@ impl Member {
             place,
             hears: Hears::Nothing,
             holds: false,
+            loudness: Loudness::default(),
+            told: Part::default(),
+            talks: false,
+            leads: false,
         }
     }
 }

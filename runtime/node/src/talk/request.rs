@@ -54,6 +54,16 @@ impl Node {
             },
             Control::SendDigits { call, leg, digits } => self.send_digits(now, call, &leg, &digits),
             Control::Hangup { call, leg } => self.hang_up_one(call, &leg),
+            Control::Add { call, by, to } => self.add(now, call, &by, &to),
+            Control::Adjust { call, leg, change } => self.adjust(now, call, &leg, change),
+            Control::Watch {
+                call,
+                leg,
+                user,
+                mode,
+            } => self.watch(now, call, &leg, &user, mode),
+            Control::WatchAs { call, leg, mode } => self.watch_otherwise(now, call, &leg, mode),
+            Control::TakePlace { call, leg } => self.take_place(now, call, &leg),
             Control::Originate { user, to } => self.originate(now, &user, to),
             Control::Redial { user } => self.redial(now, &user),
         };
@@ -61,7 +71,7 @@ impl Node {
     }
 
     /// The number of a party that acts, in a call that people may control now.
-    fn actor(&mut self, id: CallId, by: &Actor) -> Result<u16, ControlError> {
+    pub(super) fn actor(&mut self, id: CallId, by: &Actor) -> Result<u16, ControlError> {
         let between = self.is_between(id);
         let call = self.calls.get_mut(&id).ok_or(ControlError::NoCall)?;
         if between {
@@ -472,6 +482,7 @@ impl Call {
         let dialed = self.dialed();
         let known = |n: &u16| {
             self.talk.members.contains_key(n)
+                || self.talk.watchers.contains_key(n)
                 || (*n == self.leg.n && !self.is_gone())
                 || dialed.is_some_and(|dial| dial.branches.iter().any(|it| it.leg.n == *n))
         };
@@ -487,10 +498,13 @@ impl Call {
                 let rung = rung
                     .iter()
                     .find(|branch| branch.user.as_ref() == Some(user));
+                let mut watchers = self.talk.watchers.iter();
+                let watcher = watchers.find(|(_, watcher)| watcher.user == *user);
                 let first = self.user.as_ref() == Some(user) && self.leg.n == 1;
                 member
                     .map(|(n, _)| *n)
                     .or(rung.map(|branch| branch.leg.n))
+                    .or(watcher.map(|(n, _)| *n))
                     .or((first && !self.is_gone()).then_some(1))
             }
         }

@@ -4,7 +4,7 @@ use vocab::{CallId, TenantId};
 
 use super::Place;
 use crate::call::{Call, Line, Stage};
-use crate::control::{PartyState, PartyView};
+use crate::control::{Loudness, PartyState, PartyView};
 use crate::node::Node;
 
 impl Node {
@@ -22,6 +22,9 @@ impl Node {
                 user: member.user.clone(),
                 party: member.party.clone(),
                 state: call.state(member.place),
+                loudness: member.loudness,
+                talks: member.talks,
+                leads: member.leads,
             })
             .collect();
         let first = call.leg.n;
@@ -39,6 +42,9 @@ impl Node {
                 user: call.flow_user().cloned(),
                 party: call.flow_party().clone(),
                 state,
+                loudness: Loudness::default(),
+                talks: false,
+                leads: false,
             });
         }
         let rung = call.dialed().map(|dial| &dial.branches[..]);
@@ -49,6 +55,20 @@ impl Node {
                 user: branch.user.clone(),
                 party: branch.party.clone(),
                 state: PartyState::Ringing,
+                loudness: Loudness::default(),
+                talks: false,
+                leads: false,
+            });
+        }
+        for (&leg, watcher) in &call.talk.watchers {
+            views.push(PartyView {
+                leg,
+                user: Some(watcher.user.clone()),
+                party: watcher.party(),
+                state: watcher.view(),
+                loudness: Loudness::default(),
+                talks: false,
+                leads: false,
             });
         }
         views.sort_by_key(|view| view.leg);

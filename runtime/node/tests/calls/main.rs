@@ -11,4 +11,5 @@ mod phone;
 mod pickup;
 mod refer;
 mod several;
+mod watch;
 mod world;

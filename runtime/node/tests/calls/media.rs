@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ::media::{Command, Event, Stats};
+use ::media::{Command, Event, Part, Stats};
 use vocab::{Mono, PlayId, RecordingId, SessionId};
 
 /// What a session was told to hear.
@@ -21,6 +21,7 @@ pub(crate) struct Session {
     local: Option<std::net::SocketAddr>,
     pub(crate) remote: Option<std::net::SocketAddr>,
     pub(crate) hears: Hears,
+    pub(crate) part: Part,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +95,7 @@ impl Desk {
             Command::StopRecording { recording, .. } => {
                 self.recordings.remove(recording);
             }
+            Command::SetPart { session, part } => self.of(*session).part = *part,
             Command::SendDigits { .. } | Command::RecordMessage { .. } => {}
         }
         events

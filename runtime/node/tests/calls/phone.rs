@@ -165,6 +165,8 @@ impl Phone {
             | Event::Unbridged { .. }
             | Event::Joined { .. }
             | Event::Left { .. }
+            | Event::Talking { .. }
+            | Event::Speaker { .. }
             | Event::Held { .. }
             | Event::Retrieved { .. }
             | Event::Reoffered { .. }

@@ -319,6 +319,18 @@ impl World {
         self.post(n, sent);
     }
 
+    /// A phone's user presses a key, which the node hears as a tone.
+    pub(crate) fn press(&mut self, user: &str, digit: char) {
+        let mut sessions = self.desk.sessions.keys().copied();
+        let session = sessions.rfind(|session| self.who(*session) == user);
+        let session = session.expect("a session with this phone");
+        let digit = Pii::new(digit);
+        self.feed(Input::Media {
+            worker: engine::WorkerId(0),
+            event: ::media::Event::Digit { session, digit },
+        });
+    }
+
     /// Asks for something and gives the answer, if it comes at once.
     pub(crate) fn ask(&mut self, request: Control) -> Option<Result<Controlled, ControlError>> {
         self.controls += 1;
@@ -603,6 +615,19 @@ impl World {
         self.write("", line.trim_end());
     }
 
+    /// What of a part is out of the ordinary.
+    fn part(&self, part: ::media::Part) -> String {
+        let words = [
+            part.muted.then(|| ", muted".to_owned()),
+            part.deaf.then(|| ", deaf".to_owned()),
+            (part.said_db != 0).then(|| format!(", {:+} dB", part.said_db)),
+            part.coaches
+                .map(|it| format!(", to {} alone", self.who(it))),
+            part.keys_to.map(|it| format!(", keys to {}", self.who(it))),
+        ];
+        words.into_iter().flatten().collect()
+    }
+
     /// Writes who hears something else than before.
     fn tell_hearing(&mut self) {
         let mut now: BTreeMap<SessionId, String> = BTreeMap::new();
@@ -611,7 +636,7 @@ impl World {
                 Hears::Nothing => "nothing".to_owned(),
                 Hears::Clips(names, ..) => names.clone(),
                 Hears::Session(other) => self.who(*other),
-                Hears::Conference => "all".to_owned(),
+                Hears::Conference => format!("all{}", self.part(session.part)),
             };
             now.insert(*id, format!("{} hears {what}", self.who(*id)));
         }

@@ -1,6 +1,6 @@
 //! Any command, with any values.
 
-use vocab::call::{Cause, Command, GatherSpec, Target};
+use vocab::call::{Cause, Command, GatherSpec, Part, Target};
 use vocab::{CallId, Clip, LegId, Party, Pii, PlayId, RecordingId};
 
 use super::{CROWD, Chaos};
@@ -99,7 +99,20 @@ impl Chaos {
                 Command::Bridge { a: leg, b }
             }
             22 => Command::Unbridge { leg },
-            28..31 => Command::Join { leg },
+            28..30 => Command::Join { leg },
+            30 => {
+                let others = self.up.clone();
+                let named = |n: usize| (n > 0).then(|| others.first().copied()).flatten();
+                let part = Part {
+                    muted: self.below(2) == 0,
+                    deaf: self.below(2) == 0,
+                    said_db: self.rng.below(256) as u8 as i8,
+                    heard_db: self.rng.below(256) as u8 as i8,
+                    coaches: named(self.below(3)),
+                    keys_to: named(self.below(3)),
+                };
+                Command::SetPart { leg, part }
+            }
             31..33 => Command::Progress {
                 leg: self.offered_leg(),
             },

@@ -83,6 +83,7 @@ impl Chaos {
             C::Configure { .. }
             | C::SendDigits { .. }
             | C::RecordCall { .. }
+            | C::SetPart { .. }
             | C::TakeRecording { .. }
             | C::Unbridge { .. } => {}
         }
