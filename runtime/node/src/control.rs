@@ -453,7 +453,7 @@ impl PartyState {
             Self::Conference => "conference",
             Self::Held => "held",
             Self::Parked { .. } => "parked",
-            Self::Watching { .. } => "watching",
+            Self::Watching { .. } => "supervising",
             Self::Alone => "alone",
         }
     }

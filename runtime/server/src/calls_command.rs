@@ -61,8 +61,8 @@ Examples:
         /// Only where this user's phone is.
         #[arg(long)]
         user: Option<String>,
-        /// Only those who do this: ringing, waiting, flow, talking, conference, held, parked or
-        /// alone.
+        /// Only those who do this: ringing, waiting, flow, talking, conference, held, parked,
+        /// supervising or alone.
         #[arg(long)]
         state: Option<String>,
     },
@@ -227,6 +227,69 @@ Examples:
         with: With,
     },
 
+    /// Call somebody who then talks with those who talk: a conference from then on.
+    #[command(after_help = "\
+Examples:
+  jackfield calls add --by 1001 --to 1003
+  jackfield calls add --by 1001 --to +862155501234")]
+    Add {
+        #[command(flatten)]
+        by: By,
+        /// A phone, a ring group or a number. Of several the first that answers.
+        #[arg(long, required = true)]
+        to: Vec<String>,
+        #[command(flatten)]
+        ringing: Ringing,
+    },
+
+    /// Mute a party, or make it louder or softer, until it is changed again.
+    #[command(after_help = "\
+Examples:
+  jackfield calls adjust --by 1001 --muted true
+  jackfield calls adjust --by 1001 --muted false --said-db 6
+  jackfield calls adjust 01kaj8q2zk5v7n3r9t4w6y8b0c --leg 1 --heard-db=-6")]
+    Adjust {
+        #[command(flatten)]
+        who: By,
+        /// Whether the others do not hear it.
+        #[arg(long)]
+        muted: Option<bool>,
+        /// Whether it does not hear the others.
+        #[arg(long)]
+        deaf: Option<bool>,
+        /// How much louder the others hear it, in dB.
+        #[arg(long, value_name = "DB", allow_hyphen_values = true, value_parser = clap::value_parser!(i8).range(-24..=24))]
+        said_db: Option<i8>,
+        /// How much louder it hears the others, in dB.
+        #[arg(long, value_name = "DB", allow_hyphen_values = true, value_parser = clap::value_parser!(i8).range(-24..=24))]
+        heard_db: Option<i8>,
+    },
+
+    /// Ring a user's phone and let it listen to a party of a call; nobody notices.
+    ///
+    /// Keys change what it does: 1 listens, 2 speaks to that party alone, 3 joins in. The same command
+    /// for one who supervises already changes it as well.
+    #[command(after_help = "\
+Examples:
+  jackfield calls supervise 1009 --of 1001
+  jackfield calls supervise 1009 --of 1001 --mode whisper")]
+    Supervise {
+        /// Whose phone listens.
+        user: String,
+        /// Whom it listens to.
+        #[command(flatten)]
+        of: Of,
+        /// What it does at first, or from now on.
+        #[arg(long, value_enum, default_value = "listen")]
+        mode: Mode,
+    },
+
+    /// Have one who supervises go on in the place of whom it listens to, who is hung up.
+    #[command(after_help = "\
+Examples:
+  jackfield calls takeover --by 1009")]
+    Takeover(By),
+
     /// Have a party hear keys pressed.
     #[command(after_help = "\
 Examples:
@@ -267,6 +330,41 @@ struct By {
     /// The party who acts, by its number.
     #[arg(long, value_name = "N", conflicts_with = "by", requires = "call")]
     leg: Option<u16>,
+}
+
+/// Who is listened to, and in which call.
+#[derive(Args, Debug)]
+struct Of {
+    /// The call's id. Without it, the one call that the user's phone is in.
+    #[arg(value_name = "CALL", required_unless_present = "of")]
+    call: Option<CallId>,
+    /// The user whose phone is listened to.
+    #[arg(long, value_name = "USER", required_unless_present = "leg")]
+    of: Option<String>,
+    /// The party that is listened to, by its number.
+    #[arg(long, value_name = "N", conflicts_with = "of", requires = "call")]
+    leg: Option<u16>,
+}
+
+/// What somebody does who supervises.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum Mode {
+    /// Hear all, and be heard by nobody.
+    Listen,
+    /// Be heard by the one alone who is listened to.
+    Whisper,
+    /// Be heard by all.
+    Barge,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::Whisper => "whisper",
+            Self::Barge => "barge",
+        }
+    }
 }
 
 /// How several are rung, and for how long.
@@ -416,6 +514,52 @@ fn ask(server: &Server, deed: &Deed) -> anyhow::Result<Answer> {
                 &json!({ "action": "bridge", "leg": leg, "with": with }),
             )
         }
+        Deed::Add {
+            by: who,
+            to,
+            ringing,
+        } => {
+            let to = ringing.target(to);
+            by(who, json!({ "action": "add", "to": to }))
+        }
+        Deed::Adjust {
+            who,
+            muted,
+            deaf,
+            said_db,
+            heard_db,
+        } => {
+            let call = named(server, who.call, who.by.as_deref())?;
+            let mut wish = json!({ "action": "adjust", "leg": party(who.leg, who.by.as_deref()) });
+            let change = [
+                ("muted", muted.map(Value::from)),
+                ("deaf", deaf.map(Value::from)),
+                ("said_db", said_db.map(Value::from)),
+                ("heard_db", heard_db.map(Value::from)),
+            ];
+            for (name, value) in change {
+                if let Some(value) = value {
+                    wish[name] = value;
+                }
+            }
+            act(server, call, &wish)
+        }
+        Deed::Supervise { user, of, mode } => {
+            let call = named(server, of.call, of.of.as_deref())?;
+            let mode = mode.name();
+            if supervises(server, call, user)? {
+                let wish = json!({ "action": "supervise_as", "leg": user, "mode": mode });
+                return act(server, call, &wish);
+            }
+            let leg = party(of.leg, of.of.as_deref());
+            let wish = json!({ "action": "supervise", "leg": leg, "user": user, "mode": mode });
+            act(server, call, &wish)
+        }
+        Deed::Takeover(who) => {
+            let call = named(server, who.call, who.by.as_deref())?;
+            let leg = party(who.leg, who.by.as_deref());
+            act(server, call, &json!({ "action": "take_over", "leg": leg }))
+        }
         Deed::Digits { call, digits, leg } => {
             let wish = json!({ "action": "send_digits", "leg": leg, "digits": digits });
             act(server, *call, &wish)
@@ -426,6 +570,19 @@ fn ask(server: &Server, deed: &Deed) -> anyhow::Result<Answer> {
         } => act(server, *call, &json!({ "action": "hangup", "leg": leg })),
         Deed::Hangup { call, leg: None } => fine(server.delete(&format!("/api/v1/calls/{call}"))?),
     }
+}
+
+/// Whether a user's phone supervises in a call.
+fn supervises(server: &Server, call: CallId, user: &str) -> anyhow::Result<bool> {
+    let path = format!(
+        "/api/v1/parties?call={call}&user={}&state=supervising",
+        escaped(user)
+    );
+    let answer = fine(server.get(&path)?)?;
+    let page: Value = serde_json::from_slice(&answer.body).context("the answer is no JSON")?;
+    Ok(page["items"]
+        .as_array()
+        .is_some_and(|items| !items.is_empty()))
 }
 
 /// The call that is named, or else the one that the user's phone is in.
@@ -551,8 +708,16 @@ fn table(parties: &[Value]) -> String {
     for party in parties {
         let text = |name: &str| party[name].as_str().unwrap_or_default().to_owned();
         let mut state = text("state");
+        if let Some(mode) = party["mode"].as_str() {
+            state += &format!(" ({mode})");
+        }
         if let Some(with) = party["with"].as_u64() {
             state += &format!(" with {with}");
+        }
+        for flag in ["muted", "deaf"] {
+            if party[flag].as_bool() == Some(true) {
+                state += &format!(", {flag}");
+            }
         }
         if let Some(slot) = party["slot"].as_u64() {
             state += &format!(" in {slot}");
@@ -619,6 +784,8 @@ mod tests {
                   "state": "talking", "with": 1, "slot": null },
                 { "call": "01kaj8q2zk5v7n3r9t4w6y8b0d", "leg": 1, "user": "1003", "party": "sip:1003",
                   "state": "parked", "with": null, "slot": 7 },
+                { "call": "01kaj8q2zk5v7n3r9t4w6y8b0d", "leg": 4, "user": "1009", "party": "sip:1009",
+                  "state": "supervising", "mode": "whisper", "with": 2, "muted": true },
             ] }),
         ]
         .iter()
@@ -633,10 +800,11 @@ mod tests {
             it goes on; the call's events tell what comes of it
             done
             nobody
-            CALL                        LEG  STATE           WHO                 USER
-            01kaj8q2zk5v7n3r9t4w6y8b0c  1    talking with 2  tel:+8613800138000
-            01kaj8q2zk5v7n3r9t4w6y8b0c  2    talking with 1  sip:1001            1001
-            01kaj8q2zk5v7n3r9t4w6y8b0d  1    parked in 7     sip:1003            1003"#]]
+            CALL                        LEG  STATE                                WHO                 USER
+            01kaj8q2zk5v7n3r9t4w6y8b0c  1    talking with 2                       tel:+8613800138000
+            01kaj8q2zk5v7n3r9t4w6y8b0c  2    talking with 1                       sip:1001            1001
+            01kaj8q2zk5v7n3r9t4w6y8b0d  1    parked in 7                          sip:1003            1003
+            01kaj8q2zk5v7n3r9t4w6y8b0d  4    supervising (whisper) with 2, muted  sip:1009            1009"#]]
         .assert_eq(&said.join("\n"));
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use node::Notice;
 use tokio::sync::watch;
 use vocab::record::CallEvent;
-use vocab::{TenantId, Wall};
+use vocab::{CallId, TenantId, Wall};
 
 /// Events kept for those who come back after a break: at 1,000 a second, four seconds.
 const KEPT_MAX: usize = 4_096;
@@ -70,6 +70,14 @@ pub(crate) enum What {
     PhoneUnregistered { user: String, why: &'static str },
     /// A trunk came up or went down.
     TrunkChanged { trunk: String, state: &'static str },
+    /// A party of a conference begins to talk, or has not talked for half a second.
+    PartyTalking {
+        call: CallId,
+        leg: u16,
+        talking: bool,
+    },
+    /// Of those who talk in a conference this party is heard most.
+    PartySpeaker { call: CallId, leg: u16 },
     /// A source of signalling gets no answer for some time.
     SourceBanned {
         source: String,
@@ -200,6 +208,20 @@ impl Other {
                 let (trunk, state) = (trunk.clone(), state.name());
                 (Some(tenant.clone()), What::TrunkChanged { trunk, state })
             }
+            Notice::Talking {
+                tenant,
+                call,
+                leg,
+                talking,
+            } => {
+                let (call, leg, talking) = (*call, *leg, *talking);
+                let what = What::PartyTalking { call, leg, talking };
+                (Some(tenant.clone()), what)
+            }
+            Notice::Speaker { tenant, call, leg } => {
+                let (call, leg) = (*call, *leg);
+                (Some(tenant.clone()), What::PartySpeaker { call, leg })
+            }
             Notice::Banned { source, reason, .. } => {
                 let (source, reason) = (source.to_string(), *reason);
                 (None, What::SourceBanned { source, reason })
@@ -243,7 +265,23 @@ impl News {
                 What::PhoneRegistered { .. } => "phone.registered",
                 What::PhoneUnregistered { .. } => "phone.unregistered",
                 What::TrunkChanged { .. } => "trunk.changed",
+                What::PartyTalking { .. } => "party.talking",
+                What::PartySpeaker { .. } => "party.speaker",
                 What::SourceBanned { .. } => "source.banned",
+            },
+        }
+    }
+
+    /// Which call it happened to.
+    pub(crate) fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Call(event) => Some(event.call),
+            Self::Other(other) => match other.what {
+                What::PartyTalking { call, .. } | What::PartySpeaker { call, .. } => Some(call),
+                What::PhoneRegistered { .. }
+                | What::PhoneUnregistered { .. }
+                | What::TrunkChanged { .. }
+                | What::SourceBanned { .. } => None,
             },
         }
     }

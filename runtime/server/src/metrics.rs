@@ -229,6 +229,8 @@ impl Metrics {
             Notice::AuthFailed { .. } => add(&self.auth_failures),
             Notice::NotWritten { .. } => add(&self.not_written),
             Notice::Dialog { .. }
+            | Notice::Talking { .. }
+            | Notice::Speaker { .. }
             | Notice::PluginFailing { .. }
             | Notice::Banned { .. }
             | Notice::PluginDrained { .. }

@@ -81,7 +81,8 @@ impl Crowd {
                 self.stop_play(b);
             }
             C::Close { session } => self.close(session),
-            C::Configure { .. }
+            C::SetPart { .. }
+            | C::Configure { .. }
             | C::SendDigits { .. }
             | C::RecordCall { .. }
             | C::Join { .. }

@@ -298,6 +298,8 @@ impl Checks {
             | Notice::PluginFreed { .. }
             | Notice::Registered { .. }
             | Notice::Dialog { .. }
+            | Notice::Talking { .. }
+            | Notice::Speaker { .. }
             | Notice::Trunk { .. }
             | Notice::Failover { .. }
             | Notice::Unregistered { .. }

@@ -43,7 +43,7 @@ const PATHS: [&[&str]; 16] = [
 const DESKS: [&str; 6] = ["1003", "1004", "1005", "1006", "1007", "1008"];
 
 /// What follows a call that was made: requests that make sense in this order.
-const STORIES: [&[Word]; 13] = [
+const STORIES: [&[Word]; 18] = [
     &[Word::Hold, Word::Retrieve, Word::ToFlow],
     &[Word::Consult, Word::Swap, Word::Merge, Word::HangUpOne],
     &[Word::Consult, Word::Merge, Word::HangUpOne],
@@ -55,6 +55,17 @@ const STORIES: [&[Word]; 13] = [
     &[Word::Consult, Word::Merge],
     &[Word::Consult, Word::Swap, Word::Merge],
     &[Word::Bridge, Word::Bridge, Word::HangUpOne],
+    &[Word::Watch, Word::WatchAs, Word::TakePlace],
+    &[
+        Word::Watch,
+        Word::Hold,
+        Word::WatchAs,
+        Word::Retrieve,
+        Word::TakePlace,
+    ],
+    &[Word::Watch, Word::Transfer, Word::HangUpOne],
+    &[Word::Add, Word::Adjust, Word::Watch, Word::HangUpOne],
+    &[Word::Consult, Word::Merge, Word::Add, Word::HangUpOne],
     &[Word::Park, Word::Bridge],
     &[Word::Redirect, Word::Redial, Word::SendDigits],
 ];

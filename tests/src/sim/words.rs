@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use node::{Actor, Control, ControlError, ControlId, Controlled, Destination, Node, PartyState};
+use node::{
+    Actor, Control, ControlError, ControlId, Controlled, Destination, Loudness, Node, PartyState,
+    Watching,
+};
 use vocab::{CallId, Pii, Rng};
 
 /// A kind of request.
@@ -40,6 +43,16 @@ pub enum Word {
     SendDigits,
     /// One party leaves.
     HangUpOne,
+    /// Somebody joins.
+    Add,
+    /// A party is muted, or louder.
+    Adjust,
+    /// Somebody listens.
+    Watch,
+    /// And speaks.
+    WatchAs,
+    /// And takes over.
+    TakePlace,
     /// A new call.
     Originate,
     /// To the last number.
@@ -48,7 +61,7 @@ pub enum Word {
 
 impl Word {
     /// All there are.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::Hold,
         Self::Retrieve,
         Self::Transfer,
@@ -64,6 +77,11 @@ impl Word {
         Self::Bridge,
         Self::SendDigits,
         Self::HangUpOne,
+        Self::Add,
+        Self::Adjust,
+        Self::Watch,
+        Self::WatchAs,
+        Self::TakePlace,
         Self::Originate,
         Self::Redial,
     ];
@@ -86,6 +104,11 @@ impl Word {
             Self::Bridge => "bridge",
             Self::SendDigits => "send digits",
             Self::HangUpOne => "hang up one",
+            Self::Add => "add",
+            Self::Adjust => "adjust",
+            Self::Watch => "watch",
+            Self::WatchAs => "watch as",
+            Self::TakePlace => "take place",
             Self::Originate => "originate",
             Self::Redial => "redial",
         }
@@ -169,6 +192,32 @@ impl Words {
                 }
             }
             Word::HangUpOne => Control::Hangup { call, leg: by },
+            Word::Add => Control::Add { call, by, to },
+            Word::Adjust => Control::Adjust {
+                call,
+                leg: by,
+                change: Loudness {
+                    muted: rng.chance(0.5).then_some(true),
+                    deaf: rng.chance(0.2).then_some(true),
+                    said_db: Some(rng.below(60) as i8 - 30),
+                    heard_db: None,
+                },
+            },
+            Word::Watch => {
+                let mode = Watching::ALL[rng.below(3) as usize];
+                Control::Watch {
+                    call,
+                    leg: by,
+                    user,
+                    mode,
+                }
+            }
+            Word::WatchAs => Control::WatchAs {
+                call,
+                leg: by,
+                mode: Watching::ALL[rng.below(3) as usize],
+            },
+            Word::TakePlace => Control::TakePlace { call, leg: by },
             Word::Originate => Control::Originate { user, to },
             Word::Redial => Control::Redial { user },
         };
@@ -189,7 +238,12 @@ impl Words {
             | Word::Redirect
             | Word::ToFlow
             | Word::SendDigits
-            | Word::HangUpOne => vec![call],
+            | Word::HangUpOne
+            | Word::Add
+            | Word::Adjust
+            | Word::Watch
+            | Word::WatchAs
+            | Word::TakePlace => vec![call],
         };
         self.open.insert(id, word);
         (id, about, request)
@@ -229,6 +283,10 @@ impl Words {
                     PartyState::Waiting | PartyState::Flow | PartyState::Talking { .. }
                 ),
                 Word::Bridge => bridged(state),
+                Word::WatchAs | Word::TakePlace => matches!(state, PartyState::Watching { .. }),
+                Word::Add | Word::Adjust | Word::Watch => {
+                    matches!(state, PartyState::Talking { .. } | PartyState::Conference)
+                }
                 Word::Hold
                 | Word::Transfer
                 | Word::Consult
@@ -265,12 +323,14 @@ fn actor(rng: &mut Rng, node: &Node, call: CallId, word: Word) -> Actor {
     );
     let acts = parties.iter().find(|party| match party.state {
         state if word == Word::Bridge => bridged(state),
+        PartyState::Watching { .. } => matches!(word, Word::WatchAs | Word::TakePlace),
+        _ if matches!(word, Word::WatchAs | Word::TakePlace) => false,
+        PartyState::Conference => matches!(word, Word::Add | Word::Adjust | Word::Watch),
         PartyState::Talking { .. } => word != Word::Retrieve,
         PartyState::Alone => word == Word::Retrieve || three,
         PartyState::Ringing
         | PartyState::Waiting
         | PartyState::Flow
-        | PartyState::Conference
         | PartyState::Held
         | PartyState::Parked { .. } => false,
     });

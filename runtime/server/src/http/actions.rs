@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::routing::post;
 use axum::{Json, Router};
-use node::{Actor, Control, ControlError, Controlled, Destination};
+use node::{Actor, Control, ControlError, Controlled, Destination, Loudness, Watching};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use vocab::{CallId, Pii};
@@ -28,20 +28,103 @@ pub(super) fn routes() -> Router<Arc<App>> {
 #[derive(Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 enum Action {
-    Hold { by: Party },
-    Retrieve { by: Party },
-    Transfer { by: Party, to: Target },
-    Consult { by: Party, to: Target },
-    Swap { by: Party },
-    Merge { by: Party },
-    Complete { by: Party },
-    Cancel { by: Party },
-    Park { by: Party, slot: Option<u16> },
-    Redirect { to: Target },
-    ToFlow { by: Party, route: String },
-    Bridge { leg: Party, with: Other },
-    SendDigits { leg: Party, digits: String },
-    Hangup { leg: Party },
+    Hold {
+        by: Party,
+    },
+    Retrieve {
+        by: Party,
+    },
+    Transfer {
+        by: Party,
+        to: Target,
+    },
+    Consult {
+        by: Party,
+        to: Target,
+    },
+    Swap {
+        by: Party,
+    },
+    Merge {
+        by: Party,
+    },
+    Complete {
+        by: Party,
+    },
+    Cancel {
+        by: Party,
+    },
+    Park {
+        by: Party,
+        slot: Option<u16>,
+    },
+    Redirect {
+        to: Target,
+    },
+    ToFlow {
+        by: Party,
+        route: String,
+    },
+    Bridge {
+        leg: Party,
+        with: Other,
+    },
+    SendDigits {
+        leg: Party,
+        digits: String,
+    },
+    Hangup {
+        leg: Party,
+    },
+    Add {
+        by: Party,
+        to: Target,
+    },
+    Adjust(Adjust),
+    Supervise {
+        leg: Party,
+        user: String,
+        #[serde(default)]
+        mode: Mode,
+    },
+    SuperviseAs {
+        leg: Party,
+        mode: Mode,
+    },
+    TakeOver {
+        leg: Party,
+    },
+}
+
+/// How loud a party is; what is left out stays as it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Adjust {
+    leg: Party,
+    muted: Option<bool>,
+    deaf: Option<bool>,
+    said_db: Option<i8>,
+    heard_db: Option<i8>,
+}
+
+/// What somebody does who supervises.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    #[default]
+    Listen,
+    Whisper,
+    Barge,
+}
+
+impl From<Mode> for Watching {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Listen => Self::Listen,
+            Mode::Whisper => Self::Whisper,
+            Mode::Barge => Self::Barge,
+        }
+    }
 }
 
 /// A party of another call.
@@ -226,6 +309,35 @@ impl Action {
                 call,
                 leg: leg.into(),
             },
+            Self::Add { by, to } => {
+                let (by, to) = (by.into(), to.into());
+                Control::Add { call, by, to }
+            }
+            Self::Adjust(adjust) => Control::Adjust {
+                call,
+                leg: adjust.leg.into(),
+                change: Loudness {
+                    muted: adjust.muted,
+                    deaf: adjust.deaf,
+                    said_db: adjust.said_db,
+                    heard_db: adjust.heard_db,
+                },
+            },
+            Self::Supervise { leg, user, mode } => Control::Watch {
+                call,
+                leg: leg.into(),
+                user,
+                mode: mode.into(),
+            },
+            Self::SuperviseAs { leg, mode } => Control::WatchAs {
+                call,
+                leg: leg.into(),
+                mode: mode.into(),
+            },
+            Self::TakeOver { leg } => Control::TakePlace {
+                call,
+                leg: leg.into(),
+            },
         }
     }
 
@@ -244,7 +356,12 @@ impl Action {
             | Self::Park { .. }
             | Self::Redirect { .. }
             | Self::SendDigits { .. }
-            | Self::Hangup { .. } => false,
+            | Self::Hangup { .. }
+            | Self::Add { .. }
+            | Self::Adjust { .. }
+            | Self::Supervise { .. }
+            | Self::SuperviseAs { .. }
+            | Self::TakeOver { .. } => false,
         }
     }
 
@@ -264,6 +381,11 @@ impl Action {
             Self::Bridge { .. } => "bridge",
             Self::SendDigits { .. } => "send_digits",
             Self::Hangup { .. } => "hangup",
+            Self::Add { .. } => "add",
+            Self::Adjust { .. } => "adjust",
+            Self::Supervise { .. } => "supervise",
+            Self::SuperviseAs { .. } => "supervise_as",
+            Self::TakeOver { .. } => "take_over",
         }
     }
 }

@@ -59,17 +59,13 @@ impl Filter {
     }
 
     fn fits(&self, news: &News) -> bool {
-        let call = match news {
-            News::Call(event) => Some(event.call),
-            News::Other(_) => None,
-        };
         let kind = |wanted: &String| {
             news.kind() == wanted || (wanted.ends_with('.') && news.kind().starts_with(wanted))
         };
         self.tenant
             .as_ref()
             .is_none_or(|tenant| news.tenant() == Some(tenant))
-            && self.call.is_none_or(|wanted| call == Some(wanted))
+            && self.call.is_none_or(|wanted| news.call() == Some(wanted))
             && self.kind.as_ref().is_none_or(kind)
     }
 }
@@ -153,6 +149,12 @@ pub(super) fn told(news: &News) -> Value {
                 } => json!({ "user": user, "contacts": contacts, "refreshed": refreshed }),
                 What::PhoneUnregistered { user, why } => json!({ "user": user, "why": why }),
                 What::TrunkChanged { trunk, state } => json!({ "trunk": trunk, "state": state }),
+                What::PartyTalking { call, leg, talking } => {
+                    json!({ "call": call.to_string(), "leg": leg, "talking": talking })
+                }
+                What::PartySpeaker { call, leg } => {
+                    json!({ "call": call.to_string(), "leg": leg })
+                }
                 What::SourceBanned { source, reason } => {
                     json!({ "source": source, "reason": reason })
                 }

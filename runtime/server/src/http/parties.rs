@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use node::{PartyState, PartyView};
+use node::{PartyState, PartyView, Watching};
 use serde::{Deserialize, Serialize};
 use vocab::CallId;
 
@@ -43,12 +43,32 @@ pub(super) struct Party {
     state: &'static str,
     with: Option<u16>,
     slot: Option<u16>,
+    /// What a party does that watches another, with `with` for whom.
+    mode: Option<&'static str>,
+    muted: bool,
+    deaf: bool,
+    said_db: i8,
+    heard_db: i8,
+    talking: bool,
+    speaker: bool,
 }
 
 impl From<(CallId, PartyView)> for Party {
     fn from((call, view): (CallId, PartyView)) -> Self {
+        let mode = match view.state {
+            PartyState::Watching { mode, .. } => Some(mode.name()),
+            PartyState::Ringing
+            | PartyState::Waiting
+            | PartyState::Flow
+            | PartyState::Talking { .. }
+            | PartyState::Conference
+            | PartyState::Held
+            | PartyState::Parked { .. }
+            | PartyState::Alone => None,
+        };
         let (with, slot) = match view.state {
             PartyState::Talking { with } => (Some(with), None),
+            PartyState::Watching { of, .. } => (Some(of), None),
             PartyState::Parked { slot } => (None, Some(slot)),
             PartyState::Ringing
             | PartyState::Waiting
@@ -65,6 +85,13 @@ impl From<(CallId, PartyView)> for Party {
             user: view.user,
             with,
             slot,
+            mode,
+            muted: view.loudness.muted.unwrap_or_default(),
+            deaf: view.loudness.deaf.unwrap_or_default(),
+            said_db: view.loudness.said_db.unwrap_or_default(),
+            heard_db: view.loudness.heard_db.unwrap_or_default(),
+            talking: view.talks,
+            speaker: view.leads,
         }
     }
 }
@@ -115,6 +142,10 @@ fn known_state(text: &str) -> Result<(), Problem> {
         PartyState::Conference,
         PartyState::Held,
         PartyState::Parked { slot: 0 },
+        PartyState::Watching {
+            of: 0,
+            mode: Watching::Listen,
+        },
         PartyState::Alone,
     ]
     .map(PartyState::name);

@@ -250,6 +250,8 @@ impl Tap {
             | Notice::PluginFreed { .. }
             | Notice::Registered { .. }
             | Notice::Trunk { .. }
+            | Notice::Talking { .. }
+            | Notice::Speaker { .. }
             | Notice::Failover { .. }
             | Notice::Unregistered { .. }
             | Notice::Banned { .. }

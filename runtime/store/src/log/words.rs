@@ -113,6 +113,12 @@ words! {
         TakenOver = "leg.taken_over",
         MovedIn = "leg.moved_in",
         Gone = "leg.gone",
+        Watched = "supervision.began",
+        WatchedAs = "supervision.changed",
+        Unwatched = "supervision.ended",
+        PlaceTaken = "supervision.took_over",
+        NotAdded = "conference.not_added",
+        Adjusted = "leg.adjusted",
         OneWay = "leg.one_way",
     }
     Disposition {

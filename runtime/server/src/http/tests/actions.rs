@@ -1,7 +1,7 @@
 //! Bodies of requests, and what is said of calls that cannot be controlled.
 
 use expect_test::expect;
-use node::{Controlled, PartyState, PartyView};
+use node::{Controlled, Loudness, PartyState, PartyView, Watching};
 use vocab::Party;
 
 use super::document::check;
@@ -99,6 +99,10 @@ fn answers_are_as_told() {
         PartyState::Conference,
         PartyState::Held,
         PartyState::Parked { slot: 7 },
+        PartyState::Watching {
+            of: 1,
+            mode: Watching::Whisper,
+        },
         PartyState::Alone,
     ] {
         let view = PartyView {
@@ -106,6 +110,13 @@ fn answers_are_as_told() {
             user: Some("1001".to_owned()),
             party: Party::Sip("1001".to_owned()),
             state,
+            loudness: Loudness {
+                muted: Some(true),
+                said_db: Some(-6),
+                ..Loudness::default()
+            },
+            talks: true,
+            leads: false,
         };
         let party = serde_json::to_value(parties::Party::from((call(1), view))).unwrap();
         check("/components/schemas/LiveParty", &party);
