@@ -584,6 +584,14 @@ mod tests {
             r#"{"action":"hold","by":2,"slot":1}"#,
             r#"{"action":"transfer","by":2,"to":{"queue":"sales"}}"#,
             r#"{"action":"transfer","by":70000,"to":"1"}"#,
+            r#"{"action":"add","by":2,"to":"1003"}"#,
+            r#"{"action":"adjust","leg":"1001","muted":true,"said_db":-6}"#,
+            r#"{"action":"adjust","leg":"1001","loud":true}"#,
+            r#"{"action":"adjust","leg":"1001","said_db":200}"#,
+            r#"{"action":"supervise","leg":2,"user":"1009"}"#,
+            r#"{"action":"supervise","leg":2,"user":"1009","mode":"shout"}"#,
+            r#"{"action":"supervise_as","leg":"1009","mode":"whisper"}"#,
+            r#"{"action":"take_over","leg":"1009"}"#,
             r#"{"action":"dance"}"#,
             r#"{}"#,
         ] {
@@ -624,8 +632,24 @@ mod tests {
               a target is a text, or an object with one of phone, group, route, number and any
             {"action":"transfer","by":70000,"to":"1"}
               a party is the number of a leg, or the name of a user
+            {"action":"add","by":2,"to":"1003"}
+              Add { call: 00000000000000000000000001, by: Leg(2), to: Dialled([private]) }
+            {"action":"adjust","leg":"1001","muted":true,"said_db":-6}
+              Adjust { call: 00000000000000000000000001, leg: User("1001"), change: Loudness { muted: Some(true), deaf: None, said_db: Some(-6), heard_db: None } }
+            {"action":"adjust","leg":"1001","loud":true}
+              unknown field `loud`, expected one of `leg`, `muted`, `deaf`, `said_db`, `heard_db`
+            {"action":"adjust","leg":"1001","said_db":200}
+              invalid value: integer `200`, expected i8
+            {"action":"supervise","leg":2,"user":"1009"}
+              Watch { call: 00000000000000000000000001, leg: Leg(2), user: "1009", mode: Listen }
+            {"action":"supervise","leg":2,"user":"1009","mode":"shout"}
+              unknown variant `shout`, expected one of `listen`, `whisper`, `barge`
+            {"action":"supervise_as","leg":"1009","mode":"whisper"}
+              WatchAs { call: 00000000000000000000000001, leg: User("1009"), mode: Whisper }
+            {"action":"take_over","leg":"1009"}
+              TakePlace { call: 00000000000000000000000001, leg: User("1009") }
             {"action":"dance"}
-              unknown variant `dance`, expected one of `hold`, `retrieve`, `transfer`, `consult`, `swap`, `merge`, `complete`, `cancel`, `park`, `redirect`, `to_flow`, `bridge`, `send_digits`, `hangup` at line 1 column 17
+              unknown variant `dance`, expected one of `hold`, `retrieve`, `transfer`, `consult`, `swap`, `merge`, `complete`, `cancel`, `park`, `redirect`, `to_flow`, `bridge`, `send_digits`, `hangup`, `add`, `adjust`, `supervise`, `supervise_as`, `take_over` at line 1 column 17
             {}
               missing field `action` at line 1 column 2
         "#]].assert_eq(&said);
