@@ -1,9 +1,11 @@
 //! Goal: baresip, a phone that others wrote, registers with its password, reaches the menu, hears
 //! it, presses keys and gets the right answer, by every way of signalling and every codec; the
 //! operator's phone is rung and both parties hear each other, is held, retrieved and transferred; a
+//! team leader listens to it, whispers and takes over; a
 //! wrong password gets nowhere, and a stranger never makes a phone ring.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use jackfield_tests::peers::baresip::{self, Baresip};
@@ -12,7 +14,7 @@ use jackfield_tests::peers::menu::{check_record, prompts};
 use jackfield_tests::peers::prompt::{Prompt, assert_one_in, voice};
 use jackfield_tests::peers::sipp::Calls;
 use jackfield_tests::peers::{record, until};
-use jackfield_tests::shell::{Server, Setup, free_port};
+use jackfield_tests::shell::{Server, Setup, TOKEN, binary, free_port};
 use media::Codec;
 use serde_json::Value;
 use sip::Transport;
@@ -342,6 +344,100 @@ fn a_phone_holds_retrieves_and_transfers() {
         assert_eq!(calls.len(), 1, "{transport:?}");
         assert_eq!(calls[0]["disposition"], "answered", "{transport:?}");
     }
+}
+
+/// A server whose number 1000 rings phone 1001 at once, with a third phone.
+fn with_an_agent(name: &str) -> Server {
+    let mut setup = Setup::demo(name);
+    let menu = "start = { transfer = \"1001\", timeout_s = 30, failed = { menu = \"end\" } }\n\
+                [menu.end]\nprompt = { pause_ms = 100 }\noption.0 = \"hangup\"\n";
+    setup.files.insert("menu.toml".to_owned(), menu.to_owned());
+    let third = "\n[[tenant.phone]]\nuser = \"1003\"\npassword_env = \"PHONE_1003\"\n";
+    setup.tenants += third;
+    let env = ("PHONE_1003".to_owned(), "secret-three".to_owned());
+    setup.env.extend([env]);
+    Server::start(setup).expect("a server")
+}
+
+/// What an operator does at the command line.
+fn operator(server: &Server, args: &[&str]) {
+    let output = Command::new(binary().expect("the binary"))
+        .arg("calls")
+        .args(args)
+        .args(["--url", &format!("http://{}", server.http)])
+        .env("JACKFIELD_TOKEN", TOKEN)
+        .output()
+        .expect("a command");
+    assert!(output.status.success(), "{args:?}: {output:?}");
+}
+
+#[test]
+fn a_leader_listens_whispers_and_takes_over_unheard() {
+    let server = with_an_agent("interop-supervision");
+    let (agent_says, leader_says) = (
+        Prompt::of_demo("en/order_shipped"),
+        Prompt::of_demo("en/order_packing"),
+    );
+    let start = |name: &str, user: &str, microphone: Vec<i16>, codec| {
+        let setup = baresip::Setup {
+            microphone,
+            codec,
+            answers: user != "1002",
+            ..phone(server.sip, name, user)
+        };
+        Baresip::registered(setup).expect("a registered phone")
+    };
+    // Nobody else speaks, so that each is heard alone; the leader's phone has another codec.
+    let mut leader = start("lead-leader", "1003", saying(&leader_says), Codec::Pcmu);
+    let mut agent = start("lead-agent", "1001", saying(&agent_says), Codec::Pcma);
+    let silence = vec![0; 120 * 8_000];
+    let mut caller = start("lead-caller", "1002", silence, Codec::Pcma);
+
+    caller.call("1000").expect("an answer");
+    agent.established().expect("a call");
+    caller.hear_whole(&agent_says).expect("the agent");
+    operator(&server, &["supervise", "1003", "--of", "1001"]);
+    leader.established().expect("a call");
+    leader.hear_whole(&agent_says).expect("the agent");
+    // The leader has talked all the time.
+    assert!(leader_says.share_in(&agent.heard().expect("audio")) < 0.3);
+    leader.press('2').expect("a key");
+    call_with(&server, "supervision.changed", 1);
+    agent.hear_whole(&leader_says).expect("a whisper");
+    // The agent still talks to the caller, who hears nothing of it.
+    let heard = caller.heard().expect("audio");
+    caller.hear_whole(&agent_says).expect("the agent alone");
+    let heard = &caller.heard().expect("audio")[heard.len()..];
+    assert!(leader_says.share_in(heard) < 0.3, "the caller heard it");
+
+    operator(&server, &["takeover", "--by", "1003"]);
+    agent.wait_for(&["CALL_CLOSED"]).expect("the agent is free");
+    caller.hear_whole(&leader_says).expect("the leader");
+    caller.hang_up().expect("the end");
+    leader
+        .wait_for(&["CALL_CLOSED"])
+        .expect("the end for the leader");
+    let call = call_with(&server, "call.ended", 1);
+    let told: Vec<String> = call["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .filter(|event| {
+            event["kind"]
+                .as_str()
+                .unwrap_or_default()
+                .starts_with("supervision.")
+        })
+        .map(|event| format!("{} {} {}", event["kind"], event["by"], event["detail"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "\"supervision.began\" 3 \"listen\"",
+            "\"supervision.changed\" 3 \"whisper\"",
+            "\"supervision.took_over\" 3 \"\"",
+        ]
+    );
 }
 
 #[test]
