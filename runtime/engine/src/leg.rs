@@ -9,6 +9,7 @@ use media::srtp::sdes::Crypto;
 use media::{StreamParams, negotiate};
 use sip::DialogId;
 use vocab::call::{Cause, Part, Side};
+use vocab::hearing::Listening;
 use vocab::{LegId, Pii, PlayId, RecordingId, SessionId};
 
 use crate::WorkerId;
@@ -160,6 +161,9 @@ pub(crate) struct Session {
     pub(crate) peer: Option<LegId>,
     /// How loud it is to those it talks with, and they to it.
     pub(crate) part: Part,
+    /// What it is to be listened to for, and what its worker was last told.
+    pub(crate) listening: Listening,
+    pub(crate) listened: Listening,
     /// The Q.850 cause with which the other end of its last bridge left.
     pub(crate) passed_on: Option<u8>,
     /// Our re-INVITE that waits for its answer.
@@ -259,6 +263,8 @@ impl Session {
             refer_asked: false,
             keys: Keys::default(),
             part: Part::default(),
+            listening: Listening::default(),
+            listened: Listening::default(),
             one_way: [false; 2],
             recorded: None,
             owed: Vec::new(),

@@ -498,6 +498,7 @@ impl Phone {
             | Event::Media { .. }
             | Event::Joined { .. }
             | Event::Left { .. }
+            | Event::Heard { .. }
             | Event::Talking { .. }
             | Event::Speaker { .. }
             | Event::Held { .. }

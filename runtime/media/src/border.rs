@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use vocab::call::RecordEnd;
+use vocab::hearing::{Hearing, Listening};
 use vocab::{Clip, ConferenceId, Pii, PlayId, RecordingId, SessionId};
 
 use crate::negotiate::PTIME_MS;
@@ -252,6 +253,14 @@ pub enum Command {
         /// How.
         part: Part,
     },
+    /// Listens to what a session receives from now on, for signals of the network or for who answered,
+    /// instead of what it was listened to for before. Packets do not go through meanwhile.
+    Listen {
+        /// The session.
+        session: SessionId,
+        /// For what; if an answerer is to be found, for that alone. Nothing ends it.
+        listening: Listening,
+    },
     /// Takes a bridge apart, or takes a session out of its conference.
     Unbridge {
         /// Either side, or the member.
@@ -299,6 +308,13 @@ pub enum Event {
     Inactive {
         /// The session.
         session: SessionId,
+    },
+    /// Something was heard that the session is listened to for.
+    Heard {
+        /// The session.
+        session: SessionId,
+        /// What.
+        hearing: Hearing,
     },
     /// A member of a conference begins to talk, or has not talked for half a second.
     Talking {

@@ -10,6 +10,7 @@ use sip::locate::{Answer, LookupId, NoAnswer, Question};
 use sip::{ConnId, Hop};
 use vocab::call::{Cause, Unregistered};
 use vocab::flow::{CallInfo, Fault, FlowError, Level, PluginRef, Reply};
+use vocab::hearing::Hearing;
 use vocab::record::CallEvent;
 use vocab::{CallId, Clip, FlowId, Pii, RecordingId, TenantId};
 
@@ -240,6 +241,13 @@ pub enum Notice {
         call: CallId,
         /// From the INVITE to the ACK.
         after: Duration,
+    },
+    /// A signal was heard of a leg, or who answered.
+    Heard {
+        /// Which call.
+        call: CallId,
+        /// What.
+        hearing: Hearing,
     },
     /// A party of a conference begins to talk, or has not talked for half a second.
     Talking {

@@ -171,6 +171,8 @@ pub struct Trunk {
     pub asserts: bool,
     /// A call that it sends elsewhere (3xx) goes on there, by a trunk that allows it.
     pub follow_redirects: bool,
+    /// Tones that it sends before an answer end the attempt, if they say that none will come.
+    pub progress: bool,
     /// Names of the codecs that are offered, most wanted first; without any, all that the node has.
     pub codecs: Vec<String>,
     /// Whether media is offered secured; without it as the node does.
@@ -198,6 +200,7 @@ impl Default for Trunk {
             shows: ShownNumber::Caller,
             asserts: false,
             follow_redirects: false,
+            progress: true,
             codecs: Vec::new(),
             secure_media: None,
             inbound: false,

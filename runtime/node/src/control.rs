@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use thiserror::Error;
+use vocab::hearing::AnswerParams;
 use vocab::{CallId, Party, Pii};
 
 /// One request. Counted by the shell; its answer carries the same number.
@@ -192,12 +193,33 @@ pub enum Control {
         user: String,
         /// Whom it calls.
         to: Destination,
+        /// Whether to find out who answers, a person or a machine; they talk meanwhile.
+        detection: Option<Detection>,
     },
     /// The same, to what this user dialled last.
     Redial {
         /// Whose phone.
         user: String,
     },
+}
+
+/// How to find out who answers, and what becomes of a machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Detection {
+    /// What decides.
+    pub params: AnswerParams,
+    /// What becomes of a machine.
+    pub on_machine: OnMachine,
+}
+
+/// What becomes of a machine that answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnMachine {
+    /// It is talked to like anybody else.
+    #[default]
+    Connect,
+    /// It is hung up.
+    HangUp,
 }
 
 /// What somebody does who watches a party of a call.

@@ -95,6 +95,7 @@ impl Node {
             Event::Left { leg } => {
                 self.step(now, leg.call, Noted::new(Step::Left, leg.n));
             }
+            Event::Heard { leg, hearing } => self.heard(now, leg, hearing),
             Event::Talking { leg, talking } => self.talks_now(leg, talking),
             Event::Speaker { leg } => self.is_heard_most(leg),
             Event::OneWay { leg, unheard } => {

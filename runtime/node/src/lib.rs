@@ -27,6 +27,7 @@ mod counts;
 mod dial;
 mod event;
 mod flow;
+mod hearing;
 mod incoming;
 mod journal;
 mod limits;
@@ -50,8 +51,8 @@ pub use config::{
     TrunkRegistration,
 };
 pub use control::{
-    Actor, Control, ControlError, ControlId, Controlled, Destination, Loudness, PartyState,
-    PartyView, Watching,
+    Actor, Control, ControlError, ControlId, Controlled, Destination, Detection, Loudness,
+    OnMachine, PartyState, PartyView, Watching,
 };
 pub use counts::Counts;
 pub use limits::{CALLEES_MAX, COMMIT_WAIT, FLOW_WAIT, SLOTS_MAX};

@@ -239,6 +239,7 @@ impl Node {
                     | Command::Unbridge { .. }
                     | Command::Join { .. }
                     | Command::SetPart { .. }
+                    | Command::Listen { .. }
                     | Command::Redirect { .. }
                     | Command::Progress { .. }
                     | Command::Reoffer { .. }

@@ -227,6 +227,7 @@ impl Other {
                 (None, What::SourceBanned { source, reason })
             }
             Notice::Started { .. }
+            | Notice::Heard { .. }
             | Notice::Dialog { .. }
             | Notice::Answered { .. }
             | Notice::Ended { .. }

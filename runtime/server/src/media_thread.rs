@@ -305,6 +305,7 @@ impl Thread {
             | Command::Bridge { .. }
             | Command::Join { .. }
             | Command::SetPart { .. }
+            | Command::Listen { .. }
             | Command::Unbridge { .. }
             | Command::Close { .. } => {}
         }

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use node::Notice;
 use vocab::flow::Level;
+use vocab::hearing::Hearing;
 
 use family::Family;
 use gauges::{Kind, MEDIA, NODE, Row};
@@ -58,6 +59,8 @@ pub struct Metrics {
     plugin_rolled_back: Family<2>,
     trunk_changes: Family<3>,
     failovers: Family<1>,
+    signals: Family<1>,
+    answerers: Family<2>,
     answered: AtomicU64,
     registrations: AtomicU64,
     auth_failures: AtomicU64,
@@ -153,6 +156,16 @@ impl Default for Metrics {
                 "Calls that a trunk did not take and that went on to another.",
                 ["trunk"],
             ),
+            signals: Family::new(
+                "jackfield_signals_total",
+                "Signals of the network that were heard of legs.",
+                ["signal"],
+            ),
+            answerers: Family::new(
+                "jackfield_answerers_total",
+                "Who answered calls of which that was to be found out, and why.",
+                ["answerer", "cause"],
+            ),
             plugin_rolled_back: Family::new(
                 "jackfield_plugin_rolled_back_total",
                 "Versions of plugins that were taken back after too many faults.",
@@ -244,6 +257,11 @@ impl Metrics {
                 .trunk_changes
                 .add([tenant.as_str(), trunk, state.name()]),
             Notice::Failover { from, .. } => self.failovers.add([from]),
+            Notice::Heard { hearing, .. } => match hearing {
+                Hearing::Signal(heard) => self.signals.add([heard.signal.name()]),
+                Hearing::Answerer(who) => self.answerers.add([who.answerer.name(), &who.cause]),
+                Hearing::MessageEnded(_) => {}
+            },
         }
     }
 
@@ -316,6 +334,8 @@ impl Metrics {
         self.plugin_rolled_back.render(out);
         self.trunk_changes.render(out);
         self.failovers.render(out);
+        self.signals.render(out);
+        self.answerers.render(out);
         let help = "Times a phone registered or refreshed its registration.";
         single(
             out,

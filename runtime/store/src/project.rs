@@ -163,6 +163,7 @@ fn advance(record: &mut CallRecord, event: &CallEvent) -> Projected {
         | CallEventKind::Unbridged { .. }
         | CallEventKind::Step { .. }
         | CallEventKind::Media { .. }
+        | CallEventKind::Heard { .. }
         | CallEventKind::AttrSet { .. } => return Projected::Counted,
     }
     Projected::Changed

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::hearing::{Hearing, Listening};
 use crate::{CallId, Clip, LegId, MediaSummary, Party, Pii, PlayId, RecordingId};
 
 /// What the engine is told to do. A command that names a leg already gone is ignored: its
@@ -148,6 +149,14 @@ pub enum Command {
         leg: LegId,
         /// How.
         part: Part,
+    },
+    /// Listens to what a leg that is dialled, or was, sends: for signals of the network while it can be
+    /// heard before it answers, and for who answers from then on. Reported with [`Event::Heard`].
+    Listen {
+        /// The leg.
+        leg: LegId,
+        /// For what, instead of before.
+        listening: Listening,
     },
     /// Gives the far end of an answered leg a new offer by re-INVITE (RFC 3261 §14). Answered by
     /// [`Event::Reoffered`]: one after the other, refused with 491 if too many wait or the leg is not
@@ -532,6 +541,13 @@ pub enum Event {
         /// The leg.
         leg: LegId,
     },
+    /// Something was heard that a leg is listened to for.
+    Heard {
+        /// The leg.
+        leg: LegId,
+        /// What.
+        hearing: Hearing,
+    },
     /// A leg in a conference begins to talk, or has not talked for half a second.
     Talking {
         /// The leg.
@@ -698,6 +714,7 @@ impl Event {
             | Self::Unbridged { a: leg, .. }
             | Self::Joined { leg }
             | Self::Left { leg }
+            | Self::Heard { leg, .. }
             | Self::Talking { leg, .. }
             | Self::Speaker { leg }
             | Self::Held { leg }

@@ -10,6 +10,7 @@
 
 pub mod call;
 pub mod flow;
+pub mod hearing;
 pub mod record;
 pub mod recording;
 

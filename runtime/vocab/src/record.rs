@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::call::{Cause, GatherEnd, RecordEnd, Side};
 use crate::flow::{DialResult, Fault, PluginRef};
+use crate::hearing::Hearing;
 use crate::{CallId, Direction, MediaSummary, Party, RecordingId, TenantId, Wall};
 
 /// One thing that happened to a call.
@@ -154,6 +155,13 @@ pub enum CallEventKind {
         /// What.
         media: MediaSummary,
     },
+    /// Something was heard of a leg besides words and keys.
+    Heard {
+        /// Number of the leg within the call.
+        leg: u16,
+        /// What.
+        hearing: Hearing,
+    },
     /// A fact was remembered with the call; only the key is kept here.
     AttrSet {
         /// Its key.
@@ -189,6 +197,11 @@ impl CallEventKind {
             Self::Unbridged { .. } => "leg.unbridged",
             Self::Step { step, .. } => step.name(),
             Self::Media { .. } => "leg.media",
+            Self::Heard { hearing, .. } => match hearing {
+                Hearing::Signal(_) => "leg.signal",
+                Hearing::Answerer(_) => "leg.answerer",
+                Hearing::MessageEnded(_) => "leg.message_ended",
+            },
             Self::AttrSet { .. } => "call.attr_set",
             Self::Ended { .. } => "call.ended",
         }

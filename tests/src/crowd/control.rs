@@ -140,6 +140,7 @@ impl Crowd {
             | Event::Unbridged { a: leg, .. }
             | Event::Joined { leg }
             | Event::Left { leg }
+            | Event::Heard { leg, .. }
             | Event::Talking { leg, .. }
             | Event::Speaker { leg }
             | Event::Held { leg }
@@ -342,6 +343,7 @@ fn kind(event: &Event) -> &'static str {
         Event::Registered { .. } => "registered",
         Event::Joined { .. } => "joined",
         Event::Left { .. } => "left",
+        Event::Heard { .. } => "heard",
         Event::Talking { .. } => "talking",
         Event::Speaker { .. } => "speaker",
         Event::OneWay { .. } => "one way",

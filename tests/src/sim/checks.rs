@@ -253,6 +253,7 @@ impl Checks {
             | CallEventKind::Bridged { .. }
             | CallEventKind::Unbridged { .. }
             | CallEventKind::Media { .. }
+            | CallEventKind::Heard { .. }
             | CallEventKind::AttrSet { .. } => {}
             CallEventKind::Step { step, .. } => self.saw(format!("step {}", step.name())),
         }
@@ -298,6 +299,7 @@ impl Checks {
             | Notice::PluginFreed { .. }
             | Notice::Registered { .. }
             | Notice::Dialog { .. }
+            | Notice::Heard { .. }
             | Notice::Talking { .. }
             | Notice::Speaker { .. }
             | Notice::Trunk { .. }
@@ -402,6 +404,7 @@ impl Checks {
             }
             media::Command::Join { .. }
             | media::Command::SetPart { .. }
+            | media::Command::Listen { .. }
             | media::Command::Unbridge { .. }
             | media::Command::Play { .. }
             | media::Command::Stop { .. }

@@ -95,6 +95,7 @@ fn sight(event: &CallEvent) -> String {
         | CallEventKind::Unbridged { .. }
         | CallEventKind::Step { .. }
         | CallEventKind::Media { .. }
+        | CallEventKind::Heard { .. }
         | CallEventKind::AttrSet { .. } => name.to_owned(),
     }
 }

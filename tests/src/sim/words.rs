@@ -218,7 +218,11 @@ impl Words {
                 mode: Watching::ALL[rng.below(3) as usize],
             },
             Word::TakePlace => Control::TakePlace { call, leg: by },
-            Word::Originate => Control::Originate { user, to },
+            Word::Originate => Control::Originate {
+                user,
+                to,
+                detection: None,
+            },
             Word::Redial => Control::Redial { user },
         };
         self.last += 1;

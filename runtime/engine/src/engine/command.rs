@@ -77,6 +77,7 @@ impl Engine {
             Command::Unbridge { leg } => self.unbridge(leg),
             Command::Join { leg } => self.join(leg),
             Command::SetPart { leg, part } => self.set_part(leg, part),
+            Command::Listen { leg, listening } => self.listen(leg, listening),
             Command::Reoffer { leg, codecs, hold } => self.offer_anew(now, leg, codecs, hold),
             Command::Refer { leg, to } => self.refer(leg, to),
             Command::AnswerRefer { leg, status } => self.answer_refer(leg, status),

@@ -273,6 +273,7 @@ impl Engine {
             }
             if first {
                 self.event(Event::EarlyMedia { leg });
+                self.perk_up(leg);
             }
         }
     }

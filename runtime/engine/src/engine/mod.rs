@@ -5,6 +5,7 @@ mod command;
 mod conference;
 mod dial;
 mod end;
+mod hearing;
 mod media_event;
 mod moving;
 mod negotiation;
@@ -422,6 +423,7 @@ fn command_leg(command: &Command) -> LegId {
         | Command::Unbridge { leg }
         | Command::Join { leg }
         | Command::SetPart { leg, .. }
+        | Command::Listen { leg, .. }
         | Command::Redirect { leg, .. }
         | Command::Progress { leg }
         | Command::Reoffer { leg, .. }
@@ -441,6 +443,7 @@ fn media_session(event: &media::Event) -> SessionId {
         | media::Event::Recorded { session, .. }
         | media::Event::Inactive { session }
         | media::Event::OneWay { session, .. }
+        | media::Event::Heard { session, .. }
         | media::Event::Talking { session, .. }
         | media::Event::Speaker { session }
         | media::Event::Closed { session, .. } => *session,

@@ -267,6 +267,7 @@ impl Engine {
         match settled {
             Ok(()) => {
                 self.event(Event::Answered { leg });
+                self.perk_up(leg);
                 self.note_hold(leg);
             }
             Err(_) => self.not_acceptable(now, leg),

@@ -215,6 +215,7 @@ impl Chaos {
             Event::Media { .. } => "Media",
             Event::Joined { .. } => "Joined",
             Event::Left { .. } => "Left",
+            Event::Heard { .. } => "Heard",
             Event::Talking { .. } => "Talking",
             Event::Speaker { .. } => "Speaker",
             Event::Held { .. } => "Held",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use vocab::call::{Command, Event, Target};
+use vocab::hearing::{Hearing, Listening};
 use vocab::{CallId, LegId, RecordingId, RecordingPart};
 
 /// Short names for calls, in the order in which they appear, and for addresses.
@@ -61,6 +62,7 @@ pub(crate) fn describe_command(command: &Command, names: &mut Names) -> String {
         Command::Bridge { a, b } => format!("Bridge {} {}", names.leg(*a), names.leg(*b)),
         Command::Unbridge { leg } => format!("Unbridge {}", names.leg(*leg)),
         Command::Join { leg } => format!("Join {}", names.leg(*leg)),
+        Command::Listen { leg, .. } => format!("Listen {}", names.leg(*leg)),
         Command::SetPart { leg, .. } => format!("SetPart {}", names.leg(*leg)),
         Command::Redirect { leg, to } => format!("Redirect {} {}", names.leg(*leg), to.reveal()),
         Command::Progress { leg } => format!("Progress {}", names.leg(*leg)),
@@ -147,6 +149,18 @@ pub(crate) fn describe_event(event: &Event, names: &mut Names) -> String {
             let what = if *talking { "Talking" } else { "Quiet" };
             format!("{what} {}", names.leg(*leg))
         }
+        Event::Heard { leg, hearing } => match hearing {
+            Hearing::Signal(heard) => {
+                format!("Heard {} {}", names.leg(*leg), heard.signal.name())
+            }
+            Hearing::Answerer(who) => {
+                let (who, why) = (who.answerer.name(), &who.cause);
+                format!("Heard {} {who} {why}", names.leg(*leg))
+            }
+            Hearing::MessageEnded(end) => {
+                format!("Heard {} message ended, beep {}", names.leg(*leg), end.beep)
+            }
+        },
         Event::Speaker { leg } => format!("Speaker {}", names.leg(*leg)),
         Event::Held { leg } => format!("Held {}", names.leg(*leg)),
         Event::Retrieved { leg } => format!("Retrieved {}", names.leg(*leg)),
@@ -247,6 +261,16 @@ pub(crate) fn describe_media(command: &media::Command) -> String {
             session,
             conference,
         } => format!("{session} Join {conference}"),
+        media::Command::Listen { session, listening } => {
+            let what = match listening {
+                Listening {
+                    answerer: Some(_), ..
+                } => "who answers",
+                Listening { progress: true, .. } => "signals",
+                Listening { .. } => "nothing",
+            };
+            format!("{session} Listen for {what}")
+        }
         media::Command::SetPart { session, part } => format!("{session} {}", loudness(part)),
         media::Command::Unbridge { session } => format!("{session} Unbridge"),
         media::Command::Close { session } => format!("{session} Close"),

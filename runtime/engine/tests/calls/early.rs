@@ -4,6 +4,7 @@ use expect_test::expect;
 use sip::message::HeaderName;
 use vocab::LegId;
 use vocab::call::{Cause, Command, Event};
+use vocab::hearing::{AnswerParams, Listening};
 
 use crate::audio::speech;
 use crate::dial::{alone, hop, second, user};
@@ -30,6 +31,58 @@ fn early(offer: &str) -> (World, Far, LegId) {
     world.command(Command::Progress { leg });
     world.run(ms(50));
     (world, far, leg)
+}
+
+#[test]
+fn a_leg_is_listened_to_for_signals_and_then_for_who_answers() {
+    let (mut world, far) = dialled();
+    let listening = Listening {
+        progress: true,
+        answerer: Some(AnswerParams::default()),
+    };
+    let leg = alone();
+    world.command(Command::Listen { leg, listening });
+    let answer = sdp(1, "8", "sendrecv");
+    far.reply(&mut world, "INVITE", "183 Session Progress", &answer);
+    world.run(ms(50));
+    far.again(&mut world, "200 OK", &answer);
+    world.run(s(1));
+    // Nobody speaks, and so nobody is there.
+    world.run(s(2));
+    let listening = Listening::default();
+    world.command(Command::Listen { leg, listening });
+    world.command(Command::Hangup {
+        leg,
+        cause: Cause::Normal,
+    });
+    world.run(ms(50));
+    far.reply(&mut world, "BYE", "200 OK", "");
+    world.settle();
+    world.check(expect![[r#"
+        0.000   > Dial A1 sip:1@192.0.2.50
+        0.000       media 1 Open 192.0.2.1:10000
+        0.000   home → far: INVITE (application/sdp)
+        0.050   > Listen A1
+        0.050   far → home: 183 Session Progress (INVITE, application/sdp)
+        0.060       media 1 Configure Pcma both ways
+        0.060       media 1 Listen for signals
+        0.060     Trying A1
+        0.060     Ringing A1
+        0.060     EarlyMedia A1
+        0.100   far → home: 200 OK (INVITE, application/sdp)
+        0.110   home → far: ACK
+        0.110       media 1 Configure Pcma both ways
+        0.110       media 1 Listen for who answers
+        0.110     Answered A1
+        2.600     Heard A1 silence no_word
+        3.100   > Listen A1
+        3.100       media 1 Listen for nothing
+        3.100   > Hangup A1 normal
+        3.100       media 1 Close
+        3.100   home → far: BYE
+        3.100     Ended A1 normal by Near
+        3.150   far → home: 200 OK (BYE)
+    "#]]);
 }
 
 #[test]

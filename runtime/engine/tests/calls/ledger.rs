@@ -105,6 +105,7 @@ impl Ledger {
             | Command::Stop { .. }
             | Command::RecordCall { .. }
             | Command::SetPart { .. }
+            | Command::Listen { .. }
             | Command::Bridge { .. }
             | Command::Unbridge { .. }
             | Command::Redirect { .. }
@@ -140,6 +141,7 @@ impl Ledger {
                 | Event::Moved { .. }
                 | Event::Gathered { .. }
                 | Event::Left { .. }
+                | Event::Heard { .. }
                 | Event::Talking { .. }
                 | Event::Speaker { .. }
                 | Event::Unbridged { .. }
@@ -204,6 +206,7 @@ impl Ledger {
                 );
             }
             Event::OneWay { leg, .. }
+            | Event::Heard { leg, .. }
             | Event::Talking { leg, .. }
             | Event::Speaker { leg }
             | Event::Media { leg, .. } => {
@@ -305,7 +308,9 @@ impl Ledger {
                 self.phase(*from, command, &[Phase::Open, Phase::Configured]);
                 self.phase(*into, command, &[Phase::Configured]);
             }
-            C::RecordCall { session, .. } | C::SetPart { session, .. } => {
+            C::RecordCall { session, .. }
+            | C::SetPart { session, .. }
+            | C::Listen { session, .. } => {
                 self.phase(*session, command, &[Phase::Open, Phase::Configured]);
             }
             C::Play { session, .. }

@@ -23,72 +23,7 @@ const MOMENT_MS: u32 = 10;
 /// 200 ms. What is longer is the line's.
 const HISS_MS_MAX: u32 = 250;
 
-/// What decides. All times count from the first sample that is fed: the moment the call is answered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Params {
-    /// Silence before the first word after which nobody is there.
-    ///
-    /// Default 2.5 s, the `initial_silence` of Asterisk's `amd.conf.sample`, where it means a machine;
-    /// here it is [`Answer::Silence`]. Twilio has 5 s, SignalWire 4.5.
-    pub initial_silence: Duration,
-    /// Voice in all after which it is a machine.
-    ///
-    /// Default 2.4 s, Twilio's `MachineDetectionSpeechThreshold`. Asterisk's 1.5 s takes a person who
-    /// gives a company's name for a machine.
-    pub greeting: Duration,
-    /// Silence after a word after which it is a person.
-    ///
-    /// Default 1 s, SignalWire's end silence; Twilio has 1.2 s, Asterisk's `after_greeting_silence` is
-    /// 800 ms. Shorter takes a machine between two sentences for a person (of 48 synthesized ones
-    /// seven instead of one), longer lets a person wait.
-    pub after_greeting_silence: Duration,
-    /// When to give up. Bounds how long anything takes.
-    ///
-    /// Default 5 s, the `total_analysis_time` of Asterisk.
-    pub total: Duration,
-    /// Shortest sound that is a word.
-    ///
-    /// Default 100 ms, the `min_word_length` of Asterisk.
-    pub word_min: Duration,
-    /// Silence that ends a word.
-    ///
-    /// Default 100 ms. The `between_words_silence` of Asterisk is 50 ms, which a `t` or `k` within a
-    /// word has as well: in noise a sentence falls into a dozen pieces.
-    pub between_words: Duration,
-    /// Sound without such a silence after which it is a machine: music, mostly.
-    ///
-    /// Default 5 s, the `maximum_word_length` of Asterisk; since [`Params::greeting`] is shorter, it
-    /// decides nothing unless that is raised.
-    pub word_max: Duration,
-    /// Most words of a person; one more is a machine.
-    ///
-    /// Default 8: jambonz takes nine words for a machine, SignalWire six. Asterisk's three are for
-    /// words as a switch hears them in a short hello.
-    pub words_max: u32,
-    /// Mean magnitude (0 to 32,767) below which nothing is a voice, however silent the line is.
-    ///
-    /// Default 128. Asterisk's `silence_threshold` is 256, which loses faint voices; it needs to be so
-    /// high because it knows no level of noise, which is followed here.
-    pub silence_level: u16,
-    /// Goes on after a machine was recognized until its message is over; `None` to end with that.
-    ///
-    /// Default `None`.
-    pub message: Option<Message>,
-}
-
-/// How to find the end of a machine's message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Message {
-    /// Silence that ends a message of which no beep is heard.
-    ///
-    /// Default 2 s, the greeting's end of jambonz. Twilio has 1.2 s, which is shorter than the pause
-    /// that many machines leave before they beep.
-    pub silence: Duration,
-    /// When to give up, from the first sample that is fed.
-    ///
-    /// Default 30 s, Twilio's `MachineDetectionTimeout`.
-    pub timeout: Duration,
-}
+pub use vocab::hearing::{AnswerParams as Params, MessageParams as Message};
 
 /// Who answered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -242,32 +177,6 @@ struct Words {
     gap_ms: u32,
     /// It is one.
     counted: bool,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self {
-            initial_silence: Duration::from_millis(2_500),
-            greeting: Duration::from_millis(2_400),
-            after_greeting_silence: Duration::from_secs(1),
-            total: Duration::from_secs(5),
-            word_min: Duration::from_millis(100),
-            between_words: Duration::from_millis(100),
-            word_max: Duration::from_secs(5),
-            words_max: 8,
-            silence_level: 128,
-            message: None,
-        }
-    }
-}
-
-impl Default for Message {
-    fn default() -> Self {
-        Self {
-            silence: Duration::from_secs(2),
-            timeout: Duration::from_secs(30),
-        }
-    }
 }
 
 impl Answer {

@@ -106,6 +106,7 @@ impl Session {
             && !self.player.is_playing()
             && self.dialing.is_idle()
             && !self.recorders.any()
+            && self.ear.is_idle()
     }
 
     /// Sets whether packets go through. What is buffered here is not played then.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use vocab::call::RecordEnd;
+use vocab::hearing::Listening;
 use vocab::recording::SegmentEnd;
 use vocab::{Clip, Mono, Now, PlayId, RecordingId, Rng, SessionId};
 
@@ -19,6 +20,7 @@ use crate::{Channel, Event, EventFormat, Stats, StreamParams, Way, quality, srtp
 
 mod convert;
 mod dialing;
+mod ear;
 mod inbound;
 mod latch;
 mod link;
@@ -30,6 +32,7 @@ mod reports;
 
 pub(crate) use convert::Converter;
 use dialing::{Dialed, Dialing};
+use ear::Ear;
 pub(crate) use inbound::Kind;
 pub(crate) use inbound::Received;
 use inbound::{Inbound, Use};
@@ -130,6 +133,7 @@ pub(crate) struct Session {
     /// Ticks that were left out while a tone was sent, which the stream's clock has yet to make.
     owed: u32,
     recorders: Recorders,
+    ear: Ear,
     /// What is played here and what others say, brought to the rate of the session.
     near: Converter,
     far: Converter,
@@ -200,6 +204,7 @@ impl Session {
             dialing: Dialing::default(),
             owed: 0,
             recorders: Recorders::default(),
+            ear: Ear::default(),
             near: Converter::default(),
             far: Converter::default(),
             link: Link::Nobody,
@@ -421,8 +426,21 @@ impl Session {
             frame.clear(stream.params.rate());
             return Heard::Silence;
         }
-        let recorded = self.recorders.any();
-        stream.inbound.pull(step, listens, recorded, frame)
+        let lower = self.recorders.any() || !self.ear.is_idle();
+        let heard = stream.inbound.pull(step, listens, lower, frame);
+        if !self.ear.is_idle() {
+            let narrow = stream.inbound.narrow(frame).unwrap_or(&[0; FRAME]);
+            if let Some(hearing) = self.ear.feed(narrow) {
+                let session = step.id;
+                step.event(Event::Heard { session, hearing });
+            }
+        }
+        heard
+    }
+
+    /// Listens for something else from now on, from the next tick.
+    pub(crate) fn listen_for(&mut self, listening: Listening) {
+        self.ear = Ear::new(listening);
     }
 
     /// Whether tones are keys for us: between the two sides of a bridge they are for the other.

@@ -155,6 +155,7 @@ impl World {
                     Event::Digit { .. }
                     | Event::OneWay { .. }
                     | Event::Inactive { .. }
+                    | Event::Heard { .. }
                     | Event::Talking { .. }
                     | Event::Speaker { .. }
                     | Event::Closed { .. },

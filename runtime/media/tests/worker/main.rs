@@ -13,6 +13,7 @@ mod codecs;
 mod conference;
 mod corpus;
 mod digits;
+mod hearing;
 mod part;
 mod playback;
 mod playout;

@@ -35,7 +35,7 @@ use vocab::{LegId, Party, PlayId};
 
 use crate::call::Dial;
 use crate::config::Route;
-use crate::control::{ControlId, Destination, Loudness};
+use crate::control::{ControlId, Destination, Detection, Loudness};
 
 /// The parties of a call that people control, or that a flow has connected.
 #[derive(Debug, Default)]
@@ -52,6 +52,8 @@ pub(crate) struct Talk {
     pub(crate) visit: Option<Visit>,
     /// Those who supervise, by leg number.
     pub(crate) watchers: BTreeMap<u16, Watcher>,
+    /// How to find who answers a call of ours.
+    pub(crate) detection: Option<Detection>,
     /// Whom a call of ours is for, until its first leg has answered.
     pub(crate) target: Option<Destination>,
 }

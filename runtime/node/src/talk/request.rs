@@ -64,7 +64,17 @@ impl Node {
             } => self.watch(now, call, &leg, &user, mode),
             Control::WatchAs { call, leg, mode } => self.watch_otherwise(now, call, &leg, mode),
             Control::TakePlace { call, leg } => self.take_place(now, call, &leg),
-            Control::Originate { user, to } => self.originate(now, &user, to),
+            Control::Originate {
+                user,
+                to,
+                detection,
+            } => {
+                let begun = self.originate(now, &user, to);
+                if let Ok(Controlled::Call(call)) = begun {
+                    self.detect(call, detection);
+                }
+                begun
+            }
             Control::Redial { user } => self.redial(now, &user),
         };
         self.out.push_back(Output::Controlled { id, result });

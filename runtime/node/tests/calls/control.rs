@@ -628,6 +628,7 @@ fn what_makes_no_sense_is_refused() {
         Control::Originate {
             user: "eve".into(),
             to: phone("bob"),
+            detection: None,
         },
     ];
     world.skip_ladder();

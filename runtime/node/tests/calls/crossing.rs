@@ -65,7 +65,14 @@ const PICK_UP: Step = |world, _| {
 const DIAL: Step = |world, _| world.dial("dave", "701");
 const ANOTHER: Step = |world, _| {
     let (user, to) = ("carol".to_owned(), phone("dave"));
-    ask(world, Control::Originate { user, to });
+    ask(
+        world,
+        Control::Originate {
+            user,
+            to,
+            detection: None,
+        },
+    );
 };
 const BRIDGE: Step = |world, call| {
     let other = world.node.live_calls().find(|it| *it != call);

@@ -5,6 +5,7 @@ mod carrier;
 mod control;
 mod crossing;
 mod dial;
+mod hearing;
 mod hold;
 mod media;
 mod phone;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ::media::{Command, Event, Part, Stats};
+use vocab::hearing::Listening;
 use vocab::{Mono, PlayId, RecordingId, SessionId};
 
 /// What a session was told to hear.
@@ -22,6 +23,7 @@ pub(crate) struct Session {
     pub(crate) remote: Option<std::net::SocketAddr>,
     pub(crate) hears: Hears,
     pub(crate) part: Part,
+    pub(crate) listening: Listening,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +98,7 @@ impl Desk {
                 self.recordings.remove(recording);
             }
             Command::SetPart { session, part } => self.of(*session).part = *part,
+            Command::Listen { session, listening } => self.of(*session).listening = *listening,
             Command::SendDigits { .. } | Command::RecordMessage { .. } => {}
         }
         events

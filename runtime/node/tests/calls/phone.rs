@@ -165,6 +165,7 @@ impl Phone {
             | Event::Unbridged { .. }
             | Event::Joined { .. }
             | Event::Left { .. }
+            | Event::Heard { .. }
             | Event::Talking { .. }
             | Event::Speaker { .. }
             | Event::Held { .. }

@@ -137,7 +137,11 @@ fn two_calls_of_ann(world: &mut World) {
     world.connected("bob", "ann");
     let user = "ann".to_owned();
     let to = phone("carol");
-    world.ask(Control::Originate { user, to });
+    world.ask(Control::Originate {
+        user,
+        to,
+        detection: None,
+    });
     world.run(s(4));
     world.skip_ladder();
     let n = world.of("ann");

@@ -573,7 +573,11 @@ fn a_redialled_call_to_several_and_a_phone_that_declines() {
     world.manner("bob", Manner::Rings);
     let to = all(vec![phone("bob"), number()]);
     let user = "ann".to_owned();
-    let result = world.ask(Control::Originate { user, to });
+    let result = world.ask(Control::Originate {
+        user,
+        to,
+        detection: None,
+    });
     assert!(
         matches!(result, Some(Ok(Controlled::Call(_)))),
         "{result:?}"

@@ -17,6 +17,7 @@ use plugin::{CacheKey, End, Grant, Host, HostConfig, Metering, Plugin, Registry,
 use sip::message;
 use vocab::call::Command;
 use vocab::flow::{DialOptions, DialTarget, Op, Outcome};
+use vocab::hearing::{Hearing, Listening};
 use vocab::record::{CallEvent, CallEventKind};
 use vocab::{CallId, Clip, FlowId, LegId, Mono, Now, Pii, Rng, SessionId, TenantId, Wall};
 
@@ -319,6 +320,24 @@ impl World {
         self.post(n, sent);
     }
 
+    /// Something is heard of a phone.
+    pub(crate) fn hears_of(&mut self, user: &str, hearing: Hearing) {
+        let mut sessions = self.desk.sessions.keys().copied();
+        let session = sessions.rfind(|session| self.who(*session) == user);
+        let session = session.expect("a session with this phone");
+        self.feed(Input::Media {
+            worker: engine::WorkerId(0),
+            event: ::media::Event::Heard { session, hearing },
+        });
+    }
+
+    /// What is listened to a phone for.
+    pub(crate) fn listens_to(&self, user: &str) -> Listening {
+        let mut sessions = self.desk.sessions.iter();
+        let found = sessions.rfind(|(session, _)| self.who(**session) == user);
+        found.expect("a session with this phone").1.listening
+    }
+
     /// A phone's user presses a key, which the node hears as a tone.
     pub(crate) fn press(&mut self, user: &str, digit: char) {
         let mut sessions = self.desk.sessions.keys().copied();
@@ -354,7 +373,11 @@ impl World {
     /// A call from one user to another, made by request and up after some seconds.
     pub(crate) fn connected(&mut self, user: &str, other: &str) -> CallId {
         let (user, to) = (user.to_owned(), phone(other));
-        let result = self.ask(Control::Originate { user, to });
+        let result = self.ask(Control::Originate {
+            user,
+            to,
+            detection: None,
+        });
         let Some(Ok(Controlled::Call(call))) = result else {
             panic!("{result:?}");
         };
@@ -586,6 +609,13 @@ impl World {
                     .trim_end()
                     .to_owned()
             }
+            CallEventKind::Heard { leg, hearing } => match hearing {
+                Hearing::Signal(heard) => format!("leg {leg} {}", heard.signal.name()),
+                Hearing::Answerer(who) => {
+                    format!("leg {leg} {} ({})", who.answerer.name(), who.cause)
+                }
+                Hearing::MessageEnded(end) => format!("leg {leg} beep {}", end.beep),
+            },
             CallEventKind::Media { leg, media } => format!("leg {leg} {}", media.codec),
             CallEventKind::Ended { cause, by } => format!("{} by {by:?}", cause.name()),
             CallEventKind::Fallback { announcement } => announcement.clone(),

@@ -7,9 +7,12 @@ use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::routing::post;
 use axum::{Json, Router};
-use node::{Actor, Control, ControlError, Controlled, Destination, Loudness, Watching};
+use node::{
+    Actor, Control, ControlError, Controlled, Destination, Detection, Loudness, OnMachine, Watching,
+};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use vocab::hearing::{AnswerParams, MessageParams};
 use vocab::{CallId, Pii};
 
 use super::error::Problem;
@@ -488,17 +491,102 @@ pub(super) struct NewCall {
     to: Option<Target>,
     #[serde(default)]
     redial: bool,
+    detect: Option<Detect>,
+}
+
+/// How to find out who answers. What is left out is as usual.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Detect {
+    #[serde(default)]
+    on_machine: MachineFate,
+    initial_silence_ms: Option<Span>,
+    greeting_ms: Option<Span>,
+    after_greeting_silence_ms: Option<Span>,
+    total_ms: Option<Span>,
+    word_min_ms: Option<Span>,
+    between_words_ms: Option<Span>,
+    word_max_ms: Option<Span>,
+    words_max: Option<u32>,
+    silence_level: Option<u16>,
+    /// Goes on until a machine's message is over.
+    #[serde(default)]
+    message: bool,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum MachineFate {
+    #[default]
+    Connect,
+    Hangup,
+}
+
+/// A time in ms: up to a minute, so that nobody is listened to for a whole call.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "u32")]
+struct Span(u32);
+
+impl TryFrom<u32> for Span {
+    type Error = &'static str;
+
+    fn try_from(ms: u32) -> Result<Self, Self::Error> {
+        if (10..=60_000).contains(&ms) {
+            Ok(Self(ms))
+        } else {
+            Err("10 to 60000 ms")
+        }
+    }
+}
+
+impl From<Detect> for Detection {
+    fn from(detect: Detect) -> Self {
+        let usual = AnswerParams::default();
+        let time = |given: Option<Span>, usual| {
+            given.map_or(usual, |Span(ms)| Duration::from_millis(ms.into()))
+        };
+        Self {
+            params: AnswerParams {
+                initial_silence: time(detect.initial_silence_ms, usual.initial_silence),
+                greeting: time(detect.greeting_ms, usual.greeting),
+                after_greeting_silence: time(
+                    detect.after_greeting_silence_ms,
+                    usual.after_greeting_silence,
+                ),
+                total: time(detect.total_ms, usual.total),
+                word_min: time(detect.word_min_ms, usual.word_min),
+                between_words: time(detect.between_words_ms, usual.between_words),
+                word_max: time(detect.word_max_ms, usual.word_max),
+                words_max: detect.words_max.unwrap_or(usual.words_max),
+                silence_level: detect.silence_level.unwrap_or(usual.silence_level),
+                message: detect.message.then(MessageParams::default),
+            },
+            on_machine: match detect.on_machine {
+                MachineFate::Connect => OnMachine::Connect,
+                MachineFate::Hangup => OnMachine::HangUp,
+            },
+        }
+    }
 }
 
 /// Rings a user's phone, and then whom it calls.
 pub(super) async fn make(
     State(app): Shared,
-    Told(NewCall { user, to, redial }): Told<NewCall>,
+    Told(NewCall {
+        user,
+        to,
+        redial,
+        detect,
+    }): Told<NewCall>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Answer>), Problem> {
     let request = match (to, redial) {
         (Some(to), false) => {
-            let to = to.into();
-            Control::Originate { user, to }
+            let (to, detection) = (to.into(), detect.map(Detection::from));
+            Control::Originate {
+                user,
+                to,
+                detection,
+            }
         }
         (None, true) => Control::Redial { user },
         (Some(_), true) | (None, false) => {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, PluginRef};
+use vocab::hearing::Hearing;
 use vocab::record::{CallEvent, CallEventKind, CallRecord};
 use vocab::{Direction, Party, Wall};
 
@@ -201,6 +202,32 @@ fn fields(kind: &CallEventKind) -> Value {
             "round_trip_ms": media.round_trip.map(milliseconds),
             "mos": media.mos.map(|hundredths| f64::from(hundredths) / 100.0),
         }),
+        CallEventKind::Heard { leg, hearing } => match hearing {
+            Hearing::Signal(heard) => json!({
+                "leg": leg,
+                "signal": heard.signal.name(),
+                "hz": heard.hz,
+                "lengths_ms": heard.lengths_ms,
+                "level_dbm0": heard.level_dbm0,
+            }),
+            Hearing::Answerer(who) => json!({
+                "leg": leg,
+                "answerer": who.answerer.name(),
+                "cause": who.cause,
+                "at_ms": who.at_ms,
+                "words": who.words,
+                "voice_ms": who.voice_ms,
+                "initial_silence_ms": who.initial_silence_ms,
+                "silence_ms": who.silence_ms,
+                "beep_at_ms": who.beep_at_ms,
+            }),
+            Hearing::MessageEnded(end) => json!({
+                "leg": leg,
+                "beep": end.beep,
+                "unheard": end.unheard,
+                "at_ms": end.at_ms,
+            }),
+        },
         CallEventKind::AttrSet { key } => json!({ "key": key }),
         CallEventKind::Ended { cause, by } => json!({ "cause": cause.name(), "by": side(*by) }),
     }

@@ -34,7 +34,10 @@ impl Lines {
             Notice::Denied { .. } => &mut self.denied,
             Notice::NotWritten { .. } => &mut self.not_written,
             Notice::Banned { .. } => &mut self.banned,
-            Notice::Dialog { .. } | Notice::Talking { .. } | Notice::Speaker { .. } => return,
+            Notice::Dialog { .. }
+            | Notice::Heard { .. }
+            | Notice::Talking { .. }
+            | Notice::Speaker { .. } => return,
             Notice::Started { .. }
             | Notice::Answered { .. }
             | Notice::Ended { .. }
@@ -111,7 +114,10 @@ pub(super) fn write(notice: &Notice) {
             info!(%tenant, call.id = %call, "call {call} started");
         }
         // The store has the first dialog, the trace all of them. Who talks is no milestone.
-        Notice::Dialog { .. } | Notice::Talking { .. } | Notice::Speaker { .. } => {}
+        Notice::Dialog { .. }
+        | Notice::Heard { .. }
+        | Notice::Talking { .. }
+        | Notice::Speaker { .. } => {}
         Notice::Answered { call, after } => {
             let ms = millis(*after);
             info!(call.id = %call, duration_ms = ms, "call {call} answered after {ms} ms");

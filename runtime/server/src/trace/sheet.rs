@@ -8,6 +8,7 @@ use engine::phone::{Arrow, LadderLine};
 use serde::{Deserialize, Serialize};
 use vocab::call::Side;
 use vocab::flow::DialResult;
+use vocab::hearing::Hearing;
 use vocab::record::{CallEvent, CallEventKind};
 use vocab::{CallId, Party, Wall};
 
@@ -243,6 +244,19 @@ fn summary(kind: &CallEventKind) -> String {
                 mos.unwrap_or_default()
             )
         }
+        CallEventKind::Heard { leg, hearing } => match hearing {
+            Hearing::Signal(heard) => {
+                format!("leg {leg} sends {}", heard.signal.name().replace('_', " "))
+            }
+            Hearing::Answerer(who) => {
+                let (who, why) = (who.answerer.name(), who.cause.replace('_', " "));
+                format!("leg {leg} answered by {who}: {why}")
+            }
+            Hearing::MessageEnded(end) => {
+                let how = if end.beep { ", with a beep" } else { "" };
+                format!("leg {leg} has said its message{how}")
+            }
+        },
         CallEventKind::AttrSet { key } => format!("remembered {key}"),
         CallEventKind::Ended { cause, by } => {
             let by = match by {

@@ -250,6 +250,7 @@ impl Tap {
             | Notice::PluginFreed { .. }
             | Notice::Registered { .. }
             | Notice::Trunk { .. }
+            | Notice::Heard { .. }
             | Notice::Talking { .. }
             | Notice::Speaker { .. }
             | Notice::Failover { .. }

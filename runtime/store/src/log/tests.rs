@@ -5,6 +5,7 @@ use std::time::Duration;
 use expect_test::expect;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
+use vocab::hearing::{Answerer, Answering, Hearing, MessageEnd, Signal, SignalHeard};
 use vocab::record::{CallEventKind, Disposition, Step};
 use vocab::{CallId, Direction, MediaSummary, Party, RecordingId};
 
@@ -113,6 +114,7 @@ fn number(kind: &CallEventKind) -> usize {
         CallEventKind::Step { .. } => 16,
         CallEventKind::RecordingCut { .. } => 17,
         CallEventKind::Media { .. } => 18,
+        CallEventKind::Heard { .. } => 19,
     }
 }
 
@@ -175,8 +177,33 @@ pub(crate) fn later_samples() -> Vec<CallEventKind> {
         ..summary.clone()
     };
     let [full, bare] = [summary, bare].map(|media| CallEventKind::Media { leg: 2, media });
+    let heard = [
+        Hearing::Signal(SignalHeard {
+            signal: Signal::VacantCode,
+            hz: [985, 1_371, 1_777],
+            lengths_ms: [380, 274, 380],
+            level_dbm0: -14,
+        }),
+        Hearing::Answerer(Answering {
+            answerer: Answerer::Machine,
+            cause: "long_greeting".into(),
+            at_ms: 3_120,
+            words: 6,
+            voice_ms: 2_410,
+            initial_silence_ms: 480,
+            silence_ms: 0,
+            beep_at_ms: None,
+        }),
+        Hearing::MessageEnded(MessageEnd {
+            beep: true,
+            unheard: false,
+            at_ms: 9_800,
+        }),
+    ];
+    let heard = heard.map(|hearing| CallEventKind::Heard { leg: 2, hearing });
     [started, dialed, cut, refused, full, bare]
         .into_iter()
+        .chain(heard)
         .chain(steps)
         .collect()
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use vocab::RecordingId;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
+use vocab::hearing::{Answerer, Answering, Hearing, MessageEnd, Signal, SignalHeard};
 use vocab::record::{CallEventKind, Step};
 use vocab::{Direction, MediaSummary, Party};
 
@@ -203,6 +204,42 @@ struct Media<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+struct SignalTold<'a> {
+    v: V,
+    leg: u16,
+    #[serde(borrow)]
+    signal: Text<'a>,
+    hz: [u16; 3],
+    lengths_ms: [u16; 3],
+    level_dbm0: i8,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AnswererTold<'a> {
+    v: V,
+    leg: u16,
+    #[serde(borrow)]
+    answerer: Text<'a>,
+    #[serde(borrow)]
+    cause: Text<'a>,
+    at_ms: u32,
+    words: u32,
+    voice_ms: u32,
+    initial_silence_ms: u32,
+    silence_ms: u32,
+    beep_at_ms: Option<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MessageEnded {
+    v: V,
+    leg: u16,
+    beep: bool,
+    unheard: bool,
+    at_ms: u32,
+}
+
+#[derive(Serialize, Deserialize)]
 struct AttrSet<'a> {
     v: V,
     #[serde(borrow)]
@@ -335,6 +372,7 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
             round_trip_us: media.round_trip.map(micros),
             mos: media.mos,
         }),
+        CallEventKind::Heard { leg, hearing } => heard(*leg, hearing),
         CallEventKind::AttrSet { key } => json(&AttrSet {
             v: V,
             key: text(key),
@@ -343,6 +381,38 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
             v: V,
             cause: W(*cause),
             by: W(*by),
+        }),
+    }
+}
+
+fn heard(leg: u16, hearing: &Hearing) -> String {
+    match hearing {
+        Hearing::Signal(heard) => json(&SignalTold {
+            v: V,
+            leg,
+            signal: text(heard.signal.name()),
+            hz: heard.hz,
+            lengths_ms: heard.lengths_ms,
+            level_dbm0: heard.level_dbm0,
+        }),
+        Hearing::Answerer(who) => json(&AnswererTold {
+            v: V,
+            leg,
+            answerer: text(who.answerer.name()),
+            cause: text(&who.cause),
+            at_ms: who.at_ms,
+            words: who.words,
+            voice_ms: who.voice_ms,
+            initial_silence_ms: who.initial_silence_ms,
+            silence_ms: who.silence_ms,
+            beep_at_ms: who.beep_at_ms,
+        }),
+        Hearing::MessageEnded(end) => json(&MessageEnded {
+            v: V,
+            leg,
+            beep: end.beep,
+            unheard: end.unheard,
+            at_ms: end.at_ms,
         }),
     }
 }
@@ -474,6 +544,48 @@ pub(super) fn decode(kind: &str, payload: &str) -> Result<CallEventKind, String>
                     round_trip: p.round_trip_us.map(Duration::from_micros),
                     mos: p.mos,
                 },
+            }
+        }
+        "leg.signal" => {
+            let p: SignalTold<'_> = parse(payload)?;
+            let signal = Signal::from_name(&p.signal);
+            CallEventKind::Heard {
+                leg: p.leg,
+                hearing: Hearing::Signal(SignalHeard {
+                    signal: signal.ok_or_else(|| format!("`{}` is no signal", p.signal))?,
+                    hz: p.hz,
+                    lengths_ms: p.lengths_ms,
+                    level_dbm0: p.level_dbm0,
+                }),
+            }
+        }
+        "leg.answerer" => {
+            let p: AnswererTold<'_> = parse(payload)?;
+            let answerer = Answerer::from_name(&p.answerer);
+            CallEventKind::Heard {
+                leg: p.leg,
+                hearing: Hearing::Answerer(Answering {
+                    answerer: answerer
+                        .ok_or_else(|| format!("`{}` answers nothing", p.answerer))?,
+                    cause: p.cause.into_owned(),
+                    at_ms: p.at_ms,
+                    words: p.words,
+                    voice_ms: p.voice_ms,
+                    initial_silence_ms: p.initial_silence_ms,
+                    silence_ms: p.silence_ms,
+                    beep_at_ms: p.beep_at_ms,
+                }),
+            }
+        }
+        "leg.message_ended" => {
+            let p: MessageEnded = parse(payload)?;
+            CallEventKind::Heard {
+                leg: p.leg,
+                hearing: Hearing::MessageEnded(MessageEnd {
+                    beep: p.beep,
+                    unheard: p.unheard,
+                    at_ms: p.at_ms,
+                }),
             }
         }
         "call.attr_set" => {

@@ -84,6 +84,7 @@ impl Chaos {
             | C::SendDigits { .. }
             | C::RecordCall { .. }
             | C::SetPart { .. }
+            | C::Listen { .. }
             | C::TakeRecording { .. }
             | C::Unbridge { .. } => {}
         }

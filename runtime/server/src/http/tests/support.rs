@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
+use vocab::hearing::{Answerer, Answering, Hearing, MessageEnd, Signal, SignalHeard};
 use vocab::record::{CallEvent, CallEventKind, Step};
 use vocab::{CallId, Direction, MediaSummary, Party, Pii, RecordingId, Rng, Wall};
 
@@ -386,6 +387,36 @@ pub(super) fn eventful(call: CallId) -> Vec<CallEvent> {
                 round_trip: Some(Duration::from_millis(41)),
                 mos: Some(421),
             },
+        },
+        CallEventKind::Heard {
+            leg: 2,
+            hearing: Hearing::Signal(SignalHeard {
+                signal: Signal::VacantCode,
+                hz: [985, 1_371, 1_777],
+                lengths_ms: [380, 274, 380],
+                level_dbm0: -14,
+            }),
+        },
+        CallEventKind::Heard {
+            leg: 2,
+            hearing: Hearing::Answerer(Answering {
+                answerer: Answerer::Machine,
+                cause: "long_greeting".to_owned(),
+                at_ms: 3_120,
+                words: 6,
+                voice_ms: 2_410,
+                initial_silence_ms: 480,
+                silence_ms: 0,
+                beep_at_ms: None,
+            }),
+        },
+        CallEventKind::Heard {
+            leg: 2,
+            hearing: Hearing::MessageEnded(MessageEnd {
+                beep: true,
+                unheard: false,
+                at_ms: 9_800,
+            }),
         },
         CallEventKind::DialEnded {
             leg: 2,

@@ -1,0 +1,48 @@
+//! What legs are listened to for, and when.
+
+use vocab::LegId;
+use vocab::hearing::Listening;
+
+use super::Engine;
+use crate::leg::Leg;
+
+impl Engine {
+    /// A leg is listened to for something else from now on.
+    pub(super) fn listen(&mut self, leg: LegId, listening: Listening) {
+        if let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) {
+            session.listening = listening;
+            self.perk_up(leg);
+        }
+    }
+
+    /// Listens to a leg as it is now: before its answer for signals, and from then on for who answers.
+    /// Asked for at the moment when either begins.
+    pub(super) fn perk_up(&mut self, leg: LegId) {
+        let (session, up) = match self.legs.get(&leg) {
+            Some(Leg::Up { session, .. }) => (session, true),
+            Some(Leg::Dialing { dialing, session }) if dialing.early.is_some() => (session, false),
+            Some(
+                Leg::Offered { .. }
+                | Leg::Early { .. }
+                | Leg::Accepting { .. }
+                | Leg::Dialing { .. }
+                | Leg::Ending { .. },
+            )
+            | None => return,
+        };
+        let wanted = session.listening;
+        let now = Listening {
+            progress: wanted.progress && !up,
+            answerer: wanted.answerer.filter(|_| up),
+        };
+        let (id, worker, before) = (session.id, session.worker, session.listened);
+        if now == before || !self.sessions.contains_key(&id) {
+            return;
+        }
+        if let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) {
+            session.listened = now;
+        }
+        let (session, listening) = (id, now);
+        self.media(worker, media::Command::Listen { session, listening });
+    }
+}
