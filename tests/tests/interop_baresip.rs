@@ -441,6 +441,57 @@ fn a_leader_listens_whispers_and_takes_over_unheard() {
 }
 
 #[test]
+fn it_is_found_out_who_answers_while_the_two_talk() {
+    let server = with_an_agent("interop-answerer");
+    // A person says a word and waits; a machine talks.
+    let speech = Prompt::of_demo("en/order_shipped");
+    let word: Vec<i16> = speech.speech()[..6_000].to_vec();
+    let mut hello = vec![0; 2_400];
+    hello.extend(word);
+    hello.resize(120 * 8_000, 0);
+    for (user, microphone, expected, args) in [
+        ("1001", hello, "human", &["--detect"][..]),
+        (
+            "1003",
+            saying(&speech),
+            "machine",
+            &["--hang-up-on-machine"],
+        ),
+    ] {
+        let callee = baresip::Setup {
+            microphone,
+            answers: true,
+            ..phone(server.sip, &format!("answerer-{expected}"), user)
+        };
+        let agent = baresip::Setup {
+            microphone: saying(&voice()),
+            answers: true,
+            ..phone(server.sip, &format!("asker-{expected}"), "1002")
+        };
+        let mut callee = Baresip::registered(callee).expect("a registered phone");
+        let mut agent = Baresip::registered(agent).expect("a registered phone");
+        operator(&server, &[&["dial", "1002", user][..], args].concat());
+        agent.established().expect("the agent is rung first");
+        callee.established().expect("and then the callee");
+        let call = call_with(&server, "leg.answerer", 1);
+        let events = call["events"].as_array().expect("events");
+        let kinds: Vec<&str> = events.iter().filter_map(|it| it["kind"].as_str()).collect();
+        let place = |kind: &str| kinds.iter().position(|it| *it == kind);
+        // They were put through before it was known.
+        assert!(place("leg.bridged") < place("leg.answerer"), "{kinds:?}");
+        let told = &events[place("leg.answerer").expect("just seen")];
+        assert_eq!(told["answerer"], expected, "{told}");
+        if expected == "human" {
+            callee.hear_begin(&[voice()]).expect("the agent's voice");
+            agent.hang_up().expect("the end");
+        }
+        callee.wait_for(&["CALL_CLOSED"]).expect("the end");
+    }
+    let name = "jackfield_answerers_total{answerer=\"human\",cause=\"short_greeting\"}";
+    assert_eq!(metric(&server, name), 1.0);
+}
+
+#[test]
 fn a_wrong_password_registers_nobody() {
     let mut server = Server::start(Setup::demo("interop-password")).expect("a server");
     let setup = baresip::Setup {

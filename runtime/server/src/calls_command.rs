@@ -72,7 +72,8 @@ Examples:
 Examples:
   jackfield calls dial 1001 1002
   jackfield calls dial 1001 +862155501234
-  jackfield calls dial 1001 1002 1003 +8613800138000 --timeout-s 45")]
+  jackfield calls dial 1001 1002 1003 +8613800138000 --timeout-s 45
+  jackfield calls dial 1001 +862155501234 --hang-up-on-machine")]
     Dial {
         /// Whose phone.
         user: String,
@@ -81,6 +82,12 @@ Examples:
         to: Vec<String>,
         #[command(flatten)]
         ringing: Ringing,
+        /// Find out whether a person or a machine answers; the two talk meanwhile.
+        #[arg(long)]
+        detect: bool,
+        /// The same, and hang up on a machine.
+        #[arg(long)]
+        hang_up_on_machine: bool,
     },
 
     /// Call what a user's phone dialled last.
@@ -466,9 +473,20 @@ fn ask(server: &Server, deed: &Deed) -> anyhow::Result<Answer> {
             let path = with_query("/api/v1/parties", &[("user", user), ("state", state)]);
             fine(server.get(&path)?)
         }
-        Deed::Dial { user, to, ringing } => {
-            let to = ringing.target(to);
-            make(server, &json!({ "user": user, "to": to }))
+        Deed::Dial {
+            user,
+            to,
+            ringing,
+            detect,
+            hang_up_on_machine,
+        } => {
+            let mut wish = json!({ "user": user, "to": ringing.target(to) });
+            if *hang_up_on_machine {
+                wish["detect"] = json!({ "on_machine": "hangup" });
+            } else if *detect {
+                wish["detect"] = json!({});
+            }
+            make(server, &wish)
         }
         Deed::Redial { user } => make(server, &json!({ "user": user, "redial": true })),
         Deed::Hold(who) => by(who, json!({ "action": "hold" })),
