@@ -1,6 +1,6 @@
 //! The media ports the shell has bound, and which of them are free.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::WorkerId;
@@ -27,6 +27,8 @@ impl Family {
 pub(crate) struct Ports {
     v4: Rows,
     v6: Rows,
+    /// Workers that have no time for more calls: they get none, whatever ports they have.
+    full: BTreeSet<usize>,
 }
 
 /// Those of one family.
@@ -64,10 +66,32 @@ impl Ports {
         all.find(has).unwrap_or(Family::V4)
     }
 
-    /// A port of the worker with the most free ones.
+    /// A worker has no time for more calls, or has again.
+    pub(crate) fn set_full(&mut self, worker: WorkerId, full: bool) {
+        let index = usize::from(worker.0);
+        if full {
+            self.full.insert(index);
+        } else {
+            self.full.remove(&index);
+        }
+    }
+
+    /// Whether there is a port for a new call.
+    pub(crate) fn has_room(&self) -> bool {
+        let rows = [&self.v4, &self.v6].into_iter();
+        let mut rows = rows.flat_map(|rows| rows.free.iter().enumerate());
+        rows.any(|(index, row)| !row.is_empty() && !self.full.contains(&index))
+    }
+
+    /// A port for a new call: of the worker with the most free ones that has time for it.
     pub(crate) fn take(&mut self, family: Family) -> Option<(WorkerId, SocketAddr)> {
+        let rows = match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
+        };
         // The first of several equal ones, so that the choice is the same in each run.
-        let rows = self.rows(family).free.iter_mut().enumerate().rev();
+        let rows = rows.free.iter_mut().enumerate().rev();
+        let rows = rows.filter(|(index, _)| !self.full.contains(index));
         let (index, row) = rows.max_by_key(|(_, row)| row.len())?;
         let port = row.pop_front()?;
         Some((
@@ -143,6 +167,24 @@ mod tests {
         assert_eq!(ports.take_on(WorkerId(0), V4), None);
         assert_eq!(ports.take_on(WorkerId(9), V4), None);
         assert_eq!((ports.free(), ports.total()), (1, 4));
+    }
+
+    #[test]
+    fn a_full_worker_gets_no_new_call_and_keeps_those_it_has() {
+        use Family::V4;
+        let mut ports = Ports::default();
+        assert!(!ports.has_room());
+        ports.add(WorkerId(0), [port(10), port(12), port(14)]);
+        ports.add(WorkerId(1), [port(20)]);
+        ports.set_full(WorkerId(0), true);
+        assert!(ports.has_room());
+        assert_eq!(ports.take(V4), Some((WorkerId(1), port(20))));
+        assert_eq!((ports.take(V4), ports.has_room()), (None, false));
+        // A call that it has already may grow.
+        assert_eq!(ports.take_on(WorkerId(0), V4), Some(port(10)));
+        ports.set_full(WorkerId(0), false);
+        assert!(ports.has_room());
+        assert_eq!(ports.take(V4), Some((WorkerId(0), port(12))));
     }
 
     #[test]

@@ -34,6 +34,13 @@ pub enum Input<'a> {
         /// What.
         event: media::Event,
     },
+    /// A media worker has no time for more calls, or has again. Those that are up go on.
+    MediaFull {
+        /// Which.
+        worker: WorkerId,
+        /// It has none.
+        full: bool,
+    },
     /// The shell has bound RTP ports for a worker.
     Ports {
         /// Which.

@@ -102,6 +102,10 @@ impl Node {
                 self.engine
                     .handle(now, engine::Input::Ports { worker, ports });
             }
+            Input::MediaFull { worker, full } => {
+                self.engine
+                    .handle(now, engine::Input::Full { worker, full });
+            }
             Input::Flow { flow, output } => self.flow_output(now, flow, output),
             Input::Committed { through } => self.committed(now, through),
             Input::Refused { seq } => self.refused(seq),

@@ -70,6 +70,11 @@ const ASKERS_MAX: usize = 1_024;
 
 /// Something another thread tells the control thread.
 pub(crate) enum Message {
+    /// A media thread has no time for more calls, or has again.
+    MediaFull {
+        worker: engine::WorkerId,
+        full: bool,
+    },
     /// From a media thread.
     Media {
         worker: engine::WorkerId,
@@ -530,6 +535,9 @@ impl Control {
     fn message(&mut self, message: Message) {
         match message {
             Message::Media { worker, event } => self.feed(node::Input::Media { worker, event }),
+            Message::MediaFull { worker, full } => {
+                self.feed(node::Input::MediaFull { worker, full });
+            }
             Message::Flow { flow, output } => self.feed(node::Input::Flow { flow, output }),
             Message::Committed { through } => self.feed(node::Input::Committed { through }),
             Message::Refused { seq } => self.feed(node::Input::Refused { seq }),

@@ -15,6 +15,10 @@ use engine::WorkerId;
 use media::{Channel, Command, Input, Output, Worker};
 use vocab::{Mono, Rng, SessionId};
 
+mod load;
+
+use load::Load;
+
 use crate::clock::Clock;
 use crate::config::MediaAddress;
 use crate::control::{Handle, Message};
@@ -207,6 +211,9 @@ struct Thread {
     sessions: Vec<Option<SessionId>>,
     /// Events that did not fit the control thread's mailbox yet.
     events: VecDeque<media::Event>,
+    load: Load,
+    /// Whether it is full, if the control thread is still to be told.
+    full: Option<bool>,
 }
 
 impl Thread {
@@ -237,6 +244,8 @@ impl Thread {
             pairs,
             open: BTreeMap::new(),
             events: VecDeque::new(),
+            load: Load::default(),
+            full: None,
         }
     }
 
@@ -256,9 +265,11 @@ impl Thread {
             let reports = sweeps.is_multiple_of(RTCP_SWEEPS);
             self.sweep(reports);
             if reports {
-                self.setup
-                    .metrics
-                    .media(self.setup.worker.0, &self.worker.counts());
+                self.setup.metrics.media(
+                    self.setup.worker.0,
+                    &self.worker.counts(),
+                    self.load.is_full(),
+                );
             }
             if self.setup.clock.now().mono.since(swept) > BATCH_TIME {
                 // It stood still since.
@@ -278,7 +289,12 @@ impl Thread {
                 // Late: the clock goes on from here, the worker counts what it missed.
                 next = now;
             }
+            let late = self.worker.counts().late_ticks;
+            if let Some(full) = self.load.look(now, late) {
+                self.full = Some(full);
+            }
             std::thread::sleep(self.wait(now, next));
+            self.load.rested(self.setup.clock.now().mono.since(now));
         }
     }
 
@@ -404,6 +420,24 @@ impl Thread {
     /// Tells the control thread, as far as its mailbox has room; the rest next time.
     fn report(&mut self) {
         let worker = self.setup.worker;
+        if let Some(full) = self.full.take() {
+            let number = worker.0;
+            if full {
+                tracing::warn!(
+                    worker = number,
+                    "media thread {number} is full: new calls are refused until it has room"
+                );
+            } else {
+                tracing::info!(worker = number, "media thread {number} has room again");
+            }
+            let told = self
+                .setup
+                .control
+                .try_send(Message::MediaFull { worker, full });
+            if told.is_err() {
+                self.full = Some(full);
+            }
+        }
         while let Some(event) = self.events.pop_front() {
             if let Err(Message::Media { event, .. }) = self
                 .setup

@@ -271,16 +271,16 @@ impl Metrics {
         set(&self.guard, guard::values(&counts.sip.guard));
     }
 
-    /// Sets the counts of a media worker. Never waits.
+    /// Sets the counts of a media worker, and whether it has no time for more calls. Never waits.
     ///
     /// Workers from [`WORKERS_MAX`] on are left out.
-    pub fn media(&self, worker: u16, counts: &media::Counts) {
+    pub fn media(&self, worker: u16, counts: &media::Counts, full: bool) {
         debug_assert!(
             usize::from(worker) < WORKERS_MAX,
             "the configuration allows no more"
         );
         if let Some(worker) = self.media.get(usize::from(worker)) {
-            set(&worker.values, gauges::media_values(counts));
+            set(&worker.values, gauges::media_values(counts, full));
             add(&worker.reports);
         }
     }

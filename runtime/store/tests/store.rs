@@ -46,7 +46,10 @@ async fn every_column_of_a_record_reads_back() {
         name: "m".into(),
         version: "1.0.0".into(),
     };
-    let recording = |n| RecordingId::message(call(1), n);
+    let recording = |n| match n {
+        0 => RecordingId::of_call(call(1)),
+        n => RecordingId::message(call(1), n),
+    };
     let fault = vocab::flow::Fault {
         plugin: plugin.clone(),
         kind: vocab::flow::FaultKind::Panic,

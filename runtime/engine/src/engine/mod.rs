@@ -65,6 +65,14 @@ pub enum Input<'a> {
         /// As the far end sees them.
         ports: Vec<SocketAddr>,
     },
+    /// A worker has no time for more calls, or has again. New calls go to other workers; while all
+    /// are full, those that come in are refused with 503, and those that go out fail.
+    Full {
+        /// Which.
+        worker: WorkerId,
+        /// It has none.
+        full: bool,
+    },
     /// A request outside calls, such as a REGISTER of ours. Answered by [`Output::Response`].
     /// Only `sip::Action::Request` makes sense here.
     Request(sip::Action),
@@ -206,6 +214,7 @@ impl Engine {
                 let leg = command_leg(&command);
                 self.guarded(now, Some(leg), |engine| engine.command(now, command));
             }
+            Input::Full { worker, full } => self.ports.set_full(worker, full),
             Input::Ports { worker, ports } => self.ports.add(worker, ports),
             Input::Request(action) => self.actions.push_back(action),
             Input::Timeout => {

@@ -199,7 +199,7 @@ impl Engine {
         hop: Hop,
         user: Option<String>,
     ) {
-        if self.legs.len() >= LEGS_MAX || self.ports.free() == 0 {
+        if self.legs.len() >= LEGS_MAX || !self.ports.has_room() {
             return self.actions.push_back(respond(dialog, self.full));
         }
         let leg = LegId {

@@ -319,6 +319,56 @@ fn without_ports_the_caller_is_told_to_come_back() {
 }
 
 #[test]
+fn a_full_node_keeps_its_calls_and_refuses_new_ones() {
+    let mut world = World::new();
+    let (ann, bob) = (world.phone("ann", |_| {}), world.phone("bob", |_| {}));
+    let first = world.connected(ann);
+    world.full(0, true);
+    world.skip_ladder();
+    world.dial(bob, "1000");
+    world.run(s(1));
+    // The call that is up may still be joined by somebody, and is changed as before.
+    world.command(Command::Reoffer {
+        leg: first,
+        codecs: Vec::new(),
+        hold: false,
+    });
+    world.run(s(1));
+    world.full(0, false);
+    world.dial(bob, "1000");
+    let second = world.incoming();
+    world.answer(second);
+    world.hang_up(ann);
+    world.hang_up(bob);
+    world.settle();
+    world.check(expect![[r#"
+        0.030   bob → home: INVITE (application/sdp)
+        0.040   home → bob: 100 Trying (INVITE)
+        0.040   home → bob: 503 Service Unavailable (INVITE)
+        0.050   bob → home: ACK
+        1.030   > Reoffer A1 [] hold false
+        1.030   home → ann: INVITE (application/sdp)
+        1.040   ann → home: 100 Trying (INVITE)
+        1.040   ann → home: 200 OK (INVITE, application/sdp)
+        1.050   home → ann: ACK
+        1.050     Reoffered A1 accepted
+        2.030   bob → home: INVITE (application/sdp)
+        2.040   home → bob: 100 Trying (INVITE)
+        2.040     Incoming B1 from bob@demo to 1000
+        2.040   > Answer B1
+        2.040   home → bob: 200 OK (INVITE, application/sdp)
+        2.050   bob → home: ACK
+        2.060     Answered B1
+        2.060   ann → home: BYE
+        2.060   bob → home: BYE
+        2.070   home → ann: 200 OK (BYE)
+        2.070   home → bob: 200 OK (BYE)
+        2.070     Ended A1 normal by Far Q.850 16
+        2.070     Ended B1 normal by Far Q.850 16
+    "#]]);
+}
+
+#[test]
 fn two_calls_race_for_the_last_port() {
     let mut world = World::with(1, &[1]);
     let ann = world.phone("ann", |_| {});

@@ -147,6 +147,12 @@ impl World {
     }
 
     /// Adds a phone of this user. It answers nothing by itself and has no script.
+    /// A worker has no time for more calls, or has again.
+    pub(crate) fn full(&mut self, worker: u16, full: bool) {
+        let worker = WorkerId(worker);
+        self.feed(Input::Full { worker, full });
+    }
+
     pub(crate) fn phone(&mut self, user: &str, set: impl FnOnce(&mut phone::Config)) -> usize {
         let index = self.phones.len();
         let host = format!("192.0.2.{}", 10 + index);

@@ -12,6 +12,7 @@ mod bridge;
 mod codecs;
 mod conference;
 mod corpus;
+mod day;
 mod digits;
 mod hearing;
 mod part;

@@ -157,7 +157,7 @@ pub(super) fn node_values(counts: &node::Counts) -> [u64; NODE.len()] {
 }
 
 /// Of each media worker; in the order of [`media_values`].
-pub(super) const MEDIA: [Row; 10] = [
+pub(super) const MEDIA: [Row; 11] = [
     gauge("jackfield_media_sessions", "Media sessions."),
     counter("jackfield_media_packets_in_total", "RTP packets received."),
     counter("jackfield_media_packets_out_total", "RTP packets sent."),
@@ -189,10 +189,14 @@ pub(super) const MEDIA: [Row; 10] = [
         "jackfield_media_unauthentic_total",
         "Packets dropped because they are not secured as agreed, or were sent again.",
     ),
+    gauge(
+        "jackfield_media_full",
+        "1 while the thread has no time for more calls, and new ones are refused.",
+    ),
 ];
 
 /// In the order of [`MEDIA`].
-pub(super) fn media_values(counts: &media::Counts) -> [u64; MEDIA.len()] {
+pub(super) fn media_values(counts: &media::Counts, full: bool) -> [u64; MEDIA.len()] {
     let media::Counts {
         sessions,
         packets_in,
@@ -216,6 +220,7 @@ pub(super) fn media_values(counts: &media::Counts) -> [u64; MEDIA.len()] {
         failed,
         refused,
         unauthentic,
+        u64::from(full),
     ]
 }
 

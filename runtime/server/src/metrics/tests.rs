@@ -130,7 +130,7 @@ fn a_call_and_its_misfortunes_are_counted() {
         packets_in: 70,
         ..media::Counts::default()
     };
-    metrics.media(1, &media);
+    metrics.media(1, &media, true);
 
     let text = values(&metrics);
     expect![[r#"
@@ -184,6 +184,7 @@ fn a_call_and_its_misfortunes_are_counted() {
         jackfield_disk_failing 1
         jackfield_media_sessions{worker="1"} 2
         jackfield_media_packets_in_total{worker="1"} 70
+        jackfield_media_full{worker="1"} 1
     "#]]
     .assert_eq(&text);
     for private in ["planted", "192.0.2.7", "1000\"", "4242", "8613800138000"] {
@@ -194,7 +195,7 @@ fn a_call_and_its_misfortunes_are_counted() {
 #[test]
 fn the_format_is_what_prometheus_reads() {
     let metrics = Metrics::default();
-    metrics.media(0, &media::Counts::default());
+    metrics.media(0, &media::Counts::default(), false);
     let text = metrics.render();
     let mut named = std::collections::BTreeSet::new();
     for line in text.lines() {

@@ -211,10 +211,10 @@ async fn a_call_is_told_with_its_events() {
           "cause": "normal",
           "direction": "inbound",
           "disposition": "answered",
-          "duration_ms": 18000,
-          "ended_at": "2026-01-01T00:00:18.000Z",
+          "duration_ms": 21000,
+          "ended_at": "2026-01-01T00:00:21.000Z",
           "ended_by": "near",
-          "event_count": 19,
+          "event_count": 22,
           "events": [
             {
               "at": "2026-01-01T00:00:00.000Z",
@@ -330,40 +330,81 @@ async fn a_call_is_told_with_its_events() {
             },
             {
               "at": "2026-01-01T00:00:14.000Z",
+              "hz": [
+                985,
+                1371,
+                1777
+              ],
+              "kind": "leg.signal",
+              "leg": 2,
+              "lengths_ms": [
+                380,
+                274,
+                380
+              ],
+              "level_dbm0": -14,
+              "n": 15,
+              "signal": "vacant_code"
+            },
+            {
+              "answerer": "machine",
+              "at": "2026-01-01T00:00:15.000Z",
+              "at_ms": 3120,
+              "beep_at_ms": null,
+              "cause": "long_greeting",
+              "initial_silence_ms": 480,
+              "kind": "leg.answerer",
+              "leg": 2,
+              "n": 16,
+              "silence_ms": 0,
+              "voice_ms": 2410,
+              "words": 6
+            },
+            {
+              "at": "2026-01-01T00:00:16.000Z",
+              "at_ms": 9800,
+              "beep": true,
+              "kind": "leg.message_ended",
+              "leg": 2,
+              "n": 17,
+              "unheard": false
+            },
+            {
+              "at": "2026-01-01T00:00:17.000Z",
               "cause": null,
               "kind": "leg.dial_ended",
               "leg": 2,
-              "n": 15,
+              "n": 18,
               "result": "answered",
               "status": null
             },
             {
-              "at": "2026-01-01T00:00:15.000Z",
+              "at": "2026-01-01T00:00:18.000Z",
               "kind": "flow.ended",
               "label": "sales",
-              "n": 16
+              "n": 19
             },
             {
-              "at": "2026-01-01T00:00:16.000Z",
+              "at": "2026-01-01T00:00:19.000Z",
               "detail": "50 ms spent",
               "fault": "out_of_time",
               "kind": "flow.fault",
-              "n": 17,
+              "n": 20,
               "plugin": "ivr-menu",
               "version": "0.1.0"
             },
             {
               "announcement": "sorry",
-              "at": "2026-01-01T00:00:17.000Z",
+              "at": "2026-01-01T00:00:20.000Z",
               "kind": "call.fallback",
-              "n": 18
+              "n": 21
             },
             {
-              "at": "2026-01-01T00:00:18.000Z",
+              "at": "2026-01-01T00:00:21.000Z",
               "by": "near",
               "cause": "normal",
               "kind": "call.ended",
-              "n": 19
+              "n": 22
             }
           ],
           "fault": "plugin ivr-menu 0.1.0: out_of_time: 50 ms spent",
@@ -380,7 +421,7 @@ async fn a_call_is_told_with_its_events() {
           "recording": "01kdvdna000000000000001ayd",
           "sip_call_id": "a84b4c76e66710@pc33",
           "started_at": "2026-01-01T00:00:00.000Z",
-          "talk_ms": 16000,
+          "talk_ms": 19000,
           "tenant": "demo",
           "to": "1000",
           "user": "1001"
