@@ -23,11 +23,13 @@
 //! second passes without any. This one rule also follows a sender whose clock runs
 //! fast or slow: its packets' spare grows or falls slowly.
 
+mod noise;
 mod ring;
 mod window;
 
 use crate::Codec;
 use crate::conceal::Concealment;
+use crate::jitter::noise::Noise;
 use crate::jitter::ring::Ring;
 use crate::jitter::window::Window;
 use crate::limits::{PLAYOUT_DEPTH_MAX_MS, PLAYOUT_MS};
@@ -103,6 +105,7 @@ pub struct Playout {
     /// Ticks until speech may be cut again.
     cut_pause: u32,
     conceal: Concealment,
+    noise: Noise,
     gap: u32,
     lead: usize,
 }
@@ -150,6 +153,7 @@ impl Playout {
             excess: 0,
             cut_pause: 0,
             conceal: Concealment::new(rate),
+            noise: Noise::default(),
             gap: 0,
             lead: 0,
         }
@@ -158,6 +162,14 @@ impl Playout {
     /// Samples a second of what it plays.
     pub fn rate(&self) -> Rate {
         self.rate
+    }
+
+    /// The far end says that from `timestamp` on there is nothing but noise of -`level` dBov (RFC 3389
+    /// §3), until audio comes again.
+    pub fn noise(&mut self, timestamp: u32, level: u8) {
+        let position = self.position;
+        let since = position.map(|at| at.of(self.ring.codec(), self.rate, timestamp));
+        self.noise.begin(since.unwrap_or(i64::MIN), level);
     }
 
     /// Forgets everything: another stream begins.
@@ -222,6 +234,7 @@ impl Playout {
             return Stored::Late;
         }
         self.ring.put(start, skip, payload);
+        self.noise.audio(start);
         at.end = at.end.max(start + len as i64);
         self.position = Some(at);
         Stored::Used
@@ -307,6 +320,7 @@ impl Playout {
             }
         }
         // The first packet, or the sender's clock jumped.
+        self.noise.end();
         self.ring.clear_all();
         self.window.clear();
         self.excess = 0;
@@ -325,6 +339,9 @@ impl Playout {
     pub fn pull(&mut self, out: &mut [i16]) -> Heard {
         assert_eq!(out.len(), self.rate.frame(), "20 ms");
         let Some(mut at) = self.position else {
+            if self.noise.fill(out) {
+                return Heard::Noise;
+            }
             out.fill(0);
             return Heard::Silence;
         };
@@ -334,6 +351,7 @@ impl Playout {
         let consumed = if at.end <= at.next {
             self.pull_dry(&mut at, out)
         } else {
+            self.noise.end_if_over();
             self.pull_audio(&mut at, out)
         };
         at.next += i64::from(consumed);
@@ -344,6 +362,8 @@ impl Playout {
         self.position = Some(at);
         if at.dry < frame as u32 {
             Heard::Audio
+        } else if self.noise.fill(out) {
+            Heard::Noise
         } else if silent_before {
             Heard::Silence
         } else {

@@ -116,6 +116,8 @@ pub(crate) struct Inbound {
     lowered: Option<Box<(Converter, Narrow)>>,
     /// Soft frames in a row: nobody spoke in them.
     hushed: u8,
+    /// It has said that there is nothing but noise.
+    noisy: bool,
     /// When something was last received, or first expected.
     heard: Mono,
     /// When audio or a key last came.
@@ -171,6 +173,7 @@ impl Inbound {
             late: None,
             lowered: None,
             hushed: 0,
+            noisy: false,
             heard: now,
             spoke: None,
             inactive: false,
@@ -251,6 +254,11 @@ impl Inbound {
         self.hushed >= HUSHED_FRAMES
     }
 
+    /// Whether the far end says when there is nothing but noise.
+    pub(crate) fn is_noisy(&self) -> bool {
+        self.noisy
+    }
+
     /// Forgets what is buffered: it is not played, or will be too old when it is.
     pub(crate) fn forget_audio(&mut self) {
         self.hushed = 0;
@@ -293,7 +301,15 @@ impl Inbound {
                 self.late_packets += u64::from(stored == Stored::Late);
                 stored == Stored::Used
             }
-            Kind::Event(_) | Kind::Silence => true,
+            Kind::Silence => {
+                // The first octet is the level; the others tell more than is looked at.
+                if let Some(level) = received.payload.first() {
+                    self.playout.noise(received.header.timestamp, level & 0x7f);
+                    self.noisy = true;
+                }
+                true
+            }
+            Kind::Event(_) => true,
         });
         match used {
             Some(_) => self.received += 1,

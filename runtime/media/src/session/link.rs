@@ -83,7 +83,11 @@ impl Session {
         let smooth = a.through || hushed || !left.params.codec.remembers();
         let (left, right) = (&left.params, &right.params);
         let clock = |params: &StreamParams| params.dtmf.map(|dtmf| dtmf.clock_hz);
+        // Noise has to be made here: who does not know its packets would hear a hole.
+        let noisy = [&a.stream, &b.stream].into_iter().flatten();
+        let noisy = noisy.into_iter().any(|it| it.inbound.is_noisy());
         smooth
+            && !noisy
             && left.codec == right.codec
             && clock(left) == clock(right)
             && left.send

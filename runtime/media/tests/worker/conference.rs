@@ -355,6 +355,38 @@ fn playbacks_stop_at_the_door_and_later_ones_are_mixed_in() {
 }
 
 #[test]
+fn comfort_noise_is_heard_on_bridges_and_in_conferences() {
+    for bridged in [true, false] {
+        let mut world = phones(&[Codec::Pcmu; 2]);
+        let (a, b) = (session(1), session(2));
+        match bridged {
+            true => world.command(0, Command::Bridge { a, b }),
+            false => (1..=2).for_each(|n| join(&mut world, n)),
+        }
+        let word = [3_000; FRAME];
+        for tick in 0..20 {
+            say(
+                &mut world,
+                tick,
+                &[(1, Codec::Pcmu, &word), (2, Codec::Pcmu, &[0; FRAME])],
+            );
+        }
+        // A pause of two seconds, of which only its noise is told: -40 dBov.
+        let mut bytes = packet(1, 20, 20 * 160, &[40]);
+        bytes[1] = 13;
+        world.send(phone(1), port(a, Channel::Rtp), bytes);
+        for tick in 21..121 {
+            say(&mut world, tick, &[(2, Codec::Pcmu, &[0; FRAME])]);
+        }
+        let audio = heard(&world, 2, Codec::Pcmu);
+        let pause = &audio[audio.len() - 60 * FRAME..];
+        let power: f64 = pause.iter().map(|&it| f64::from(it).powi(2)).sum();
+        let dbov = 10.0 * (power / pause.len() as f64 / 32_767_f64.powi(2)).log10();
+        assert!((dbov + 40.0).abs() < 2.0, "bridged {bridged}: {dbov} dBov");
+    }
+}
+
+#[test]
 fn a_conference_has_a_bound_and_ends_with_its_last_member() {
     let mut world = World::new(4, 1);
     let most = CONFERENCE_MEMBERS_MAX as u64;

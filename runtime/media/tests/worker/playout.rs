@@ -328,3 +328,57 @@ fn any_sequence_of_packets_is_survived() {
         assert!(playout.depth() <= 4_096);
     }
 }
+
+/// The level of samples in dBov: 0 is a square wave of the largest.
+fn dbov(samples: &[i16]) -> f64 {
+    let power: f64 = samples.iter().map(|&it| f64::from(it).powi(2)).sum();
+    10.0 * (power / samples.len() as f64 / 32_767_f64.powi(2)).log10()
+}
+
+#[test]
+fn noise_has_the_level_that_was_told_and_ends_with_the_next_word() {
+    for level in [30_u8, 50, 64, 78, 127] {
+        let mut playout = Playout::new(Codec::Pcmu, Rate::Narrow);
+        let mut codes = [0; FRAME];
+        g711::encode(Law::Mu, &[2_000; FRAME], &mut codes);
+        let pull = |playout: &mut Playout| {
+            let mut frame = [0; FRAME];
+            let heard = playout.pull(&mut frame);
+            (heard, frame)
+        };
+        for n in 0..10 {
+            playout.store(n * 160, &codes, 80);
+            pull(&mut playout);
+        }
+        // The noise is told while words wait to be played: these come first.
+        playout.noise(10 * 160, level);
+        let mut words = 0;
+        let mut noise = Vec::new();
+        for _ in 0..60 {
+            match pull(&mut playout) {
+                (Heard::Noise, frame) => noise.extend(frame),
+                (Heard::Audio, _) => {
+                    assert!(noise.is_empty(), "words come before the noise");
+                    words += 1;
+                }
+                (heard, _) => assert_eq!(heard, Heard::Concealed, "no hole"),
+            }
+        }
+        assert!((1..4).contains(&words), "{words}");
+        assert!(noise.len() >= 50 * FRAME);
+        let found = dbov(&noise);
+        let wanted = -f64::from(level);
+        // Below -90 dBov it is less than a bit.
+        let fits = (found - wanted).abs() < 2.0 || (wanted < -90.0 && found < -88.0);
+        assert!(fits, "{found} dBov instead of {wanted}");
+        // Words again, and then a silence of which nothing was said.
+        let mut after = Vec::new();
+        for n in 70..80 {
+            playout.store(n * 160, &codes, 80);
+            after.push(pull(&mut playout).0);
+        }
+        assert_eq!(after.last(), Some(&Heard::Audio));
+        let late: Vec<Heard> = (0..60).map(|_| pull(&mut playout).0).collect();
+        assert!(!late.contains(&Heard::Noise), "{late:?}");
+    }
+}
