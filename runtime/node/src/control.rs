@@ -194,7 +194,7 @@ pub enum Control {
         /// Whom it calls.
         to: Destination,
         /// Whether to find out who answers, a person or a machine; they talk meanwhile.
-        detection: Option<Detection>,
+        detection: Option<Box<Detection>>,
     },
     /// The same, to what this user dialled last.
     Redial {

@@ -71,7 +71,7 @@ impl Node {
             } => {
                 let begun = self.originate(now, &user, to);
                 if let Ok(Controlled::Call(call)) = begun {
-                    self.detect(call, detection);
+                    self.detect(call, detection.map(|it| *it));
                 }
                 begun
             }

@@ -133,10 +133,10 @@ fn called(world: &mut World, on_machine: OnMachine) -> CallId {
     let result = world.ask(Control::Originate {
         user: "ann".into(),
         to: phone("bob"),
-        detection: Some(Detection {
+        detection: Some(Box::new(Detection {
             on_machine,
             ..Detection::default()
-        }),
+        })),
     });
     let Some(Ok(Controlled::Call(call))) = result else {
         panic!("{result:?}");

@@ -581,7 +581,7 @@ pub(super) async fn make(
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Answer>), Problem> {
     let request = match (to, redial) {
         (Some(to), false) => {
-            let (to, detection) = (to.into(), detect.map(Detection::from));
+            let (to, detection) = (to.into(), detect.map(|it| Box::new(Detection::from(it))));
             Control::Originate {
                 user,
                 to,
