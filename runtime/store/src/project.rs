@@ -155,6 +155,12 @@ fn advance(record: &mut CallRecord, event: &CallEvent) -> Projected {
             record.disposition = disposition(record.answered_at.is_some(), *cause);
         }
         CallEventKind::FlowAsked { .. }
+        | CallEventKind::SegmentStarted { .. }
+        | CallEventKind::SegmentEnded { .. }
+        | CallEventKind::RecordingPaused { .. }
+        | CallEventKind::RecordingResumed { .. }
+        | CallEventKind::RecordingStopped { .. }
+        | CallEventKind::Interaction { .. }
         | CallEventKind::Gathered { .. }
         | CallEventKind::Fallback { .. }
         | CallEventKind::Dialed { .. }

@@ -68,7 +68,7 @@ async fn every_column_of_a_record_reads_back() {
             withheld: false,
         },
         CallEventKind::RecordingStarted {
-            recording: recording(0),
+            recording: RecordingId::of_call(call(1)),
         },
         CallEventKind::Answered,
         CallEventKind::FlowStarted { plugin },

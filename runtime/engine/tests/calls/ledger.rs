@@ -104,6 +104,7 @@ impl Ledger {
             | Command::Reject { .. }
             | Command::Stop { .. }
             | Command::RecordCall { .. }
+            | Command::EndRecording { .. }
             | Command::Bridge { .. }
             | Command::Unbridge { .. }
             | Command::Redirect { .. }
@@ -295,11 +296,7 @@ impl Ledger {
                 self.phase(*session, command, &[Phase::Open, Phase::Configured]);
                 self.sessions.insert(*session, Phase::Configured);
             }
-            C::TakeRecording { from, into } => {
-                self.phase(*from, command, &[Phase::Open, Phase::Configured]);
-                self.phase(*into, command, &[Phase::Configured]);
-            }
-            C::RecordCall { session, .. } => {
+            C::RecordCall { session, .. } | C::EndRecording { session, .. } => {
                 self.phase(*session, command, &[Phase::Open, Phase::Configured]);
             }
             C::Play { session, .. }

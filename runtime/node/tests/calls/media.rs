@@ -84,12 +84,14 @@ impl Desk {
                     stats: Stats::default(),
                 });
             }
-            Command::RecordCall { session, recording } => {
+            Command::RecordCall {
+                session, recording, ..
+            } => {
+                self.recordings.retain(|_, of| of != session);
                 self.recordings.insert(*recording, *session);
             }
-            Command::TakeRecording { from, into } => {
-                let of = self.recordings.values_mut().filter(|of| *of == from);
-                of.for_each(|of| *of = *into);
+            Command::EndRecording { session, .. } => {
+                self.recordings.retain(|_, of| of != session);
             }
             Command::StopRecording { recording, .. } => {
                 self.recordings.remove(recording);

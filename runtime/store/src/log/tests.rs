@@ -5,7 +5,8 @@ use std::time::Duration;
 use expect_test::expect;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
-use vocab::record::{CallEventKind, Disposition, Step};
+use vocab::record::{CallEventKind, Disposition, PauseEnd, Step};
+use vocab::recording::SegmentEnd;
 use vocab::{CallId, Direction, MediaSummary, Party, RecordingId};
 
 use super::{Word, decode, encode, party_from_text, party_text};
@@ -113,6 +114,12 @@ fn number(kind: &CallEventKind) -> usize {
         CallEventKind::Step { .. } => 16,
         CallEventKind::RecordingCut { .. } => 17,
         CallEventKind::Media { .. } => 18,
+        CallEventKind::SegmentStarted { .. } => 19,
+        CallEventKind::SegmentEnded { .. } => 20,
+        CallEventKind::RecordingPaused { .. } => 21,
+        CallEventKind::RecordingResumed { .. } => 22,
+        CallEventKind::RecordingStopped { .. } => 23,
+        CallEventKind::Interaction { .. } => 24,
     }
 }
 
@@ -175,9 +182,36 @@ pub(crate) fn later_samples() -> Vec<CallEventKind> {
         ..summary.clone()
     };
     let [full, bare] = [summary, bare].map(|media| CallEventKind::Media { leg: 2, media });
+    let recording = RecordingId::segment(CallId(7), 2);
+    let ends = SegmentEnd::ALL.map(|end| CallEventKind::SegmentEnded {
+        recording,
+        end,
+        length: Duration::from_micros(1_250_375),
+    });
+    let recorded = [
+        CallEventKind::SegmentStarted {
+            recording,
+            leg: 3,
+            channels: 1,
+        },
+        CallEventKind::RecordingPaused { by: Some(2) },
+        CallEventKind::RecordingPaused { by: None },
+        CallEventKind::RecordingResumed {
+            by: None,
+            why: PauseEnd::Time,
+        },
+        CallEventKind::RecordingResumed {
+            by: Some(1),
+            why: PauseEnd::Asked,
+        },
+        CallEventKind::RecordingStopped { by: Some(1) },
+        CallEventKind::Interaction { with: CallId(9) },
+    ];
     [started, dialed, cut, refused, full, bare]
         .into_iter()
         .chain(steps)
+        .chain(recorded)
+        .chain(ends)
         .collect()
 }
 

@@ -83,7 +83,7 @@ impl Chaos {
             C::Configure { .. }
             | C::SendDigits { .. }
             | C::RecordCall { .. }
-            | C::TakeRecording { .. }
+            | C::EndRecording { .. }
             | C::Unbridge { .. } => {}
         }
     }
