@@ -78,6 +78,7 @@ async fn every_column_of_a_record_reads_back() {
             label: "message".into(),
         },
         CallEventKind::FlowFault { fault },
+        CallEventKind::Interaction { with: call(7) },
         CallEventKind::Ended {
             cause: Cause::Lost,
             by: Side::Near,

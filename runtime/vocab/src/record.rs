@@ -80,7 +80,7 @@ pub enum CallEventKind {
         /// Its catalogue name.
         announcement: String,
     },
-    /// The recording of the whole call began.
+    /// The call is recorded from now on, in segments.
     RecordingStarted {
         /// Which.
         recording: RecordingId,
@@ -445,6 +445,8 @@ pub struct CallRecord {
     pub recording: Option<RecordingId>,
     /// Messages left.
     pub messages: Vec<RecordingId>,
+    /// The call with which its interaction began; itself unless it was told of another.
+    pub interaction: CallId,
     /// Number of events so far.
     pub events: u32,
 }

@@ -9,7 +9,7 @@ use vocab::call::Side;
 use vocab::flow::PluginRef;
 use vocab::record::{CallEvent, CallEventKind, Step};
 use vocab::recording::{SegmentEnd, SegmentStart};
-use vocab::{CallId, Direction, Mono, RecordingId, RecordingPart, SessionId};
+use vocab::{CallId, Direction, Mono, RecordingId, RecordingPart, SessionId, Wall};
 
 use super::disk::Disk;
 use super::scenario::{Reload, Scenario};
@@ -70,6 +70,9 @@ pub(super) struct Checks {
     recordings_noted: BTreeSet<RecordingId>,
     /// Segments that were announced, and their channels.
     segments: BTreeMap<RecordingId, u16>,
+    /// Which began when, and which ended because their leg went elsewhere.
+    began: BTreeMap<Wall, Vec<RecordingId>>,
+    moved: Vec<(RecordingId, Wall)>,
     /// How long those lasted, as the node says.
     lasted: BTreeMap<RecordingId, Duration>,
     /// What came of each recording so far.
@@ -104,6 +107,9 @@ struct Seen1 {
 struct Tape {
     channels: u16,
     samples: usize,
+    /// When it began, and its end by the clock.
+    from: Wall,
+    to: Wall,
 }
 
 /// What a media session sends.
@@ -138,6 +144,8 @@ impl Checks {
             recordings: BTreeMap::new(),
             recordings_noted: BTreeSet::new(),
             segments: BTreeMap::new(),
+            began: BTreeMap::new(),
+            moved: Vec::new(),
             lasted: BTreeMap::new(),
             tapes: BTreeMap::new(),
             cut: BTreeMap::new(),
@@ -255,6 +263,7 @@ impl Checks {
                 self.recordings_noted.insert(*recording);
             }
             CallEventKind::SegmentStarted { recording, leg, .. } => {
+                self.began.entry(event.at).or_default().push(*recording);
                 let before = call.taping.insert(*leg, *recording);
                 assert_eq!(before, None, "a leg has one segment at a time");
                 self.recordings_noted.insert(*recording);
@@ -265,6 +274,9 @@ impl Checks {
                 length,
             } => {
                 self.lasted.insert(*recording, *length);
+                if *end == SegmentEnd::Moved {
+                    self.moved.push((*recording, event.at));
+                }
                 let legs = call.taping.len();
                 call.taping.retain(|_, open| open != recording);
                 assert_eq!(call.taping.len() + 1, legs, "{recording} went on");
@@ -537,7 +549,7 @@ impl Checks {
 
     pub(super) fn recording(&mut self, recording: RecordingId, what: &RecordingOutput) {
         match what {
-            RecordingOutput::Start { channels, .. } => {
+            RecordingOutput::Start { channels, at } => {
                 if let RecordingPart::Segment(_) = recording.part {
                     let told = self.segments.get(&recording);
                     assert_eq!(told, Some(channels), "{recording} was announced");
@@ -545,6 +557,8 @@ impl Checks {
                 let tape = Tape {
                     channels: *channels,
                     samples: 0,
+                    from: *at,
+                    to: *at,
                 };
                 self.tapes.insert(recording, tape);
                 let before = self.recordings.insert(recording, false);
@@ -559,7 +573,11 @@ impl Checks {
                 );
             }
             RecordingOutput::End { lasting, .. } => {
-                let Tape { channels, samples } = self.tapes[&recording];
+                let tape = self.tapes.get_mut(&recording).expect("it began");
+                tape.to = tape.from + *lasting;
+                let Tape {
+                    channels, samples, ..
+                } = *tape;
                 let frames = samples / usize::from(channels);
                 let kept = Duration::from_micros(125 * frames as u64);
                 // A message ends in the middle of a tick.
@@ -609,7 +627,7 @@ impl Checks {
     }
 
     /// Everything is over.
-    pub(super) fn over(&self, node: &Node, disk: &Disk) {
+    pub(super) fn over(&mut self, node: &Node, disk: &Disk) {
         let counts = node.counts();
         let alive = [
             ("calls", counts.calls),
@@ -645,12 +663,32 @@ impl Checks {
         for (recording, ended) in &self.recordings {
             assert!(*ended, "recording {recording} has an end");
         }
+        self.follow_legs();
         for (recording, lasted) in &self.lasted {
             let made = self.recordings.contains_key(recording);
             let short = *lasted < Duration::from_secs(1);
             assert!(made || short, "{recording} was made in {lasted:?}");
         }
         self.records(disk);
+    }
+
+    /// Legs that went from call to call were recorded all the way.
+    fn follow_legs(&mut self) {
+        for (recording, at) in std::mem::take(&mut self.moved) {
+            let Some(next) = self.began.get(&at) else {
+                // Whom it was to talk with is gone, and it is hung up.
+                continue;
+            };
+            let Some(before) = self.tapes.get(&recording).copied() else {
+                continue;
+            };
+            for next in next.clone() {
+                let after = self.tapes[&next];
+                let gap = after.from.since(before.to);
+                assert!(gap <= GAP_MAX, "{gap:?} lie between {recording} and {next}");
+                self.saw("recording follows a leg".to_owned());
+            }
+        }
     }
 
     fn records(&self, disk: &Disk) {

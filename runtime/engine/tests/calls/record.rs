@@ -1,4 +1,4 @@
-//! Messages and recordings of whole calls.
+//! Messages, and recordings of calls.
 
 use expect_test::expect;
 use jackfield_engine::phone::Step;

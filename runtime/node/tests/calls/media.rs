@@ -26,7 +26,7 @@ pub(crate) struct Session {
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
     pub(crate) sessions: BTreeMap<SessionId, Session>,
-    /// Whole calls that are being recorded, and whose ear and mouth that takes.
+    /// Segments that go on, and whose voice they take.
     pub(crate) recordings: BTreeMap<RecordingId, SessionId>,
 }
 

@@ -679,7 +679,7 @@ impl World {
         silent.map(|(id, _)| self.who(*id)).collect()
     }
 
-    /// Which whole calls are recorded now, and by whose line.
+    /// Segments that go on: of which call, and whose line they are of.
     pub(crate) fn recorded(&self) -> Vec<(CallId, String)> {
         let all = self.desk.recordings.iter();
         all.map(|(recording, of)| (recording.call, self.who(*of)))

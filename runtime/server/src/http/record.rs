@@ -32,6 +32,7 @@ pub(super) struct Record {
     fault: Option<String>,
     recording: Option<String>,
     messages: Vec<String>,
+    interaction: String,
     event_count: u32,
 }
 
@@ -78,6 +79,7 @@ impl From<&CallRecord> for Record {
             fault: record.fault.clone(),
             recording: record.recording.map(|id| id.to_string()),
             messages: record.messages.iter().map(ToString::to_string).collect(),
+            interaction: record.interaction.to_string(),
             event_count: record.events,
         }
     }
