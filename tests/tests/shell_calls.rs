@@ -325,7 +325,7 @@ fn a_call_is_recorded_on_request_and_the_recording_rests_on_request() {
     while watch.until("kind", "recording.resumed")["why"] != "time" {}
     assert_eq!(ask("stop", json!({})), done);
     assert_eq!(ask("stop", json!({})), not_now);
-    crate::fine(&server, &["hangup", call]);
+    fine(&server, &["hangup", call]);
     watch.until("kind", "call.ended");
 
     let records = server.calls().expect("calls");

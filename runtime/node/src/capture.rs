@@ -134,15 +134,14 @@ impl Node {
             return;
         };
         let recorded = matches!(taping, Some(Taping::On | Taping::Paused { .. }));
-        if !recorded || call.capture.taping != Taping::No {
-            return;
-        }
-        match call.line {
-            Line::Up => self.start_recording(now, to.call),
-            Line::Waiting | Line::Wanted | Line::Answering => {
-                call.capture.taping = Taping::Wanted;
+        if recorded && call.capture.taping == Taping::No {
+            match call.line {
+                Line::Up => self.start_recording(now, to.call),
+                Line::Waiting | Line::Wanted | Line::Answering => {
+                    call.capture.taping = Taping::Wanted;
+                }
+                Line::Gone { .. } => {}
             }
-            Line::Gone { .. } => {}
         }
         if let Some(Taping::Paused { until }) = taping
             && self.taping(to.call) == Some(Taping::On)
@@ -194,6 +193,9 @@ impl Node {
         let call = self.calls.get(&id).ok_or(ControlError::NoCall)?;
         let numbered = |by| call.party(by).ok_or(ControlError::NoParty);
         let by = by.map(numbered).transpose()?;
+        if call.is_gone() {
+            return Err(ControlError::Conflict("the call is ending"));
+        }
         let up = call.line == Line::Up;
         match (step, call.capture.taping) {
             (RecordStep::Start, Taping::No) if up => self.start_recording(now, id),
@@ -395,7 +397,7 @@ impl Node {
             return;
         };
         let known = self.holding.contains_key(&user);
-        if call.capture.is_on() && (known || self.holding.len() < USERS_HOLDING_MAX) {
+        if known || self.holding.len() < USERS_HOLDING_MAX {
             self.holding.insert(user, id);
         }
     }

@@ -51,7 +51,7 @@ pub(crate) const PAUSE_UNLESS_SAID: Duration = Duration::from_secs(120);
 /// Longest pause of a recording: one that was forgotten must not cost the rest of the call.
 pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(600);
 
-/// Users of whom is known which recorded call they put on hold last; more than phones on one node.
+/// Users of whom is known which call they put on hold last; more than phones on one node.
 pub(crate) const USERS_HOLDING_MAX: usize = 100_000;
 
 /// Legs dialled in one call: a ring group of the largest kind is rung thirty times.

@@ -48,7 +48,7 @@ pub struct Node {
     pub(crate) moves: BTreeMap<LegId, Moving>,
     /// What each user dialled last.
     pub(crate) redials: BTreeMap<String, Destination>,
-    /// Which recorded call each user's phone put on hold last.
+    /// Which call each user's phone put on hold last.
     pub(crate) holding: BTreeMap<String, CallId>,
     /// What our phones and callers know us by, for a 302.
     pub(crate) own_host: String,

@@ -263,3 +263,39 @@ fn a_segment_is_an_hour_long_at_most() {
     assert_eq!(parts, [1, 2, 3, 4].map(RecordingPart::Segment));
     world.settle();
 }
+
+#[test]
+fn what_is_paused_stays_so_when_its_party_goes_to_another_call() {
+    let mut world = recorded();
+    let first = talk(&mut world, "ann", "bob");
+    let second = talk(&mut world, "carol", "dave");
+    let lasting = Some(s(60));
+    assert_eq!(
+        record(&mut world, second, RecordStep::Pause { lasting }),
+        Ok(())
+    );
+    world.skip_ladder();
+    world.ask(Control::Bridge {
+        call: first,
+        leg: user("ann"),
+        other: second,
+        other_leg: user("carol"),
+    });
+    world.run(s(2));
+    assert_eq!(world.recorded(), []);
+    world.run(s(60));
+    expect![[r#"
+        9.00    A recording.segment_ended s1 paused 6.98 s
+        9.00    A recording.segment_ended s2 paused 4.98 s
+        9.00    A recording.paused
+        9.00    A leg.moved_in leg 3 with 1 01m7z7tr4ym9q9k3hb19va2k78
+        9.00    B call.interaction with A
+        9.00    B leg.moved_away leg 1
+        9.00    B call.ended transferred by Near
+        69.00   A recording.resumed time
+        69.00   A recording.segment_started s3 leg 1, 2
+        69.00   A recording.segment_started s4 leg 3, 1
+    "#]]
+    .assert_eq(&told(&mut world));
+    world.settle();
+}
