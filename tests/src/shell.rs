@@ -375,12 +375,27 @@ impl Server {
         request(self.http, "GET", path, Some(TOKEN))
     }
 
+    /// POST of JSON with the token: status and what is answered.
+    ///
+    /// # Errors
+    /// If there is no answer, or it is not JSON.
+    pub fn post(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<(u16, serde_json::Value)> {
+        let body = body.to_string();
+        let answer = exchange(self.http, "POST", path, Some(TOKEN), &body)?;
+        let (status, answer) = parted(&answer)?;
+        Ok((status, serde_json::from_slice(&answer)?))
+    }
+
     /// Status line and fields of the answer to a HEAD with the token.
     ///
     /// # Errors
     /// If there is no answer.
     pub fn head(&self, path: &str) -> anyhow::Result<String> {
-        let answer = exchange(self.http, "HEAD", path, Some(TOKEN))?;
+        let answer = exchange(self.http, "HEAD", path, Some(TOKEN), "")?;
         Ok(String::from_utf8(answer)?)
     }
 
@@ -535,7 +550,11 @@ pub fn request(
     path: &str,
     token: Option<&str>,
 ) -> anyhow::Result<(u16, Vec<u8>)> {
-    let answer = exchange(to, method, path, token)?;
+    parted(&exchange(to, method, path, token, "")?)
+}
+
+/// Status and body of an answer.
+fn parted(answer: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
     let head = answer
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
@@ -559,21 +578,28 @@ pub fn request(
     ))
 }
 
-/// Sends a request and reads all that comes back.
+/// Sends a request, with JSON unless that is empty, and reads all that comes back.
 fn exchange(
     to: SocketAddr,
     method: &str,
     path: &str,
     token: Option<&str>,
+    body: &str,
 ) -> anyhow::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let auth = token
         .map(|token| format!("Authorization: Bearer {token}\r\n"))
         .unwrap_or_default();
+    let kind = if body.is_empty() {
+        ""
+    } else {
+        "Content-Type: application/json\r\n"
+    };
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: {to}\r\n{auth}Content-Length: 0\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\n{auth}{kind}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
     )?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;

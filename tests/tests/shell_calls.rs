@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use jackfield_tests::peers::menu::prompts;
 use jackfield_tests::peers::spawn;
 use jackfield_tests::shell::{PATIENCE, Server, Setup, TOKEN, binary, complaint, project};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A process whose lines are read as they come. Killed when dropped.
 struct Talker {
@@ -291,4 +291,79 @@ fn two_callers_of_the_menu_are_connected() {
     };
     assert_eq!(cause(&one), Some("normal".into()));
     assert_eq!(cause(&two), Some("transferred".into()));
+}
+
+#[test]
+fn a_call_is_recorded_on_request_and_the_recording_rests_on_request() {
+    let server = Server::start(Setup::demo("taping")).expect("a server");
+    let watch = Talker::start(calls(&server).arg("watch"));
+    let _one = phone(&server, "1001", &[]);
+    watch.until("kind", "phone.registered");
+    let _two = phone(&server, "1002", &[]);
+    watch.until("kind", "phone.registered");
+    let made = fine(&server, &["dial", "1001", "1002"]);
+    watch.until("kind", "leg.bridged");
+    let call = made["id"].as_str().expect("an id");
+    let ask = |step: &str, body: Value| {
+        let path = format!("/api/v1/calls/{call}/recording/{step}");
+        let (status, answer) = server.post(&path, &body).expect("an answer");
+        (status, answer["code"].as_str().unwrap_or("-").to_owned())
+    };
+    let done = (200, "-".to_owned());
+    let not_now = (409, "not_now".to_owned());
+    assert_eq!(ask("pause", json!({})), not_now);
+    assert_eq!(ask("start", json!({})), done);
+    assert_eq!(ask("start", json!({})), not_now);
+    let pause = json!({ "leg": "1002", "max_s": 600 });
+    assert_eq!(ask("pause", pause.clone()), done);
+    assert_eq!(ask("resume", json!({ "leg": 2 })), done);
+    let nobody = (404, "party_not_found".to_owned());
+    assert_eq!(ask("pause", json!({ "leg": 7 })), nobody);
+    assert_eq!(ask("pause", json!({ "max_s": 601 })).0, 400);
+    // It is over by itself: nobody asks again.
+    assert_eq!(ask("pause", json!({ "max_s": 1 })), done);
+    while watch.until("kind", "recording.resumed")["why"] != "time" {}
+    assert_eq!(ask("stop", json!({})), done);
+    assert_eq!(ask("stop", json!({})), not_now);
+    fine(&server, &["hangup", call]);
+    watch.until("kind", "call.ended");
+
+    let records = server.calls().expect("calls");
+    assert_eq!(records[0]["interaction"], call);
+    let told = server
+        .json(&format!("/api/v1/calls/{call}"))
+        .expect("the call");
+    let events = told["events"].as_array().expect("events").iter();
+    let told: Vec<String> = events
+        .filter_map(|event| {
+            let kind = event["kind"].as_str()?.strip_prefix("recording.")?;
+            let more = match kind {
+                "segment_started" => format!(" {} {}", event["leg"], event["channels"]),
+                "segment_ended" => format!(" {}", event["end"]),
+                "paused" => format!(" {}", event["by"]),
+                "resumed" => format!(" {} {}", event["by"], event["why"]),
+                _ => String::new(),
+            };
+            Some(format!("{kind}{more}"))
+        })
+        .collect();
+    let both = |what: &[&str; 2]| what.map(str::to_owned).to_vec();
+    let began = both(&["segment_started 1 2", "segment_started 2 1"]);
+    let ended = |why: &str| vec![format!("segment_ended \"{why}\""); 2];
+    let one = |what: &str| vec![what.to_owned()];
+    let expected = [
+        one("started"),
+        began.clone(),
+        ended("paused"),
+        one("paused 2"),
+        one("resumed 2 \"asked\""),
+        began.clone(),
+        ended("paused"),
+        one("paused null"),
+        one("resumed null \"time\""),
+        began,
+        ended("stopped"),
+        one("stopped"),
+    ];
+    assert_eq!(told, expected.concat());
 }

@@ -60,6 +60,8 @@ fn the_first_seeds_keep_every_promise() {
         }
     }
     assert!(calls > 100, "{calls} calls are too few to mean much");
+    let followed = sights.contains_key("recording follows a leg");
+    assert!(followed, "no recorded party went to another call");
     let kinds = ["word ", "phone ", "step ", "refusal "];
     sights.retain(|what, _| kinds.iter().any(|kind| what.starts_with(kind)));
     println!("{sights:#?}");
@@ -153,7 +155,7 @@ fn a_message_the_disk_does_not_take_is_not_claimed() {
             Some((recording.part, !length.is_zero()))
         })
         .collect();
-    // The whole call's has what was said before; of the message there is nothing.
+    // The caller's segment has what was said before; of the message there is nothing.
     let message = RecordingPart::Message(1);
-    assert_eq!(cuts, [(RecordingPart::Call, true), (message, false)]);
+    assert_eq!(cuts, [(RecordingPart::Segment(1), true), (message, false)]);
 }

@@ -177,8 +177,8 @@ pub(crate) struct Session {
     pub(crate) keys: Keys,
     /// It was told that nothing comes from the far end, and that nothing arrives there.
     pub(crate) one_way: [bool; 2],
-    /// The recording of the whole call, if there is one.
-    pub(crate) recorded: Option<RecordingId>,
+    /// What it says is recorded for its call.
+    pub(crate) recorded: bool,
     /// Sessions that the leg had before, and that have not reported the end of all they did for it.
     pub(crate) owed: Vec<SessionId>,
 }
@@ -266,7 +266,7 @@ impl Session {
             listening: Listening::default(),
             listened: Listening::default(),
             one_way: [false; 2],
-            recorded: None,
+            recorded: false,
             owed: Vec::new(),
         }
     }

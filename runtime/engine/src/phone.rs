@@ -454,8 +454,11 @@ impl Phone {
             Event::Ringing { .. } => self.news(News::FarRinging),
             Event::Answered { leg } => {
                 let recording = RecordingId::of_call(leg.call);
-                self.commands
-                    .push_back(Command::RecordCall { leg, recording });
+                self.commands.push_back(Command::RecordCall {
+                    leg,
+                    recording,
+                    channels: 2,
+                });
                 if let Some(line) = &mut self.line {
                     line.state = LineState::Up(Doing::Until(now.mono));
                     line.up_at = now.mono;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use vocab::call::RecordEnd;
 use vocab::hearing::{Hearing, Listening};
+use vocab::recording::SegmentEnd;
 use vocab::{Clip, ConferenceId, Pii, PlayId, RecordingId, SessionId};
 
 use crate::negotiate::PTIME_MS;
@@ -206,20 +207,23 @@ pub enum Command {
         /// Ends after this much silence; zero never.
         silence: Duration,
     },
-    /// Records what the session receives (left) and is sent (right), until it closes.
+    /// Records what the session receives, until it closes or [`Command::EndRecording`]. What was
+    /// recorded of its call before ends.
     RecordCall {
         /// The session.
         session: SessionId,
         /// Names it.
         recording: RecordingId,
+        /// 1: what is received. 2: left that, right what is sent.
+        channels: u16,
     },
-    /// The recording of a call goes on with another session of the worker, without a gap; one that
-    /// this has already ends.
-    TakeRecording {
-        /// The session that is recorded.
-        from: SessionId,
-        /// The session that will be.
-        into: SessionId,
+    /// Ends the recording that [`Command::RecordCall`] began. Another one that is begun in the same
+    /// step goes on behind its last sample.
+    EndRecording {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        end: SegmentEnd,
     },
     /// Ends a message recording early.
     StopRecording {

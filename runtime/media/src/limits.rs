@@ -58,7 +58,7 @@ pub const CATCH_UP_TICKS_MAX: u64 = 10;
 /// The sum of so many samples of 16 bits fits into 32 with a factor of 128 to spare.
 pub const CONFERENCE_MEMBERS_MAX: usize = 512;
 
-/// Samples in one chunk of a recording: 1 s of a message, 0.5 s of a call; 16 KB.
+/// Samples in one chunk of a recording: 1 s of one channel, 0.5 s of two; 16 KB.
 pub const RECORDING_CHUNK_SAMPLES: usize = 8_000;
 
 /// Samples of a channel for which chunks of a recording are kept back while nothing is received: 3 s.

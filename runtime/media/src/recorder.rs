@@ -134,7 +134,8 @@ impl Chunks {
     }
 }
 
-/// Records both directions of a call: left is what was received, right is what was sent.
+/// Records what a session of a call receives, or both of its directions: left is what was received,
+/// right is what was sent.
 ///
 /// Both come from the same tick of the clock, so they stay aligned, and nothing is left out:
 /// what was not received or not sent is silence. Keys sent as events leave silence on the right.
@@ -146,12 +147,16 @@ pub struct CallRecorder {
 }
 
 impl CallRecorder {
-    /// A recorder that has heard nothing.
-    pub fn new(recording: RecordingId, began: Mono) -> Self {
+    /// A recorder that has heard nothing, of one channel or two.
+    ///
+    /// # Panics
+    /// If there are more channels than directions, or none.
+    pub fn new(recording: RecordingId, began: Mono, channels: u16) -> Self {
+        assert!((1..=2).contains(&channels), "a session has two directions");
         Self {
             recording,
             began,
-            chunks: Chunks::new(2),
+            chunks: Chunks::new(channels.into()),
         }
     }
 
@@ -165,7 +170,7 @@ impl CallRecorder {
         self.began
     }
 
-    /// Takes 20 ms of both directions; gives a chunk each 0.5 s of what is heard, interleaved. `heard` tells how
+    /// Takes 20 ms of both directions; gives a chunk each 8,000 samples, interleaved. `heard` tells how
     /// many of the received samples were missing at its beginning. If it is `None` all were: then
     /// chunks are kept back for up to 3 s, for [`Self::fill`].
     pub fn push(
@@ -174,6 +179,9 @@ impl CallRecorder {
         heard: Option<usize>,
         sent: &Narrow,
     ) -> Option<Box<[i16]>> {
+        if self.chunks.channels == 1 {
+            return self.chunks.push(received.iter().copied(), FRAME, heard);
+        }
         let both = received
             .iter()
             .zip(sent)
@@ -400,7 +408,7 @@ mod tests {
 
     #[test]
     fn calls_interleave_both_directions() {
-        let mut recorder = CallRecorder::new(ID, Mono(0));
+        let mut recorder = CallRecorder::new(ID, Mono(0), 2);
         let mut all = Vec::new();
         for n in 0..60 {
             all.extend(
@@ -423,7 +431,7 @@ mod tests {
     /// Records frames of received audio, gaps and late audio; gives what is left of each channel,
     /// a number for each frame, and how many frames each chunk had.
     fn recorded(steps: &[Step]) -> (Vec<i16>, Vec<i16>, Vec<usize>) {
-        let mut recorder = CallRecorder::new(ID, Mono(0));
+        let mut recorder = CallRecorder::new(ID, Mono(0), 2);
         let (mut all, mut chunks, mut said) = (Vec::new(), Vec::new(), 0);
         for step in steps {
             let (frame, heard) = match *step {

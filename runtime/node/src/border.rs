@@ -12,6 +12,7 @@ use vocab::call::{Cause, Unregistered};
 use vocab::flow::{CallInfo, Fault, FlowError, Level, PluginRef, Reply};
 use vocab::hearing::Hearing;
 use vocab::record::CallEvent;
+use vocab::recording::SegmentStart;
 use vocab::{CallId, Clip, FlowId, Pii, RecordingId, TenantId};
 
 use crate::config::{Config, Route};
@@ -216,6 +217,8 @@ pub enum Output {
         /// What to ask.
         question: Question,
     },
+    /// A segment of a call's recording is about to begin. Comes before the media worker is told.
+    Segment(SegmentStart),
     /// Something worth a log line or a count.
     Notice(Notice),
 }

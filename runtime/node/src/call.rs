@@ -7,10 +7,11 @@ use std::time::Duration;
 use plugin::Ticket;
 use vocab::call::{Cause, GatherSpec, Side};
 use vocab::flow::{DialOptions, DialTarget, FlowEvent, PluginRef};
-use vocab::{Clip, Direction, FlowId, LegId, Mono, Now, Party, PlayId, RecordingId, Wall};
+use vocab::{CallId, Clip, Direction, FlowId, LegId, Mono, Now, Party, PlayId, RecordingId, Wall};
 
 use crate::border::SpeechId;
 use crate::caller::Shown;
+use crate::capture::Capture;
 use crate::config::{Callee, Route, Tenant};
 use crate::talk::{Member, Place, Talk, Why, Wish};
 use crate::trunk::Try;
@@ -53,6 +54,9 @@ pub(crate) struct Call {
     pub(crate) message_last: u16,
     /// Pairs of legs that records say are bridged.
     pub(crate) bridges: BTreeSet<(u16, u16)>,
+    pub(crate) capture: Capture,
+    /// The oldest of the calls that this one belongs with; mostly itself.
+    pub(crate) interaction: CallId,
     /// Recordings that end early, and what is kept of each; as many as it has at most.
     pub(crate) cut: BTreeMap<RecordingId, Duration>,
 }

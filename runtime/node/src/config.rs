@@ -132,7 +132,7 @@ pub struct Route {
     pub grant: plugin::Grant,
     /// Announcement played when the plugin breaks: a catalogue name.
     pub fallback: String,
-    /// Keep a stereo recording of each call.
+    /// Each party of a call is recorded, from its answer until it leaves.
     pub record: bool,
 }
 

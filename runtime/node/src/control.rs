@@ -133,6 +133,15 @@ pub enum Control {
         /// Digits out of `0-9*#A-D`.
         digits: Pii<String>,
     },
+    /// The recording of a call, all of whose parties are recorded or none.
+    Record {
+        /// Which call.
+        call: CallId,
+        /// Who asks, if a party does; for the call's events.
+        by: Option<Actor>,
+        /// What.
+        step: RecordStep,
+    },
     /// One party is hung up; the others go on if there are two, or one with somebody who waits.
     Hangup {
         /// Which call.
@@ -284,6 +293,22 @@ impl Loudness {
             words.join(", ")
         }
     }
+}
+
+/// What is asked of a recording.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RecordStep {
+    /// It begins, in a call that is not recorded; before the answer, with that.
+    Start,
+    /// It rests.
+    Pause {
+        /// It goes on by itself after this long, 1 s to 10 min; `None` is 2 min.
+        lasting: Option<Duration>,
+    },
+    /// It goes on.
+    Resume,
+    /// It ends. It can be started again.
+    Stop,
 }
 
 /// Who acts in a call.

@@ -40,7 +40,10 @@ impl Node {
             Event::Trying { leg } => self.dialed_heard(now, leg, false),
             Event::Ringing { leg } => self.dialed_heard(now, leg, true),
             Event::Answered { leg } if self.is_first(leg) => self.answered(now, leg.call),
-            Event::Answered { leg } => self.dialed_answered(now, leg),
+            Event::Answered { leg } => {
+                self.dialed_answered(now, leg);
+                self.record_legs(now, leg.call);
+            }
             Event::Played {
                 leg,
                 play,
@@ -85,6 +88,7 @@ impl Node {
                     status,
                     q850,
                 };
+                self.recorded_leg_ended(now, leg);
                 let verdict = Verdict::of(cause, status, retry_after);
                 self.trunks.leg_ended(now.mono, leg, verdict);
                 self.leg_ended(now, leg, by, refused, &contacts);
@@ -125,7 +129,13 @@ impl Node {
                 };
                 self.refer_asked(now, leg, &asked);
             }
-            Event::Moved { from, to } => self.moved(now, from, to),
+            Event::Moved { from, to } => {
+                if from != to {
+                    self.recorded_leg_moves(now, from, to);
+                }
+                self.moved(now, from, to);
+                self.record_legs(now, to.call);
+            }
             // We change nothing of a running call by ourselves, nor ask anybody to call elsewhere.
             Event::Reoffered { .. } | Event::Referred { .. } => {}
             Event::Registered {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use vocab::call::{Cause, Command};
 use vocab::flow::Reply;
 use vocab::record::CallEventKind;
-use vocab::{CallId, Direction, LegId, Now, Party, Pii, RecordingId};
+use vocab::{CallId, Direction, LegId, Now, Party, Pii};
 
 use crate::border::{Notice, Refusal};
 use crate::call::{Call, Line, Pending, Stage};
 use crate::caller::{self, by_carrier};
+use crate::capture::Capture;
 use crate::config::{Route, Tenant};
 use crate::control::Destination;
 use crate::limits::{ANSWER_WAIT, CALL_TIME, COMMIT_WAIT, UNWRITTEN_MAX};
@@ -116,6 +117,8 @@ impl Node {
             leg_last: 1,
             message_last: 0,
             bridges: BTreeSet::new(),
+            capture: Capture::new(route.record),
+            interaction: leg.call,
             cut: BTreeMap::new(),
         };
         // Whoever waits in a slot now is not the one who waits there next time.
@@ -145,6 +148,7 @@ impl Node {
         self.calls.insert(leg.call, call);
         self.deadlines
             .set(leg.call, Wait::Call, now.mono + CALL_TIME);
+        self.consults(now, leg.call);
         match parked {
             Some(parked) => self.reserve(now, leg, parked),
             None => self.start_flow(now, leg.call),
@@ -277,16 +281,10 @@ impl Node {
             return;
         };
         call.line = Line::Up;
-        let (leg, record) = (call.leg, call.route.record);
         let after = now.mono.since(call.started.mono);
         self.journal.note(call, now.wall, CallEventKind::Answered);
-        if record {
-            let recording = RecordingId::of_call(id);
-            let kind = CallEventKind::RecordingStarted { recording };
-            self.journal.note(call, now.wall, kind);
-            self.commands
-                .push_back(Command::RecordCall { leg, recording });
-        }
+        self.record_from_answer(now, id);
+        let call = self.calls.get_mut(&id).expect("just seen");
         let waits = matches!(call.pending(), Some(Pending::Answer));
         let fallback = matches!(call.stage, Stage::Fallback { .. });
         let talk = matches!(call.stage, Stage::Talk);

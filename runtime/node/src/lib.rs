@@ -21,6 +21,7 @@
 mod border;
 mod call;
 mod caller;
+mod capture;
 mod config;
 mod control;
 mod counts;
@@ -52,7 +53,7 @@ pub use config::{
 };
 pub use control::{
     Actor, Control, ControlError, ControlId, Controlled, Destination, Detection, Loudness,
-    OnMachine, PartyState, PartyView, Watching,
+    OnMachine, PartyState, PartyView, RecordStep, Watching,
 };
 pub use counts::Counts;
 pub use limits::{CALLEES_MAX, COMMIT_WAIT, FLOW_WAIT, SLOTS_MAX};

@@ -44,6 +44,19 @@ pub(crate) const SEGMENTS_MAX: u16 = 1_000;
 /// People who watch one call: a team leader, a trainer, and a class that learns.
 pub(crate) const WATCHERS_MAX: usize = 16;
 
+/// Longest segment: an hour of two channels is 115 MB as a file, and a file that is lost or broken
+/// costs no more than that. The next one follows without a break.
+pub(crate) const SEGMENT_MAX: Duration = Duration::from_secs(3_600);
+
+/// How long a recording is paused unless it is said: what it takes to tell the number of a card.
+pub(crate) const PAUSE_UNLESS_SAID: Duration = Duration::from_secs(120);
+
+/// Longest pause of a recording: one that was forgotten must not cost the rest of the call.
+pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(600);
+
+/// Users of whom is known which call they put on hold last; more than phones on one node.
+pub(crate) const USERS_HOLDING_MAX: usize = 100_000;
+
 /// Legs dialled in one call: a ring group of the largest kind is rung thirty times.
 pub(crate) const LEGS_MAX: u16 = 1_000;
 

@@ -48,6 +48,8 @@ pub struct Node {
     pub(crate) moves: BTreeMap<LegId, Moving>,
     /// What each user dialled last.
     pub(crate) redials: BTreeMap<String, Destination>,
+    /// Which call each user's phone put on hold last.
+    pub(crate) holding: BTreeMap<String, CallId>,
     /// What our phones and callers know us by, for a 302.
     pub(crate) own_host: String,
     /// When it was last fed.
@@ -65,6 +67,7 @@ impl Node {
             slots: BTreeMap::new(),
             moves: BTreeMap::new(),
             redials: BTreeMap::new(),
+            holding: BTreeMap::new(),
             own_host,
             engine: Engine::new(engine, rng.fork()),
             registry,
@@ -239,6 +242,7 @@ impl Node {
                     | Command::Gather { .. }
                     | Command::Record { .. }
                     | Command::RecordCall { .. }
+                    | Command::EndRecording { .. }
                     | Command::Bridge { .. }
                     | Command::Unbridge { .. }
                     | Command::Join { .. }
@@ -341,6 +345,7 @@ impl Node {
 
     /// Writes the call's last event and forgets it.
     pub(crate) fn finish(&mut self, now: Now, id: CallId) {
+        self.recording_over(now, id);
         let mut call = self.calls.remove(&id).expect("a call ends once");
         let Line::Gone { cause, by, at } = call.line else {
             panic!("a call ends after its caller's leg");
@@ -407,6 +412,8 @@ impl Node {
                 );
             }
             Wait::Park => self.park_timeout(now, id),
+            Wait::Split => self.split_segments(now, id),
+            Wait::Resume => self.pause_over(now, id),
             Wait::Call => self.end_call(now, id),
         }
     }
@@ -510,6 +517,11 @@ impl Node {
     /// Whether a leg is answered and has not ended.
     pub(crate) fn is_up(&self, leg: LegId) -> bool {
         self.engine.is_up(leg)
+    }
+
+    /// The legs of a call that are answered and have not ended.
+    pub(crate) fn legs_up(&self, call: CallId) -> impl Iterator<Item = LegId> {
+        self.engine.legs_up(call)
     }
 
     /// Whether a device of a user is registered.

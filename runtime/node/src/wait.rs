@@ -17,6 +17,10 @@ pub(crate) enum Wait {
     Round,
     /// Somebody who takes a parked call. Fallback: whoever parked it is rung.
     Park,
+    /// A segment's longest time. Fallback: the next one begins.
+    Split,
+    /// The end of a pause in the recording. Fallback: it goes on.
+    Resume,
     /// The longest call. Fallback: hang-up.
     Call,
 }

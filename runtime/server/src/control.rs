@@ -652,6 +652,7 @@ impl Control {
                 }
             }
             Output::Lookup { id, question } => self.hands.dns.ask(id, question),
+            Output::Segment(start) => self.hands.recorder.segment(start),
             Output::Notice(notice) => {
                 self.hands.tap.notice(&notice);
                 self.hands.metrics.notice(&notice);

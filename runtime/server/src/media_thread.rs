@@ -316,7 +316,7 @@ impl Thread {
             | Command::SendDigits { .. }
             | Command::RecordMessage { .. }
             | Command::RecordCall { .. }
-            | Command::TakeRecording { .. }
+            | Command::EndRecording { .. }
             | Command::StopRecording { .. }
             | Command::Bridge { .. }
             | Command::Join { .. }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use media::{RecordingOutput, wav};
 use vocab::RecordingId;
+use vocab::recording::SegmentStart;
 
 use crate::control::{Handle, Message};
 use crate::disk::{self, Disk, Part, Trouble};
@@ -71,6 +72,12 @@ impl Recorder {
             .name("recorder".to_owned())
             .spawn(move || files.run(&receiver))?;
         Ok((recorder, thread))
+    }
+
+    /// Tells whose segment is about to begin, before its first sample comes.
+    pub(crate) fn segment(&self, start: SegmentStart) {
+        // The file is named by the segment alone, and its channels come with the audio.
+        drop(start);
     }
 
     /// Hands audio over; never waits, a media thread calls this.

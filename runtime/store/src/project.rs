@@ -117,6 +117,7 @@ fn begin(event: &CallEvent) -> Option<CallRecord> {
         fault: None,
         recording: None,
         messages: Vec::new(),
+        interaction: event.call,
         events: event.n,
     })
 }
@@ -138,6 +139,7 @@ fn advance(record: &mut CallRecord, event: &CallEvent) -> Projected {
                 record.messages.push(*recording);
             }
         }
+        CallEventKind::Interaction { with } => record.interaction = *with,
         // Of one that was cut at its beginning there is no file.
         CallEventKind::RecordingCut { recording, length } => {
             let claimed =
@@ -155,6 +157,11 @@ fn advance(record: &mut CallRecord, event: &CallEvent) -> Projected {
             record.disposition = disposition(record.answered_at.is_some(), *cause);
         }
         CallEventKind::FlowAsked { .. }
+        | CallEventKind::SegmentStarted { .. }
+        | CallEventKind::SegmentEnded { .. }
+        | CallEventKind::RecordingPaused { .. }
+        | CallEventKind::RecordingResumed { .. }
+        | CallEventKind::RecordingStopped { .. }
         | CallEventKind::Gathered { .. }
         | CallEventKind::Fallback { .. }
         | CallEventKind::Dialed { .. }
@@ -207,6 +214,7 @@ mod tests {
     use super::*;
 
     const CALL: CallId = CallId(7 << 80);
+    const OLDER: CallId = CallId(6 << 80);
 
     fn event(n: u32, kind: CallEventKind) -> CallEvent {
         let tenant = "demo".parse().expect("a tenant");
@@ -280,6 +288,7 @@ mod tests {
                 label: "message".into(),
             },
             CallEventKind::FlowFault { fault },
+            CallEventKind::Interaction { with: OLDER },
             ended(Cause::Normal),
         ]);
         let expected = CallRecord {
@@ -292,7 +301,7 @@ mod tests {
             sip_call_id: "abc@host".into(),
             started_at: Wall(1_000_000),
             answered_at: Some(Wall(3_000_000)),
-            ended_at: Some(Wall(8_000_000)),
+            ended_at: Some(Wall(9_000_000)),
             disposition: Disposition::Answered,
             cause: Some(Cause::Normal),
             ended_by: Some(Side::Far),
@@ -301,7 +310,8 @@ mod tests {
             fault: Some("plugin ivr-menu 1.2.0: out_of_time: 10 ms".into()),
             recording: Some(RecordingId::of_call(CALL)),
             messages: vec![message],
-            events: 8,
+            interaction: OLDER,
+            events: 9,
         };
         assert_eq!(record, expected);
     }

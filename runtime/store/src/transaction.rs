@@ -151,6 +151,7 @@ fn insert(table: Table, size: usize) -> String {
         answered_at_us = excluded.answered_at_us, plugin = excluded.plugin, \
         plugin_version = excluded.plugin_version, outcome = excluded.outcome, \
         fault = excluded.fault, recording = excluded.recording, messages = excluded.messages, \
+        interaction = excluded.interaction, \
         events = excluded.events, disposition = excluded.disposition, \
         projection = excluded.projection";
     let over = ", ended_at_us = excluded.ended_at_us, cause = excluded.cause, \

@@ -71,7 +71,7 @@ async fn every_column_of_a_record_reads_back() {
             withheld: false,
         },
         CallEventKind::RecordingStarted {
-            recording: recording(0),
+            recording: RecordingId::of_call(call(1)),
         },
         CallEventKind::Answered,
         CallEventKind::FlowStarted { plugin },
@@ -81,6 +81,7 @@ async fn every_column_of_a_record_reads_back() {
             label: "message".into(),
         },
         CallEventKind::FlowFault { fault },
+        CallEventKind::Interaction { with: call(7) },
         CallEventKind::Ended {
             cause: Cause::Lost,
             by: Side::Near,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hearing::{Hearing, Listening};
+use crate::recording::SegmentEnd;
 use crate::{CallId, Clip, LegId, MediaSummary, Party, Pii, PlayId, RecordingId};
 
 /// What the engine is told to do. A command that names a leg already gone is ignored: its
@@ -96,14 +97,24 @@ pub enum Command {
         /// Keys that end the recording, out of `0-9*#A-D`.
         terminators: String,
     },
-    /// Starts the stereo recording of the whole call: the first leg left, what it hears right. New
-    /// offers do not break it, and if another leg takes the place of this one it goes on with that.
-    /// It ends with the leg, and when the leg goes on in another call.
+    /// Records what a leg says for as long as it is in its call. New offers do not break it. It ends
+    /// with the leg, when the leg goes on in another call, when somebody else takes its place, and
+    /// by [`Command::EndRecording`]. A leg has one at most: the next ends the one before.
     RecordCall {
-        /// The leg that started the call.
+        /// The leg, which is answered.
         leg: LegId,
         /// Names the recording.
         recording: RecordingId,
+        /// 1: what the leg says. 2: and, right, what it hears.
+        channels: u16,
+    },
+    /// Ends what [`Command::RecordCall`] began. Another one that follows at once goes on behind its
+    /// last sample.
+    EndRecording {
+        /// The leg.
+        leg: LegId,
+        /// Why.
+        end: SegmentEnd,
     },
     /// Calls somebody: a new leg of an existing call, or of a new one.
     /// Answered by [`Event::Answered`] or [`Event::Ended`] on that leg. A call that came in with

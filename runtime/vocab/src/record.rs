@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::call::{Cause, GatherEnd, RecordEnd, Side};
 use crate::flow::{DialResult, Fault, PluginRef};
 use crate::hearing::Hearing;
+use crate::recording::SegmentEnd;
 use crate::{CallId, Direction, MediaSummary, Party, RecordingId, TenantId, Wall};
 
 /// One thing that happened to a call.
@@ -80,10 +81,50 @@ pub enum CallEventKind {
         /// Its catalogue name.
         announcement: String,
     },
-    /// The recording of the whole call began.
+    /// The call is recorded from now on, in segments.
     RecordingStarted {
         /// Which.
         recording: RecordingId,
+    },
+    /// A leg is recorded from now on, in a segment.
+    SegmentStarted {
+        /// Which.
+        recording: RecordingId,
+        /// Number of the leg within the call.
+        leg: u16,
+        /// 1: what the leg says. 2: and what it hears.
+        channels: u16,
+    },
+    /// A segment ended.
+    SegmentEnded {
+        /// Which.
+        recording: RecordingId,
+        /// Why.
+        end: SegmentEnd,
+        /// How long it went on.
+        length: Duration,
+    },
+    /// The recording of the call rests.
+    RecordingPaused {
+        /// The leg that asked for it, if one did.
+        by: Option<u16>,
+    },
+    /// The recording of the call goes on.
+    RecordingResumed {
+        /// The leg that asked for it, if one did.
+        by: Option<u16>,
+        /// Why.
+        why: PauseEnd,
+    },
+    /// The recording of the call was stopped before its end.
+    RecordingStopped {
+        /// The leg that asked for it, if one did.
+        by: Option<u16>,
+    },
+    /// The call is part of an interaction that began with another one.
+    Interaction {
+        /// The call with which it began.
+        with: CallId,
     },
     /// A message was left.
     MessageLeft {
@@ -189,6 +230,12 @@ impl CallEventKind {
             Self::FlowFault { .. } => "flow.fault",
             Self::Fallback { .. } => "call.fallback",
             Self::RecordingStarted { .. } => "recording.started",
+            Self::SegmentStarted { .. } => "recording.segment_started",
+            Self::SegmentEnded { .. } => "recording.segment_ended",
+            Self::RecordingPaused { .. } => "recording.paused",
+            Self::RecordingResumed { .. } => "recording.resumed",
+            Self::RecordingStopped { .. } => "recording.stopped",
+            Self::Interaction { .. } => "call.interaction",
             Self::MessageLeft { .. } => "message.left",
             Self::RecordingCut { .. } => "recording.cut",
             Self::Dialed { .. } => "leg.dialed",
@@ -204,6 +251,25 @@ impl CallEventKind {
             },
             Self::AttrSet { .. } => "call.attr_set",
             Self::Ended { .. } => "call.ended",
+        }
+    }
+}
+
+/// Why a recording goes on after a pause.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum PauseEnd {
+    /// Somebody asked for it.
+    Asked,
+    /// The pause was as long as it may be.
+    Time,
+}
+
+impl PauseEnd {
+    /// Stable lower-case name used in the log and the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Time => "time",
         }
     }
 }
@@ -416,6 +482,8 @@ pub struct CallRecord {
     pub recording: Option<RecordingId>,
     /// Messages left.
     pub messages: Vec<RecordingId>,
+    /// The call with which its interaction began; itself unless it was told of another.
+    pub interaction: CallId,
     /// Number of events so far.
     pub events: u32,
 }

@@ -364,7 +364,14 @@ fn open(worker: &mut Worker, load: Load, n: u64, prompt: &Clip) {
             );
             if load == Load::Recorded {
                 let recording = RecordingId::of_call(CallId(n.into()));
-                command(worker, Command::RecordCall { session, recording });
+                command(
+                    worker,
+                    Command::RecordCall {
+                        session,
+                        recording,
+                        channels: 2,
+                    },
+                );
             }
         }
         Load::Bridged if n % 2 == 1 => {

@@ -87,7 +87,7 @@ impl Crowd {
             | C::SendDigits { .. }
             | C::RecordCall { .. }
             | C::Join { .. }
-            | C::TakeRecording { .. }
+            | C::EndRecording { .. }
             | C::Unbridge { .. } => {}
         }
     }

@@ -7,13 +7,17 @@ use media::RecordingOutput;
 use node::{Node, Notice};
 use vocab::call::Side;
 use vocab::flow::PluginRef;
-use vocab::record::{CallEvent, CallEventKind};
-use vocab::{CallId, Direction, Mono, RecordingId, SessionId};
+use vocab::record::{CallEvent, CallEventKind, Step};
+use vocab::recording::{SegmentEnd, SegmentStart};
+use vocab::{CallId, Direction, Mono, RecordingId, RecordingPart, SessionId, Wall};
 
 use super::disk::Disk;
 use super::scenario::{Reload, Scenario};
 use super::wire::Seen;
 use super::{ear, house};
+
+/// What may be missing of a recording, or be too much of it.
+const GAP_MAX: Duration = Duration::from_millis(200);
 
 /// Longest pause in what a caller is sent.
 const PAUSE_MAX: Duration = Duration::from_millis(40);
@@ -64,6 +68,15 @@ pub(super) struct Checks {
     sessions: BTreeMap<SessionId, Sending>,
     recordings: BTreeMap<RecordingId, bool>,
     recordings_noted: BTreeSet<RecordingId>,
+    /// Segments that were announced, and their channels.
+    segments: BTreeMap<RecordingId, u16>,
+    /// Which began when, and which ended because their leg went elsewhere.
+    began: BTreeMap<Wall, Vec<RecordingId>>,
+    moved: Vec<(RecordingId, Wall)>,
+    /// How long those lasted, as the node says.
+    lasted: BTreeMap<RecordingId, Duration>,
+    /// What came of each recording so far.
+    tapes: BTreeMap<RecordingId, Tape>,
     /// What is kept of those that were cut, as the node was told.
     cut: BTreeMap<RecordingId, Duration>,
     without_calls_since: Option<Mono>,
@@ -84,6 +97,19 @@ struct Seen1 {
     /// An operator has ended it, or asked something of it.
     operator: bool,
     over: bool,
+    /// It is recorded, and these segments of its legs go on.
+    taped: bool,
+    taping: BTreeMap<u16, RecordingId>,
+}
+
+/// What a worker has handed over of a recording.
+#[derive(Clone, Copy, Default, Debug)]
+struct Tape {
+    channels: u16,
+    samples: usize,
+    /// When it began, and its end by the clock.
+    from: Wall,
+    to: Wall,
 }
 
 /// What a media session sends.
@@ -117,6 +143,11 @@ impl Checks {
             sessions: BTreeMap::new(),
             recordings: BTreeMap::new(),
             recordings_noted: BTreeSet::new(),
+            segments: BTreeMap::new(),
+            began: BTreeMap::new(),
+            moved: Vec::new(),
+            lasted: BTreeMap::new(),
+            tapes: BTreeMap::new(),
             cut: BTreeMap::new(),
             without_calls_since: None,
             hello_removed: false,
@@ -228,8 +259,45 @@ impl Checks {
                 self.step_dialed += 1;
             }
             CallEventKind::RecordingStarted { recording } => {
+                call.taped = true;
                 self.recordings_noted.insert(*recording);
             }
+            CallEventKind::SegmentStarted { recording, leg, .. } => {
+                self.began.entry(event.at).or_default().push(*recording);
+                let before = call.taping.insert(*leg, *recording);
+                assert_eq!(before, None, "a leg has one segment at a time");
+                self.recordings_noted.insert(*recording);
+            }
+            CallEventKind::SegmentEnded {
+                recording,
+                end,
+                length,
+            } => {
+                self.lasted.insert(*recording, *length);
+                if *end == SegmentEnd::Moved {
+                    self.moved.push((*recording, event.at));
+                }
+                let legs = call.taping.len();
+                call.taping.retain(|_, open| open != recording);
+                assert_eq!(call.taping.len() + 1, legs, "{recording} went on");
+                assert!(
+                    matches!(end, SegmentEnd::Gone | SegmentEnd::Moved),
+                    "nobody pauses here: {end:?}"
+                );
+            }
+            CallEventKind::Bridged { a, b } => {
+                for leg in [a, b] {
+                    let kept = !call.taped || call.taping.contains_key(leg);
+                    assert!(
+                        kept,
+                        "leg {leg} of {} talks and is not recorded",
+                        event.call
+                    );
+                }
+            }
+            CallEventKind::RecordingPaused { .. }
+            | CallEventKind::RecordingResumed { .. }
+            | CallEventKind::RecordingStopped { .. } => panic!("nobody pauses here"),
             CallEventKind::MessageLeft {
                 recording, length, ..
             } => {
@@ -242,7 +310,10 @@ impl Checks {
                 let told = self.cut.get(recording);
                 assert_eq!(told, Some(length), "{recording} is cut as it was told");
             }
-            CallEventKind::Ended { .. } => call.over = true,
+            CallEventKind::Ended { .. } => {
+                assert!(call.taping.is_empty(), "{}: segments go on", event.call);
+                call.over = true;
+            }
             CallEventKind::FlowStarted { .. }
             | CallEventKind::FlowAsked { .. }
             | CallEventKind::Gathered { .. }
@@ -250,12 +321,21 @@ impl Checks {
             | CallEventKind::FlowFault { .. }
             | CallEventKind::Fallback { .. }
             | CallEventKind::DialEnded { .. }
-            | CallEventKind::Bridged { .. }
+            | CallEventKind::Interaction { .. }
             | CallEventKind::Unbridged { .. }
             | CallEventKind::Media { .. }
             | CallEventKind::Heard { .. }
             | CallEventKind::AttrSet { .. } => {}
-            CallEventKind::Step { step, .. } => self.saw(format!("step {}", step.name())),
+            CallEventKind::Step { step, leg, .. } => {
+                let silent = call.taped && !call.taping.contains_key(leg);
+                let joined = *step == Step::Joined;
+                assert!(
+                    !(joined && silent),
+                    "leg {leg} of {} is not recorded",
+                    event.call
+                );
+                self.saw(format!("step {}", step.name()));
+            }
         }
     }
 
@@ -411,7 +491,7 @@ impl Checks {
             | media::Command::SendDigits { .. }
             | media::Command::RecordMessage { .. }
             | media::Command::RecordCall { .. }
-            | media::Command::TakeRecording { .. }
+            | media::Command::EndRecording { .. }
             | media::Command::StopRecording { .. }
             | media::Command::Close { .. } => {}
         }
@@ -463,20 +543,55 @@ impl Checks {
         assert_eq!(counts.panics, 0, "a phone's step panicked");
     }
 
+    /// A segment is about to begin.
+    pub(super) fn segment(&mut self, start: SegmentStart) {
+        let before = self.segments.insert(start.recording, start.channels);
+        assert_eq!(before, None, "{} is announced once", start.recording);
+        assert!(
+            start.interaction <= start.recording.call,
+            "the oldest names it"
+        );
+    }
+
     pub(super) fn recording(&mut self, recording: RecordingId, what: &RecordingOutput) {
         match what {
-            RecordingOutput::Start { .. } => {
+            RecordingOutput::Start { channels, at } => {
+                if let RecordingPart::Segment(_) = recording.part {
+                    let told = self.segments.get(&recording);
+                    assert_eq!(told, Some(channels), "{recording} was announced");
+                }
+                let tape = Tape {
+                    channels: *channels,
+                    samples: 0,
+                    from: *at,
+                    to: *at,
+                };
+                self.tapes.insert(recording, tape);
                 let before = self.recordings.insert(recording, false);
                 assert!(before.is_none(), "recording {recording} begins once");
             }
-            RecordingOutput::Samples(_) => {
+            RecordingOutput::Samples(samples) => {
+                self.tapes.entry(recording).or_default().samples += samples.len();
                 assert_eq!(
                     self.recordings.get(&recording),
                     Some(&false),
                     "{recording} is open"
                 );
             }
-            RecordingOutput::End { .. } => {
+            RecordingOutput::End { lasting, .. } => {
+                let tape = self.tapes.get_mut(&recording).expect("it began");
+                tape.to = tape.from + *lasting;
+                let Tape {
+                    channels, samples, ..
+                } = *tape;
+                let frames = samples / usize::from(channels);
+                let kept = Duration::from_micros(125 * frames as u64);
+                // A message ends in the middle of a tick.
+                let gap = lasting.abs_diff(kept);
+                assert!(
+                    gap <= GAP_MAX,
+                    "{recording}: {kept:?} of {lasting:?} are there"
+                );
                 let before = self.recordings.insert(recording, true);
                 assert_eq!(before, Some(false), "recording {recording} ends once");
             }
@@ -518,7 +633,7 @@ impl Checks {
     }
 
     /// Everything is over.
-    pub(super) fn over(&self, node: &Node, disk: &Disk) {
+    pub(super) fn over(&mut self, node: &Node, disk: &Disk) {
         let counts = node.counts();
         let alive = [
             ("calls", counts.calls),
@@ -554,7 +669,32 @@ impl Checks {
         for (recording, ended) in &self.recordings {
             assert!(*ended, "recording {recording} has an end");
         }
+        self.follow_legs();
+        for (recording, lasted) in &self.lasted {
+            let made = self.recordings.contains_key(recording);
+            let short = *lasted < Duration::from_secs(1);
+            assert!(made || short, "{recording} was made in {lasted:?}");
+        }
         self.records(disk);
+    }
+
+    /// Legs that went from call to call were recorded all the way.
+    fn follow_legs(&mut self) {
+        for (recording, at) in std::mem::take(&mut self.moved) {
+            let Some(next) = self.began.get(&at) else {
+                // Whom it was to talk with is gone, and it is hung up.
+                continue;
+            };
+            let Some(before) = self.tapes.get(&recording).copied() else {
+                continue;
+            };
+            for next in next.clone() {
+                let after = self.tapes[&next];
+                let gap = after.from.since(before.to);
+                assert!(gap <= GAP_MAX, "{gap:?} lie between {recording} and {next}");
+                self.saw("recording follows a leg".to_owned());
+            }
+        }
     }
 
     fn records(&self, disk: &Disk) {
@@ -564,10 +704,9 @@ impl Checks {
             assert_eq!(record.answered_at.is_some(), seen.answered, "{call}");
             assert_eq!(record.fault.is_some(), seen.fault, "{call}");
             if let Some(recording) = record.recording {
-                assert!(
-                    self.recordings.contains_key(&recording),
-                    "{recording} was made"
-                );
+                let mut parts = self.segments.keys();
+                let own = parts.any(|part| part.call == recording.call);
+                assert!(own, "{recording} has segments");
             }
         }
         let recorded: Vec<&str> = disk

@@ -88,6 +88,12 @@ fn sight(event: &CallEvent) -> String {
         | CallEventKind::FlowEnded { .. }
         | CallEventKind::Fallback { .. }
         | CallEventKind::RecordingStarted { .. }
+        | CallEventKind::SegmentStarted { .. }
+        | CallEventKind::SegmentEnded { .. }
+        | CallEventKind::RecordingPaused { .. }
+        | CallEventKind::RecordingResumed { .. }
+        | CallEventKind::RecordingStopped { .. }
+        | CallEventKind::Interaction { .. }
         | CallEventKind::MessageLeft { .. }
         | CallEventKind::RecordingCut { .. }
         | CallEventKind::Dialed { .. }

@@ -783,6 +783,7 @@ impl World {
                     },
                 );
             }
+            node::Output::Segment(start) => self.checks.segment(start),
             node::Output::Speak { id, text, voice } => self.speak(id, &text, &voice),
             node::Output::Controlled { id, result } => {
                 self.trace

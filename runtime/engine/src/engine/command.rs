@@ -54,13 +54,25 @@ impl Engine {
                 };
                 self.record(leg, message, beep);
             }
-            Command::RecordCall { leg, recording } => {
+            Command::RecordCall {
+                leg,
+                recording,
+                channels,
+            } => {
                 if let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session_mut) {
-                    session.recorded = Some(recording);
+                    session.recorded = true;
                     let (worker, session) = (session.worker, session.id);
-                    self.media(worker, media::Command::RecordCall { session, recording });
+                    self.media(
+                        worker,
+                        media::Command::RecordCall {
+                            session,
+                            recording,
+                            channels,
+                        },
+                    );
                 }
             }
+            Command::EndRecording { leg, end } => self.end_recording(leg, end),
             Command::Dial {
                 leg,
                 target,

@@ -267,6 +267,13 @@ impl Engine {
         matches!(self.legs.get(&leg), Some(Leg::Up { .. }))
     }
 
+    /// The legs of a call that are answered and have not ended.
+    pub fn legs_up(&self, call: CallId) -> impl Iterator<Item = LegId> {
+        let legs = self.legs.range(LegId::all_of(call));
+        legs.filter(|(_, leg)| matches!(leg, Leg::Up { .. }))
+            .map(|(leg, _)| *leg)
+    }
+
     /// The SIP `Call-ID` of a leg that is being set up or is up.
     pub fn sip_call_id(&self, leg: LegId) -> Option<Arc<str>> {
         let dialog = self.legs.get(&leg)?.dialogs().first()?;
@@ -427,6 +434,7 @@ fn command_leg(command: &Command) -> LegId {
         | Command::Gather { leg, .. }
         | Command::Record { leg, .. }
         | Command::RecordCall { leg, .. }
+        | Command::EndRecording { leg, .. }
         | Command::Dial { leg, .. }
         | Command::Bridge { a: leg, .. }
         | Command::Unbridge { leg }

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use media::StreamParams;
-use vocab::call::{Cause, Event, RecordEnd};
+use vocab::call::{Cause, Event};
+use vocab::recording::SegmentEnd;
 use vocab::{CallId, LegId, Now, SessionId};
 
 use super::Engine;
@@ -89,13 +90,13 @@ impl Engine {
             return self.begin(now, from, Wish::Back);
         }
         self.stop_doing(from);
+        self.end_recording(from, SegmentEnd::Moved);
         let Some(session) = self.legs.get_mut(&from).and_then(Leg::session_mut) else {
             return;
         };
         let old = session.id;
         (session.id, session.worker, session.local) = (id, worker, local);
         session.agreed = Some(params.clone());
-        session.recorded = None;
         session.owed.retain(|id| self.sessions.contains_key(id));
         session.owed.push(old);
         let session = id;
@@ -137,6 +138,9 @@ impl Engine {
     pub(super) fn moved(&mut self, now: Now, from: LegId, to: LegId) {
         self.answer_refer(from, 603);
         self.stop_doing(from);
+        for leg in [from, to] {
+            self.end_recording(leg, SegmentEnd::Moved);
+        }
         let seat = self.vacate(now, to);
         let Some(Leg::Up {
             dialog,
@@ -147,7 +151,6 @@ impl Engine {
         };
         let mut waits = vec![session.id];
         waits.append(&mut session.owed);
-        self.end_recording(from, to, &mut session);
         (session.held, session.passed_on) = (false, None);
         session.keys = Keys::default();
         let wishes = std::mem::take(&mut session.wishes).into_iter();
@@ -214,7 +217,8 @@ impl Engine {
         })
     }
 
-    /// Puts a session where another was: into its bridge or conference, and into its recording.
+    /// Puts a session where another was: into its bridge or conference. Who
+    /// records it begins anew with who sits there now.
     fn take_seat(&mut self, to: LegId, session: &mut Session, old: &Session) {
         let (id, worker) = (session.id, session.worker);
         session.held = old.held;
@@ -228,11 +232,6 @@ impl Engine {
         if !self.sessions.contains_key(&old.id) {
             return;
         }
-        if let Some(recording) = old.recorded {
-            session.recorded = Some(recording);
-            let (from, into) = (old.id, id);
-            self.media(worker, media::Command::TakeRecording { from, into });
-        }
         let peer = old.peer.and_then(|peer| self.legs.get(&peer));
         if let Some(peer) = peer.and_then(Leg::session).map(|peer| peer.id) {
             self.media(worker, media::Command::Unbridge { session: old.id });
@@ -241,23 +240,15 @@ impl Engine {
         self.sit_in(to, old.id, id);
     }
 
-    /// The recording of a call is not that of another: it ends when its leg leaves for one.
-    fn end_recording(&mut self, from: LegId, to: LegId, session: &mut Session) {
-        if from.call == to.call {
+    /// What a leg says is recorded no more.
+    pub(super) fn end_recording(&mut self, leg: LegId, end: SegmentEnd) {
+        let session = self.legs.get_mut(&leg).and_then(Leg::session_mut);
+        let Some(session) = session.filter(|session| session.recorded) else {
             return;
-        }
-        if let Some(recording) = session.recorded.take() {
-            let (worker, session) = (session.worker, session.id);
-            let end = RecordEnd::Hangup;
-            self.media(
-                worker,
-                media::Command::StopRecording {
-                    session,
-                    recording,
-                    end,
-                },
-            );
-        }
+        };
+        session.recorded = false;
+        let (worker, session) = (session.worker, session.id);
+        self.media(worker, media::Command::EndRecording { session, end });
     }
 }
 

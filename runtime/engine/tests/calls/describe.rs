@@ -51,6 +51,9 @@ pub(crate) fn describe_command(command: &Command, names: &mut Names) -> String {
             format!("Record {} {}", names.leg(*leg), part(*recording))
         }
         Command::RecordCall { leg, .. } => format!("RecordCall {}", names.leg(*leg)),
+        Command::EndRecording { leg, end } => {
+            format!("EndRecording {} {}", names.leg(*leg), end.name())
+        }
         Command::Dial { leg, target, .. } => {
             let to = match target {
                 Target::User(user) => user.clone(),
@@ -248,7 +251,9 @@ pub(crate) fn describe_media(command: &media::Command) -> String {
             format!("{session} RecordMessage {}", part(*recording))
         }
         media::Command::RecordCall { session, .. } => format!("{session} RecordCall"),
-        media::Command::TakeRecording { from, into } => format!("{into} TakeRecording {from}"),
+        media::Command::EndRecording { session, end } => {
+            format!("{session} EndRecording {}", end.name())
+        }
         media::Command::StopRecording {
             session,
             recording,

@@ -106,6 +106,7 @@ impl Ledger {
             | Command::RecordCall { .. }
             | Command::SetPart { .. }
             | Command::Listen { .. }
+            | Command::EndRecording { .. }
             | Command::Bridge { .. }
             | Command::Unbridge { .. }
             | Command::Redirect { .. }
@@ -304,11 +305,8 @@ impl Ledger {
                 self.phase(*session, command, &[Phase::Open, Phase::Configured]);
                 self.sessions.insert(*session, Phase::Configured);
             }
-            C::TakeRecording { from, into } => {
-                self.phase(*from, command, &[Phase::Open, Phase::Configured]);
-                self.phase(*into, command, &[Phase::Configured]);
-            }
             C::RecordCall { session, .. }
+            | C::EndRecording { session, .. }
             | C::SetPart { session, .. }
             | C::Listen { session, .. } => {
                 self.phase(*session, command, &[Phase::Open, Phase::Configured]);

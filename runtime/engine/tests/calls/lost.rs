@@ -137,6 +137,7 @@ fn callers_who_vanish_are_reaped() {
         world.command(Command::RecordCall {
             leg,
             recording: RecordingId::of_call(leg.call),
+            channels: 2,
         });
     }
     world.run(s(2));

@@ -1,4 +1,4 @@
-//! Messages and recordings of whole calls.
+//! Messages, and recordings of calls.
 
 use expect_test::expect;
 use jackfield_engine::phone::Step;
@@ -169,7 +169,11 @@ fn a_whole_call_is_recorded_with_both_voices() {
     let ann = world.scripted("ann", vec![Step::Play(said.clone())]);
     let leg = world.connected(ann);
     let recording = RecordingId::of_call(leg.call);
-    world.command(Command::RecordCall { leg, recording });
+    world.command(Command::RecordCall {
+        leg,
+        recording,
+        channels: 2,
+    });
     world.play(leg, &played);
     world.run(s(4));
     world.command(Command::Hangup {

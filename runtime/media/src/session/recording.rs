@@ -44,22 +44,16 @@ impl Recorders {
 }
 
 impl Session {
-    pub(crate) fn record_call(&mut self, step: &mut Step<'_>, recording: RecordingId) {
+    pub(crate) fn record_call(
+        &mut self,
+        step: &mut Step<'_>,
+        recording: RecordingId,
+        channels: u16,
+    ) {
         self.end_call_recording(step, SegmentEnd::Stopped);
         let at = step.now.wall;
-        step.recording(recording, RecordingOutput::Start { channels: 2, at });
-        self.recorders.call = Some(CallRecorder::new(recording, step.now.mono));
-    }
-
-    /// Gives away the recording of the call.
-    pub(crate) fn take_call_recorder(&mut self) -> Option<CallRecorder> {
-        self.recorders.call.take()
-    }
-
-    /// Goes on with the recording of a call that another session began.
-    pub(crate) fn go_on_recording(&mut self, step: &mut Step<'_>, recorder: CallRecorder) {
-        self.end_call_recording(step, SegmentEnd::Moved);
-        self.recorders.call = Some(recorder);
+        step.recording(recording, RecordingOutput::Start { channels, at });
+        self.recorders.call = Some(CallRecorder::new(recording, step.now.mono, channels));
     }
 
     /// A message that is being recorded already ends, as if by a key.
@@ -125,7 +119,7 @@ impl Session {
         });
     }
 
-    pub(super) fn end_call_recording(&mut self, step: &mut Step<'_>, end: SegmentEnd) {
+    pub(crate) fn end_call_recording(&mut self, step: &mut Step<'_>, end: SegmentEnd) {
         let Some(call) = self.recorders.call.take() else {
             return;
         };

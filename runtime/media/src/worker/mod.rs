@@ -100,7 +100,7 @@ pub enum Output {
 pub enum RecordingOutput {
     /// It begins.
     Start {
-        /// 1 (a message) or 2 (a call: left is received, right is sent).
+        /// 1: what is received. 2: left that, right what is sent.
         channels: u16,
         /// When its first sample was heard.
         at: Wall,
@@ -299,10 +299,18 @@ impl Worker {
                     it.record_message(step, recording, max, silence);
                 });
             }
-            Command::RecordCall { session, recording } => {
-                self.step(now, session, |it, step| it.record_call(step, recording));
+            Command::RecordCall {
+                session,
+                recording,
+                channels,
+            } => {
+                self.step(now, session, |it, step| {
+                    it.record_call(step, recording, channels);
+                });
             }
-            Command::TakeRecording { from, into } => self.take_recording(now, from, into),
+            Command::EndRecording { session, end } => {
+                self.step(now, session, |it, step| it.end_call_recording(step, end));
+            }
             Command::StopRecording {
                 session,
                 recording,
@@ -343,21 +351,6 @@ impl Worker {
         }
         if self.next_tick.is_none() {
             self.next_tick = Some(Mono((now.mono.0 / TICK_NS + 1) * TICK_NS));
-        }
-    }
-
-    /// The recording of a call goes on with another session.
-    fn take_recording(&mut self, now: Now, from: SessionId, into: SessionId) {
-        let both = self.sessions.place(from).and(self.sessions.place(into));
-        if from == into || both.is_none() {
-            self.counts.refused += 1;
-            return;
-        }
-        let taken = self
-            .step(now, from, |it, _| it.take_call_recorder())
-            .flatten();
-        if let Some(recorder) = taken {
-            self.step(now, into, |it, step| it.go_on_recording(step, recorder));
         }
     }
 

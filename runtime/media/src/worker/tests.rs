@@ -46,6 +46,7 @@ fn a_bug_in_one_session_closes_that_one() {
     let record = Command::RecordCall {
         session: two,
         recording,
+        channels: 2,
     };
     worker.handle(now(0), Input::Command(record));
     let _ = drain(&mut worker);

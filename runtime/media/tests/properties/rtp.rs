@@ -212,7 +212,11 @@ impl World {
                     end,
                 }));
                 let recording = RecordingId::message(CallId(2), n);
-                self.feed(Input::Command(Command::RecordCall { session, recording }));
+                self.feed(Input::Command(Command::RecordCall {
+                    session,
+                    recording,
+                    channels: 2,
+                }));
             }
             _ => {
                 self.started += 1;

@@ -122,6 +122,7 @@ fn numbers_go_on_whatever_is_switched() {
                     Command::RecordCall {
                         session: TWO,
                         recording: recording(SessionId(round)),
+                        channels: 2,
                     },
                 ),
                 (2, 10) => world.command(
@@ -231,6 +232,7 @@ fn chain(seed: u64, link: Link, left: StreamParams, right: StreamParams) -> Worl
             Command::RecordCall {
                 session,
                 recording: recording(session),
+                channels: 2,
             },
         );
     }
@@ -303,6 +305,7 @@ fn a_recorded_bridge_has_both_sides_in_it() {
         Command::RecordCall {
             session: LEFT,
             recording: middle,
+            channels: 2,
         },
     );
     let (question, answer) = (speech(1, 3_000), speech(2, 3_000));

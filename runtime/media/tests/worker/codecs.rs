@@ -41,7 +41,14 @@ fn speech_passes_in_packets_of_every_length() {
             world.open(1, TWO, packets(params(ONE)));
             let recording = crate::world::recording(TWO);
             let session = TWO;
-            world.command(1, Command::RecordCall { session, recording });
+            world.command(
+                1,
+                Command::RecordCall {
+                    session,
+                    recording,
+                    channels: 2,
+                },
+            );
             let said = speech(3, 3_000);
             world.play(0, ONE, 1, &said);
             world.run_ms(4_000);
@@ -74,7 +81,14 @@ fn any_codec_talks_with_any_other() {
             world.command(1, Command::Bridge { a: near, b: far });
             for (node, session) in [(0, ONE), (2, TWO)] {
                 let recording = crate::world::recording(session);
-                world.command(node, Command::RecordCall { session, recording });
+                world.command(
+                    node,
+                    Command::RecordCall {
+                        session,
+                        recording,
+                        channels: 2,
+                    },
+                );
             }
             let (one, two) = (speech(1, 2_000), speech(2, 2_000));
             world.play(0, ONE, 1, &one);
@@ -153,7 +167,14 @@ fn members_of_every_rate_hear_each_other() {
                 },
             );
             let (session, recording) = (guest(n), crate::world::recording(guest(n)));
-            world.command(n, Command::RecordCall { session, recording });
+            world.command(
+                n,
+                Command::RecordCall {
+                    session,
+                    recording,
+                    channels: 2,
+                },
+            );
         }
         world.run_ms(500);
         // One after the other, so that each is heard alone.
@@ -322,7 +343,14 @@ fn opus_says_nothing_while_there_is_silence() {
     world.open(1, TWO, quiet(params(ONE)));
     let session = TWO;
     let recording = crate::world::recording(TWO);
-    world.command(1, Command::RecordCall { session, recording });
+    world.command(
+        1,
+        Command::RecordCall {
+            session,
+            recording,
+            channels: 2,
+        },
+    );
     world.run_ms(3_000);
     let before = world.worker(0).stats(ONE).expect("it is open").sent;
     world.run_ms(4_000);
@@ -344,7 +372,14 @@ fn a_stream_changes_its_codec_in_the_middle() {
     world.open(1, TWO, params(ONE));
     let session = TWO;
     let recording = crate::world::recording(TWO);
-    world.command(1, Command::RecordCall { session, recording });
+    world.command(
+        1,
+        Command::RecordCall {
+            session,
+            recording,
+            channels: 2,
+        },
+    );
     let mut parts = Vec::new();
     for (n, codec) in Codec::ALL.into_iter().enumerate() {
         for (node, session, far) in [(0, ONE, TWO), (1, TWO, ONE)] {

@@ -158,6 +158,7 @@ fn a_member_is_recorded_with_what_it_hears() {
     let record = |n: u8| Command::RecordCall {
         session: session(n),
         recording: recording(session(n)),
+        channels: 2,
     };
     world.command(0, record(1));
     let words = [speech(1, 3_000), speech(2, 3_000), speech(3, 3_000)];

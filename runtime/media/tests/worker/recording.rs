@@ -5,6 +5,7 @@ use std::time::Duration;
 use media::compare::{coverage, similarity};
 use media::{Codec, Command, Event};
 use vocab::call::RecordEnd;
+use vocab::recording::SegmentEnd;
 use vocab::{CallId, RecordingId, RecordingPart};
 
 use crate::world::{Link, ONE, TWO, World, params_to, phone, recording, speech};
@@ -232,4 +233,47 @@ fn a_message_ends_by_time_key_and_hangup() {
         ]
     );
     world.assert_empty();
+}
+
+#[test]
+fn one_channel_is_what_was_received_and_a_split_loses_nothing_of_it() {
+    let segment = |n| RecordingId::segment(MESSAGE.call, n);
+    let record = |n| Command::RecordCall {
+        session: ONE,
+        recording: segment(n),
+        channels: 1,
+    };
+    let answer = speech(2, 3_000);
+    let kept = |split: bool| {
+        let mut world = World::call(1, Link::default(), Codec::Pcmu);
+        world.command(0, record(1));
+        world.run_ms(500);
+        world.play(0, ONE, 1, &speech(1, 3_000));
+        world.play(1, TWO, 2, &answer);
+        // In the middle of a tick, and of a word.
+        world.run_ms(1_507);
+        if split {
+            let end = SegmentEnd::Split;
+            world.command(0, Command::EndRecording { session: ONE, end });
+            world.command(0, record(2));
+        }
+        world.run_ms(2_493);
+        world.close(0, ONE);
+        world.close(1, TWO);
+        world.assert_empty();
+        let mut parts = Vec::new();
+        for n in 1..=2 {
+            if let Some(recorded) = world.recordings.get(&segment(n)) {
+                assert!(recorded.channels == 1 && recorded.ended);
+                parts.push(recorded.samples.clone());
+            }
+        }
+        parts
+    };
+    let (whole, halves) = (kept(false), kept(true));
+    assert_eq!((whole.len(), halves.len()), (1, 2));
+    assert_eq!(whole[0].len(), 8 * 4_500, "as long as the call");
+    assert_eq!(halves[0].len(), 8 * 2_000, "as long as there were ticks");
+    assert_eq!(whole[0], halves.concat());
+    assert!(coverage(&answer, &whole[0], 8_000) > 0.95);
 }

@@ -39,7 +39,14 @@ fn call(ends: &[SrtpKeys; 2], mux: bool) -> World {
         world.open(node, session, params);
     }
     let (session, recording) = (TWO, recording(TWO));
-    world.command(1, Command::RecordCall { session, recording });
+    world.command(
+        1,
+        Command::RecordCall {
+            session,
+            recording,
+            channels: 2,
+        },
+    );
     world
 }
 
@@ -131,7 +138,14 @@ fn a_secured_side_talks_with_a_plain_one() {
         world.command(1, Command::Bridge { a: near, b: far });
         for (node, session) in [(0, ONE), (2, TWO)] {
             let recording = recording(session);
-            world.command(node, Command::RecordCall { session, recording });
+            world.command(
+                node,
+                Command::RecordCall {
+                    session,
+                    recording,
+                    channels: 2,
+                },
+            );
         }
         let (one, two) = (speech(1, 2_000), speech(2, 2_000));
         world.play(0, ONE, 1, &one);

@@ -328,6 +328,7 @@ impl World {
                 Command::RecordCall {
                     session,
                     recording: recording(session),
+                    channels: 2,
                 },
             );
         }

@@ -10,6 +10,7 @@ use vocab::{CallId, Direction, LegId, Now, Party};
 use super::{Member, Place, Talk, Why, Wish};
 use crate::border::Notice;
 use crate::call::{Call, Line, Stage};
+use crate::capture::Capture;
 use crate::config::Route;
 use crate::control::{ControlError, Controlled, Destination};
 use crate::limits::{CALL_TIME, COMMIT_WAIT, OP_SLACK, REDIALS_MAX, TALK_RING, UNWRITTEN_MAX};
@@ -100,6 +101,8 @@ impl Node {
             leg_last: 1,
             message_last: 0,
             bridges: BTreeSet::new(),
+            capture: Capture::new(route.record),
+            interaction: leg.call,
             cut: BTreeMap::new(),
         };
         let started = CallEventKind::Started {
@@ -121,6 +124,7 @@ impl Node {
         self.calls.insert(leg.call, call);
         self.deadlines
             .set(leg.call, Wait::Call, now.mono + CALL_TIME);
+        self.consults(now, leg.call);
         let wait = TALK_RING + OP_SLACK;
         self.deadlines.set(leg.call, Wait::Op, now.mono + wait);
     }

@@ -20,6 +20,9 @@ impl Node {
             let step = if holds { Step::Held } else { Step::Retrieved };
             self.step(now, leg.call, Noted::new(step, other).by(leg.n));
         }
+        if holds {
+            self.user_holds(leg.call, leg.n);
+        }
         self.arrange(leg.call);
     }
 }

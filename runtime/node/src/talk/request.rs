@@ -53,6 +53,7 @@ impl Node {
                 Err(error) => Err(error),
             },
             Control::SendDigits { call, leg, digits } => self.send_digits(now, call, &leg, &digits),
+            Control::Record { call, by, step } => self.record_step(now, call, by.as_ref(), step),
             Control::Hangup { call, leg } => self.hang_up_one(call, &leg),
             Control::Add { call, by, to } => self.add(now, call, &by, &to),
             Control::Adjust { call, leg, change } => self.adjust(now, call, &leg, change),
@@ -182,6 +183,7 @@ impl Node {
         }
         self.take_over(now, id);
         self.put_on_hold(now, id, a, b, Place::Holding);
+        self.user_holds(id, a);
         self.arrange(id);
         Ok(Controlled::Done)
     }
@@ -488,7 +490,7 @@ impl Node {
 
 impl Call {
     /// The number of a party, answered or not.
-    pub(super) fn party(&self, who: &Actor) -> Option<u16> {
+    pub(crate) fn party(&self, who: &Actor) -> Option<u16> {
         let dialed = self.dialed();
         let known = |n: &u16| {
             self.talk.members.contains_key(n)

@@ -52,6 +52,7 @@ fn two_of_four_are_connected_and_the_others_let_go() {
         9.00    A leg.unbridged 1 2
         9.00    A leg.bridged 1 3
         9.00    B leg.unbridged 1 2
+        9.00    B call.interaction with A
         9.00    B leg.moved_away leg 2
         9.00        ann hears dave
         9.00        dave hears ann
@@ -82,6 +83,7 @@ fn who_was_called_is_connected_with_who_calls() {
         9.00    A leg.unbridged 1 2
         9.00    A leg.bridged 2 3
         9.00    B leg.unbridged 1 2
+        9.00    B call.interaction with A
         9.00    B leg.moved_away leg 1
         9.00    B call.ended transferred by Near
         9.00        bob hears carol
@@ -109,6 +111,7 @@ fn who_is_held_and_who_holds_can_be_connected() {
         10.00   request 5 is told Ok(Done)
         10.00   A leg.moved_in leg 3 with 2 01m7z7tr40mva5wpfdatbgahyn
         10.00   A leg.bridged 2 3
+        10.00   B call.interaction with A
         10.00   B leg.moved_away leg 1
         10.00   B call.ended transferred by Near
         10.00       bob hears carol
@@ -135,6 +138,7 @@ fn who_is_parked_is_connected_and_its_slot_free() {
         10.00   A park.picked_up leg 2 with 3 701
         10.00   A leg.bridged 2 3
         10.00   B leg.unbridged 1 2
+        10.00   B call.interaction with A
         10.00   B leg.moved_away leg 1
         10.00   B call.ended transferred by Near
         10.00       bob hears carol
@@ -155,6 +159,7 @@ fn who_is_parked_is_connected_and_its_slot_free() {
         120.00  C leg.moved_in leg 3 with 2 01m7z7y3hghds6p1bea27f05b0
         120.00  C leg.unbridged 1 2
         120.00  C leg.bridged 2 3
+        120.00  D call.interaction with C
         120.00  D leg.moved_away leg 2
         120.00  D call.ended transferred by Near
         120.00      bob hears dave
@@ -196,6 +201,7 @@ fn a_flow_lets_go_of_its_caller_for_somebody_of_another_call() {
         7.00    A leg.moved_in leg 2 with 1 01m7z7tp5gxnb9e1ezyqbxwqjs
         7.00    A leg.bridged 1 2
         7.00    B leg.unbridged 1 2
+        7.00    B call.interaction with A
         7.00    B leg.moved_away leg 2
         7.00        ann hears dave
         7.00        dave hears ann
@@ -218,6 +224,7 @@ fn a_flow_whose_caller_goes_to_another_call_is_over() {
     world.check(expect![[r#"
         7.00    request 2 is told Ok(Done)
         7.00    A leg.moved_away leg 1
+        7.00    B call.interaction with A
         7.00    B leg.moved_in leg 3 with 2 01m7z7tm7yme0a5zt5p9nbavr5
         7.00    B leg.unbridged 1 2
         7.00    B leg.bridged 2 3
@@ -272,6 +279,7 @@ fn a_flow_that_has_connected_two_lets_go_of_them() {
                 9.00    A leg.unbridged 1 2
                 9.00    A leg.bridged 1 3
                 9.00    B leg.unbridged 1 2
+                9.00    B call.interaction with A
                 9.00    B leg.moved_away leg 2
                 9.00        ann hears dave
                 9.00        dave hears ann
@@ -285,6 +293,7 @@ fn a_flow_that_has_connected_two_lets_go_of_them() {
                 9.00    A leg.unbridged 1 2
                 9.00    A leg.moved_away leg 2
                 9.00    A leg.dial_ended leg 2 Answered
+                9.00    B call.interaction with A
                 9.00    B leg.moved_in leg 3 with 2 01m7z7tm7yme0a5zt5p9nbavr5
                 9.00    B leg.unbridged 1 2
                 9.00    B leg.bridged 2 3
@@ -319,7 +328,8 @@ fn the_recording_of_the_call_that_goes_on_goes_on() {
     assert_eq!(world.recorded(), both);
     bridge(&mut world, (a, "ann"), (b, "carol"));
     world.run(s(1));
-    assert_eq!(world.recorded(), [recorded(a, "ann")]);
+    // She is recorded where she is now.
+    assert_eq!(world.recorded(), [recorded(a, "ann"), recorded(a, "carol")]);
     world.hang_up("carol");
     world.run(s(1));
     assert_eq!(world.recorded(), []);
@@ -450,6 +460,7 @@ fn somebody_on_another_worker_comes_over_first() {
         9.02    A leg.unbridged 1 2
         9.02    A leg.bridged 1 3
         9.02    B leg.unbridged 1 2
+        9.02    B call.interaction with A
         9.02    B leg.moved_away leg 2
         9.02        ann hears dave
         9.02        dave hears ann
@@ -532,6 +543,7 @@ fn who_talked_with_the_one_who_is_joined_leaves() {
         9.02    A leg.moved_in leg 3 with 1 01m7z7tr40mva5wpfdatbgahyn
         9.02    A leg.bridged 1 3
         9.02    B leg.unbridged 1 2
+        9.02    B call.interaction with A
         9.02    B leg.moved_away leg 2
         9.02        ann hears dave
         9.02        dave hears ann
@@ -559,6 +571,7 @@ fn who_talked_with_the_one_who_comes_over_leaves() {
         9.02    A leg.moved_in leg 3 with 1 01m7z7tr40mva5wpfdatbgahyn
         9.02    A leg.unbridged 1 2
         9.02    A leg.bridged 1 3
+        9.02    B call.interaction with A
         9.02    B leg.moved_away leg 2
         9.02    B call.ended transferred by Near
         9.02        ann hears dave

@@ -1,6 +1,7 @@
 //! Calls through the whole node, with phones at the other end, in virtual time.
 
 mod bridge;
+mod capture;
 mod carrier;
 mod control;
 mod crossing;

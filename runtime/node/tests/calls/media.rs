@@ -29,7 +29,7 @@ pub(crate) struct Session {
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
     pub(crate) sessions: BTreeMap<SessionId, Session>,
-    /// Whole calls that are being recorded, and whose ear and mouth that takes.
+    /// Segments that go on, and whose voice they take.
     pub(crate) recordings: BTreeMap<RecordingId, SessionId>,
 }
 
@@ -87,12 +87,14 @@ impl Desk {
                     stats: Stats::default(),
                 });
             }
-            Command::RecordCall { session, recording } => {
+            Command::RecordCall {
+                session, recording, ..
+            } => {
+                self.recordings.retain(|_, of| of != session);
                 self.recordings.insert(*recording, *session);
             }
-            Command::TakeRecording { from, into } => {
-                let of = self.recordings.values_mut().filter(|of| *of == from);
-                of.for_each(|of| *of = *into);
+            Command::EndRecording { session, .. } => {
+                self.recordings.retain(|_, of| of != session);
             }
             Command::StopRecording { recording, .. } => {
                 self.recordings.remove(recording);

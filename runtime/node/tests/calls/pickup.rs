@@ -48,6 +48,7 @@ fn a_phone_dials_a_slot_and_talks_with_the_one_who_waits() {
         6.05    A park.picked_up leg 2 with 3 701
         6.05    A leg.bridged 2 3
         6.05    B call.answered
+        6.05    B call.interaction with A
         6.05    B leg.moved_away leg 1
         6.05    B call.ended transferred by Near
         6.05        bob hears carol
@@ -91,6 +92,7 @@ fn a_phone_on_another_worker_is_sent_to_the_right_one() {
         6.07    A leg.moved_in leg 3 with 2 01m7z7ts461f06yq0675qgb5b6
         6.07    A park.picked_up leg 2 with 3 701
         6.07    A leg.bridged 2 3
+        6.07    B call.interaction with A
         6.07    B leg.moved_away leg 1
         6.07    B call.ended transferred by Near
         6.07        bob hears carol
@@ -255,6 +257,7 @@ fn one_takes_a_call_at_a_time() {
         6.05    A park.picked_up leg 2 with 3 701
         6.05    A leg.bridged 2 3
         6.05    B call.answered
+        6.05    B call.interaction with A
         6.05    B leg.moved_away leg 1
         6.05    B call.ended transferred by Near
         6.05        bob hears carol
@@ -323,6 +326,7 @@ fn who_gives_up_too_late_has_taken_the_other() {
         6.05    A park.picked_up leg 2 with 3 701
         6.05    A leg.bridged 2 3
         6.05    B call.answered
+        6.05    B call.interaction with A
         6.05    B leg.moved_away leg 1
         6.05    B call.ended transferred by Near
         6.05        bob hears carol
@@ -363,6 +367,7 @@ fn who_hangs_up_on_the_way_leaves_the_other_waiting() {
         7.12    A leg.moved_in leg 4 with 2 01m7z7tt55j02mst52dtcrwg10
         7.12    A park.picked_up leg 2 with 4 701
         7.12    A leg.bridged 2 4
+        7.12    C call.interaction with A
         7.12    C leg.moved_away leg 1
         7.12    C call.ended transferred by Near
         7.12        bob hears dave
@@ -471,6 +476,7 @@ fn a_call_that_cannot_be_written_down_takes_nobody() {
         7.05    A park.picked_up leg 2 with 3 701
         7.05    A leg.bridged 2 3
         7.05    B call.answered
+        7.05    B call.interaction with A
         7.05    B leg.moved_away leg 1
         7.05    B call.ended transferred by Near
         7.05        bob hears dave
@@ -548,6 +554,7 @@ fn who_is_accepted_comes_in_though_the_node_takes_no_more_calls() {
         6.05    A park.picked_up leg 2 with 3 701
         6.05    A leg.bridged 2 3
         6.05    B call.answered
+        6.05    B call.interaction with A
         6.05    B leg.moved_away leg 1
         6.05    B call.ended transferred by Near
         6.05        bob hears carol
@@ -573,6 +580,7 @@ fn a_phone_that_holds_at_once_holds_the_other() {
         6.05    A park.picked_up leg 2 with 3 701
         6.05    A leg.bridged 2 3
         6.05    B call.answered
+        6.05    B call.interaction with A
         6.05    B leg.moved_away leg 1
         6.05    B call.ended transferred by Near
         6.05        bob hears carol

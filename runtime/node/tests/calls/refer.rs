@@ -161,6 +161,7 @@ fn a_phone_puts_two_of_its_calls_together() {
         9.01    A transfer.asked leg 1 by 2 consulted
         9.01    A leg.unbridged 1 2
         9.01    A leg.moved_away leg 1 by 2
+        9.01    B call.interaction with A
         9.01    B leg.taken_over leg 1
         9.01        bob hears carol
         9.01        ann hears nothing

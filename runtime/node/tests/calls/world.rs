@@ -19,7 +19,11 @@ use vocab::call::Command;
 use vocab::flow::{DialOptions, DialTarget, Op, Outcome};
 use vocab::hearing::{Hearing, Listening};
 use vocab::record::{CallEvent, CallEventKind};
-use vocab::{CallId, Clip, FlowId, LegId, Mono, Now, Pii, Rng, SessionId, TenantId, Wall};
+use vocab::recording::SegmentStart;
+use vocab::{
+    CallId, Clip, FlowId, LegId, Mono, Now, Pii, RecordingId, RecordingPart, Rng, SessionId,
+    TenantId, Wall,
+};
 
 use crate::media::{Desk, Hears};
 use crate::phone::{Manner, Phone};
@@ -94,6 +98,8 @@ pub(crate) struct World {
     results: VecDeque<Result<Controlled, ControlError>>,
     pub(crate) flows: Vec<FlowId>,
     calls: Vec<CallId>,
+    /// Segments that were announced.
+    pub(crate) segments: Vec<SegmentStart>,
     told: BTreeMap<SessionId, String>,
     /// Answered dialogs by `Call-ID`: the tags of who called and of who answered.
     dialogs: BTreeMap<String, (String, String)>,
@@ -153,6 +159,7 @@ impl World {
             results: VecDeque::new(),
             flows: Vec::new(),
             calls: Vec::new(),
+            segments: Vec::new(),
             told: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             invites: BTreeMap::new(),
@@ -553,6 +560,7 @@ impl World {
                     self.write("", &format!("request {} is told {result:?}", id.0));
                     self.results.push_back(result);
                 }
+                Output::Segment(start) => self.segments.push(start),
                 Output::CloseStream { .. } | Output::Speak { .. } | Output::Notice(_) => {}
             }
         }
@@ -574,8 +582,7 @@ impl World {
             self.calls.push(event.call);
         }
         let place = self.calls.iter().position(|it| *it == event.call);
-        let index = u8::try_from(place.expect("just seen") % 26).expect("below 26");
-        let call = char::from(b'A' + index);
+        let call = letter(place.expect("just seen"));
         let text = match &event.kind {
             CallEventKind::Dialed { leg, to, trunk } => {
                 let by = trunk
@@ -619,6 +626,33 @@ impl World {
             CallEventKind::Media { leg, media } => format!("leg {leg} {}", media.codec),
             CallEventKind::Ended { cause, by } => format!("{} by {by:?}", cause.name()),
             CallEventKind::Fallback { announcement } => announcement.clone(),
+            CallEventKind::SegmentStarted {
+                recording,
+                leg,
+                channels,
+            } => {
+                format!("{} leg {leg}, {channels}", part(recording))
+            }
+            CallEventKind::SegmentEnded {
+                recording,
+                end,
+                length,
+            } => {
+                format!(
+                    "{} {} {:.2} s",
+                    part(recording),
+                    end.name(),
+                    length.as_secs_f64()
+                )
+            }
+            CallEventKind::RecordingPaused { by } | CallEventKind::RecordingStopped { by } => {
+                by.map(|by| format!("by {by}")).unwrap_or_default()
+            }
+            CallEventKind::RecordingResumed { why, .. } => why.name().to_owned(),
+            CallEventKind::Interaction { with } => {
+                let place = self.calls.iter().position(|it| it == with);
+                format!("with {}", letter(place.expect("a call that began")))
+            }
             CallEventKind::FlowEnded { label } => label.clone(),
             CallEventKind::FlowAsked { op, .. } => op.clone(),
             CallEventKind::Started {
@@ -700,7 +734,7 @@ impl World {
         silent.map(|(id, _)| self.who(*id)).collect()
     }
 
-    /// Which whole calls are recorded now, and by whose line.
+    /// Segments that go on: of which call, and whose line they are of.
     pub(crate) fn recorded(&self) -> Vec<(CallId, String)> {
         let all = self.desk.recordings.iter();
         all.map(|(recording, of)| (recording.call, self.who(*of)))
@@ -833,4 +867,18 @@ fn guest() -> Plugin {
     config.metering = Metering::Fuel;
     let host = Host::new(config).expect("the plugin host starts");
     host.load(&bytes, None).expect("a component of ours").plugin
+}
+
+/// The name of a call in a ladder, by when it began.
+fn letter(place: usize) -> char {
+    char::from(b'A' + u8::try_from(place % 26).expect("below 26"))
+}
+
+/// A recording within its call.
+fn part(recording: &RecordingId) -> String {
+    match recording.part {
+        RecordingPart::Call => "all".to_owned(),
+        RecordingPart::Message(n) => format!("m{n}"),
+        RecordingPart::Segment(n) => format!("s{n}"),
+    }
 }

@@ -151,7 +151,7 @@ fn call_id<'de, D: Deserializer<'de>>(from: D) -> Result<CallId, D::Error> {
     untagged,
     expecting = "a party is the number of a leg, or the name of a user"
 )]
-enum Party {
+pub(super) enum Party {
     Leg(u16),
     User(String),
 }
@@ -456,13 +456,27 @@ async fn act(
                 None => (StatusCode::ACCEPTED, Json(Answer::Begun)),
             })
         }
-        // A call that is over is known, and one that never was is not.
-        Err(ControlError::NoCall) => Err(match app.store.record(call).await? {
-            Some(_) => Problem::conflict("call_over", "this call is over"),
-            None => Problem::not_found("call_not_found", "no call has this id"),
-        }),
-        Err(error) => Err(refused(&error)),
+        Err(error) => Err(not_done(&app, call, &error).await?),
     }
+}
+
+/// Why a call could not be controlled.
+///
+/// # Errors
+/// The store does not tell whether there was such a call.
+pub(super) async fn not_done(
+    app: &App,
+    call: CallId,
+    error: &ControlError,
+) -> Result<Problem, Problem> {
+    if *error != ControlError::NoCall {
+        return Ok(refused(error));
+    }
+    // A call that is over is known, and one that never was is not.
+    Ok(match app.store.record(call).await? {
+        Some(_) => Problem::conflict("call_over", "this call is over"),
+        None => Problem::not_found("call_not_found", "no call has this id"),
+    })
 }
 
 #[derive(Deserialize)]

@@ -28,6 +28,7 @@ mod record;
 mod recordings;
 mod registrations;
 mod status;
+mod taping;
 mod trace;
 mod trunks;
 mod wire;
@@ -95,6 +96,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(events::routes())
         .merge(parties::routes())
         .merge(recordings::routes())
+        .merge(taping::routes())
         .merge(trace::routes())
         .merge(plugins::routes())
         .merge(trunks::routes())

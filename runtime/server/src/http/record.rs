@@ -33,6 +33,7 @@ pub(super) struct Record {
     fault: Option<String>,
     recording: Option<String>,
     messages: Vec<String>,
+    interaction: String,
     event_count: u32,
 }
 
@@ -79,6 +80,7 @@ impl From<&CallRecord> for Record {
             fault: record.fault.clone(),
             recording: record.recording.map(|id| id.to_string()),
             messages: record.messages.iter().map(ToString::to_string).collect(),
+            interaction: record.interaction.to_string(),
             event_count: record.events,
         }
     }
@@ -152,6 +154,29 @@ fn fields(kind: &CallEventKind) -> Value {
         CallEventKind::RecordingStarted { recording } => {
             json!({ "recording": recording.to_string() })
         }
+        CallEventKind::SegmentStarted {
+            recording,
+            leg,
+            channels,
+        } => json!({
+            "recording": recording.to_string(),
+            "leg": leg,
+            "channels": channels,
+        }),
+        CallEventKind::SegmentEnded {
+            recording,
+            end,
+            length,
+        } => json!({
+            "recording": recording.to_string(),
+            "end": end.name(),
+            "length_ms": u64::try_from(length.as_millis()).unwrap_or(u64::MAX),
+        }),
+        CallEventKind::RecordingPaused { by } | CallEventKind::RecordingStopped { by } => {
+            json!({ "by": by })
+        }
+        CallEventKind::RecordingResumed { by, why } => json!({ "by": by, "why": why.name() }),
+        CallEventKind::Interaction { with } => json!({ "with": with.to_string() }),
         CallEventKind::MessageLeft {
             recording,
             length,

@@ -7,6 +7,8 @@ use std::thread::JoinHandle;
 use anyhow::Context;
 use store::Store;
 use tokio::sync::oneshot;
+use vocab::RecordingId;
+use vocab::record::CallEventKind;
 
 use super::join;
 use crate::clock::Clock;
@@ -115,9 +117,17 @@ async fn open_store(
     let path = config.data_dir.join("jackfield.db");
     let (store, closed) = store_task::open(path, clock).await?;
     for call in closed {
-        let id = vocab::RecordingId::of_call(call);
-        if let Err(error) = recorder::repair(recordings, id) {
-            tracing::warn!(%error, recording = %id, "an interrupted recording was not mended");
+        let events = store.events(call).await?;
+        let segments = events.iter().filter_map(|event| match &event.kind {
+            CallEventKind::SegmentStarted { recording, .. } => Some(*recording),
+            _ => None,
+        });
+        // A release before segments recorded all of a call in one file.
+        let whole = RecordingId::of_call(call);
+        for id in segments.chain([whole]) {
+            if let Err(error) = recorder::repair(recordings, id) {
+                tracing::warn!(%error, recording = %id, "an interrupted recording was not mended");
+            }
         }
     }
     Ok(Arc::new(store))

@@ -186,6 +186,14 @@ fn summary(kind: &CallEventKind) -> String {
         CallEventKind::FlowFault { fault } => format!("plugin failed: {}", fault.kind.name()),
         CallEventKind::Fallback { announcement } => format!("fallback: {announcement}"),
         CallEventKind::RecordingStarted { .. } => "recording".to_owned(),
+        CallEventKind::SegmentStarted { leg, .. } => format!("leg {leg} recorded"),
+        CallEventKind::SegmentEnded { recording, end, .. } => {
+            format!("{recording} ended: {}", end.name())
+        }
+        CallEventKind::RecordingPaused { .. } => "recording paused".to_owned(),
+        CallEventKind::RecordingResumed { .. } => "recording resumed".to_owned(),
+        CallEventKind::RecordingStopped { .. } => "recording stopped".to_owned(),
+        CallEventKind::Interaction { with } => format!("belongs to call {with}"),
         CallEventKind::MessageLeft { length, .. } => {
             format!("message of {:.1} s left", length.as_secs_f64())
         }

@@ -6,7 +6,8 @@ use expect_test::expect;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
 use vocab::hearing::{Answerer, Answering, Hearing, MessageEnd, Signal, SignalHeard};
-use vocab::record::{CallEventKind, Disposition, Step};
+use vocab::record::{CallEventKind, Disposition, PauseEnd, Step};
+use vocab::recording::SegmentEnd;
 use vocab::{CallId, Direction, MediaSummary, Party, RecordingId};
 
 use super::{Word, decode, encode, party_from_text, party_text};
@@ -114,7 +115,13 @@ fn number(kind: &CallEventKind) -> usize {
         CallEventKind::Step { .. } => 16,
         CallEventKind::RecordingCut { .. } => 17,
         CallEventKind::Media { .. } => 18,
-        CallEventKind::Heard { .. } => 19,
+        CallEventKind::Heard { .. } => 25,
+        CallEventKind::SegmentStarted { .. } => 19,
+        CallEventKind::SegmentEnded { .. } => 20,
+        CallEventKind::RecordingPaused { .. } => 21,
+        CallEventKind::RecordingResumed { .. } => 22,
+        CallEventKind::RecordingStopped { .. } => 23,
+        CallEventKind::Interaction { .. } => 24,
     }
 }
 
@@ -201,10 +208,37 @@ pub(crate) fn later_samples() -> Vec<CallEventKind> {
         }),
     ];
     let heard = heard.map(|hearing| CallEventKind::Heard { leg: 2, hearing });
+    let recording = RecordingId::segment(CallId(7), 2);
+    let ends = SegmentEnd::ALL.map(|end| CallEventKind::SegmentEnded {
+        recording,
+        end,
+        length: Duration::from_micros(1_250_375),
+    });
+    let recorded = [
+        CallEventKind::SegmentStarted {
+            recording,
+            leg: 3,
+            channels: 1,
+        },
+        CallEventKind::RecordingPaused { by: Some(2) },
+        CallEventKind::RecordingPaused { by: None },
+        CallEventKind::RecordingResumed {
+            by: None,
+            why: PauseEnd::Time,
+        },
+        CallEventKind::RecordingResumed {
+            by: Some(1),
+            why: PauseEnd::Asked,
+        },
+        CallEventKind::RecordingStopped { by: Some(1) },
+        CallEventKind::Interaction { with: CallId(9) },
+    ];
     [started, dialed, cut, refused, full, bare]
         .into_iter()
         .chain(heard)
         .chain(steps)
+        .chain(recorded)
+        .chain(ends)
         .collect()
 }
 

@@ -13,7 +13,8 @@ use vocab::RecordingId;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
 use vocab::hearing::{Answerer, Answering, Hearing, MessageEnd, Signal, SignalHeard};
-use vocab::record::{CallEventKind, Step};
+use vocab::record::{CallEventKind, PauseEnd, Step};
+use vocab::recording::SegmentEnd;
 use vocab::{Direction, MediaSummary, Party};
 
 use super::words::{W, Word, cut, party_from_text, party_text};
@@ -121,6 +122,47 @@ struct RecordingStarted<'a> {
     v: V,
     #[serde(borrow)]
     recording: Text<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SegmentStarted<'a> {
+    v: V,
+    #[serde(borrow)]
+    recording: Text<'a>,
+    leg: u16,
+    channels: u16,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SegmentEnded<'a> {
+    v: V,
+    #[serde(borrow)]
+    recording: Text<'a>,
+    end: W<SegmentEnd>,
+    length_us: u64,
+}
+
+/// A pause in a recording, or its end.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    v: V,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<u16>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Resumed {
+    v: V,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<u16>,
+    why: W<PauseEnd>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Interaction<'a> {
+    v: V,
+    #[serde(borrow)]
+    with: Text<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -309,6 +351,38 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
             v: V,
             recording: recording.to_string().into(),
         }),
+        CallEventKind::SegmentStarted {
+            recording,
+            leg,
+            channels,
+        } => json(&SegmentStarted {
+            v: V,
+            recording: recording.to_string().into(),
+            leg: *leg,
+            channels: *channels,
+        }),
+        CallEventKind::SegmentEnded {
+            recording,
+            end,
+            length,
+        } => json(&SegmentEnded {
+            v: V,
+            recording: recording.to_string().into(),
+            end: W(*end),
+            length_us: micros(*length),
+        }),
+        CallEventKind::RecordingPaused { by } | CallEventKind::RecordingStopped { by } => {
+            json(&Asked { v: V, by: *by })
+        }
+        CallEventKind::RecordingResumed { by, why } => json(&Resumed {
+            v: V,
+            by: *by,
+            why: W(*why),
+        }),
+        CallEventKind::Interaction { with } => json(&Interaction {
+            v: V,
+            with: with.to_string().into(),
+        }),
         CallEventKind::MessageLeft {
             recording,
             length,
@@ -486,6 +560,44 @@ pub(super) fn decode(kind: &str, payload: &str) -> Result<CallEventKind, String>
             let p: RecordingStarted<'_> = parse(payload)?;
             CallEventKind::RecordingStarted {
                 recording: recording(&p.recording)?,
+            }
+        }
+        "recording.segment_started" => {
+            let p: SegmentStarted<'_> = parse(payload)?;
+            CallEventKind::SegmentStarted {
+                recording: recording(&p.recording)?,
+                leg: p.leg,
+                channels: p.channels,
+            }
+        }
+        "recording.segment_ended" => {
+            let p: SegmentEnded<'_> = parse(payload)?;
+            CallEventKind::SegmentEnded {
+                recording: recording(&p.recording)?,
+                end: p.end.0,
+                length: Duration::from_micros(p.length_us),
+            }
+        }
+        "recording.paused" => {
+            let p: Asked = parse(payload)?;
+            CallEventKind::RecordingPaused { by: p.by }
+        }
+        "recording.resumed" => {
+            let p: Resumed = parse(payload)?;
+            CallEventKind::RecordingResumed {
+                by: p.by,
+                why: p.why.0,
+            }
+        }
+        "recording.stopped" => {
+            let p: Asked = parse(payload)?;
+            CallEventKind::RecordingStopped { by: p.by }
+        }
+        "call.interaction" => {
+            let p: Interaction<'_> = parse(payload)?;
+            let with = p.with.parse();
+            CallEventKind::Interaction {
+                with: with.map_err(|_| "not the id of a call".to_owned())?,
             }
         }
         "message.left" => {

@@ -7,7 +7,8 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, FaultKind};
-use vocab::record::{Disposition, Step};
+use vocab::record::{Disposition, PauseEnd, Step};
+use vocab::recording::SegmentEnd;
 use vocab::{Direction, Party};
 
 /// A core type that is stored as one word.
@@ -52,6 +53,19 @@ words! {
         MaxTime = "max_time",
         Silence = "silence",
         Hangup = "hangup",
+    }
+    SegmentEnd {
+        Gone = "gone",
+        Paused = "paused",
+        Secured = "secured",
+        Stopped = "stopped",
+        Moved = "moved",
+        Split = "split",
+        Cut = "cut",
+    }
+    PauseEnd {
+        Asked = "asked",
+        Time = "time",
     }
     DialResult {
         Answered = "answered",

@@ -57,6 +57,7 @@ impl Chaos {
             14 => Command::RecordCall {
                 leg,
                 recording: RecordingId::of_call(leg.call),
+                channels: 2,
             },
             15..19 => {
                 let known = self

@@ -85,7 +85,7 @@ impl Chaos {
             | C::RecordCall { .. }
             | C::SetPart { .. }
             | C::Listen { .. }
-            | C::TakeRecording { .. }
+            | C::EndRecording { .. }
             | C::Unbridge { .. } => {}
         }
     }

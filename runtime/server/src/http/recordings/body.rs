@@ -1,5 +1,6 @@
 //! Part of a file as the body of an answer, read piece by piece as the far end takes it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::whole::Span;
 use crate::http::limits::CHUNK_BYTES;
 
 /// The next `left` bytes of a file.
@@ -61,6 +63,80 @@ impl Body for FileBody {
         );
         this.left -= read.len() as u64;
         Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(read)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+/// Spans one after the other, each file opened when its turn comes.
+pub(super) struct SpanBody {
+    spans: VecDeque<Span>,
+    file: Option<FileBody>,
+    left: u64,
+}
+
+impl SpanBody {
+    /// All of these.
+    pub(super) fn new(spans: Vec<Span>) -> Self {
+        Self {
+            left: spans.iter().map(Span::len).sum(),
+            spans: spans.into(),
+            file: None,
+        }
+    }
+}
+
+impl Body for SpanBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = &mut *self;
+        loop {
+            if let Some(file) = &mut this.file {
+                let frame = ready!(Pin::new(file).poll_frame(cx));
+                if let Some(frame) = frame {
+                    let bytes = frame.as_ref().ok().and_then(Frame::data_ref);
+                    this.left -= bytes.map_or(0, |bytes| bytes.len() as u64);
+                    return Poll::Ready(Some(frame));
+                }
+                this.file = None;
+            }
+            let bytes = match this.spans.pop_front() {
+                None => return Poll::Ready(None),
+                Some(Span::Bytes(bytes)) => Bytes::from(bytes),
+                Some(Span::Silence(left)) => {
+                    let now = left.min(CHUNK_BYTES as u64);
+                    if left > now {
+                        this.spans.push_front(Span::Silence(left - now));
+                    }
+                    Bytes::from(vec![0; usize::try_from(now).unwrap_or(CHUNK_BYTES)])
+                }
+                Some(Span::File { path, from, bytes }) => {
+                    // Opening is a matter of microseconds, unlike reading.
+                    let opened = std::fs::File::open(path).and_then(|mut file| {
+                        io::Seek::seek(&mut file, io::SeekFrom::Start(from))?;
+                        Ok(file)
+                    });
+                    match opened {
+                        Ok(file) => this.file = Some(FileBody::new(File::from_std(file), bytes)),
+                        Err(error) => return Poll::Ready(Some(Err(error))),
+                    }
+                    continue;
+                }
+            };
+            this.left -= bytes.len() as u64;
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -74,6 +74,39 @@ async fn calls_that_are_not_up_cannot_be_controlled() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn recordings_of_calls_that_are_not_up_cannot_be_controlled() {
+    let server = Server::start(Some(TOKEN)).await;
+    server.keep(&missed("demo", call(1))).await;
+    let mut said = String::new();
+    for (n, step, body) in [
+        (1, "pause", r#"{"leg":"1001","max_s":30}"#),
+        (1, "resume", r#"{"leg":2}"#),
+        (2, "start", "{}"),
+        (2, "stop", "{}"),
+        (2, "stop", r#"{"max_s":30}"#),
+        (2, "pause", r#"{"max_s":-1}"#),
+        (2, "pause", r#"{"leg":[1]}"#),
+        (2, "rewind", "{}"),
+    ] {
+        let path = format!("/api/v1/calls/{}/recording/{step}", call(n));
+        let answer = server.post(&path, body).await;
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        let (status, code) = (answer.status, answer.code());
+        said += &format!("{step} {body}: {status} {code}: {detail}\n");
+    }
+    expect![[r#"
+        pause {"leg":"1001","max_s":30}: 409 call_over: this call is over
+        resume {"leg":2}: 409 call_over: this call is over
+        start {}: 404 call_not_found: no call has this id
+        stop {}: 404 call_not_found: no call has this id
+        stop {"max_s":30}: 400 bad_body: the body is not as it should be: unknown field `max_s`, expected `leg` at line 1 column 8
+        pause {"max_s":-1}: 400 bad_body: the body is not as it should be: invalid value: integer `-1`, expected u16 at line 1 column 11
+        pause {"leg":[1]}: 400 bad_body: the body is not as it should be: a party is the number of a leg, or the name of a user at line 1 column 11
+        rewind {}: 404 no_such_path: there is nothing here; see /api/v1/openapi.json
+    "#]].assert_eq(&said);
+}
+
 #[test]
 fn answers_are_as_told() {
     for controlled in [

@@ -211,10 +211,10 @@ async fn a_call_is_told_with_its_events() {
           "cause": "normal",
           "direction": "inbound",
           "disposition": "answered",
-          "duration_ms": 21000,
-          "ended_at": "2026-01-01T00:00:21.000Z",
+          "duration_ms": 24000,
+          "ended_at": "2026-01-01T00:00:24.000Z",
           "ended_by": "near",
-          "event_count": 22,
+          "event_count": 25,
           "events": [
             {
               "at": "2026-01-01T00:00:00.000Z",
@@ -248,72 +248,113 @@ async fn a_call_is_told_with_its_events() {
             },
             {
               "at": "2026-01-01T00:00:04.000Z",
-              "detail": "greeting",
-              "kind": "flow.asked",
+              "channels": 2,
+              "kind": "recording.segment_started",
+              "leg": 1,
               "n": 5,
-              "op": "gather"
+              "recording": "01kdvdna000000000000001ayd-s1"
             },
             {
               "at": "2026-01-01T00:00:05.000Z",
-              "digits": 1,
-              "end": "complete",
-              "kind": "flow.gathered",
-              "n": 6
+              "kind": "call.interaction",
+              "n": 6,
+              "with": "01kdvdna000000000000001ayd"
             },
             {
               "at": "2026-01-01T00:00:06.000Z",
-              "key": "language",
-              "kind": "call.attr_set",
+              "by": 2,
+              "kind": "recording.paused",
               "n": 7
             },
             {
               "at": "2026-01-01T00:00:07.000Z",
-              "end": "silence",
-              "kind": "message.left",
-              "length_ms": 2500,
+              "by": null,
+              "kind": "recording.resumed",
               "n": 8,
-              "recording": "01kdvdna000000000000001ayd-m1"
+              "why": "time"
             },
             {
               "at": "2026-01-01T00:00:08.000Z",
-              "kind": "recording.cut",
-              "length_ms": 1500,
-              "n": 9,
-              "recording": "01kdvdna000000000000001ayd"
+              "by": null,
+              "kind": "recording.stopped",
+              "n": 9
             },
             {
               "at": "2026-01-01T00:00:09.000Z",
-              "kind": "leg.dialed",
-              "leg": 2,
+              "end": "split",
+              "kind": "recording.segment_ended",
+              "length_ms": 1200,
               "n": 10,
-              "to": "sip:1002",
-              "trunk": null
+              "recording": "01kdvdna000000000000001ayd-s1"
             },
             {
               "at": "2026-01-01T00:00:10.000Z",
-              "by": 2,
-              "detail": "",
-              "kind": "leg.held",
-              "leg": 1,
+              "detail": "greeting",
+              "kind": "flow.asked",
               "n": 11,
-              "other": null
+              "op": "gather"
             },
             {
-              "a": 1,
               "at": "2026-01-01T00:00:11.000Z",
-              "b": 2,
-              "kind": "leg.bridged",
+              "digits": 1,
+              "end": "complete",
+              "kind": "flow.gathered",
               "n": 12
             },
             {
-              "a": 1,
               "at": "2026-01-01T00:00:12.000Z",
-              "b": 2,
-              "kind": "leg.unbridged",
+              "key": "language",
+              "kind": "call.attr_set",
               "n": 13
             },
             {
               "at": "2026-01-01T00:00:13.000Z",
+              "end": "silence",
+              "kind": "message.left",
+              "length_ms": 2500,
+              "n": 14,
+              "recording": "01kdvdna000000000000001ayd-m1"
+            },
+            {
+              "at": "2026-01-01T00:00:14.000Z",
+              "kind": "recording.cut",
+              "length_ms": 1500,
+              "n": 15,
+              "recording": "01kdvdna000000000000001ayd"
+            },
+            {
+              "at": "2026-01-01T00:00:15.000Z",
+              "kind": "leg.dialed",
+              "leg": 2,
+              "n": 16,
+              "to": "sip:1002",
+              "trunk": null
+            },
+            {
+              "at": "2026-01-01T00:00:16.000Z",
+              "by": 2,
+              "detail": "",
+              "kind": "leg.held",
+              "leg": 1,
+              "n": 17,
+              "other": null
+            },
+            {
+              "a": 1,
+              "at": "2026-01-01T00:00:17.000Z",
+              "b": 2,
+              "kind": "leg.bridged",
+              "n": 18
+            },
+            {
+              "a": 1,
+              "at": "2026-01-01T00:00:18.000Z",
+              "b": 2,
+              "kind": "leg.unbridged",
+              "n": 19
+            },
+            {
+              "at": "2026-01-01T00:00:19.000Z",
               "codec": "opus",
               "far_lost": null,
               "jitter_ms": 3.25,
@@ -322,94 +363,54 @@ async fn a_call_is_told_with_its_events() {
               "leg": 2,
               "lost": 12,
               "mos": 4.21,
-              "n": 14,
+              "n": 20,
               "received": 1480,
               "round_trip_ms": 41.0,
               "secured": true,
               "sent": 1500
             },
             {
-              "at": "2026-01-01T00:00:14.000Z",
-              "hz": [
-                985,
-                1371,
-                1777
-              ],
-              "kind": "leg.signal",
-              "leg": 2,
-              "lengths_ms": [
-                380,
-                274,
-                380
-              ],
-              "level_dbm0": -14,
-              "n": 15,
-              "signal": "vacant_code"
-            },
-            {
-              "answerer": "machine",
-              "at": "2026-01-01T00:00:15.000Z",
-              "at_ms": 3120,
-              "beep_at_ms": null,
-              "cause": "long_greeting",
-              "initial_silence_ms": 480,
-              "kind": "leg.answerer",
-              "leg": 2,
-              "n": 16,
-              "silence_ms": 0,
-              "voice_ms": 2410,
-              "words": 6
-            },
-            {
-              "at": "2026-01-01T00:00:16.000Z",
-              "at_ms": 9800,
-              "beep": true,
-              "kind": "leg.message_ended",
-              "leg": 2,
-              "n": 17,
-              "unheard": false
-            },
-            {
-              "at": "2026-01-01T00:00:17.000Z",
+              "at": "2026-01-01T00:00:20.000Z",
               "cause": null,
               "kind": "leg.dial_ended",
               "leg": 2,
-              "n": 18,
+              "n": 21,
               "result": "answered",
               "status": null
             },
             {
-              "at": "2026-01-01T00:00:18.000Z",
+              "at": "2026-01-01T00:00:21.000Z",
               "kind": "flow.ended",
               "label": "sales",
-              "n": 19
+              "n": 22
             },
             {
-              "at": "2026-01-01T00:00:19.000Z",
+              "at": "2026-01-01T00:00:22.000Z",
               "detail": "50 ms spent",
               "fault": "out_of_time",
               "kind": "flow.fault",
-              "n": 20,
+              "n": 23,
               "plugin": "ivr-menu",
               "version": "0.1.0"
             },
             {
               "announcement": "sorry",
-              "at": "2026-01-01T00:00:20.000Z",
+              "at": "2026-01-01T00:00:23.000Z",
               "kind": "call.fallback",
-              "n": 21
+              "n": 24
             },
             {
-              "at": "2026-01-01T00:00:21.000Z",
+              "at": "2026-01-01T00:00:24.000Z",
               "by": "near",
               "cause": "normal",
               "kind": "call.ended",
-              "n": 22
+              "n": 25
             }
           ],
           "fault": "plugin ivr-menu 0.1.0: out_of_time: 50 ms spent",
           "from": "tel:+8613800138000",
           "id": "01kdvdna000000000000001ayd",
+          "interaction": "01kdvdna000000000000001ayd",
           "messages": [
             "01kdvdna000000000000001ayd-m1"
           ],
@@ -421,7 +422,7 @@ async fn a_call_is_told_with_its_events() {
           "recording": "01kdvdna000000000000001ayd",
           "sip_call_id": "a84b4c76e66710@pc33",
           "started_at": "2026-01-01T00:00:00.000Z",
-          "talk_ms": 19000,
+          "talk_ms": 22000,
           "tenant": "demo",
           "to": "1000",
           "user": "1001"

@@ -245,6 +245,7 @@ fn every_route_is_told() {
         include_str!("../parties.rs"),
         include_str!("../events.rs"),
         include_str!("../recordings.rs"),
+        include_str!("../taping.rs"),
         include_str!("../trace.rs"),
         include_str!("../plugins.rs"),
         include_str!("../registrations.rs"),

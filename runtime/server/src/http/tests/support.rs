@@ -18,7 +18,8 @@ use tokio::sync::watch;
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
 use vocab::hearing::{Answerer, Answering, Hearing, MessageEnd, Signal, SignalHeard};
-use vocab::record::{CallEvent, CallEventKind, Step};
+use vocab::record::{CallEvent, CallEventKind, PauseEnd, Step};
+use vocab::recording::SegmentEnd;
 use vocab::{CallId, Direction, MediaSummary, Party, Pii, RecordingId, Rng, Wall};
 
 use crate::clock::Clock;
@@ -341,6 +342,23 @@ pub(super) fn eventful(call: CallId) -> Vec<CallEvent> {
         CallEventKind::Answered,
         CallEventKind::RecordingStarted {
             recording: RecordingId::of_call(call),
+        },
+        CallEventKind::SegmentStarted {
+            recording: RecordingId::segment(call, 1),
+            leg: 1,
+            channels: 2,
+        },
+        CallEventKind::Interaction { with: call },
+        CallEventKind::RecordingPaused { by: Some(2) },
+        CallEventKind::RecordingResumed {
+            by: None,
+            why: PauseEnd::Time,
+        },
+        CallEventKind::RecordingStopped { by: None },
+        CallEventKind::SegmentEnded {
+            recording: RecordingId::segment(call, 1),
+            end: SegmentEnd::Split,
+            length: Duration::from_millis(1_200),
         },
         CallEventKind::FlowAsked { op, detail },
         CallEventKind::Gathered {

@@ -1,0 +1,432 @@
+//! Who is recorded, and when: each party of a recorded call, from its answer until it leaves.
+//!
+//! A party's recording is a row of segments. One ends when the party leaves, goes to another call,
+//! or is an hour long, and where the recording goes on the next one begins in the same step: nothing
+//! is lost between the two. All parties of a call are recorded or none, so that their segments can
+//! be laid beside each other.
+//!
+//! Calls that belong together are one **interaction**, named by the oldest of them: a party that goes
+//! from one call to another takes its recording along, and whom a phone asks while its recorded call
+//! is on hold is recorded as well.
+
+use std::collections::BTreeMap;
+
+use vocab::call::Command;
+use vocab::record::{CallEventKind, PauseEnd};
+use vocab::recording::{SegmentEnd, SegmentStart};
+use vocab::{CallId, LegId, Mono, Now, Party, RecordingId};
+
+use crate::border::Output;
+use crate::call::{Call, Line};
+use crate::control::{Actor, ControlError, Controlled, RecordStep};
+use crate::limits::{PAUSE_MAX, PAUSE_UNLESS_SAID, SEGMENT_MAX, SEGMENTS_MAX, USERS_HOLDING_MAX};
+use crate::node::Node;
+use crate::talk::Place;
+use crate::wait::Wait;
+
+/// What is recorded of a call.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    pub(crate) taping: Taping,
+    /// The segment of each leg that is recorded now.
+    open: BTreeMap<u16, Segment>,
+    /// Number of the last segment.
+    last: u16,
+}
+
+/// Whether the parties of a call are recorded.
+///
+/// | state | meaning | next |
+/// |---|---|---|
+/// | `No` | they are not | `Wanted`, `On` |
+/// | `Wanted` | they will be, from the answer | `On`, `No` |
+/// | `On` | they are | `Paused`, `No` |
+/// | `Paused` | not now | `On`, `No` |
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taping {
+    No,
+    Wanted,
+    On,
+    Paused { until: Mono },
+}
+
+/// A segment that goes on.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    recording: RecordingId,
+    since: Mono,
+}
+
+impl Capture {
+    /// Of a call that is not answered.
+    pub(crate) fn new(wanted: bool) -> Self {
+        Self {
+            taping: if wanted { Taping::Wanted } else { Taping::No },
+            open: BTreeMap::new(),
+            last: 0,
+        }
+    }
+
+    /// Whether it has begun and was not stopped.
+    fn is_on(&self) -> bool {
+        matches!(self.taping, Taping::On | Taping::Paused { .. })
+    }
+}
+
+impl Call {
+    /// Who an answered leg is; `None` of one that is let go.
+    fn answered_party(&self, n: u16) -> Option<Party> {
+        if let Some(member) = self.talk.members.get(&n) {
+            return Some(member.party.clone());
+        }
+        let won = self.dialed().and_then(|dial| dial.won());
+        if let Some(branch) = won.filter(|branch| branch.leg.n == n) {
+            return Some(branch.party.clone());
+        }
+        (n == self.leg.n).then(|| self.flow_party().clone())
+    }
+}
+
+impl Node {
+    /// The call is answered: it is recorded from now on, if it is to be.
+    pub(crate) fn record_from_answer(&mut self, now: Now, id: CallId) {
+        if self.taping(id) == Some(Taping::Wanted) {
+            self.start_recording(now, id);
+        }
+    }
+
+    /// Each answered party that is to be recorded and is not, is from now on.
+    pub(crate) fn record_legs(&mut self, now: Now, id: CallId) {
+        if self.taping(id) != Some(Taping::On) {
+            return;
+        }
+        let call = &self.calls[&id];
+        let new = |leg: &LegId| !call.capture.open.contains_key(&leg.n);
+        let legs: Vec<LegId> = self.legs_up(id).filter(new).collect();
+        for leg in legs {
+            self.begin_segment(now, leg);
+        }
+    }
+
+    /// A leg is over, and its segment with it.
+    pub(crate) fn recorded_leg_ended(&mut self, now: Now, leg: LegId) {
+        self.end_segment(now, leg, SegmentEnd::Gone);
+    }
+
+    /// The call is over.
+    pub(crate) fn recording_over(&mut self, now: Now, id: CallId) {
+        self.end_segments(now, id, SegmentEnd::Gone);
+    }
+
+    /// A leg is about to be known by another name: the engine has ended what was recorded of it, and
+    /// of whom it takes the place of. The two calls are one interaction from now on, and recorded if
+    /// the first was.
+    pub(crate) fn recorded_leg_moves(&mut self, now: Now, from: LegId, to: LegId) {
+        for leg in [from, to] {
+            self.end_segment(now, leg, SegmentEnd::Moved);
+        }
+        if from.call == to.call {
+            return;
+        }
+        self.join_interactions(now, from.call, to.call);
+        let taping = self.taping(from.call);
+        let Some(call) = self.calls.get_mut(&to.call) else {
+            return;
+        };
+        let recorded = matches!(taping, Some(Taping::On | Taping::Paused { .. }));
+        if recorded && call.capture.taping == Taping::No {
+            match call.line {
+                Line::Up => self.start_recording(now, to.call),
+                Line::Waiting | Line::Wanted | Line::Answering => {
+                    call.capture.taping = Taping::Wanted;
+                }
+                Line::Gone { .. } => {}
+            }
+        }
+        if let Some(Taping::Paused { until }) = taping
+            && self.taping(to.call) == Some(Taping::On)
+        {
+            // What must not be kept may still be said.
+            self.pause_until(now, to.call, None, until);
+        }
+    }
+
+    /// A timer of a call's recording is due: a segment is as long as it may be.
+    pub(crate) fn split_segments(&mut self, now: Now, id: CallId) {
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let full = call.capture.open.iter();
+        let full = full.filter(|(_, segment)| segment.since + SEGMENT_MAX <= now.mono);
+        let full: Vec<u16> = full.map(|(n, _)| *n).collect();
+        for n in full {
+            if self.calls[&id].capture.last >= SEGMENTS_MAX {
+                // There is no next one: the last goes on.
+                return;
+            }
+            let (leg, end) = (LegId { call: id, n }, SegmentEnd::Split);
+            self.command(Command::EndRecording { leg, end });
+            self.end_segment(now, leg, end);
+            self.begin_segment(now, leg);
+        }
+        self.watch_segments(id);
+    }
+
+    /// A pause has lasted as long as it may.
+    pub(crate) fn pause_over(&mut self, now: Now, id: CallId) {
+        if matches!(self.taping(id), Some(Taping::Paused { .. })) {
+            self.resume_recording(now, id, None, PauseEnd::Time);
+        }
+    }
+
+    /// A request about the recording of a call.
+    ///
+    /// # Errors
+    /// It makes no sense now; nothing has changed.
+    pub(crate) fn record_step(
+        &mut self,
+        now: Now,
+        id: CallId,
+        by: Option<&Actor>,
+        step: RecordStep,
+    ) -> Result<Controlled, ControlError> {
+        let call = self.calls.get(&id).ok_or(ControlError::NoCall)?;
+        let numbered = |by| call.party(by).ok_or(ControlError::NoParty);
+        let by = by.map(numbered).transpose()?;
+        if call.is_gone() {
+            return Err(ControlError::Conflict("the call is ending"));
+        }
+        let up = call.line == Line::Up;
+        match (step, call.capture.taping) {
+            (RecordStep::Start, Taping::No) if up => self.start_recording(now, id),
+            (RecordStep::Start, Taping::No) => {
+                let call = self.calls.get_mut(&id).expect("just seen");
+                call.capture.taping = Taping::Wanted;
+            }
+            (RecordStep::Start, Taping::Wanted | Taping::On | Taping::Paused { .. }) => {
+                return Err(ControlError::Conflict("the call is recorded already"));
+            }
+            (RecordStep::Pause { lasting }, Taping::On) => {
+                let lasting = lasting.unwrap_or(PAUSE_UNLESS_SAID);
+                if lasting.is_zero() || lasting > PAUSE_MAX {
+                    return Err(ControlError::Invalid("a pause lasts 1 to 600 seconds"));
+                }
+                self.pause_until(now, id, by, now.mono + lasting);
+            }
+            (RecordStep::Pause { .. }, Taping::Paused { .. }) => {
+                return Err(ControlError::Conflict("the recording is paused already"));
+            }
+            (RecordStep::Resume, Taping::Paused { .. }) => {
+                self.resume_recording(now, id, by, PauseEnd::Asked);
+            }
+            (RecordStep::Resume, Taping::On) => {
+                return Err(ControlError::Conflict("the recording is not paused"));
+            }
+            (RecordStep::Stop, Taping::On | Taping::Paused { .. }) => {
+                self.stop_recording(now, id, by);
+            }
+            (RecordStep::Stop, Taping::Wanted) => {
+                let call = self.calls.get_mut(&id).expect("just seen");
+                call.capture.taping = Taping::No;
+            }
+            (RecordStep::Pause { .. } | RecordStep::Resume, Taping::No | Taping::Wanted)
+            | (RecordStep::Stop, Taping::No) => {
+                return Err(ControlError::Conflict("the call is not recorded"));
+            }
+        }
+        Ok(Controlled::Done)
+    }
+
+    fn taping(&self, id: CallId) -> Option<Taping> {
+        self.calls.get(&id).map(|call| call.capture.taping)
+    }
+
+    fn start_recording(&mut self, now: Now, id: CallId) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        call.capture.taping = Taping::On;
+        let recording = RecordingId::of_call(id);
+        let kind = CallEventKind::RecordingStarted { recording };
+        self.journal.note(call, now.wall, kind);
+        self.record_legs(now, id);
+    }
+
+    fn pause_until(&mut self, now: Now, id: CallId, by: Option<u16>, until: Mono) {
+        self.cease(now, id, SegmentEnd::Paused);
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        call.capture.taping = Taping::Paused { until };
+        let kind = CallEventKind::RecordingPaused { by };
+        self.journal.note(call, now.wall, kind);
+        self.deadlines.set(id, Wait::Resume, until);
+    }
+
+    fn resume_recording(&mut self, now: Now, id: CallId, by: Option<u16>, why: PauseEnd) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        call.capture.taping = Taping::On;
+        let kind = CallEventKind::RecordingResumed { by, why };
+        self.journal.note(call, now.wall, kind);
+        self.deadlines.clear(id, Wait::Resume);
+        self.record_legs(now, id);
+    }
+
+    fn stop_recording(&mut self, now: Now, id: CallId, by: Option<u16>) {
+        self.cease(now, id, SegmentEnd::Stopped);
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        call.capture.taping = Taping::No;
+        let kind = CallEventKind::RecordingStopped { by };
+        self.journal.note(call, now.wall, kind);
+        self.deadlines.clear(id, Wait::Resume);
+    }
+
+    /// Nobody in the call is recorded any more, all at the same time.
+    fn cease(&mut self, now: Now, id: CallId, end: SegmentEnd) {
+        let open = self.calls[&id].capture.open.keys();
+        let legs: Vec<LegId> = open.map(|&n| LegId { call: id, n }).collect();
+        for leg in legs {
+            self.command(Command::EndRecording { leg, end });
+        }
+        self.end_segments(now, id, end);
+    }
+
+    fn begin_segment(&mut self, now: Now, leg: LegId) {
+        let call = self.calls.get_mut(&leg.call);
+        let call = call.expect("the caller looked it up");
+        let Some(party) = call.answered_party(leg.n) else {
+            return;
+        };
+        if call.capture.last >= SEGMENTS_MAX {
+            return;
+        }
+        call.capture.last += 1;
+        let recording = RecordingId::segment(leg.call, call.capture.last);
+        // Who started the call is heard with all that it hears; of the others what they say is
+        // enough to have every voice once.
+        let channels = if leg.n == 1 { 2 } else { 1 };
+        let since = now.mono;
+        let segment = Segment { recording, since };
+        call.capture.open.insert(leg.n, segment);
+        let kind = CallEventKind::SegmentStarted {
+            recording,
+            leg: leg.n,
+            channels,
+        };
+        self.journal.note(call, now.wall, kind);
+        self.out.push_back(Output::Segment(SegmentStart {
+            tenant: call.tenant.id.clone(),
+            interaction: call.interaction,
+            recording,
+            leg: leg.n,
+            party,
+            channels,
+        }));
+        self.command(Command::RecordCall {
+            leg,
+            recording,
+            channels,
+        });
+        self.watch_segments(leg.call);
+    }
+
+    /// Notes the end of a leg's segment, which the engine knows of.
+    fn end_segment(&mut self, now: Now, leg: LegId, end: SegmentEnd) {
+        let Some(call) = self.calls.get_mut(&leg.call) else {
+            return;
+        };
+        let Some(Segment { recording, since }) = call.capture.open.remove(&leg.n) else {
+            return;
+        };
+        let length = now.mono.since(since);
+        let kind = CallEventKind::SegmentEnded {
+            recording,
+            end,
+            length,
+        };
+        self.journal.note(call, now.wall, kind);
+        self.watch_segments(leg.call);
+    }
+
+    fn end_segments(&mut self, now: Now, id: CallId, end: SegmentEnd) {
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let legs: Vec<u16> = call.capture.open.keys().copied().collect();
+        for n in legs {
+            self.end_segment(now, LegId { call: id, n }, end);
+        }
+    }
+
+    /// Waits for the first segment that is as long as it may be.
+    fn watch_segments(&mut self, id: CallId) {
+        let capture = &self.calls[&id].capture;
+        let first = capture.open.values().map(|segment| segment.since).min();
+        match first.filter(|_| capture.last < SEGMENTS_MAX) {
+            Some(since) => self.deadlines.set(id, Wait::Split, since + SEGMENT_MAX),
+            None => self.deadlines.clear(id, Wait::Split),
+        }
+    }
+}
+
+/// Calls that belong together.
+impl Node {
+    /// Two calls are one interaction from now on: that of the older one.
+    fn join_interactions(&mut self, now: Now, a: CallId, b: CallId) {
+        let of = |id| self.calls.get(&id).map(|call| call.interaction);
+        let (Some(first), Some(second)) = (of(a), of(b)) else {
+            return;
+        };
+        let older = first.min(second);
+        for id in [a, b] {
+            self.belongs_to(now, id, older);
+        }
+    }
+
+    /// A call is part of an interaction from now on.
+    fn belongs_to(&mut self, now: Now, id: CallId, with: CallId) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        if call.interaction == with {
+            return;
+        }
+        call.interaction = with;
+        let kind = CallEventKind::Interaction { with };
+        self.journal.note(call, now.wall, kind);
+    }
+
+    /// A user's phone has put whom it talks with on hold: whom it calls now, it asks about that.
+    pub(crate) fn user_holds(&mut self, id: CallId, n: u16) {
+        let call = &self.calls[&id];
+        let Some(user) = call.talk.members.get(&n).and_then(|it| it.user.clone()) else {
+            return;
+        };
+        let known = self.holding.contains_key(&user);
+        if known || self.holding.len() < USERS_HOLDING_MAX {
+            self.holding.insert(user, id);
+        }
+    }
+
+    /// A call that a phone makes while it holds a recorded one is a consultation: it belongs to
+    /// that, and is recorded.
+    pub(crate) fn consults(&mut self, now: Now, id: CallId) {
+        let Some(user) = self.calls.get(&id).and_then(|call| call.user.clone()) else {
+            return;
+        };
+        let Some(&held) = self.holding.get(&user) else {
+            return;
+        };
+        let Some(call) = self.calls.get(&held).filter(|_| held != id) else {
+            self.holding.remove(&user);
+            return;
+        };
+        let own = call.talk.members.values();
+        let mut own = own.filter(|member| member.user.as_ref() == Some(&user));
+        let holds = own.any(|member| member.holds || member.place == Place::Holding);
+        let same = call.tenant.id == self.calls[&id].tenant.id;
+        if !holds || !same || !call.capture.is_on() {
+            return;
+        }
+        let interaction = call.interaction;
+        self.belongs_to(now, id, interaction);
+        let call = self.calls.get_mut(&id).expect("just seen");
+        if call.capture.taping == Taping::No {
+            call.capture.taping = Taping::Wanted;
+        }
+    }
+}
