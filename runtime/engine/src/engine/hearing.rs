@@ -1,7 +1,8 @@
 //! What legs are listened to for, and when.
 
 use vocab::LegId;
-use vocab::hearing::Listening;
+use vocab::call::Event;
+use vocab::hearing::{Answerer, Hearing, Listening};
 
 use super::Engine;
 use crate::leg::Leg;
@@ -13,6 +14,28 @@ impl Engine {
             session.listening = listening;
             self.perk_up(leg);
         }
+    }
+
+    /// Something was heard. Who answers is told once: nobody listens for it any more, wherever the leg
+    /// goes.
+    pub(super) fn heard(&mut self, leg: LegId, hearing: Hearing) {
+        let session = self.legs.get_mut(&leg).and_then(Leg::session_mut);
+        if let Some(session) = session {
+            let message = session
+                .listening
+                .answerer
+                .is_some_and(|it| it.message.is_some());
+            let over = match &hearing {
+                Hearing::Signal(_) => false,
+                Hearing::Answerer(who) => !(message && who.answerer == Answerer::Machine),
+                Hearing::MessageEnded(_) => true,
+            };
+            if over {
+                session.listening.answerer = None;
+                session.listened.answerer = None;
+            }
+        }
+        self.event(Event::Heard { leg, hearing });
     }
 
     /// Listens to a leg as it is now: before its answer for signals, and from then on for who answers.

@@ -51,7 +51,7 @@ impl Engine {
             } => {
                 self.recorded((session, recording), end, length);
             }
-            media::Event::Heard { hearing, .. } => self.event(Event::Heard { leg, hearing }),
+            media::Event::Heard { hearing, .. } => self.heard(leg, hearing),
             media::Event::Talking { talking, .. } => {
                 self.event(Event::Talking { leg, talking });
             }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use media::StreamParams;
 use vocab::call::{Cause, Event};
+use vocab::hearing::Listening;
 use vocab::recording::SegmentEnd;
 use vocab::{CallId, LegId, Now, SessionId};
 
@@ -97,10 +98,13 @@ impl Engine {
         let old = session.id;
         (session.id, session.worker, session.local) = (id, worker, local);
         session.agreed = Some(params.clone());
+        // Nobody listens to the new one yet.
+        session.listened = Listening::default();
         session.owed.retain(|id| self.sessions.contains_key(id));
         session.owed.push(old);
         let session = id;
         self.media(worker, media::Command::Configure { session, params });
+        self.perk_up(from);
         self.close(now, old);
         self.moved(now, from, to);
     }

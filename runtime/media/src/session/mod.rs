@@ -438,6 +438,11 @@ impl Session {
         heard
     }
 
+    /// Nobody listens to it for anything but keys.
+    fn is_unheard(&self) -> bool {
+        self.ear.is_idle()
+    }
+
     /// Listens for something else from now on, from the next tick.
     pub(crate) fn listen_for(&mut self, listening: Listening) {
         self.ear = Ear::new(listening);

@@ -602,6 +602,10 @@ pub(super) async fn make(
                 detection,
             }
         }
+        (None, true) if detect.is_some() => {
+            let detail = "`detect` goes with `to`: a redial finds out nothing";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_body", detail));
+        }
         (None, true) => Control::Redial { user },
         (Some(_), true) | (None, false) => {
             let detail = "give either `to` or `redial`: true";

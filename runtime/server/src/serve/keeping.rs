@@ -118,9 +118,11 @@ async fn open_store(
     let (store, closed) = store_task::open(path, clock).await?;
     for call in closed {
         let events = store.events(call).await?;
-        let segments = events.iter().filter_map(|event| match &event.kind {
-            CallEventKind::SegmentStarted { recording, .. } => Some(*recording),
-            _ => None,
+        let segments = events.iter().filter_map(|event| {
+            let CallEventKind::SegmentStarted { recording, .. } = &event.kind else {
+                return None;
+            };
+            Some(*recording)
         });
         // A release before segments recorded all of a call in one file.
         let whole = RecordingId::of_call(call);

@@ -54,13 +54,16 @@ pub(super) struct Whole {
 
 /// The segments that make the whole: those that hold what was heard as well, and when they began.
 pub(super) fn segments(events: &[CallEvent]) -> Vec<(RecordingId, Wall)> {
-    let started = events.iter().filter_map(|event| match &event.kind {
-        CallEventKind::SegmentStarted {
+    let started = events.iter().filter_map(|event| {
+        let CallEventKind::SegmentStarted {
             recording,
             channels: 2,
             ..
-        } => Some((*recording, event.at)),
-        _ => None,
+        } = &event.kind
+        else {
+            return None;
+        };
+        Some((*recording, event.at))
     });
     started.collect()
 }

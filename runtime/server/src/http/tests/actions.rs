@@ -24,6 +24,11 @@ async fn bodies_that_make_no_sense_are_named() {
             "application/json; charset=utf-8",
             r#"{"user":"1001","to":"1002","redial":true}"#,
         ),
+        (
+            "/api/v1/calls",
+            "application/json",
+            r#"{"user":"1001","redial":true,"detect":{}}"#,
+        ),
         (actions.as_str(), "application/json", r#"{"action":"hold"}"#),
         (&actions, "application/json", r#"{"action":"hold","by":[]}"#),
         (
