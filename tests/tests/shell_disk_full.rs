@@ -212,7 +212,8 @@ fn check(mut server: Server, disk: &Disk) {
         .filter(|event| event["kind"] == "recording.cut")
         .collect();
     assert_eq!(cut.len(), 1, "{events:?}");
-    assert_eq!(cut[0]["recording"], id);
+    let segment = format!("{id}-s1");
+    assert_eq!(cut[0]["recording"], segment.as_str());
     assert_eq!(cut[0]["length_ms"], samples as u64 / 8, "{cut:?}");
     let cut = until("the count", || {
         let cut = server.metric("jackfield_recordings_cut_total")?;

@@ -258,7 +258,7 @@ pub enum Command {
         part: Part,
     },
     /// Listens to what a session receives from now on, for signals of the network or for who answered,
-    /// instead of what it was listened to for before. Packets do not go through meanwhile.
+    /// instead of what it was listened to for before. G.711 goes through all the same.
     Listen {
         /// The session.
         session: SessionId,

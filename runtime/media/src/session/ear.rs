@@ -6,7 +6,6 @@ use vocab::hearing::{
 
 use crate::amd::{self, Ending, Evidence, Listener, Told};
 use crate::progress::{self, Detector, Information, Signal};
-use crate::rate::Narrow;
 
 /// What a session is listened to for. It is fed at every tick, with silence where nothing comes: time
 /// passes all the same.
@@ -35,8 +34,9 @@ impl Ear {
         matches!(self, Self::Idle)
     }
 
-    /// Takes 20 ms; tells what was heard, and listens no more once all is told.
-    pub(super) fn feed(&mut self, frame: &Narrow) -> Option<Hearing> {
+    /// Takes up to 20 ms of narrowband audio; tells what was heard, and listens no more once all is
+    /// told.
+    pub(super) fn feed(&mut self, frame: &[i16]) -> Option<Hearing> {
         match self {
             Self::Idle => None,
             Self::Progress(detector) => detector.feed(frame).map(signal).map(Hearing::Signal),

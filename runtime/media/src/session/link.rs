@@ -110,7 +110,7 @@ impl Session {
             && !self.player.is_playing()
             && self.dialing.is_idle()
             && !self.recorders.any()
-            && self.ear.is_idle()
+            && (self.ear.is_idle() || self.overhears())
     }
 
     /// Sets whether packets go through. What is buffered here is not played then.

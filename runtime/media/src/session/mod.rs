@@ -16,7 +16,7 @@ use crate::player::{Filled, Player};
 use crate::rate::{FRAME, Frame, Narrow, Rate};
 use crate::rtp::{Header, is_rtcp};
 use crate::worker::{Counts, Output, Packet, RecordingOutput};
-use crate::{Channel, Event, EventFormat, Stats, StreamParams, Way, quality, srtp};
+use crate::{Channel, Event, EventFormat, Stats, StreamParams, Way, g711, quality, srtp};
 
 mod convert;
 mod dialing;
@@ -40,6 +40,9 @@ pub(crate) use link::Link;
 use outbound::Outbound;
 use recording::Recorders;
 use reports::Reports;
+
+/// Ticks without a packet that goes through after which there is silence: more than jitter mostly is.
+const EAR_PATIENCE: u8 = 3;
 
 /// Time of one tick.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
@@ -134,6 +137,8 @@ pub(crate) struct Session {
     owed: u32,
     recorders: Recorders,
     ear: Ear,
+    /// Ticks since packets that went through were last listened to.
+    ear_dry: u8,
     /// What is played here and what others say, brought to the rate of the session.
     near: Converter,
     far: Converter,
@@ -205,6 +210,7 @@ impl Session {
             owed: 0,
             recorders: Recorders::default(),
             ear: Ear::default(),
+            ear_dry: 0,
             near: Converter::default(),
             far: Converter::default(),
             link: Link::Nobody,
@@ -384,9 +390,16 @@ impl Session {
                     listen,
                     recorders: &mut self.recorders,
                 };
-                stream
+                let received = stream
                     .inbound
-                    .receive(step, &stream.params, from, bytes, audio)
+                    .receive(step, &stream.params, from, bytes, audio);
+                if self.through
+                    && let Some(received) = &received
+                    && received.kind == Kind::Audio
+                {
+                    self.overhear(step, received.payload);
+                }
+                received
             }
             // Reports may share the media port (RFC 5761).
             Channel::Rtp | Channel::Rtcp => {
@@ -424,6 +437,7 @@ impl Session {
         }
         if self.through {
             frame.clear(stream.params.rate());
+            self.pass_time(step);
             return Heard::Silence;
         }
         let lower = self.recorders.any() || !self.ear.is_idle();
@@ -436,6 +450,45 @@ impl Session {
             }
         }
         heard
+    }
+
+    /// Whether packets that go through can be listened to: where each is heard by itself.
+    fn overhears(&self) -> bool {
+        let stream = self.stream.as_ref();
+        stream.is_some_and(|stream| stream.params.codec.law().is_some())
+    }
+
+    /// Listens to a packet that goes through as it came.
+    fn overhear(&mut self, step: &mut Step<'_>, payload: &[u8]) {
+        let law = self.stream.as_ref().and_then(|it| it.params.codec.law());
+        let Some(law) = law.filter(|_| !self.ear.is_idle()) else {
+            return;
+        };
+        self.ear_dry = 0;
+        for codes in payload.chunks(FRAME) {
+            let mut samples = [0; FRAME];
+            let samples = &mut samples[..codes.len()];
+            g711::decode(law, codes, samples);
+            self.listen_to(step, samples);
+        }
+    }
+
+    /// While packets go through, time passes for who listens even if none comes.
+    fn pass_time(&mut self, step: &mut Step<'_>) {
+        if self.ear.is_idle() {
+            return;
+        }
+        self.ear_dry = self.ear_dry.saturating_add(1);
+        if self.ear_dry > EAR_PATIENCE {
+            self.listen_to(step, &[0; FRAME]);
+        }
+    }
+
+    fn listen_to(&mut self, step: &mut Step<'_>, samples: &[i16]) {
+        if let Some(hearing) = self.ear.feed(samples) {
+            let session = step.id;
+            step.event(Event::Heard { session, hearing });
+        }
     }
 
     /// Nobody listens to it for anything but keys.

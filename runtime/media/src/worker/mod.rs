@@ -156,7 +156,7 @@ pub struct Counts {
 ///   wait for it; from then on they run even while the far end receives nothing (on hold).
 /// - While keys are sent, playbacks pause and the audio of a bridge is muted.
 /// - The audio of bridged sessions is mixed with what is played to them, at the rate of the one that
-///   hears it. If both sides have the same formats and nothing is played, recorded, dialed or listened for, packets go through as they come, with
+///   hears it. If both sides have the same formats and nothing is played, recorded or dialed, and but for G.711 nothing listened for, packets go through as they come, with
 ///   only the header rewritten; their keys are still reported, but tones are not listened for.
 /// - How loud a session is to those it talks with, and they to it, is its [`Part`](crate::Part): it stays the same
 ///   from one bridge or conference to the next.

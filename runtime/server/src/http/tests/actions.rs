@@ -57,6 +57,7 @@ async fn bodies_that_make_no_sense_are_named() {
         "{}": 400 bad_body: the body is not as it should be: missing field `user` at line 1 column 2
         "{\"user\":\"1001\"}": 400 bad_body: give either `to` or `redial`: true
         "{\"user\":\"1001\",\"to\":\"1002\",\"redial\":true}": 400 bad_body: give either `to` or `redial`: true
+        "{\"user\":\"1001\",\"redial\":true,\"detect\":{}}": 400 bad_body: `detect` goes with `to`: a redial finds out nothing
         "{\"action\":\"hold\"}": 400 bad_body: the body is not as it should be: missing field `by`
         "{\"action\":\"hold\",\"by\":[]}": 400 bad_body: the body is not as it should be: a party is the number of a leg, or the name of a user
         "{\"action\":\"transfer\",\"by\":1,\"to\":{\"queue\":\"a\"}}": 400 bad_body: the body is not as it should be: a target is a text, or an object with one of phone, group, route, number and any

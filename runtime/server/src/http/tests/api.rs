@@ -211,10 +211,10 @@ async fn a_call_is_told_with_its_events() {
           "cause": "normal",
           "direction": "inbound",
           "disposition": "answered",
-          "duration_ms": 24000,
-          "ended_at": "2026-01-01T00:00:24.000Z",
+          "duration_ms": 27000,
+          "ended_at": "2026-01-01T00:00:27.000Z",
           "ended_by": "near",
-          "event_count": 25,
+          "event_count": 28,
           "events": [
             {
               "at": "2026-01-01T00:00:00.000Z",
@@ -371,40 +371,81 @@ async fn a_call_is_told_with_its_events() {
             },
             {
               "at": "2026-01-01T00:00:20.000Z",
+              "hz": [
+                985,
+                1371,
+                1777
+              ],
+              "kind": "leg.signal",
+              "leg": 2,
+              "lengths_ms": [
+                380,
+                274,
+                380
+              ],
+              "level_dbm0": -14,
+              "n": 21,
+              "signal": "vacant_code"
+            },
+            {
+              "answerer": "machine",
+              "at": "2026-01-01T00:00:21.000Z",
+              "at_ms": 3120,
+              "beep_at_ms": null,
+              "cause": "long_greeting",
+              "initial_silence_ms": 480,
+              "kind": "leg.answerer",
+              "leg": 2,
+              "n": 22,
+              "silence_ms": 0,
+              "voice_ms": 2410,
+              "words": 6
+            },
+            {
+              "at": "2026-01-01T00:00:22.000Z",
+              "at_ms": 9800,
+              "beep": true,
+              "kind": "leg.message_ended",
+              "leg": 2,
+              "n": 23,
+              "unheard": false
+            },
+            {
+              "at": "2026-01-01T00:00:23.000Z",
               "cause": null,
               "kind": "leg.dial_ended",
               "leg": 2,
-              "n": 21,
+              "n": 24,
               "result": "answered",
               "status": null
             },
             {
-              "at": "2026-01-01T00:00:21.000Z",
+              "at": "2026-01-01T00:00:24.000Z",
               "kind": "flow.ended",
               "label": "sales",
-              "n": 22
+              "n": 25
             },
             {
-              "at": "2026-01-01T00:00:22.000Z",
+              "at": "2026-01-01T00:00:25.000Z",
               "detail": "50 ms spent",
               "fault": "out_of_time",
               "kind": "flow.fault",
-              "n": 23,
+              "n": 26,
               "plugin": "ivr-menu",
               "version": "0.1.0"
             },
             {
               "announcement": "sorry",
-              "at": "2026-01-01T00:00:23.000Z",
+              "at": "2026-01-01T00:00:26.000Z",
               "kind": "call.fallback",
-              "n": 24
+              "n": 27
             },
             {
-              "at": "2026-01-01T00:00:24.000Z",
+              "at": "2026-01-01T00:00:27.000Z",
               "by": "near",
               "cause": "normal",
               "kind": "call.ended",
-              "n": 25
+              "n": 28
             }
           ],
           "fault": "plugin ivr-menu 0.1.0: out_of_time: 50 ms spent",
@@ -422,7 +463,7 @@ async fn a_call_is_told_with_its_events() {
           "recording": "01kdvdna000000000000001ayd",
           "sip_call_id": "a84b4c76e66710@pc33",
           "started_at": "2026-01-01T00:00:00.000Z",
-          "talk_ms": 22000,
+          "talk_ms": 25000,
           "tenant": "demo",
           "to": "1000",
           "user": "1001"
