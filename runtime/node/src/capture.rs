@@ -83,6 +83,10 @@ impl Call {
         if let Some(branch) = won.filter(|branch| branch.leg.n == n) {
             return Some(branch.party.clone());
         }
+        // Who supervises is no party, and what it says is said all the same.
+        if let Some(watcher) = self.talk.watchers.get(&n) {
+            return Some(watcher.party());
+        }
         (n == self.leg.n).then(|| self.flow_party().clone())
     }
 }

@@ -108,8 +108,8 @@ struct Tape {
     channels: u16,
     samples: usize,
     /// When it began, and its end by the clock.
-    from: Wall,
-    to: Wall,
+    from: Mono,
+    to: Mono,
 }
 
 /// What a media session sends.
@@ -553,9 +553,9 @@ impl Checks {
         );
     }
 
-    pub(super) fn recording(&mut self, recording: RecordingId, what: &RecordingOutput) {
+    pub(super) fn recording(&mut self, now: Mono, recording: RecordingId, what: &RecordingOutput) {
         match what {
-            RecordingOutput::Start { channels, at } => {
+            RecordingOutput::Start { channels, .. } => {
                 if let RecordingPart::Segment(_) = recording.part {
                     let told = self.segments.get(&recording);
                     assert_eq!(told, Some(channels), "{recording} was announced");
@@ -563,8 +563,8 @@ impl Checks {
                 let tape = Tape {
                     channels: *channels,
                     samples: 0,
-                    from: *at,
-                    to: *at,
+                    from: now,
+                    to: now,
                 };
                 self.tapes.insert(recording, tape);
                 let before = self.recordings.insert(recording, false);

@@ -925,7 +925,7 @@ impl World {
                 self.send_media(SocketAddr::new(NODE.ip(), port), to, &packet);
             }
             media::Output::Recording { recording, what } => {
-                self.checks.recording(recording, &what);
+                self.checks.recording(self.now.mono, recording, &what);
                 let full = self.disk.is_full(self.now.mono);
                 if let Some(length) = self.recorder.take(recording, &what, full) {
                     self.mail(Way::FromRecorder, Event::Cut { recording, length });

@@ -2,8 +2,10 @@
 
 use media::wav;
 use vocab::RecordingId;
+use vocab::record::CallEventKind;
+use vocab::recording::SegmentEnd;
 
-use super::support::{Server, TOKEN, call};
+use super::support::{Server, TOKEN, call, events, started};
 use crate::recorder;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,6 +81,74 @@ async fn a_recording_that_is_cut_says_so() {
             assert_eq!(said, cut.then_some("true"), "{path}");
         }
     }
+}
+
+/// Samples of both sides for so many seconds; `n` tells what they hold.
+fn stereo(n: i16, seconds: usize) -> Vec<i16> {
+    [n, -n].repeat(8_000 * seconds)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_are_sent_in_a_row_at_their_times() {
+    let server = Server::start(Some(TOKEN)).await;
+    let began = |n, leg, channels| CallEventKind::SegmentStarted {
+        recording: RecordingId::segment(call(0), n),
+        leg,
+        channels,
+    };
+    let ended = |n| CallEventKind::SegmentEnded {
+        recording: RecordingId::segment(call(0), n),
+        end: SegmentEnd::Paused,
+        length: std::time::Duration::from_secs(1),
+    };
+    // An event each second: the first segment begins at 2 s, the one after the pause at 5 s, and one
+    // of which the disk took nothing at 6 s.
+    let kinds = vec![
+        started(),
+        CallEventKind::Answered,
+        began(1, 1, 2),
+        began(2, 2, 1),
+        ended(1),
+        began(3, 1, 2),
+        began(4, 1, 2),
+    ];
+    server.keep(&events("demo", call(0), kinds)).await;
+    let id = |n| RecordingId::segment(call(0), n);
+    server.record(id(1), &wav::write(&stereo(100, 1), 2));
+    server.record(id(2), &wav::write(&[7; 8_000], 1));
+    // It is being written: its header does not tell the length.
+    let mut live = wav::header(2, 0).to_vec();
+    live.extend(stereo(200, 2).iter().flat_map(|it| it.to_le_bytes()));
+    server.record(id(3), &live);
+
+    let path = format!("/api/v1/calls/{}/recording", call(0));
+    let whole = server.ask("GET", &path).await;
+    assert_eq!(whole.status, 200);
+    let silence = vec![0; 2 * 2 * 8_000];
+    let expected = [stereo(100, 1), silence, stereo(200, 2)].concat();
+    assert!(whole.body == wav::write(&expected, 2), "all of it in order");
+    let length = whole.body.len().to_string();
+    assert_eq!(whole.header("content-length"), Some(length.as_str()));
+    let head = server.ask("HEAD", &path).await;
+    assert_eq!(head.header("content-length"), Some(length.as_str()));
+    // From the first segment over the silence into the next one.
+    let range = [("Range", "bytes=32000-96100")];
+    let part = server.ask_with("GET", &path, &range).await;
+    assert_eq!(part.status, 206);
+    assert!(part.body == whole.body[32_000..=96_100]);
+
+    // The last one is cut, and so the whole is.
+    let mut cut = wav::write(&stereo(200, 2), 2);
+    cut.extend(recorder::CUT);
+    server.record(id(3), &cut);
+    let whole = server.ask("GET", &path).await;
+    assert_eq!(whole.header("recording-cut"), Some("true"));
+    assert!(whole.body.ends_with(recorder::CUT));
+    assert_eq!(wav::read(&whole.body).expect("a WAV file").len(), 5 * 8_000);
+    let other = server
+        .ask("GET", &format!("/api/v1/recordings/{}", id(2)))
+        .await;
+    assert_eq!((other.status, other.body.len()), (200, 44 + 16_000));
 }
 
 #[tokio::test(flavor = "multi_thread")]
