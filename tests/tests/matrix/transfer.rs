@@ -224,7 +224,7 @@ fn attended(lab: &Lab, name: &str) -> anyhow::Result<()> {
     same(
         &lab.story(name)?,
         "asks dial, leg.dialed, call.answered, leg.bridged, dial answered, transfer.asked, \
-         leg.unbridged, leg.moved_away, ended normal near",
+         leg.unbridged, call.interaction, leg.moved_away, ended normal near",
     )?;
     same(
         &lab.story(&second)?,
