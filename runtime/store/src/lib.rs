@@ -17,6 +17,9 @@
 //!   ([`Store::check`]). After a crash, [`Store::close_interrupted`] ends those left open.
 //! - Events delivered twice are stored once.
 //!
+//! Beside them, the index of recordings ([`Segment`]), the holds that keep them from being deleted and
+//! the audit trail, which is only added to.
+//!
 //! `log/` owns the stored form of events: JSON with a version, converted by hand. Old versions stay
 //! readable for good; `migrations/` only go forward.
 
@@ -28,6 +31,7 @@ mod log;
 mod open;
 mod project;
 mod read;
+mod recordings;
 mod rows;
 mod store;
 mod traces;
@@ -40,6 +44,7 @@ pub use group_commit::{GroupCommit, Input, Output, Pace};
 pub use open::{Durability, Options};
 pub use project::{Projected, project};
 pub use read::Listing;
+pub use recordings::{Audit, Audits, Format, Hold, Kept, Recordings, Segment, Sha256};
 pub use store::Store;
 pub use traces::Retention;
 pub use writer::Appended;

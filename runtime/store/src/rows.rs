@@ -184,13 +184,13 @@ pub(crate) fn record_from(path: &Path, row: &SqliteRow) -> Result<CallRecord, Er
 
 /// A row being read, whose errors name the database and the column.
 #[derive(Clone, Copy)]
-struct Reading<'r> {
-    path: &'r Path,
-    row: &'r SqliteRow,
+pub(crate) struct Reading<'r> {
+    pub(crate) path: &'r Path,
+    pub(crate) row: &'r SqliteRow,
 }
 
 impl<'r> Reading<'r> {
-    fn value<T>(self, column: usize) -> Result<T, Error>
+    pub(crate) fn value<T>(self, column: usize) -> Result<T, Error>
     where
         T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
     {
@@ -199,20 +199,20 @@ impl<'r> Reading<'r> {
             .map_err(|error| Error::corrupt(self.path, error.to_string()))
     }
 
-    fn parsed<T: std::str::FromStr>(self, column: usize) -> Result<T, Error> {
+    pub(crate) fn parsed<T: std::str::FromStr>(self, column: usize) -> Result<T, Error> {
         self.value::<&str>(column)?
             .parse()
             .map_err(|_| self.corrupt(column))
     }
 
-    fn word<T: Word>(self, column: usize) -> Result<Option<T>, Error> {
+    pub(crate) fn word<T: Word>(self, column: usize) -> Result<Option<T>, Error> {
         self.value::<Option<&str>>(column)?
             .map(|text| T::from_text(text).ok_or_else(|| self.corrupt(column)))
             .transpose()
     }
 
     /// The column does not hold what this release writes. Names it, not its private value.
-    fn corrupt(self, column: usize) -> Error {
+    pub(crate) fn corrupt(self, column: usize) -> Error {
         let name = self.row.column(column).name();
         Error::corrupt(self.path, format!("a row with a bad `{name}`"))
     }

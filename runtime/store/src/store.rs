@@ -8,7 +8,7 @@ use sqlx::SqlitePool;
 use tokio::sync::Mutex;
 use vocab::call::{Cause, Side};
 use vocab::record::{CallEvent, CallEventKind, CallRecord};
-use vocab::{CallId, Wall};
+use vocab::{CallId, RecordingId, TenantId, Wall};
 
 use crate::check::{self, Finding};
 use crate::error::Error;
@@ -16,6 +16,7 @@ use crate::limits::{BATCH_EVENTS_MAX, TRACES_MAX};
 use crate::open::{self, Opened, Options};
 use crate::project::{PROJECTION, project};
 use crate::read::{self, Listing};
+use crate::recordings::{self, Audit, Audits, Hold, Kept, Recordings, Segment};
 use crate::traces::{self, Retention};
 use crate::writer::{Appended, Writer};
 
@@ -175,6 +176,176 @@ impl Store {
     /// If the database cannot be read.
     pub async fn trace(&self, call: CallId) -> Result<Option<Vec<u8>>, Error> {
         traces::read(&self.path, &self.readers, call).await
+    }
+
+    /// Adds a segment to the index of recordings, or says anew what is known of it. One that was
+    /// deleted stays so.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is changed.
+    pub async fn put_segment(&self, segment: &Segment, to_upload: bool) -> Result<(), Error> {
+        let mut writer = self.writer.lock().await;
+        let done = recordings::put(writer.begin().await, segment, to_upload).await;
+        writer.end(&self.path, done).await
+    }
+
+    /// Segments in the index, newest first.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub async fn segments(&self, wanted: &Recordings) -> Result<Vec<Kept>, Error> {
+        recordings::list(&self.path, &self.readers, wanted).await
+    }
+
+    /// One segment, if it is in the index.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub async fn segment(&self, recording: RecordingId) -> Result<Option<Kept>, Error> {
+        recordings::one(&self.path, &self.readers, recording).await
+    }
+
+    /// Segments that wait for the object store, in order of their ids, behind `after`.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub async fn segments_to_upload(
+        &self,
+        after: Option<RecordingId>,
+        limit: u32,
+    ) -> Result<Vec<Kept>, Error> {
+        recordings::to_upload(&self.path, &self.readers, after, limit).await
+    }
+
+    /// How many segments wait for the object store.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub async fn segments_waiting(&self) -> Result<u64, Error> {
+        recordings::waiting(&self.path, &self.readers).await
+    }
+
+    /// Segments that came to the object store at `until` or before, and are in a file here as well.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub async fn segments_twice(&self, until: Wall, limit: u32) -> Result<Vec<Kept>, Error> {
+        recordings::twice(&self.path, &self.readers, until, limit).await
+    }
+
+    /// Segments of a tenant that began before `until` and that no hold keeps, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub async fn segments_expired(
+        &self,
+        tenant: &TenantId,
+        until: Wall,
+        limit: u32,
+    ) -> Result<Vec<Kept>, Error> {
+        recordings::expired(&self.path, &self.readers, tenant, until, limit).await
+    }
+
+    /// A segment is in the object store.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is changed.
+    pub async fn segment_stored(&self, recording: RecordingId, at: Wall) -> Result<(), Error> {
+        let mut writer = self.writer.lock().await;
+        let done = recordings::stored(writer.begin().await, recording, at).await;
+        writer.end(&self.path, done).await
+    }
+
+    /// The file of a segment is no longer on this machine.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is changed.
+    pub async fn segment_not_local(&self, recording: RecordingId) -> Result<(), Error> {
+        let mut writer = self.writer.lock().await;
+        let done = recordings::not_local(writer.begin().await, recording).await;
+        writer.end(&self.path, done).await
+    }
+
+    /// Marks a segment as deleted, with an entry in the audit trail; its row stays. `false` if it is
+    /// held, unknown or was deleted before: then nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is changed.
+    pub async fn delete_segment(
+        &self,
+        recording: RecordingId,
+        entry: &Audit,
+    ) -> Result<bool, Error> {
+        let mut writer = self.writer.lock().await;
+        let done = recordings::delete(writer.begin().await, recording, entry).await;
+        writer.end(&self.path, done).await
+    }
+
+    /// Keeps everything of an interaction from being deleted, with an entry in the audit trail.
+    /// `false` if something does already: then nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is changed.
+    pub async fn hold(&self, hold: &Hold, entry: &Audit) -> Result<bool, Error> {
+        let mut writer = self.writer.lock().await;
+        let done = recordings::hold(writer.begin().await, hold, entry).await;
+        writer.end(&self.path, done).await
+    }
+
+    /// Ends the hold of an interaction, with an entry in the audit trail. `false` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is changed.
+    pub async fn lift_hold(&self, interaction: CallId, entry: &Audit) -> Result<bool, Error> {
+        let mut writer = self.writer.lock().await;
+        let done = recordings::lift(writer.begin().await, interaction, entry).await;
+        writer.end(&self.path, done).await
+    }
+
+    /// All holds there ever were of one interaction, or those in force of a tenant or of all;
+    /// newest first.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub async fn holds(
+        &self,
+        interaction: Option<CallId>,
+        tenant: Option<&TenantId>,
+    ) -> Result<Vec<Hold>, Error> {
+        recordings::holds(&self.path, &self.readers, interaction, tenant).await
+    }
+
+    /// Adds an entry to the audit trail.
+    ///
+    /// # Errors
+    ///
+    /// It is not there.
+    pub async fn note(&self, entry: &Audit) -> Result<(), Error> {
+        let mut writer = self.writer.lock().await;
+        let done = recordings::note(writer.begin().await, entry).await;
+        writer.end(&self.path, done).await
+    }
+
+    /// Entries of the audit trail with their numbers, newest first.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub async fn audits(&self, wanted: &Audits) -> Result<Vec<(u64, Audit)>, Error> {
+        recordings::audits(&self.path, &self.readers, wanted).await
     }
 
     /// Checks the file and compares every record with its events. Reads everything: for tests and

@@ -161,14 +161,28 @@ impl Writer {
         kept: &[(CallId, Arc<[u8]>)],
         retention: Retention,
     ) -> Result<(), Error> {
+        let written = traces::keep(self.begin().await, kept, retention).await;
+        self.end(path, written).await
+    }
+
+    /// The connection for a change of its own, which is to be told how it went.
+    pub(crate) async fn begin(&mut self) -> &mut SqliteConnection {
         self.roll_back().await;
         self.dangling = true;
-        let written = traces::keep(&mut self.conn, kept, retention).await;
-        match &written {
-            Ok(()) => self.dangling = false,
+        &mut self.conn
+    }
+
+    /// Ends what [`Self::begin`] began.
+    pub(crate) async fn end<T>(
+        &mut self,
+        path: &Path,
+        done: Result<T, sqlx::Error>,
+    ) -> Result<T, Error> {
+        match &done {
+            Ok(_) => self.dangling = false,
             Err(_) => self.roll_back().await,
         }
-        written.map_err(|error| Error::sort(path, error))
+        done.map_err(|error| Error::sort(path, error))
     }
 
     /// Undoes an unfinished transaction, if there is one.
