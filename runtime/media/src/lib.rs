@@ -26,6 +26,7 @@ pub mod jitter;
 pub mod limits;
 pub mod music;
 pub mod negotiate;
+pub mod ogg_opus;
 pub mod player;
 pub mod progress;
 pub mod quality;
