@@ -20,6 +20,7 @@ use rustls::ServerConnection;
 use sip::Transport;
 use vocab::{CallId, FlowId, Mono, Rng};
 
+use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::dns::Asker;
@@ -214,6 +215,7 @@ pub(crate) struct Hands {
     pub(crate) speaker: Speaker,
     pub(crate) dns: Asker,
     pub(crate) recorder: Recorder,
+    pub(crate) archive: Archive,
     pub(crate) tap: Tap,
     pub(crate) traces: Traces,
     pub(crate) disk: Arc<Disk>,
@@ -704,6 +706,7 @@ impl Control {
             store_waiting: self.hands.writer.depth(),
             recordings_dropped: self.hands.recorder.dropped(),
             recordings_cut: self.hands.recorder.cut(),
+            archive: self.hands.archive.counts(),
             disk_failing: self.hands.disk.is_failing(),
             disk_failures: self.hands.disk.failures(),
             traces: self.hands.traces.counts(),

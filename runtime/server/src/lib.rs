@@ -10,9 +10,10 @@
 //! | plugin × N | guests, a slice at a time, fair over tenants ([`plugin_pool`]) |
 //! | ticker | ends the slices of guests |
 //! | recorder | recording files ([`recorder`]) |
+//! | archive | finished recordings: hashed, coded, encrypted ([`archive`]) |
 //! | store | call events to the database ([`store_task`]) |
 //! | trace | the signalling of each call: masked, filed, packed ([`trace`]) |
-//! | tokio × 2 | HTTP, speech synthesis, DNS ([`dns`]), signals |
+//! | tokio × 2 | HTTP, speech synthesis, DNS ([`dns`]), uploads of recordings, signals |
 
 pub mod cli;
 pub mod clock;
@@ -21,6 +22,7 @@ pub mod mailbox;
 pub mod metrics;
 pub mod net;
 
+mod archive;
 mod ask;
 mod call_command;
 mod calls_command;

@@ -93,6 +93,8 @@ pub struct Shell {
     pub recordings_dropped: u64,
     /// Recordings that end early because they could not be written.
     pub recordings_cut: u64,
+    /// What becomes of recordings.
+    pub archive: crate::archive::Counts,
     /// Something cannot be written, and new calls are refused.
     pub disk_failing: bool,
     /// Writes of call events and recordings that failed.

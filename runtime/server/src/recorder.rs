@@ -1,9 +1,12 @@
 //! Recording files: audio from the media threads goes to disk on a thread of its own.
+//!
+//! A file is in the folder `live` while it is written, with what is known of it in another beside it.
+//! What becomes of it after its last sample is the archive's.
 
 // A thread of its own is what this file is for.
 #![allow(clippy::disallowed_methods)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -13,9 +16,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::{Duration, Instant};
 
 use media::{RecordingOutput, wav};
-use vocab::RecordingId;
-use vocab::recording::SegmentStart;
+use serde_json::{Value, json};
+use vocab::record::{CallEvent, CallEventKind};
+use vocab::recording::{SegmentEnd, SegmentStart};
+use vocab::{Party, RecordingId, Wall};
 
+use crate::archive::{self, Written};
 use crate::control::{Handle, Message};
 use crate::disk::{self, Disk, Part, Trouble};
 
@@ -30,14 +36,15 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 /// milliseconds, because there is room for no more. Source: RIFF MCI 1.0, INFO list chunk.
 pub(crate) const CUT: &[u8] = b"LIST\x2c\0\0\0INFOICMT\x20\0\0\0cut off: the disk took no more.\0";
 
-/// The file of a recording. The folder is the first four characters of the call's id, which
-/// change every twelve days: no folder grows without end.
-pub(crate) fn path(recordings: &Path, id: RecordingId) -> PathBuf {
-    let name = id.to_string();
-    recordings.join(&name[..4]).join(format!("{name}.wav"))
-}
+/// Beginnings that may wait for their first sample. What is more is known by its call alone.
+const ABOUT_MAX: usize = 65_536;
+
+/// Finished recordings that may wait for the archive's thread. What is more is finished after the
+/// next start.
+const FINISHED_MAX: usize = 65_536;
 
 enum Piece {
+    About(Box<SegmentStart>),
     Audio(RecordingId, RecordingOutput),
     Stop,
 }
@@ -59,10 +66,11 @@ impl Recorder {
         folder: PathBuf,
         disk: Arc<Disk>,
         control: Handle,
+        archive: SyncSender<Written>,
     ) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
-        fs::create_dir_all(&folder)?;
+        fs::create_dir_all(archive::live_folder(&folder))?;
         let (sender, receiver) = sync_channel(WAITING_MAX);
-        let files = Files::new(folder, disk, control);
+        let files = Files::new(folder, disk, control, archive);
         let recorder = Self {
             sender,
             dropped: Arc::default(),
@@ -74,10 +82,10 @@ impl Recorder {
         Ok((recorder, thread))
     }
 
-    /// Tells whose segment is about to begin, before its first sample comes.
+    /// Tells whose segment is about to begin, before its first sample comes; never waits.
     pub(crate) fn segment(&self, start: SegmentStart) {
-        // The file is named by the segment alone, and its channels come with the audio.
-        drop(start);
+        // Without it, it is known by its call.
+        drop(self.sender.try_send(Piece::About(Box::new(start))));
     }
 
     /// Hands audio over; never waits, a media thread calls this.
@@ -110,7 +118,14 @@ impl Recorder {
 
 struct Files {
     folder: PathBuf,
+    /// What was told before the first sample.
+    abouts: BTreeMap<RecordingId, SegmentStart>,
     open: BTreeMap<RecordingId, Open>,
+    /// Those that end early, until their call says how long they should have been.
+    early: BTreeMap<RecordingId, Written>,
+    /// What the archive had no room for.
+    finished: VecDeque<Written>,
+    archive: SyncSender<Written>,
     disk: Arc<Disk>,
     cut: Arc<AtomicU64>,
     control: Handle,
@@ -120,16 +135,27 @@ struct Files {
 
 struct Open {
     file: File,
+    about: Option<SegmentStart>,
+    at: Wall,
     channels: u16,
     frames: u32,
 }
 
 impl Files {
-    fn new(folder: PathBuf, disk: Arc<Disk>, control: Handle) -> Self {
+    fn new(
+        folder: PathBuf,
+        disk: Arc<Disk>,
+        control: Handle,
+        archive: SyncSender<Written>,
+    ) -> Self {
         Self {
             control,
             folder,
+            abouts: BTreeMap::new(),
             open: BTreeMap::new(),
+            early: BTreeMap::new(),
+            finished: VecDeque::new(),
+            archive,
             disk,
             cut: Arc::default(),
             retry_at: None,
@@ -141,7 +167,17 @@ impl Files {
             let wait = self
                 .retry_at
                 .map_or(Duration::MAX, |at| at.duration_since(Instant::now()));
+            let wait = if self.finished.is_empty() {
+                wait
+            } else {
+                wait.min(RETRY_DELAY)
+            };
             match receiver.recv_timeout(wait) {
+                Ok(Piece::About(about)) => {
+                    if self.abouts.len() < ABOUT_MAX {
+                        self.abouts.insert(about.recording, *about);
+                    }
+                }
                 Ok(Piece::Audio(id, what)) => {
                     if let Err(error) = self.piece(id, what) {
                         self.cut(id, &error);
@@ -150,13 +186,39 @@ impl Files {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Piece::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.hand_over();
             // Other audio may come faster than a timeout.
             if self.retry_at.is_some_and(|at| at <= Instant::now()) {
                 self.retry();
             }
         }
-        for (_, mut open) in std::mem::take(&mut self.open) {
+        for (id, mut open) in std::mem::take(&mut self.open) {
             drop(open.finish());
+            let length = wav_time(open.frames);
+            let written = open.written(id, SegmentEnd::Interrupted, length);
+            self.finished.push_back(written);
+        }
+        let early = std::mem::take(&mut self.early);
+        self.finished.extend(early.into_values());
+        for written in std::mem::take(&mut self.finished) {
+            // The archive's thread ends after this one.
+            drop(self.archive.send(written));
+        }
+    }
+
+    /// Hands finished recordings to the archive as far as it has room; never waits.
+    fn hand_over(&mut self) {
+        while let Some(written) = self.finished.pop_front() {
+            if let Err(TrySendError::Full(written)) = self.archive.try_send(written) {
+                self.finished.push_front(written);
+                if self.finished.len() > FINISHED_MAX {
+                    self.finished.pop_back();
+                    tracing::warn!(
+                        "too many recordings wait: some are finished after the next start"
+                    );
+                }
+                return;
+            }
         }
     }
 
@@ -167,13 +229,22 @@ impl Files {
         self.disk.failed(Part::Recordings, trouble, error);
         self.retry_at.get_or_insert(Instant::now() + RETRY_DELAY);
         self.cut.fetch_add(1, Ordering::Relaxed);
-        let kept = match self.open.remove(&id).map(Open::cut) {
-            Some(Ok(0)) => {
+        let open = self.open.remove(&id);
+        let kept = open.map(|open| {
+            let rest = open.written(id, SegmentEnd::Cut, Duration::ZERO);
+            (open.cut(), rest)
+        });
+        let kept = match kept {
+            Some((Ok(0), _)) => {
                 // Nothing that anybody could hear.
-                drop(fs::remove_file(path(&self.folder, id)));
+                self.forget(id);
                 Ok(0)
             }
-            Some(kept) => kept,
+            Some((kept, written)) => {
+                let frames = u64::from(kept.unwrap_or_else(|frames| frames));
+                self.early.insert(id, Written { frames, ..written });
+                kept
+            }
             None => Ok(0),
         };
         let marked = kept.is_ok();
@@ -185,6 +256,13 @@ impl Files {
             recording: id,
             length,
         }));
+    }
+
+    /// Removes what there is of a recording that holds nothing.
+    fn forget(&mut self, id: RecordingId) {
+        self.abouts.remove(&id);
+        drop(fs::remove_file(archive::live(&self.folder, id)));
+        drop(fs::remove_file(archive::about(&self.folder, id)));
     }
 
     /// Tries the folder: if it has room, calls are taken again.
@@ -204,38 +282,44 @@ impl Files {
 
     fn piece(&mut self, id: RecordingId, what: RecordingOutput) -> io::Result<()> {
         match what {
-            RecordingOutput::Start { channels, .. } => {
-                let path = path(&self.folder, id);
-                if let Some(folder) = path.parent() {
-                    fs::create_dir_all(folder)?;
-                }
+            RecordingOutput::Start { channels, at } => {
+                let about = self.abouts.remove(&id);
+                let path = archive::live(&self.folder, id);
                 let mut file = OpenOptions::new()
                     .write(true)
                     .create(true)
                     .truncate(true)
                     .open(&path)?;
-                if let Err(error) = file.write_all(&wav::header(channels, 0)) {
+                let mut begin = file.write_all(&wav::header(channels, 0));
+                if let Some(about) = &about {
+                    let path = archive::about(&self.folder, id);
+                    begin = begin.and_then(|()| fs::write(path, about_text(about, at)));
+                }
+                if let Err(error) = begin {
                     // Better none than one that nobody can read.
-                    drop(fs::remove_file(&path));
+                    self.forget(id);
                     return Err(error);
                 }
-                self.open.insert(
-                    id,
-                    Open {
-                        file,
-                        channels,
-                        frames: 0,
-                    },
-                );
+                let open = Open {
+                    file,
+                    about,
+                    at,
+                    channels,
+                    frames: 0,
+                };
+                self.open.insert(id, open);
             }
             RecordingOutput::Samples(samples) => {
                 if let Some(open) = self.open.get_mut(&id) {
                     open.append(&samples)?;
                 }
             }
-            RecordingOutput::End { .. } => {
+            RecordingOutput::End { end, lasting } => {
                 if let Some(mut open) = self.open.remove(&id) {
                     open.finish()?;
+                    self.finished.push_back(open.written(id, end, lasting));
+                } else if let Some(written) = self.early.remove(&id) {
+                    self.finished.push_back(Written { lasting, ..written });
                 }
             }
         }
@@ -253,6 +337,18 @@ impl Open {
         let frames = samples.len() / usize::from(self.channels.max(1));
         self.frames += u32::try_from(frames).unwrap_or(0);
         Ok(())
+    }
+
+    fn written(&self, recording: RecordingId, end: SegmentEnd, lasting: Duration) -> Written {
+        Written {
+            recording,
+            about: self.about.clone(),
+            channels: self.channels,
+            at: self.at,
+            frames: self.frames.into(),
+            lasting,
+            end,
+        }
     }
 
     /// Writes the real length into the header.
@@ -307,31 +403,127 @@ pub(crate) fn is_cut(file: &mut (impl Read + Seek)) -> io::Result<bool> {
     Ok(end == CUT)
 }
 
-/// Mends the header of a recording whose process stopped before its end.
+/// Mends the header of a recording whose process stopped before its end. Gives its channels and its
+/// samples of a channel; `None` if nobody could hear anything of it.
 ///
 /// # Errors
 /// When the file cannot be read or written; a missing file is fine.
-pub(crate) fn repair(recordings: &Path, id: RecordingId) -> io::Result<()> {
-    let path = path(recordings, id);
+pub(crate) fn repair(path: &Path) -> io::Result<Option<(u16, u64)>> {
     let mut file = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    if is_cut(&mut file)? {
-        // Its header is right.
-        return Ok(());
-    }
+    let cut = is_cut(&mut file)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(0))?;
     let mut start = [0; wav::HEADER_BYTES];
-    if file.read_exact(&mut start).is_ok()
-        && let Some(channels) = wav::channels_of(&start)
-    {
-        file.seek(SeekFrom::Start(0))?;
-        file.write_all(&wav::repair(channels, length))?;
+    if file.read_exact(&mut start).is_err() {
+        return Ok(None);
     }
-    Ok(())
+    let Some(channels) = wav::channels_of(&start) else {
+        return Ok(None);
+    };
+    if !cut {
+        // Of one that is cut the header is right.
+        start = wav::repair(channels, length);
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&start)?;
+    }
+    let audio = u32::from_le_bytes([start[40], start[41], start[42], start[43]]);
+    let frames = u64::from(audio) / 2 / u64::from(channels);
+    Ok((frames > 0).then_some((channels, frames)))
+}
+
+/// How much of a file is audio: what its header says, or all of it while it is being written.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn audio_bytes(file: &mut (impl Read + Seek), cut: bool) -> io::Result<u64> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let all = length.saturating_sub(wav::HEADER_BYTES as u64);
+    let mut header = [0; wav::HEADER_BYTES];
+    file.seek(SeekFrom::Start(0))?;
+    if let Err(error) = file.read_exact(&mut header) {
+        return match error.kind() {
+            io::ErrorKind::UnexpectedEof => Ok(0),
+            _ => Err(error),
+        };
+    }
+    let said = u32::from_le_bytes([header[40], header[41], header[42], header[43]]);
+    let frame = 2 * u64::from(wav::channels_of(&header).unwrap_or(1));
+    let bytes = match said {
+        0 if !cut => all,
+        said => all.min(u64::from(said)),
+    };
+    Ok(bytes - bytes % frame)
+}
+
+/// What is known of a recording when it begins, to be kept beside its file.
+fn about_text(about: &SegmentStart, at: Wall) -> String {
+    let (kind, address) = match &about.party {
+        Party::E164(number) => ("e164", number.as_str()),
+        Party::Sip(address) => ("sip", address.as_str()),
+        Party::Anonymous => ("anonymous", ""),
+    };
+    let text = json!({
+        "v": 1,
+        "tenant": about.tenant.as_str(),
+        "interaction": about.interaction.to_string(),
+        "leg": about.leg,
+        "party": { "kind": kind, "address": address },
+        "channels": about.channels,
+        "at_us": at.0,
+    });
+    text.to_string()
+}
+
+/// What was kept beside a recording's file, if it is there and makes sense: when it began, and what was
+/// known then.
+pub(crate) fn about(recordings: &Path, id: RecordingId) -> Option<(Wall, SegmentStart)> {
+    let text = fs::read(archive::about(recordings, id)).ok()?;
+    let about: Value = serde_json::from_slice(&text).ok()?;
+    let address = about["party"]["address"].as_str()?.to_owned();
+    let party = match about["party"]["kind"].as_str()? {
+        "e164" => Party::E164(address),
+        "sip" => Party::Sip(address),
+        "anonymous" => Party::Anonymous,
+        _ => return None,
+    };
+    let start = SegmentStart {
+        tenant: about["tenant"].as_str()?.parse().ok()?,
+        interaction: about["interaction"].as_str()?.parse().ok()?,
+        recording: id,
+        leg: u16::try_from(about["leg"].as_u64()?).ok()?,
+        party,
+        channels: u16::try_from(about["channels"].as_u64()?).ok()?,
+    };
+    Some((Wall(about["at_us"].as_i64()?), start))
+}
+
+/// What a call's events tell of a segment: when it began; and why it ended and how long it was.
+pub(crate) fn told(
+    events: &[CallEvent],
+    id: RecordingId,
+) -> (Option<Wall>, Option<(SegmentEnd, Duration)>) {
+    let mut at = None;
+    let mut ended = None;
+    for event in events {
+        if let CallEventKind::SegmentStarted { recording, .. } = &event.kind
+            && *recording == id
+        {
+            at = Some(event.at);
+        } else if let CallEventKind::SegmentEnded {
+            recording,
+            end,
+            length,
+        } = &event.kind
+            && *recording == id
+        {
+            ended = Some((*end, *length));
+        }
+    }
+    (at, ended)
 }
 
 #[cfg(test)]
@@ -349,13 +541,24 @@ mod tests {
         let id = RecordingId::of_call(call);
         let disk = Arc::new(Disk::new(folder.clone()));
         let desk = Desk::bind(Signalling::anywhere()).expect("a desk");
-        let mut files = Files::new(folder.clone(), disk, desk.handle());
+        fs::create_dir_all(archive::live_folder(&folder)).expect("a folder");
+        let (sender, finished) = sync_channel(1);
+        let mut files = Files::new(folder.clone(), disk, desk.handle(), sender);
+        let about = SegmentStart {
+            tenant: "demo".parse().expect("a tenant"),
+            interaction: call,
+            recording: id,
+            leg: 3,
+            party: Party::E164("+862155501234".to_owned()),
+            channels: 2,
+        };
+        files.abouts.insert(id, about.clone());
         files
             .piece(
                 id,
                 RecordingOutput::Start {
                     channels: 2,
-                    at: Wall(0),
+                    at: Wall(77),
                 },
             )
             .expect("start");
@@ -365,19 +568,23 @@ mod tests {
             .expect("samples");
         drop(files);
 
-        let file = path(&folder, id);
+        let file = archive::live(&folder, id);
+        assert_eq!(super::about(&folder, id), Some((Wall(77), about)));
+        assert!(finished.try_recv().is_err(), "it has no end");
         let heard = |file: &Path| wav::read(&fs::read(file).expect("the file"));
         assert!(
             heard(&file).map_or(0, |samples| samples.len()) < 400,
             "the header says nothing"
         );
-        repair(&folder, id).expect("repair");
+        assert_eq!(repair(&file).expect("repair"), Some((2, 400)));
         assert_eq!(heard(&file).expect("a whole file").len(), 400);
 
         // One that was cut is whole already, its comment included.
         let open = OpenOptions::new().read(true).write(true).open(&file);
         let open = Open {
             file: open.expect("the file"),
+            about: None,
+            at: Wall(0),
             channels: 2,
             frames: 400,
         };
@@ -386,10 +593,11 @@ mod tests {
         assert_eq!(bytes.len(), 44 + 1_600, "no room was taken");
         assert_eq!(bytes[4..8], (36 + 1_600_u32).to_le_bytes());
         assert!(bytes.ends_with(CUT) && CUT.len() == 52);
-        repair(&folder, id).expect("nothing to do");
+        assert_eq!(repair(&file).expect("nothing to do"), Some((2, 387)));
         let frames = heard(&file).expect("a whole file").len();
         assert_eq!((frames, fs::read(&file).expect("the file")), (387, bytes));
-        repair(&folder, RecordingId::message(call, 1)).expect("a missing file is fine");
+        let missing = archive::live(&folder, RecordingId::message(call, 1));
+        assert_eq!(repair(&missing).expect("a missing file is fine"), None);
         fs::remove_dir_all(folder).expect("clean up");
     }
 }

@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use vocab::Rng;
 
+use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::config::{self, Config, Media};
 use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
@@ -146,6 +147,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         speaker,
         dns,
         recorder: keeping.recorder.clone(),
+        archive: keeping.archive.clone(),
         tap,
         traces: keeping.traces.clone(),
         disk: Arc::clone(&keeping.disk),
@@ -163,7 +165,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         metrics,
         control: control.clone(),
         token: config.http.token.clone(),
-        recordings: keeping.recordings.clone(),
+        archive: keeping.archive.clone(),
+        clock,
         traces: keeping.traces.clone(),
         disk: Arc::clone(&keeping.disk),
         status: Arc::clone(&status),
@@ -177,7 +180,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     status.ready.store(true, Ordering::Release);
     tell(&config, ports_total);
 
-    let code = wait(config, &control, &identity, &status).await?;
+    let code = wait(config, &control, &identity, &status, &keeping.archive).await?;
 
     keeping.feed.close();
     control.send(Message::Stop);
@@ -270,6 +273,7 @@ async fn wait(
     control: &Handle,
     identity: &Identity,
     status: &Status,
+    archive: &Archive,
 ) -> anyhow::Result<ExitCode> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
@@ -281,12 +285,12 @@ async fn wait(
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            _ = hup.recv() => config = reload(config, control, identity).await,
+            _ = hup.recv() => config = reload(config, control, identity, archive).await,
             Some(()) = changed.recv() => {
                 // An editor writes in several steps.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 while changed.try_recv().is_ok() {}
-                config = reload(config, control, identity).await;
+                config = reload(config, control, identity, archive).await;
             }
         }
     }
@@ -429,7 +433,7 @@ fn warn(config: &Config) {
 type Identity = watch::Sender<Option<Arc<rustls::ServerConfig>>>;
 
 /// Reads the configuration again; what is wrong with it is said, and the old one stays.
-async fn reload(old: Config, control: &Handle, identity: &Identity) -> Config {
+async fn reload(old: Config, control: &Handle, identity: &Identity, archive: &Archive) -> Config {
     let file = old.file.clone();
     let loaded = tokio::task::spawn_blocking(move || Config::load(&file)).await;
     match loaded {
@@ -440,6 +444,7 @@ async fn reload(old: Config, control: &Handle, identity: &Identity) -> Config {
                 tracing::warn!(sections = ?restart, "these changes take effect at the next start");
             }
             control.send(Message::Configure(Arc::clone(&new.node)));
+            archive.set_policies(Arc::clone(&new.policies));
             // The files may be new even where their names are not.
             match load_tls(&new) {
                 Ok(tls) => {
@@ -451,6 +456,7 @@ async fn reload(old: Config, control: &Handle, identity: &Identity) -> Config {
             tracing::info!("configuration applied; live calls keep theirs");
             Config {
                 node: new.node,
+                policies: new.policies,
                 tls: new.tls,
                 ..old
             }

@@ -31,6 +31,8 @@ CREATE INDEX recording_segment_call ON recording_segment (call);
 CREATE INDEX recording_segment_upload ON recording_segment (recording) WHERE to_upload = 1;
 CREATE INDEX recording_segment_both ON recording_segment (stored_at_us)
     WHERE local = 1 AND stored_at_us IS NOT NULL;
+CREATE INDEX recording_segment_erase ON recording_segment (recording)
+    WHERE deleted_at_us IS NOT NULL AND (local = 1 OR stored_at_us IS NOT NULL);
 
 -- Calls of an interaction by its name, which only those have that did not begin it.
 CREATE INDEX call_record_interaction ON call_record (interaction) WHERE interaction IS NOT NULL;

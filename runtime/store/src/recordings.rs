@@ -446,6 +446,7 @@ pub(crate) async fn twice(
     let sql = concat!(
         select_segments!(),
         " WHERE s.local = 1 AND s.stored_at_us IS NOT NULL AND s.stored_at_us <= ? \
+         AND s.deleted_at_us IS NULL \
          ORDER BY s.stored_at_us LIMIT ?"
     );
     let rows = sqlx::query(sql)
@@ -455,6 +456,39 @@ pub(crate) async fn twice(
         .await
         .map_err(|e| Error::sort(path, e))?;
     rows.iter().map(|row| kept_from(path, row)).collect()
+}
+
+/// Those that were deleted and whose files are still somewhere, in order, behind `after`.
+pub(crate) async fn to_erase(
+    path: &Path,
+    conn: impl SqliteExecutor<'_>,
+    after: Option<RecordingId>,
+    limit: u32,
+) -> Result<Vec<Kept>, Error> {
+    let sql = concat!(
+        select_segments!(),
+        " WHERE s.deleted_at_us IS NOT NULL AND (s.local = 1 OR s.stored_at_us IS NOT NULL) \
+         AND s.recording > ? ORDER BY s.recording LIMIT ?"
+    );
+    let rows = sqlx::query(sql)
+        .bind(after.map_or_else(String::new, |after| after.to_string()))
+        .bind(page(limit))
+        .fetch_all(conn)
+        .await
+        .map_err(|e| Error::sort(path, e))?;
+    rows.iter().map(|row| kept_from(path, row)).collect()
+}
+
+/// Its files are gone.
+pub(crate) async fn erased(
+    conn: &mut SqliteConnection,
+    recording: RecordingId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE recording_segment SET local = 0, stored_at_us = NULL WHERE recording = ?")
+        .bind(recording.to_string())
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Those of a tenant that began before `until`, may be deleted, and are not yet.

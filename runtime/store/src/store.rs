@@ -253,6 +253,31 @@ impl Store {
         recordings::expired(&self.path, &self.readers, tenant, until, limit).await
     }
 
+    /// Segments that were deleted and whose files are still somewhere, in order of their ids,
+    /// behind `after`.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub async fn segments_to_erase(
+        &self,
+        after: Option<RecordingId>,
+        limit: u32,
+    ) -> Result<Vec<Kept>, Error> {
+        recordings::to_erase(&self.path, &self.readers, after, limit).await
+    }
+
+    /// The files of a segment are gone, here and in the object store.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is changed.
+    pub async fn segment_erased(&self, recording: RecordingId) -> Result<(), Error> {
+        let mut writer = self.writer.lock().await;
+        let done = recordings::erased(writer.begin().await, recording).await;
+        writer.end(&self.path, done).await
+    }
+
     /// A segment is in the object store.
     ///
     /// # Errors

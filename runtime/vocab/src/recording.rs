@@ -40,11 +40,13 @@ pub enum SegmentEnd {
     Split,
     /// The disk took no more of it.
     Cut,
+    /// The process stopped while the call was up.
+    Interrupted,
 }
 
 impl SegmentEnd {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Gone,
         Self::Paused,
         Self::Secured,
@@ -52,6 +54,7 @@ impl SegmentEnd {
         Self::Moved,
         Self::Split,
         Self::Cut,
+        Self::Interrupted,
     ];
 
     /// Stable lower-case name used in records, the API and metrics.
@@ -64,6 +67,7 @@ impl SegmentEnd {
             Self::Moved => "moved",
             Self::Split => "split",
             Self::Cut => "cut",
+            Self::Interrupted => "interrupted",
         }
     }
 

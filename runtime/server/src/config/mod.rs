@@ -16,6 +16,7 @@ mod limits;
 mod listeners;
 mod problem;
 mod reader;
+mod recordings;
 mod routes;
 mod secret;
 mod sections;
@@ -73,6 +74,10 @@ pub struct Config {
     pub speech: Speech,
     /// `[log]`.
     pub log: Log,
+    /// `[recordings.s3]`: the object store of recordings, if there is one.
+    pub(crate) recordings: Option<crate::archive::Remote>,
+    /// How each tenant's recordings are kept. Taken over without a restart.
+    pub(crate) policies: Arc<crate::archive::Policies>,
     /// The tenants. Taken over without a restart.
     pub node: Arc<node::Config>,
 }
@@ -246,6 +251,7 @@ impl Config {
             ("[plugins]", self.plugins != new.plugins),
             ("[speech]", self.speech != new.speech),
             ("[log]", self.log != new.log),
+            ("[recordings]", self.recordings != new.recordings),
         ];
         sections
             .into_iter()

@@ -13,7 +13,8 @@ use vocab::Pii;
 use super::reader::{At, Source, Table};
 use super::secret::Environment;
 use super::{
-    Config, Http, Log, Plugins, Sip, Speech, audio, dns, guard, limits, listeners, tenant, trace,
+    Config, Http, Log, Plugins, Sip, Speech, audio, dns, guard, limits, listeners, recordings,
+    tenant, trace,
 };
 
 /// The port of SIP (RFC 3261 §18.1.1), on this machine only until somebody decides otherwise.
@@ -48,13 +49,14 @@ pub(super) fn read(
     let plugins = plugins(root.table("plugins"));
     let speech = speech(root.table("speech"));
     let log = log(root.table("log"));
+    let recordings = recordings::read(root.table("recordings"), environment);
     let surroundings = tenant::Surroundings {
         environment,
         prompts_dir: &prompts_dir.value,
         plugins_dir: &plugins.dir,
         open: sip.listeners.iter().any(|(_, at)| !at.ip().is_loopback()),
     };
-    let node = tenant::read(root.tables("tenant", "[[tenant]]"), source, &surroundings);
+    let (node, policies) = tenant::read(root.tables("tenant", "[[tenant]]"), source, &surroundings);
     root.finish();
     Config {
         file: source.path.to_owned(),
@@ -69,6 +71,8 @@ pub(super) fn read(
         plugins,
         speech,
         log,
+        recordings,
+        policies: Arc::new(policies),
         node: Arc::new(node),
     }
 }

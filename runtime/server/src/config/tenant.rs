@@ -10,7 +10,8 @@ use vocab::{Pii, TenantId};
 use super::reader::{At, Source, Table};
 use super::secret::Environment;
 use super::spelling::did_you_mean;
-use super::{catalogue, groups, limits, routes, trunks};
+use super::{catalogue, groups, limits, recordings, routes, trunks};
+use crate::archive::{Policies, Policy};
 
 /// What a tenant's settings are checked against.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub(super) fn read(
     tables: Vec<Table<'_>>,
     source: &Source<'_>,
     surroundings: &Surroundings<'_>,
-) -> node::Config {
+) -> (node::Config, Policies) {
     if tables.is_empty() {
         source.warning(
             None,
@@ -46,14 +47,18 @@ pub(super) fn read(
     }
     let mut seen = Seen::default();
     let tenants = tables.into_iter();
-    node::Config::new(tenants.filter_map(|table| tenant(table, surroundings, &mut seen)))
+    let tenants = tenants.filter_map(|table| tenant(table, surroundings, &mut seen));
+    let (tenants, policies): (Vec<_>, Vec<_>) = tenants.unzip();
+    let ids = tenants.iter().map(|tenant: &Tenant| tenant.id.clone());
+    let policies = ids.zip(policies).collect();
+    (node::Config::new(tenants), policies)
 }
 
 fn tenant(
     mut table: Table<'_>,
     surroundings: &Surroundings<'_>,
     seen: &mut Seen,
-) -> Option<Tenant> {
+) -> Option<(Tenant, Policy)> {
     let id = table.parsed::<TenantId>("id", "1 to 63 characters of a-z, 0-9 and -");
     table.demand("id", "name the tenant, as in id = \"demo\"");
     if let Some(id) = &id {
@@ -106,8 +111,9 @@ fn tenant(
     let park = groups::park(table.table("park"));
     let early_media = groups::early_media(&mut table);
     let follow_redirects = table.truth("follow_redirects").unwrap_or(false);
+    let policy = recordings::policy(table.table("recording"), surroundings.environment);
     table.finish();
-    Some(Tenant {
+    let tenant = Tenant {
         id: id?.value,
         time_zone: time_zone?,
         language: language?.value.to_owned(),
@@ -120,7 +126,8 @@ fn tenant(
         early_media,
         follow_redirects,
         catalogue,
-    })
+    };
+    Some((tenant, policy))
 }
 
 fn time_zone(table: &mut Table<'_>) -> Option<String> {

@@ -69,6 +69,10 @@ fn lookup(name: &str) -> Option<String> {
         "PHONE_1001" | "PHONE_1002" | "CARRIER" => "a-long-password",
         "JACKFIELD_TOKEN" => "0123456789abcdef0123456789abcdef",
         "HEP_KEY" => "a-key",
+        "S3_ACCESS_KEY" => "an-access-key",
+        "S3_SECRET_KEY" => "a-secret-key",
+        "RECORDING_KEY" => "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        "RECORDING_KEY_2025" => "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
         "SHORT" => "1234",
         "EMPTY" => "",
         "SPACES" => "two words and more than sixteen",
@@ -322,7 +326,7 @@ fn unknown_keys() {
         "data-dir = \"x\"\nplugins_dir = \"p\"\n[sip]\nupd = \"127.0.0.1:1\"\npassword = \"x\"\n[htpp]\n",
         expect![[r#"
             jackfield.toml:1: unknown key "data-dir" (did you mean "data_dir"?)
-            jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, tls, media, dns, http, plugins, speech, log, tenant
+            jackfield.toml:2: unknown key "plugins_dir"; known here are data_dir, prompts_dir, sip, tls, media, dns, http, plugins, speech, log, recordings, tenant
             jackfield.toml:4: unknown key "upd" in [sip] (did you mean "udp"?)
             jackfield.toml:5: unknown key "password" in [sip]; known here are trace, hep, udp, tcp, tls, ws, wss, advertise, origins, realm, digest, session_interval, reliable_provisional, guard
             jackfield.toml:6: unknown key "htpp" (did you mean "http"?)"#]],
@@ -875,5 +879,60 @@ fn a_guard_that_makes_no_sense() {
             jackfield.toml:7: idle_s = 1 is not a whole number from 32 to 86400
             jackfield.toml:8: unknown key "requests" in [sip.guard]; known here are enabled, allow, deny, requests_per_s, registers_per_s, invites_per_s, auth_failures_per_min, malformed_per_min, scanners, ban_s, ban_max_s, streams_per_source, message_s, idle_s
             jackfield.toml:9: registers_per_s = 0 is not a whole number from 1 to 1000000"#]],
+    );
+}
+
+#[test]
+fn how_recordings_are_kept() {
+    let config = Folder::new().read(TENANT).expect("good");
+    assert_eq!(config.recordings, None);
+    let demo = "demo".parse().expect("a tenant");
+    assert_eq!(config.policies[&demo], crate::archive::Policy::default());
+
+    let text = format!(
+        "[recordings.s3]\nbucket = \"calls\"\nendpoint = \"http://127.0.0.1:9000/\"\n\
+         access_key_env = \"S3_ACCESS_KEY\"\nsecret_key_env = \"S3_SECRET_KEY\"\n\
+         {TENANT}[tenant.recording]\nformat = \"opus\"\nkeep_days = 90\n\
+         key_env = \"RECORDING_KEY\"\nold_keys_env = [\"RECORDING_KEY_2025\"]\n"
+    );
+    let config = Folder::new().read(&text).expect("good");
+    let remote = config.recordings.as_ref().expect("it is there");
+    assert_eq!(remote.endpoint.as_deref(), Some("http://127.0.0.1:9000"));
+    assert_eq!(
+        (remote.region.as_str(), remote.prefix.as_str()),
+        ("us-east-1", "")
+    );
+    assert_eq!(remote.keep_local, Duration::from_secs(86_400));
+    let policy = &config.policies[&demo];
+    assert_eq!(
+        (policy.format, policy.keep),
+        (store::Format::Opus, Some(Duration::from_secs(90 * 86_400)))
+    );
+    assert!(policy.key.is_some());
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("a-secret-key") && !shown.contains("00112233445566"));
+}
+
+#[test]
+fn recordings_that_could_not_be_kept() {
+    check(
+        &format!(
+            "[recordings]\nfolder = \"x\"\n[recordings.s3]\nendpoint = \"s3.example.com\"\n\
+             prefix = \"/a b\"\nsecret_key_env = \"NOWHERE\"\nkeep_local_h = -1\n\
+             {TENANT}[tenant.recording]\nformat = \"mp3\"\nkeep_days = 99999\nkey_env = \"SHORT\"\n\
+             old_keys_env = [\"EMPTY\"]\n"
+        ),
+        expect![[r#"
+            jackfield.toml:2: unknown key "folder" in [recordings]; known here are s3
+            jackfield.toml:3: [recordings.s3] has no bucket; name the bucket, as in bucket = "recordings"
+            jackfield.toml:3: [recordings.s3] has no access_key_env; name the variable that holds it
+            jackfield.toml:4: endpoint does not begin with https:// or http://, as in "https://s3.example.com"
+            jackfield.toml:5: prefix is not letters, digits and - _ . / as in "jackfield/recordings"
+            jackfield.toml:6: the object store's secret key: the environment variable NOWHERE is not set; set it to the secret and start again
+            jackfield.toml:7: keep_local_h = -1 is not a whole number from 0 to 87600
+            jackfield.toml:13: format = "mp3" is not "wav" or "opus"
+            jackfield.toml:14: keep_days = 99999 is not a whole number from 0 to 36500
+            jackfield.toml:15: the key of recordings in SHORT is not 64 hexadecimal digits; make one with: openssl rand -hex 32
+            jackfield.toml:16: the key of recordings: the environment variable EMPTY is empty; set it to the secret and start again"#]],
     );
 }

@@ -80,7 +80,7 @@ fn disposition(text: &str) -> Result<Disposition, Problem> {
     })
 }
 
-fn moment(name: &'static str, text: &str) -> Result<Wall, Problem> {
+pub(super) fn moment(name: &'static str, text: &str) -> Result<Wall, Problem> {
     let moment: Result<jiff::Timestamp, _> = text.parse();
     moment
         .map(|moment| Wall(moment.as_microsecond()))

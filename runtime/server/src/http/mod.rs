@@ -18,6 +18,7 @@ mod door;
 mod error;
 mod events;
 mod extract;
+mod holds;
 mod limits;
 mod openapi;
 mod parties;
@@ -33,7 +34,6 @@ mod trace;
 mod trunks;
 mod wire;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::{Router, middleware};
@@ -41,6 +41,8 @@ use store::Store;
 use tokio::sync::Semaphore;
 use vocab::Pii;
 
+use crate::archive::Archive;
+use crate::clock::Clock;
 use crate::control::{Handle, Status};
 use crate::disk::Disk;
 use crate::feed::Feed;
@@ -61,8 +63,10 @@ pub(crate) struct App {
     pub(crate) control: Handle,
     /// What `/api` asks for; without one it answers nobody.
     pub(crate) token: Option<Pii<String>>,
-    /// The folder of recordings.
-    pub(crate) recordings: PathBuf,
+    /// Recordings.
+    pub(crate) archive: Archive,
+    /// For entries of the audit trail.
+    pub(crate) clock: Clock,
     /// The signalling of calls.
     pub(crate) traces: Traces,
     /// Whether anything can be written.
@@ -96,6 +100,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(events::routes())
         .merge(parties::routes())
         .merge(recordings::routes())
+        .merge(holds::routes())
         .merge(taping::routes())
         .merge(trace::routes())
         .merge(plugins::routes())

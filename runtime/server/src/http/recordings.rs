@@ -1,11 +1,11 @@
-//! Recordings: WAV files, whole or in part.
+//! Recordings: audio, whole or in part, and the index of what there is.
 
 mod body;
+pub(super) mod index;
 mod range;
 mod whole;
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,18 +13,19 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use tokio::fs::File;
-use tokio::io::{AsyncSeekExt, SeekFrom};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use store::Format;
 use vocab::{CallId, RecordingId, Wall};
 
 use super::error::Problem;
-use super::extract::Named;
+use super::extract::{Named, Parameters};
 use super::{App, Shared};
-use crate::recorder;
+use crate::archive::Source;
 
-use body::{FileBody, SpanBody};
+use body::SpanBody;
 use range::{Part, Wish};
+use whole::Span;
 
 /// Says that a recording ends before its call did, because the disk took no more.
 const CUT: HeaderName = HeaderName::from_static("recording-cut");
@@ -33,7 +34,17 @@ const CUT: HeaderName = HeaderName::from_static("recording-cut");
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/calls/{id}/recording", get(of_call))
-        .route("/recordings/{id}", get(by_id))
+        .route("/recordings", get(index::list))
+        .route("/recordings/{id}", get(by_id).delete(index::delete))
+        .route("/recordings/{id}/about", get(index::one))
+        .route("/recordings/{id}/verify", post(index::verify))
+}
+
+/// How the audio is wanted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    format: Option<String>,
 }
 
 async fn of_call(
@@ -45,8 +56,8 @@ async fn of_call(
     let segments = whole::segments(&events);
     match segments[..] {
         // A release before segments recorded all in one file.
-        [] => send(&app, RecordingId::of_call(call), &headers).await,
-        [(only, _)] => send(&app, only, &headers).await,
+        [] => send(&app, RecordingId::of_call(call), Format::Wav, &headers).await,
+        [(only, _)] => send(&app, only, Format::Wav, &headers).await,
         [..] => send_whole(&app, call, segments, &headers).await,
     }
 }
@@ -58,28 +69,45 @@ async fn send_whole(
     segments: Vec<(RecordingId, Wall)>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let folder = app.recordings.clone();
+    let mut sources = Vec::with_capacity(segments.len());
+    for (id, at) in segments {
+        // Those that are not there are left out: the disk took nothing of them, or they were deleted.
+        let found = app.archive.find(id).await?;
+        sources.extend(found.map(|source| (source, at)));
+    }
+    let id = RecordingId::of_call(call);
+    listened(app, headers, id, sources.first().map(|(source, _)| source)).await?;
     #[allow(clippy::disallowed_methods)] // The shell's own task.
-    let read = tokio::task::spawn_blocking(move || whole::assemble(&folder, &segments)).await;
+    let read = tokio::task::spawn_blocking(move || whole::assemble(sources)).await;
     let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
-    let whole = read.map_err(|error| unreadable(&error, RecordingId::of_call(call)))?;
+    let whole = read.map_err(|error| unreadable(&error, id))?;
     let sent = Sent {
-        name: RecordingId::of_call(call),
+        name: id,
+        format: Format::Wav,
         bytes: whole.bytes,
         changed: whole.changed,
         cut: whole.cut,
     };
     let (part, answer) = sent.answer(headers)?;
     let spans = whole::part(&whole.spans, part.first, part.bytes);
-    Ok(answer.body(Body::new(SpanBody::new(spans))))
+    Ok(answer.body(Body::new(SpanBody::new(app.archive.clone(), spans))))
 }
 
 async fn by_id(
     State(app): Shared,
     Named(id): Named<RecordingId>,
+    Parameters(wanted): Parameters<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    send(&app, id, &headers).await
+    let format = match wanted.format.as_deref() {
+        None => Format::Wav,
+        Some(text) => {
+            let mut all = Format::ALL.into_iter();
+            let known = all.find(|format| format.name() == text);
+            known.ok_or_else(|| Problem::parameter("format: wav or opus"))?
+        }
+    };
+    send(&app, id, format, &headers).await
 }
 
 /// Why a recording is not sent.
@@ -88,38 +116,82 @@ fn unreadable(error: &io::Error, id: RecordingId) -> Problem {
         return Problem::not_found("recording_not_found", "no recording has this id");
     }
     tracing::error!(%error, recording = %id, "a recording cannot be read");
-    Problem::internal()
+    match error.kind() {
+        io::ErrorKind::NotConnected | io::ErrorKind::TimedOut => Problem::unavailable(
+            "store_away",
+            "the recording is in the object store, which does not answer; try again",
+        ),
+        io::ErrorKind::PermissionDenied => Problem::conflict(
+            "no_key",
+            "the recording is encrypted with a key that the tenant's configuration does not name",
+        ),
+        _ => Problem::internal(),
+    }
 }
 
 /// Sends the file, or the part of it that is asked for (RFC 9110 §14). Of a call that is going on
 /// this is what was written so far.
-async fn send(app: &App, id: RecordingId, headers: &HeaderMap) -> Result<Response, Problem> {
-    // The id was parsed: the path stays in the folder.
-    let path = recorder::path(&app.recordings, id);
+async fn send(
+    app: &App,
+    id: RecordingId,
+    format: Format,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let failed = |error: io::Error| unreadable(&error, id);
+    let found = app.archive.find(id).await?;
+    let source = found.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    let asked = source.clone();
     #[allow(clippy::disallowed_methods)] // The shell's own task.
-    let opened = tokio::task::spawn_blocking(move || open(&path)).await;
-    let opened = opened.unwrap_or_else(|error| Err(io::Error::other(error)));
-    let (mut file, cut) = opened.map_err(failed)?;
-    let metadata = file.metadata().await.map_err(failed)?;
-    let changed = metadata.modified().ok();
-    let changed = changed.and_then(Since1970::elapsed_since_1970);
+    let known = tokio::task::spawn_blocking(move || asked.audio()).await;
+    let known = known.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let known = known.map_err(failed)?;
+    let bytes = match format {
+        Format::Wav => known.bytes,
+        Format::Opus => source.coded_bytes().ok_or_else(|| {
+            let detail = "this recording is not kept as Opus; ask for format=wav";
+            Problem::new(StatusCode::NOT_ACCEPTABLE, "not_coded", detail)
+        })?,
+    };
+    listened(app, headers, id, Some(&source)).await?;
     let sent = Sent {
         name: id,
-        bytes: metadata.len(),
-        changed: changed.unwrap_or_default(),
-        cut,
+        format,
+        bytes,
+        changed: known.version,
+        cut: known.cut,
     };
     let (part, answer) = sent.answer(headers)?;
-    file.seek(SeekFrom::Start(part.first))
-        .await
-        .map_err(failed)?;
-    Ok(answer.body(Body::new(FileBody::new(file, part.bytes))))
+    let span = Span::Audio {
+        source,
+        format,
+        from: part.first,
+        bytes: part.bytes,
+    };
+    // What cannot be opened is said now and not in the middle of an answer.
+    let spans = SpanBody::open(app.archive.clone(), span).await;
+    Ok(answer.body(Body::new(spans.map_err(failed)?)))
+}
+
+/// Notes that somebody listens, once for each that begins at the beginning.
+async fn listened(
+    app: &App,
+    headers: &HeaderMap,
+    id: RecordingId,
+    source: Option<&Source>,
+) -> Result<(), Problem> {
+    let range = headers.get(header::RANGE).map(HeaderValue::as_bytes);
+    let first = range.is_none_or(|range| range.starts_with(b"bytes=0-"));
+    let Some(Source::Kept(kept)) = source.filter(|_| first) else {
+        return Ok(());
+    };
+    let entry = index::entry(app, &kept.segment.tenant, None, "recording.listened", id);
+    Ok(app.store.note(&entry).await?)
 }
 
 /// What is known of audio that is sent.
 struct Sent {
     name: RecordingId,
+    format: Format,
     bytes: u64,
     /// When it was last written on, as a number.
     changed: u128,
@@ -168,13 +240,17 @@ impl Sent {
             part.first + part.bytes <= bytes,
             "a part is within the file"
         );
+        let (kind, ending) = match self.format {
+            Format::Wav => ("audio/wav", "wav"),
+            Format::Opus => ("audio/ogg", "opus"),
+        };
         let head = [
-            (header::CONTENT_TYPE, "audio/wav".to_owned()),
+            (header::CONTENT_TYPE, kind.to_owned()),
             (header::ACCEPT_RANGES, "bytes".to_owned()),
             (header::ETAG, tag),
             (
                 header::CONTENT_DISPOSITION,
-                format!("inline; filename=\"{id}.wav\""),
+                format!("inline; filename=\"{id}.{ending}\""),
             ),
         ];
         let mut response = (status, head).into_response();
@@ -188,23 +264,5 @@ impl Sent {
             response.headers_mut().insert(CUT, yes);
         }
         Ok((part, Head(response)))
-    }
-}
-
-/// Opens a recording; tells whether it is cut.
-fn open(path: &Path) -> io::Result<(File, bool)> {
-    let mut file = std::fs::File::open(path)?;
-    let cut = recorder::is_cut(&mut file)?;
-    Ok((File::from_std(file), cut))
-}
-
-/// A file's time as a number.
-trait Since1970 {
-    fn elapsed_since_1970(self) -> Option<u128>;
-}
-
-impl Since1970 for std::time::SystemTime {
-    fn elapsed_since_1970(self) -> Option<u128> {
-        Some(self.duration_since(Self::UNIX_EPOCH).ok()?.as_micros())
     }
 }

@@ -2,6 +2,7 @@
 
 mod actions;
 mod api;
+mod archive;
 mod bounds;
 mod document;
 mod events;

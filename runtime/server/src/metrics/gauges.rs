@@ -225,7 +225,7 @@ pub(super) fn media_values(counts: &media::Counts, full: bool) -> [u64; MEDIA.le
 }
 
 /// Of the shell; in the order of [`shell_values`].
-pub(super) const SHELL: [Row; 10] = [
+pub(super) const SHELL: [Row; 16] = [
     gauge("jackfield_guests", "Guests in the pool."),
     gauge(
         "jackfield_store_waiting",
@@ -238,6 +238,30 @@ pub(super) const SHELL: [Row; 10] = [
     counter(
         "jackfield_recordings_cut_total",
         "Recordings that end early because they could not be written.",
+    ),
+    counter(
+        "jackfield_recordings_finished_total",
+        "Recordings that were entered in the index.",
+    ),
+    counter(
+        "jackfield_recordings_unfinished_total",
+        "Tries to hash, code or encrypt a recording that failed, and are repeated.",
+    ),
+    counter(
+        "jackfield_recordings_gaps_total",
+        "Recordings that miss more than 200 ms of audio.",
+    ),
+    gauge(
+        "jackfield_recordings_waiting",
+        "Recordings that wait for the object store.",
+    ),
+    counter(
+        "jackfield_recordings_upload_failures_total",
+        "Uploads of recordings that failed, and are repeated.",
+    ),
+    gauge(
+        "jackfield_recordings_store_away",
+        "1 while the object store takes no recordings.",
     ),
     gauge(
         "jackfield_disk_failing",
@@ -272,6 +296,12 @@ pub(super) fn shell_values(shell: Shell) -> [u64; SHELL.len()] {
         shell.store_waiting as u64,
         shell.recordings_dropped,
         shell.recordings_cut,
+        shell.archive.finished,
+        shell.archive.unfinished,
+        shell.archive.gaps,
+        shell.archive.waiting,
+        shell.archive.failed,
+        u64::from(shell.archive.away),
         u64::from(shell.disk_failing),
         shell.disk_failures,
         shell.traces.bytes,

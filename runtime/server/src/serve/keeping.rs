@@ -1,6 +1,6 @@
 //! What keeps calls and tells of them: the store, the recordings, the traces and the feed, with their threads.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -11,6 +11,7 @@ use vocab::RecordingId;
 use vocab::record::CallEventKind;
 
 use super::join;
+use crate::archive::{self, Archive};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::Handle;
@@ -25,7 +26,7 @@ pub(super) struct Keeping {
     pub(super) disk: Arc<Disk>,
     pub(super) store: Arc<Store>,
     pub(super) writer: Writer,
-    pub(super) recordings: PathBuf,
+    pub(super) archive: Archive,
     pub(super) recorder: Recorder,
     pub(super) traces: Traces,
     pub(super) feed: Arc<Feed>,
@@ -33,6 +34,7 @@ pub(super) struct Keeping {
     stop_trace: trace::Stop,
     store_thread: JoinHandle<()>,
     recorder_thread: JoinHandle<()>,
+    archiving: archive::Running,
     trace_thread: JoinHandle<()>,
 }
 
@@ -48,6 +50,16 @@ impl Keeping {
     ) -> anyhow::Result<(Self, Tap)> {
         let recordings = config.data_dir.join("recordings");
         let store = open_store(config, clock, &recordings).await?;
+        let setup = archive::Setup {
+            folder: recordings.clone(),
+            store: Arc::clone(&store),
+            policies: Arc::clone(&config.policies),
+            remote: config.recordings.clone(),
+            clock,
+        };
+        let (archive, finished, archiving) = Archive::start(setup)
+            .await
+            .context("opening the archive of recordings")?;
         let (stop_store, stopped) = oneshot::channel();
         let disk = Arc::new(Disk::new(config.data_dir.clone()));
         let feed = Arc::new(Feed::new(clock.now().wall));
@@ -64,7 +76,7 @@ impl Keeping {
         };
         let (writer, store_thread) = store_task::start(setup, stopped)?;
         let (recorder, recorder_thread) =
-            Recorder::start(recordings.clone(), Arc::clone(&disk), control.clone())
+            Recorder::start(recordings, Arc::clone(&disk), control.clone(), finished)
                 .context("making the recordings' folder")?;
         let (tap, traces, stop_trace, trace_thread) =
             trace::start(trace_setup(config, clock, writer.clone()))
@@ -73,7 +85,7 @@ impl Keeping {
             disk,
             store,
             writer,
-            recordings,
+            archive,
             recorder,
             traces,
             feed,
@@ -81,6 +93,7 @@ impl Keeping {
             stop_trace,
             store_thread,
             recorder_thread,
+            archiving,
             trace_thread,
         };
         Ok((keeping, tap))
@@ -93,6 +106,7 @@ impl Keeping {
     pub(super) async fn stop<T>(self, web: tokio::task::JoinHandle<T>) -> anyhow::Result<()> {
         self.recorder.stop();
         join(self.recorder_thread).await;
+        self.archiving.stop().await;
         // What the calls have said is packed, and then with the store, too.
         self.stop_trace.stop();
         join(self.trace_thread).await;
@@ -117,6 +131,7 @@ async fn open_store(
     let path = config.data_dir.join("jackfield.db");
     let (store, closed) = store_task::open(path, clock).await?;
     for call in closed {
+        // A release before the index left what was interrupted at its place.
         let events = store.events(call).await?;
         let segments = events.iter().filter_map(|event| {
             let CallEventKind::SegmentStarted { recording, .. } = &event.kind else {
@@ -124,10 +139,9 @@ async fn open_store(
             };
             Some(*recording)
         });
-        // A release before segments recorded all of a call in one file.
         let whole = RecordingId::of_call(call);
         for id in segments.chain([whole]) {
-            if let Err(error) = recorder::repair(recordings, id) {
+            if let Err(error) = recorder::repair(&archive::plain(recordings, id)) {
                 tracing::warn!(%error, recording = %id, "an interrupted recording was not mended");
             }
         }

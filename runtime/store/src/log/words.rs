@@ -62,6 +62,7 @@ words! {
         Moved = "moved",
         Split = "split",
         Cut = "cut",
+        Interrupted = "interrupted",
     }
     PauseEnd {
         Asked = "asked",

@@ -1,15 +1,14 @@
 //! The recording of a whole call in one piece: what its first leg said and heard, segment after
 //! segment, each at its time, with silence where nothing was recorded.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io;
 
 use media::wav;
+use store::Format;
 use vocab::record::{CallEvent, CallEventKind};
 use vocab::{Clip, RecordingId, Wall};
 
-use super::Since1970;
+use crate::archive::Source;
 use crate::recorder;
 
 /// Bytes of one moment of both channels.
@@ -25,9 +24,10 @@ pub(super) enum Span {
     Bytes(Vec<u8>),
     /// So many zeros.
     Silence(u64),
-    /// A part of a file.
-    File {
-        path: PathBuf,
+    /// A part of a recording's file, in a format that it can be had in.
+    Audio {
+        source: Source,
+        format: Format,
         from: u64,
         bytes: u64,
     },
@@ -37,7 +37,7 @@ impl Span {
     pub(super) fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Silence(bytes) | Self::File { bytes, .. } => *bytes,
+            Self::Silence(bytes) | Self::Audio { bytes, .. } => *bytes,
         }
     }
 }
@@ -68,18 +68,17 @@ pub(super) fn segments(events: &[CallEvent]) -> Vec<(RecordingId, Wall)> {
     started.collect()
 }
 
-/// Puts segments together. Those whose file is not there are left out: the disk took nothing of them.
+/// Puts segments together, those that are there.
 ///
 /// # Errors
 /// When a file cannot be read; `NotFound` when there is none at all.
-pub(super) fn assemble(folder: &Path, segments: &[(RecordingId, Wall)]) -> io::Result<Whole> {
+pub(super) fn assemble(segments: Vec<(Source, Wall)>) -> io::Result<Whole> {
     let mut whole = Whole::default();
     let mut audio = 0;
     let mut first = None;
-    for &(id, at) in segments {
-        let path = recorder::path(folder, id);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
+    for (source, at) in segments {
+        let known = match source.audio() {
+            Ok(known) => known,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
@@ -87,12 +86,9 @@ pub(super) fn assemble(folder: &Path, segments: &[(RecordingId, Wall)]) -> io::R
         let micros = u64::try_from(at.0 - first.0).unwrap_or(0);
         let due = micros * u64::from(Clip::CLOCK_HZ) / 1_000_000 * FRAME_BYTES;
         let silence = due.saturating_sub(audio);
-        let changed = file.metadata()?.modified().ok();
-        let changed = changed.and_then(Since1970::elapsed_since_1970);
-        whole.changed = whole.changed.max(changed.unwrap_or_default());
-        let cut = recorder::is_cut(&mut file)?;
-        let bytes = audio_bytes(&mut file, cut)?;
-        whole.cut |= cut;
+        whole.changed = whole.changed.max(known.version);
+        whole.cut |= known.cut;
+        let bytes = known.audio - known.audio % FRAME_BYTES;
         if audio + silence + bytes > AUDIO_BYTES_MAX {
             break;
         }
@@ -100,7 +96,12 @@ pub(super) fn assemble(folder: &Path, segments: &[(RecordingId, Wall)]) -> io::R
             whole.spans.push(Span::Silence(silence));
         }
         let from = wav::HEADER_BYTES as u64;
-        whole.spans.push(Span::File { path, from, bytes });
+        whole.spans.push(Span::Audio {
+            source,
+            format: Format::Wav,
+            from,
+            bytes,
+        });
         audio += silence + bytes;
     }
     if whole.spans.is_empty() {
@@ -117,21 +118,6 @@ pub(super) fn assemble(folder: &Path, segments: &[(RecordingId, Wall)]) -> io::R
     whole.spans.insert(0, Span::Bytes(header));
     whole.bytes = whole.spans.iter().map(Span::len).sum();
     Ok(whole)
-}
-
-/// How much of a file is audio: what its header says, or all of it while it is being written.
-fn audio_bytes(file: &mut File, cut: bool) -> io::Result<u64> {
-    let length = file.metadata()?.len();
-    let all = length.saturating_sub(wav::HEADER_BYTES as u64);
-    let mut header = [0; wav::HEADER_BYTES];
-    file.seek(SeekFrom::Start(0))?;
-    file.read_exact(&mut header)?;
-    let said = u32::from_le_bytes([header[40], header[41], header[42], header[43]]);
-    let bytes = match said {
-        0 if !cut => all,
-        said => all.min(u64::from(said)),
-    };
-    Ok(bytes - bytes % FRAME_BYTES)
 }
 
 /// The spans that hold a part of the whole.
@@ -154,8 +140,14 @@ pub(super) fn part(spans: &[Span], first: u64, bytes: u64) -> Vec<Span> {
                 Span::Bytes(all[at(skip)..at(skip + take)].to_vec())
             }
             Span::Silence(_) => Span::Silence(take),
-            Span::File { path, from, .. } => Span::File {
-                path: path.clone(),
+            Span::Audio {
+                source,
+                format,
+                from,
+                ..
+            } => Span::Audio {
+                source: source.clone(),
+                format: *format,
                 from: from + skip,
                 bytes: take,
             },
@@ -171,8 +163,9 @@ mod tests {
 
     #[test]
     fn a_part_is_cut_out_of_what_holds_it() {
-        let file = |from, bytes| Span::File {
-            path: "a.wav".into(),
+        let file = |from, bytes| Span::Audio {
+            source: Source::Live("a.wav".into()),
+            format: Format::Wav,
             from,
             bytes,
         };

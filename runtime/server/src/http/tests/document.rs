@@ -7,7 +7,7 @@ use vocab::Wall;
 use vocab::flow::PluginRef;
 
 use super::support::{Server, TOKEN, call, eventful};
-use super::trace;
+use super::{archive, trace};
 use crate::http::{bans, openapi, plugins, registrations};
 
 fn document() -> Value {
@@ -193,6 +193,16 @@ async fn answers_have_the_shape_that_is_told() {
     assert_eq!(strays["items"].as_array().map(Vec::len), Some(1));
     check(&format!("/paths/~1sip~1messages/get/{body}"), &strays);
 
+    archive::keep_one(&server).await;
+    let page = server.json("/api/v1/recordings").await;
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(1));
+    check(&format!("/paths/~1recordings/get/{body}"), &page);
+    let holds = server.json("/api/v1/holds").await;
+    check(&format!("/paths/~1holds/get/{body}"), &holds);
+    let trail = server.json("/api/v1/audit").await;
+    assert_eq!(trail["items"].as_array().map(Vec::len), Some(1));
+    check(&format!("/paths/~1audit/get/{body}"), &trail);
+
     let listed = Listed {
         plugin: PluginRef {
             name: "ivr-menu".into(),
@@ -245,6 +255,7 @@ fn every_route_is_told() {
         include_str!("../parties.rs"),
         include_str!("../events.rs"),
         include_str!("../recordings.rs"),
+        include_str!("../holds.rs"),
         include_str!("../taping.rs"),
         include_str!("../trace.rs"),
         include_str!("../plugins.rs"),

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use axum::Router;
+use media::wav;
 use node::Node;
 use plugin::Registry;
 use serde_json::Value;
@@ -22,6 +24,7 @@ use vocab::record::{CallEvent, CallEventKind, PauseEnd, Step};
 use vocab::recording::SegmentEnd;
 use vocab::{CallId, Direction, MediaSummary, Party, Pii, RecordingId, Rng, Wall};
 
+use crate::archive::{self, Archive, Written};
 use crate::clock::Clock;
 use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
 use crate::disk::Disk;
@@ -31,7 +34,7 @@ use crate::http::{self, App, Door};
 use crate::metrics::Metrics;
 use crate::net::websocket::Origins;
 use crate::plugin_pool::PluginPool;
-use crate::recorder::{self, Recorder};
+use crate::recorder::Recorder;
 use crate::speech::Speaker;
 use crate::store_task;
 use crate::trace::{Tap, Traces};
@@ -44,6 +47,8 @@ pub(super) struct Server {
     pub(super) store: Arc<Store>,
     pub(super) status: Arc<Status>,
     pub(super) recordings: PathBuf,
+    pub(super) finished: SyncSender<Written>,
+    _archiving: archive::Running,
     pub(super) disk: Arc<Disk>,
     pub(super) traces: Traces,
     pub(super) feed: Arc<Feed>,
@@ -54,6 +59,11 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn start(token: Option<&str>) -> Self {
+        Self::keeping(token, archive::Policies::default()).await
+    }
+
+    /// One that keeps recordings by these policies.
+    pub(super) async fn keeping(token: Option<&str>, policies: archive::Policies) -> Self {
         let folder = TempDir::new().unwrap();
         let clock = Clock::start();
         let any = "127.0.0.1:0".parse().unwrap();
@@ -81,8 +91,21 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let status = Arc::new(Status::default());
         let recordings = folder.path().join("recordings");
-        let (recorder, _) =
-            Recorder::start(recordings.clone(), Arc::clone(&disk), control.clone()).unwrap();
+        let setup = archive::Setup {
+            folder: recordings.clone(),
+            store: Arc::clone(&store),
+            policies: Arc::new(policies),
+            remote: None,
+            clock,
+        };
+        let (archive, finished, archiving) = Archive::start(setup).await.unwrap();
+        let (recorder, _) = Recorder::start(
+            recordings.clone(),
+            Arc::clone(&disk),
+            control.clone(),
+            finished.clone(),
+        )
+        .unwrap();
         let hands = Hands {
             media: Vec::new(),
             pool: PluginPool::new(),
@@ -90,6 +113,7 @@ impl Server {
             speaker: Speaker::new(None, control.clone(), tokio::runtime::Handle::current()),
             dns: Asker::new(None, control.clone(), tokio::runtime::Handle::current()),
             recorder,
+            archive: archive.clone(),
             tap: Tap::closed(),
             traces: Traces::default(),
             disk: Arc::clone(&disk),
@@ -111,7 +135,8 @@ impl Server {
             metrics,
             control: control.clone(),
             token: token.map(|token| Pii::new(token.to_owned())),
-            recordings: recordings.clone(),
+            archive: archive.clone(),
+            clock,
             traces: traces.clone(),
             disk: Arc::clone(&disk),
             status: Arc::clone(&status),
@@ -127,6 +152,8 @@ impl Server {
             store,
             status,
             recordings,
+            finished,
+            _archiving: archiving,
             control,
             _folder: folder,
             _stop_store: stop_store,
@@ -156,15 +183,24 @@ impl Server {
         self.post_as(path, "application/json", body).await
     }
 
+    /// Sends JSON with the token, to take the place of what is there.
+    pub(super) async fn put(&self, path: &str, body: &str) -> Answer {
+        self.send_as("PUT", path, "application/json", body).await
+    }
+
     /// Sends a body that says of itself what it is.
     pub(super) async fn post_as(&self, path: &str, kind: &str, body: &str) -> Answer {
+        self.send_as("POST", path, kind, body).await
+    }
+
+    async fn send_as(&self, method: &str, path: &str, kind: &str, body: &str) -> Answer {
         let (bearer, length) = (format!("Bearer {TOKEN}"), body.len().to_string());
         let headers = [
             ("Authorization", bearer.as_str()),
             ("Content-Type", kind),
             ("Content-Length", length.as_str()),
         ];
-        send(self.address, "POST", path, &headers, body).await
+        send(self.address, method, path, &headers, body).await
     }
 
     /// The JSON of a page that is there.
@@ -182,9 +218,28 @@ impl Server {
 
     /// Puts a recording into the folder.
     pub(super) fn record(&self, id: RecordingId, bytes: &[u8]) {
-        let path = recorder::path(&self.recordings, id);
+        let path = archive::plain(&self.recordings, id);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
+    }
+}
+
+impl Server {
+    /// Writes a recording as the recorder does, and waits until the index has it.
+    pub(super) async fn finish(&self, written: Written, samples: &[i16]) {
+        let id = written.recording;
+        let file = archive::live(&self.recordings, id);
+        std::fs::write(file, wav::write(samples, written.channels)).unwrap();
+        self.finished.send(written).unwrap();
+        for _ in 0..500 {
+            if self.store.segment(id).await.unwrap().is_some()
+                && !archive::live(&self.recordings, id).exists()
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{id} was not finished");
     }
 }
 
