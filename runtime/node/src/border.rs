@@ -217,7 +217,7 @@ pub enum Output {
         /// What to ask.
         question: Question,
     },
-    /// A segment of a call's recording is about to begin. Comes before the media worker is told.
+    /// A segment of a call's recording, or a message, is about to begin. Comes before the media worker is told.
     Segment(SegmentStart),
     /// Something worth a log line or a count.
     Notice(Notice),

@@ -6,8 +6,10 @@ use std::time::Duration;
 use vocab::call::{Cause, Command, GatherSpec};
 use vocab::flow::{FlowError, Op, Reply};
 use vocab::record::CallEventKind;
+use vocab::recording::SegmentStart;
 use vocab::{CallId, Clip, Now, RecordingId};
 
+use crate::border::Output;
 use crate::call::{Errand, Flow, Line, Pending, Purpose, Resolving, Turn, total};
 use crate::limits::{ATTRS_MAX, COMMIT_WAIT, MESSAGE_MAX, MESSAGES_MAX, OP_SLACK};
 use crate::node::Node;
@@ -149,6 +151,15 @@ impl Node {
         self.deadlines
             .set(id, Wait::Op, now.mono + max + total(&beep) + OP_SLACK);
         let terminators = "#*0123456789".to_owned();
+        let call = &self.calls[&id];
+        self.out.push_back(Output::Segment(SegmentStart {
+            tenant: call.tenant.id.clone(),
+            interaction: call.interaction,
+            recording,
+            leg: leg.n,
+            party: call.flow_party().clone(),
+            channels: 1,
+        }));
         self.command(Command::Record {
             leg,
             recording,

@@ -9,7 +9,7 @@ use vocab::call::Side;
 use vocab::flow::PluginRef;
 use vocab::record::{CallEvent, CallEventKind, Step};
 use vocab::recording::{SegmentEnd, SegmentStart};
-use vocab::{CallId, Direction, Mono, RecordingId, RecordingPart, SessionId, Wall};
+use vocab::{CallId, Direction, Mono, RecordingId, SessionId, Wall};
 
 use super::disk::Disk;
 use super::scenario::{Reload, Scenario};
@@ -556,10 +556,8 @@ impl Checks {
     pub(super) fn recording(&mut self, now: Mono, recording: RecordingId, what: &RecordingOutput) {
         match what {
             RecordingOutput::Start { channels, .. } => {
-                if let RecordingPart::Segment(_) = recording.part {
-                    let told = self.segments.get(&recording);
-                    assert_eq!(told, Some(channels), "{recording} was announced");
-                }
+                let told = self.segments.get(&recording);
+                assert_eq!(told, Some(channels), "{recording} was announced");
                 let tape = Tape {
                     channels: *channels,
                     samples: 0,

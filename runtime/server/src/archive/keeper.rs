@@ -54,6 +54,11 @@ pub(super) async fn run(archive: Arc<Inner>, mut stop: oneshot::Receiver<()>) {
                 if let Ok((_, input)) = done {
                     feed(&archive, &mut uploads, &mut running, input).await;
                 }
+                // Who keeps none here wants the room now.
+                let none = archive.remote.as_ref().is_some_and(|remote| remote.keep_local.is_zero());
+                if none && running.is_empty() {
+                    forget(&archive, archive.clock.now().wall).await;
+                }
             }
             () = archive.erase.notified() => erase(&archive).await,
             () = tokio::time::sleep(wait) => {

@@ -80,6 +80,8 @@ impl Remote {
     /// # Errors
     /// When the settings make no sense together.
     pub(super) fn new(setup: &Setup) -> anyhow::Result<Self> {
+        // The client takes the process' own provider. An error says that there is one.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let plain = setup
             .endpoint
             .as_ref()
