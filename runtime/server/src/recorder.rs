@@ -445,10 +445,9 @@ pub(crate) fn audio_bytes(file: &mut (impl Read + Seek), cut: bool) -> io::Resul
     let mut header = [0; wav::HEADER_BYTES];
     file.seek(SeekFrom::Start(0))?;
     if let Err(error) = file.read_exact(&mut header) {
-        return match error.kind() {
-            io::ErrorKind::UnexpectedEof => Ok(0),
-            _ => Err(error),
-        };
+        // Its header is not written yet.
+        let early = error.kind() == io::ErrorKind::UnexpectedEof;
+        return if early { Ok(0) } else { Err(error) };
     }
     let said = u32::from_le_bytes([header[40], header[41], header[42], header[43]]);
     let frame = 2 * u64::from(wav::channels_of(&header).unwrap_or(1));

@@ -154,9 +154,12 @@ impl Remote {
     /// Downloads into a file, which is then at its beginning.
     pub(super) async fn get(&self, segment: &Segment, mut file: File) -> Result<File, Failure> {
         let found = self.store.get(&self.name(segment)).await;
-        let found = found.map_err(|error| match error {
-            object_store::Error::NotFound { .. } => Failure::NotThere,
-            error => Failure::Away(error),
+        let found = found.map_err(|error| {
+            if matches!(error, object_store::Error::NotFound { .. }) {
+                Failure::NotThere
+            } else {
+                Failure::Away(error)
+            }
         })?;
         let mut stream = found.into_stream();
         while let Some(bytes) = stream.next().await {

@@ -116,17 +116,22 @@ fn unreadable(error: &io::Error, id: RecordingId) -> Problem {
         return Problem::not_found("recording_not_found", "no recording has this id");
     }
     tracing::error!(%error, recording = %id, "a recording cannot be read");
-    match error.kind() {
-        io::ErrorKind::NotConnected | io::ErrorKind::TimedOut => Problem::unavailable(
+    if matches!(
+        error.kind(),
+        io::ErrorKind::NotConnected | io::ErrorKind::TimedOut
+    ) {
+        return Problem::unavailable(
             "store_away",
             "the recording is in the object store, which does not answer; try again",
-        ),
-        io::ErrorKind::PermissionDenied => Problem::conflict(
+        );
+    }
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return Problem::conflict(
             "no_key",
             "the recording is encrypted with a key that the tenant's configuration does not name",
-        ),
-        _ => Problem::internal(),
+        );
     }
+    Problem::internal()
 }
 
 /// Sends the file, or the part of it that is asked for (RFC 9110 §14). Of a call that is going on

@@ -312,12 +312,7 @@ async fn what_is_held_stays_and_what_is_deleted_is_gone() {
         .ask("DELETE", &format!("{recording}?by=wang&reason=asked%20for"))
         .await;
     assert_eq!(deleted.status, 204);
-    for _ in 0..500 {
-        if !file.exists() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    server.until(async || !file.exists()).await;
     assert!(!file.exists(), "its file is removed");
     assert_eq!(server.ask("GET", &recording).await.status, 404);
     assert_eq!(

@@ -231,15 +231,23 @@ impl Server {
         let file = archive::live(&self.recordings, id);
         std::fs::write(file, wav::write(samples, written.channels)).unwrap();
         self.finished.send(written).unwrap();
-        for _ in 0..500 {
-            if self.store.segment(id).await.unwrap().is_some()
-                && !archive::live(&self.recordings, id).exists()
-            {
+        self.until(async || {
+            let known = self.store.segment(id).await.unwrap();
+            known.is_some() && !archive::live(&self.recordings, id).exists()
+        })
+        .await;
+    }
+
+    /// Waits until something is so, which no event tells.
+    #[allow(clippy::disallowed_methods)] // There is nothing else to wait on.
+    pub(super) async fn until(&self, so: impl AsyncFn() -> bool) {
+        for _ in 0..1_000 {
+            if so().await {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("{id} was not finished");
+        panic!("it is never so");
     }
 }
 
