@@ -9,16 +9,18 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use engine::phone::News;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use jackfield_tests::phones::Phones;
-use jackfield_tests::shell::{Folder, PATIENCE, Server, Setup, TOKEN, free_port, request};
+use jackfield_tests::shell::{Folder, PATIENCE, Server, Setup, TOKEN, binary, free_port, request};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -228,6 +230,36 @@ fn recordings_are_stored_elsewhere_and_heard_from_there() {
             "{verified}"
         );
     }
+
+    // By hand: listed, and an object of the store decrypted without the server.
+    let jackfield = |args: &[&str]| {
+        let mut command = Command::new(binary().expect("a binary"));
+        command
+            .args(args)
+            .args(["--url", &format!("http://{}", server.http)])
+            .env("JACKFIELD_TOKEN", TOKEN)
+            .env("RECORDING_KEY", "5a".repeat(32));
+        let output = command.output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        said
+    };
+    let listed = jackfield(&["recordings", "list"]);
+    assert_eq!(listed.lines().count(), 1 + items.len(), "{listed}");
+    assert!(listed.contains("opus, encrypted, stored"), "{listed}");
+    let clear = server.folder.path().join("clear.opus");
+    let (object, into) = (
+        objects[0].display().to_string(),
+        clear.display().to_string(),
+    );
+    jackfield(&["recordings", "decrypt", &object, "--output", &into]);
+    let clear = std::fs::read(clear).expect("it is there");
+    let sha256 = store::Sha256(Sha256::digest(&clear).into()).to_string();
+    assert!(clear.starts_with(b"OggS"));
+    assert!(
+        items.iter().any(|item| item["sha256"] == sha256.as_str()),
+        "{sha256}"
+    );
 
     // Without the store they cannot be heard, which is said; and not deleted there before it is back.
     let path = format!("/api/v1/recordings/{}", id(&items[0]));

@@ -16,6 +16,15 @@ const WAIT: Duration = Duration::from_secs(12);
 /// Longest silence of a stream of events, which has a comment every 10 s.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// Longest wait for the next piece of a file, which may have to come from elsewhere first.
+const FETCH: Duration = Duration::from_secs(130);
+
+/// Longest head of an answer.
+const HEAD_BYTES_MAX: u64 = 64 << 10;
+
+/// Bytes of a file read at a time.
+const PIECE: usize = 64 << 10;
+
 /// Longest answer that is read: a trace of 512 KB of messages, told as JSON.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
 
@@ -128,6 +137,79 @@ impl Server {
             path,
             body,
         })
+    }
+
+    /// Wants something to be as a JSON object says.
+    ///
+    /// # Errors
+    /// In one line, if there is no answer.
+    pub(crate) fn put(&self, path: &str, body: &str) -> anyhow::Result<Answer> {
+        self.ask(Wish {
+            method: "PUT",
+            path,
+            body,
+        })
+    }
+
+    /// Asks for a file of any length and copies it; `told` hears how much of how much is there. Gives
+    /// the answer without its body, or with it if it is no file.
+    ///
+    /// # Errors
+    /// In one line, if there is no answer, it breaks off, or the copy cannot be written.
+    pub(crate) fn download(
+        &self,
+        path: &str,
+        out: &mut impl io::Write,
+        mut told: impl FnMut(u64, u64),
+    ) -> anyhow::Result<Answer> {
+        let wish = Wish {
+            method: "GET",
+            path,
+            body: "",
+        };
+        let no_answer = |error| self.no_answer(&error);
+        // What is fetched from an object store takes its time.
+        let stream = open(self.address, &self.host, wish, &self.token, FETCH).map_err(no_answer)?;
+        let mut stream = BufReader::new(stream);
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let before = head.len();
+            let line = stream
+                .by_ref()
+                .take(HEAD_BYTES_MAX)
+                .read_until(b'\n', &mut head);
+            line.map_err(no_answer)?;
+            ensure!(
+                head.len() > before && head.len() as u64 <= HEAD_BYTES_MAX,
+                "{} is no server of ours",
+                self.host
+            );
+        }
+        let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+        let mut lines = text.lines();
+        let length = lines.find_map(|line| line.strip_prefix("content-length:"));
+        let length: Option<u64> = length.and_then(|length| length.trim().parse().ok());
+        let mut answer = self.admitted(&head)?;
+        if answer.status != 200 {
+            let mut body = stream.take(ANSWER_BYTES_MAX);
+            body.read_to_end(&mut answer.body)?;
+            return Ok(answer);
+        }
+        let length = length.context("the server does not say how long the file is")?;
+        let mut done = 0;
+        let mut piece = vec![0; PIECE];
+        while done < length {
+            let count = stream.read(&mut piece).context("the connection broke")?;
+            ensure!(
+                count > 0,
+                "the server broke off after {done} of {length} bytes"
+            );
+            out.write_all(&piece[..count])
+                .context("the file cannot be written")?;
+            done += count as u64;
+            told(done, length);
+        }
+        Ok(answer)
     }
 
     /// Wants something ended.
@@ -297,6 +379,47 @@ fn read(answer: &[u8]) -> anyhow::Result<Answer> {
     })
 }
 
+/// An answer, unless it is that something is wrong.
+///
+/// # Errors
+/// What the server says is wrong.
+pub(crate) fn fine(answer: Answer) -> anyhow::Result<Answer> {
+    if (200..300).contains(&answer.status) {
+        return Ok(answer);
+    }
+    let (_, detail) = answer.problem();
+    if detail.is_empty() {
+        bail!("the server answers with status {}", answer.status);
+    }
+    bail!("{detail}")
+}
+
+/// A path with the parameters that are there.
+pub(crate) fn with_query(path: &str, wanted: &[(&str, &Option<String>)]) -> String {
+    let given = wanted
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))));
+    let query: Vec<_> = given.collect();
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", query.join("&"))
+    }
+}
+
+/// For a query (RFC 3986 §2.1).
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out += &format!("%{byte:02X}");
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,5 +463,23 @@ mod tests {
         ] {
             assert!(read(bad).is_err());
         }
+    }
+
+    #[test]
+    fn paths_have_the_parameters_that_are_there() {
+        let none = [("call", &None)];
+        assert_eq!(with_query("/a", &none), "/a");
+        let some = [
+            ("call", &None),
+            ("b", &Some("1 2".to_owned())),
+            ("c", &Some("3".to_owned())),
+        ];
+        assert_eq!(with_query("/a", &some), "/a?b=1%202&c=3");
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        assert_eq!(escaped("张 1&x=+"), "%E5%BC%A0%201%26x%3D%2B");
+        assert_eq!(escaped("a-b._~9"), "a-b._~9");
     }
 }

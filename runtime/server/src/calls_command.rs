@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use vocab::CallId;
 
-use crate::ask::{Answer, Api, Server};
-use crate::cli::{counted, say};
+use crate::ask::{Answer, Api, Server, escaped, fine, with_query};
+use crate::cli::{columns, counted, say};
 
 /// What is asked, and of whom.
 #[derive(Args, Debug)]
@@ -650,30 +650,6 @@ fn call_of(server: &Server, user: &str) -> anyhow::Result<CallId> {
     }
 }
 
-fn fine(answer: Answer) -> anyhow::Result<Answer> {
-    if (200..300).contains(&answer.status) {
-        return Ok(answer);
-    }
-    let (_, detail) = answer.problem();
-    if detail.is_empty() {
-        bail!("the server answers with status {}", answer.status);
-    }
-    bail!("{detail}")
-}
-
-/// A path with the parameters that are there.
-fn with_query(path: &str, wanted: &[(&str, &Option<String>)]) -> String {
-    let given = wanted
-        .iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))));
-    let query: Vec<_> = given.collect();
-    if query.is_empty() {
-        path.to_owned()
-    } else {
-        format!("{path}?{}", query.join("&"))
-    }
-}
-
 /// An event in one line: when, of which call, what, and its fields.
 fn event(data: &str) -> String {
     let event: Value = serde_json::from_str(data).unwrap_or_default();
@@ -748,34 +724,7 @@ fn table(parties: &[Value]) -> String {
             text("user"),
         ]);
     }
-    let width = |n: usize| {
-        rows.iter()
-            .map(|row| row[n].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..5).map(width).collect();
-    let line = |row: &[String; 5]| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, &width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// For a query (RFC 3986 §2.1).
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out += &format!("%{byte:02X}");
-        }
-    }
-    out
+    columns(&rows)
 }
 
 #[cfg(test)]
@@ -831,19 +780,5 @@ mod tests {
         let data = r#"{"at":"2026-01-01T00:00:00Z","call":"01kaj8q2zk5v7n3r9t4w6y8b0c","kind":"leg.dialed","leg":2,"n":4,"tenant":"demo","to":"sip:1002","trunk":null}"#;
         expect!["2026-01-01T00:00:00Z  01kaj8q2zk5v7n3r9t4w6y8b0c  leg.dialed leg=2 to=sip:1002"]
             .assert_eq(&event(data));
-        let none = [("call", &None)];
-        assert_eq!(with_query("/a", &none), "/a");
-        let some = [
-            ("call", &None),
-            ("b", &Some("1 2".to_owned())),
-            ("c", &Some("3".to_owned())),
-        ];
-        assert_eq!(with_query("/a", &some), "/a?b=1%202&c=3");
-    }
-
-    #[test]
-    fn names_are_escaped() {
-        assert_eq!(escaped("张 1&x=+"), "%E5%BC%A0%201%26x%3D%2B");
-        assert_eq!(escaped("a-b._~9"), "a-b._~9");
     }
 }

@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Errors};
-use crate::{call_command, calls_command, plugin_command, serve, trace_command};
+use crate::{
+    call_command, calls_command, plugin_command, recordings_command, serve, trace_command,
+};
 
 /// A programmable telephony server: SIP phones call in, WebAssembly plugins answer.
 #[derive(Parser, Debug)]
@@ -81,6 +83,20 @@ Examples:
     )]
     Calls(calls_command::CallsArgs),
 
+    /// Find, hear, hold and delete recordings, and see who did.
+    ///
+    /// Asks a running server over its API. A recording is named by its id, as the list shows it.
+    #[command(
+        arg_required_else_help = true,
+        after_help = "\
+Examples:
+  jackfield recordings list --party tel:+862155501234
+  jackfield recordings get 01kaj8q2zk5v7n3r9t4w6y8b0c-s1 --output caller.wav
+  jackfield recordings hold 01kaj8q2zk5v7n3r9t4w6y8b0c --reason \"complaint 4711\"
+  jackfield recordings audit --action recording.deleted"
+    )]
+    Recordings(recordings_command::RecordingsArgs),
+
     /// Check, install, list and roll back plugins.
     #[command(
         arg_required_else_help = true,
@@ -127,6 +143,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Phone(args) => call_command::take_calls(&args),
         Command::Trace(args) => trace_command::run(&args),
         Command::Calls(args) => calls_command::run(&args),
+        Command::Recordings(args) => recordings_command::run(&args),
         Command::Plugin { command } => plugin_command::run(&command),
         Command::Version => {
             say(&format!("jackfield {}", env!("CARGO_PKG_VERSION")));
@@ -179,6 +196,18 @@ fn summary(config: &Config) -> String {
 /// `1 route`, `2 routes`.
 pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Rows as a table, two spaces between the columns.
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |n: usize| rows.iter().map(|row| row[n].chars().count()).max();
+    let widths: [usize; N] = std::array::from_fn(|n| width(n).unwrap_or(0));
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths);
+        let cells = cells.map(|(cell, &width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Prints a line; a reader that has gone away is no reason to panic.
@@ -255,6 +284,17 @@ mod tests {
             "digits",
             "hangup",
             "watch",
+            "recordings",
+            "list",
+            "show",
+            "get",
+            "verify",
+            "delete",
+            "hold",
+            "release",
+            "holds",
+            "audit",
+            "decrypt",
             "plugin",
             "check",
             "install",

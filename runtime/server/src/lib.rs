@@ -36,6 +36,7 @@ mod plugin_command;
 mod plugin_dir;
 mod plugin_pool;
 mod recorder;
+mod recordings_command;
 mod serve;
 mod speech;
 mod store_task;

@@ -42,7 +42,9 @@ pub(crate) use names::{about, live, live_folder, plain};
 pub(crate) use open::Source;
 pub(crate) use policy::{Policies, Policy};
 pub(crate) use remote::Setup as Remote;
-pub(crate) use sealed::{Key, Keys};
+#[cfg(test)]
+pub(crate) use sealed::Sealer;
+pub(crate) use sealed::{Key, Keys, Unsealed};
 pub(crate) use wav::Bytes;
 
 /// Finished recordings that may wait for the thread. The recorder keeps more.
