@@ -45,6 +45,7 @@ const ROOMS: &[Room] = &[
         // Decision 0014: SRTP is ours, its ciphers are not.
         packages: Some(&[
             "thiserror",
+            "ogg",
             "opus",
             "hound",
             "str0m",
