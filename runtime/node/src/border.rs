@@ -13,7 +13,7 @@ use vocab::flow::{CallInfo, Fault, FlowError, Level, PluginRef, Reply};
 use vocab::hearing::Hearing;
 use vocab::record::CallEvent;
 use vocab::recording::SegmentStart;
-use vocab::{CallId, Clip, FlowId, Pii, RecordingId, TenantId};
+use vocab::{CallId, Clip, FlowId, Pii, RecordingId, SecretToken, TenantId};
 
 use crate::config::{Config, Route};
 use crate::control::{Control, ControlError, ControlId, Controlled};
@@ -217,6 +217,8 @@ pub enum Output {
         /// What to ask.
         question: Question,
     },
+    /// Digits that nobody but the vault may know.
+    Secret(Secret),
     /// A segment of a call's recording, or a message, is about to begin. Comes before the media worker is told.
     Segment(SegmentStart),
     /// Something worth a log line or a count.
@@ -449,4 +451,17 @@ impl Refusal {
             Self::SlotTaken => "slot_taken",
         }
     }
+}
+
+/// Digits for the vault.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Secret {
+    /// Stands for them.
+    pub token: SecretToken,
+    /// Whose call it was.
+    pub tenant: TenantId,
+    /// The call they were pressed in.
+    pub call: CallId,
+    /// What was pressed.
+    pub digits: Pii<String>,
 }

@@ -129,7 +129,9 @@ pub(crate) enum Pending {
     Play {
         play: PlayId,
     },
-    Gather,
+    Gather {
+        secret: bool,
+    },
     Record {
         recording: RecordingId,
     },
@@ -157,6 +159,7 @@ pub(crate) enum Purpose {
     },
     Gather {
         spec: GatherSpec,
+        secret: bool,
     },
     Dial {
         target: DialTarget,

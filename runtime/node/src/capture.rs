@@ -11,12 +11,13 @@
 
 use std::collections::BTreeMap;
 
-use vocab::call::Command;
+use vocab::call::{Command, GatherEnd};
+use vocab::flow::Reply;
 use vocab::record::{CallEventKind, PauseEnd};
 use vocab::recording::{SegmentEnd, SegmentStart};
-use vocab::{CallId, LegId, Mono, Now, Party, RecordingId};
+use vocab::{CallId, LegId, Mono, Now, Party, Pii, RecordingId, SecretToken};
 
-use crate::border::Output;
+use crate::border::{Output, Secret};
 use crate::call::{Call, Line};
 use crate::control::{Actor, ControlError, Controlled, RecordStep};
 use crate::limits::{PAUSE_MAX, PAUSE_UNLESS_SAID, SEGMENT_MAX, SEGMENTS_MAX, USERS_HOLDING_MAX};
@@ -32,6 +33,8 @@ pub(crate) struct Capture {
     open: BTreeMap<u16, Segment>,
     /// Number of the last segment.
     last: u16,
+    /// Something is pressed that nobody may hear: nothing is recorded, whatever is asked for.
+    secret: bool,
 }
 
 /// Whether the parties of a call are recorded.
@@ -64,6 +67,7 @@ impl Capture {
             taping: if wanted { Taping::Wanted } else { Taping::No },
             open: BTreeMap::new(),
             last: 0,
+            secret: false,
         }
     }
 
@@ -105,6 +109,9 @@ impl Node {
             return;
         }
         let call = &self.calls[&id];
+        if call.capture.secret {
+            return;
+        }
         let new = |leg: &LegId| !call.capture.open.contains_key(&leg.n);
         let legs: Vec<LegId> = self.legs_up(id).filter(new).collect();
         for leg in legs {
@@ -369,6 +376,65 @@ impl Node {
     }
 }
 
+/// What must not be kept.
+impl Node {
+    /// Somebody is about to press what nobody may hear: nothing of the call is recorded until
+    /// [`Self::secret_over`].
+    pub(crate) fn keep_secret(&mut self, now: Now, id: CallId) {
+        self.cease(now, id, SegmentEnd::Secured);
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        call.capture.secret = true;
+    }
+
+    /// It was pressed, or will not be: the recording goes on, if there is one.
+    pub(crate) fn secret_over(&mut self, now: Now, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if std::mem::take(&mut call.capture.secret) && !call.is_gone() {
+            self.record_legs(now, id);
+        }
+    }
+
+    /// Hands digits to the vault; the answer tells what may be known of them.
+    pub(crate) fn to_vault(&mut self, id: CallId, digits: Pii<String>, end: GatherEnd) -> Reply {
+        let text = digits.reveal();
+        let (count, luhn) = (text.len(), is_luhn(text));
+        let token = (count > 0).then(|| SecretToken::new(&mut self.rng));
+        if let Some(token) = token {
+            let tenant = self.calls[&id].tenant.id.clone();
+            self.out.push_back(Output::Secret(Secret {
+                token,
+                tenant,
+                call: id,
+                digits,
+            }));
+        }
+        Reply::Secret {
+            token,
+            digits: u8::try_from(count).unwrap_or(u8::MAX),
+            luhn,
+            end,
+        }
+    }
+}
+
+/// Whether the check digit of a number is right: the Luhn algorithm (ISO/IEC 7812-1 annex B).
+fn is_luhn(number: &str) -> bool {
+    let mut sum = 0;
+    for (n, digit) in number.bytes().rev().enumerate() {
+        if !digit.is_ascii_digit() {
+            return false;
+        }
+        let digit = u32::from(digit - b'0');
+        sum += match n % 2 {
+            0 => digit,
+            _ => digit / 5 + digit * 2 % 10,
+        };
+    }
+    number.len() > 1 && sum % 10 == 0
+}
+
 /// Calls that belong together.
 impl Node {
     /// Two calls are one interaction from now on: that of the older one.
@@ -431,6 +497,36 @@ impl Node {
         let call = self.calls.get_mut(&id).expect("just seen");
         if call.capture.taping == Taping::No {
             call.capture.taping = Taping::Wanted;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_luhn;
+
+    #[test]
+    fn check_digits_are_checked() {
+        // Numbers that card schemes publish for tests, and the example of the standard.
+        for good in [
+            "4111111111111111",
+            "378282246310005",
+            "5555555555554444",
+            "17893729974",
+            "00",
+        ] {
+            assert!(is_luhn(good), "{good}");
+        }
+        for bad in [
+            "4111111111111112",
+            "378282246310050",
+            "17893729975",
+            "",
+            "0",
+            "41*1",
+            "1234",
+        ] {
+            assert!(!is_luhn(bad), "{bad}");
         }
     }
 }

@@ -61,10 +61,23 @@ impl Node {
                 let count = u8::try_from(digits.reveal().len()).unwrap_or(u8::MAX);
                 let kind = CallEventKind::Gathered { digits: count, end };
                 self.journal.note(call, now.wall, kind);
+                let secret = match call.pending() {
+                    Some(Pending::Gather { secret }) => Some(*secret),
+                    Some(_) | None => None,
+                };
                 // A hang-up is told by the leg's end, which follows at once.
-                if end != GatherEnd::Hangup && matches!(call.pending(), Some(Pending::Gather)) {
-                    self.reply(now, leg.call, Ok(Reply::Digits { value: digits, end }));
+                if end != GatherEnd::Hangup {
+                    self.secret_over(now, leg.call);
                 }
+                let Some(secret) = secret.filter(|_| end != GatherEnd::Hangup) else {
+                    return;
+                };
+                let reply = if secret {
+                    self.to_vault(leg.call, digits, end)
+                } else {
+                    Reply::Digits { value: digits, end }
+                };
+                self.reply(now, leg.call, Ok(reply));
             }
             Event::Recorded {
                 leg,

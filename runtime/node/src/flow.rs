@@ -150,6 +150,7 @@ impl Node {
 
     /// The call goes on without its flow, which may still finish: whatever it says is ignored.
     pub(crate) fn release_flow(&mut self, now: Now, id: CallId, flow: FlowId, ticket: Ticket) {
+        self.secret_over(now, id);
         self.out.push_back(Output::FlowHangup {
             flow,
             reason: "transferred".to_owned(),
@@ -167,6 +168,7 @@ impl Node {
             panic!("the caller saw a flow");
         };
         self.flows.remove(&flow.id);
+        self.secret_over(now, id);
         for wait in [Wait::Flow, Wait::Op, Wait::Trying, Wait::Round, Wait::Grace] {
             self.deadlines.clear(id, wait);
         }

@@ -46,7 +46,7 @@ mod trunk;
 mod wait;
 mod way;
 
-pub use border::{Input, Notice, Output, PluginChange, Refusal, SpeechId};
+pub use border::{Input, Notice, Output, PluginChange, Refusal, Secret, SpeechId};
 pub use config::{
     Callee, Catalogue, Config, EarlyMedia, Group, Park, Phone, Route, ShownNumber, Tenant, Trunk,
     TrunkRegistration,

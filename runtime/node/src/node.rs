@@ -444,12 +444,16 @@ impl Node {
                 ))
             }
             Some(
-                Pending::Answer | Pending::Play { .. } | Pending::Gather | Pending::Record { .. },
+                Pending::Answer
+                | Pending::Play { .. }
+                | Pending::Gather { .. }
+                | Pending::Record { .. },
             ) => Err(FlowError::Failed(
                 "the media engine did not answer in time".to_owned(),
             )),
             None => return,
         };
+        self.secret_over(now, id);
         self.reply(now, id, reply);
     }
 

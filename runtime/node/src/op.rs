@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vocab::call::{Cause, Command, GatherSpec};
-use vocab::flow::{FlowError, Op, Reply};
+use vocab::flow::{FlowError, Op, Reply, Taping};
 use vocab::record::CallEventKind;
 use vocab::recording::SegmentStart;
 use vocab::{CallId, Clip, Now, RecordingId};
 
 use crate::border::Output;
 use crate::call::{Errand, Flow, Line, Pending, Purpose, Resolving, Turn, total};
+use crate::control::RecordStep;
 use crate::limits::{ATTRS_MAX, COMMIT_WAIT, MESSAGE_MAX, MESSAGES_MAX, OP_SLACK};
 use crate::node::Node;
 use crate::wait::Wait;
@@ -56,9 +57,12 @@ impl Node {
                 self.resolve(now, id, &prompts, Purpose::PlayStart { repeat });
             }
             Op::PlayStop { token } => self.op_play_stop(now, id, token),
-            Op::Gather { prompts, spec } => {
-                self.resolve(now, id, &prompts, Purpose::Gather { spec });
-            }
+            Op::Gather {
+                prompts,
+                spec,
+                secret,
+            } => self.resolve(now, id, &prompts, Purpose::Gather { spec, secret }),
+            Op::Tape(wish) => self.op_tape(now, id, wish),
             Op::Record { max, silence, beep } => self.op_record(now, id, max, silence, beep),
             Op::Dial { target, options } => {
                 let whisper = options.whisper.clone();
@@ -170,6 +174,20 @@ impl Node {
         });
     }
 
+    fn op_tape(&mut self, now: Now, id: CallId, wish: Taping) {
+        let step = match wish {
+            Taping::Start => RecordStep::Start,
+            Taping::Pause { lasting } => RecordStep::Pause { lasting },
+            Taping::Resume => RecordStep::Resume,
+            Taping::Stop => RecordStep::Stop,
+        };
+        let reply = match self.record_step(now, id, None, step) {
+            Ok(_) => Ok(Reply::Done),
+            Err(error) => Err(FlowError::Invalid(error.to_string())),
+        };
+        self.reply(now, id, reply);
+    }
+
     fn op_next_event(&mut self, now: Now, id: CallId, timeout: Duration) {
         let flow = self.calls.get_mut(&id).and_then(|call| call.flow());
         let flow: &mut Flow = flow.expect("the caller looked it up");
@@ -236,8 +254,11 @@ impl Node {
                 });
                 self.reply(now, id, Ok(Reply::Token(token)));
             }
-            Purpose::Gather { spec } => {
-                self.pend(id, Pending::Gather);
+            Purpose::Gather { spec, secret } => {
+                self.pend(id, Pending::Gather { secret });
+                if secret {
+                    self.keep_secret(now, id);
+                }
                 let wait = total(&clips) + gather_time(&spec) + OP_SLACK;
                 self.deadlines.set(id, Wait::Op, now.mono + wait);
                 self.command(Command::Gather { leg, clips, spec });
@@ -289,6 +310,7 @@ fn detail(op: &Op) -> Option<String> {
         Op::Enqueue { queue, .. } => Some(queue.clone()),
         Op::Sleep { time } => Some(format!("{} ms", time.as_millis())),
         Op::Hangup { .. } => Some(String::new()),
+        Op::Tape(_) => Some(String::new()),
         Op::PlayStop { .. } | Op::NextEvent { .. } | Op::SetAttr { .. } => None,
     }
 }

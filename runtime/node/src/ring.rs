@@ -364,7 +364,7 @@ impl Node {
                         Pending::Answer
                         | Pending::Resolving(_)
                         | Pending::Play { .. }
-                        | Pending::Gather
+                        | Pending::Gather { .. }
                         | Pending::Record { .. }
                         | Pending::NextEvent
                         | Pending::Sleep => None,

@@ -39,6 +39,7 @@ use crate::speech::Speaker;
 use crate::store_task::Writer;
 use crate::telemetry;
 use crate::trace::{Tap, Traces};
+use crate::vault::Vault;
 
 /// Messages that may wait for the control thread. Each live call has a handful at most; full means
 /// that senders wait, which slows media and plugins down, never memory up.
@@ -216,6 +217,7 @@ pub(crate) struct Hands {
     pub(crate) dns: Asker,
     pub(crate) recorder: Recorder,
     pub(crate) archive: Archive,
+    pub(crate) vault: Vault,
     pub(crate) tap: Tap,
     pub(crate) traces: Traces,
     pub(crate) disk: Arc<Disk>,
@@ -655,6 +657,7 @@ impl Control {
             }
             Output::Lookup { id, question } => self.hands.dns.ask(id, question),
             Output::Segment(start) => self.hands.recorder.segment(start),
+            Output::Secret(secret) => self.hands.vault.put(self.clock.now(), secret),
             Output::Notice(notice) => {
                 self.hands.tap.notice(&notice);
                 self.hands.metrics.notice(&notice);
@@ -713,6 +716,7 @@ impl Control {
             streams: self.streams.faults().counts(),
         });
         self.lines.turn(now.mono);
+        self.hands.vault.expire(now);
         self.hands
             .status
             .live_calls

@@ -43,3 +43,4 @@ mod store_task;
 mod telemetry;
 mod trace;
 mod trace_command;
+mod vault;

@@ -35,6 +35,7 @@ use crate::net::websocket::Origins;
 use crate::plugin_dir::{PluginDir, write_private};
 use crate::plugin_pool::PluginPool;
 use crate::speech::Speaker;
+use crate::vault::Vault;
 use crate::{http, telemetry};
 
 mod keeping;
@@ -140,6 +141,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         control.clone(),
         tokio::runtime::Handle::current(),
     );
+    let vault = Vault::new(config.http.vault_keep);
     let hands = Hands {
         media: mailboxes,
         pool: pool.clone(),
@@ -148,6 +150,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         dns,
         recorder: keeping.recorder.clone(),
         archive: keeping.archive.clone(),
+        vault: vault.clone(),
         tap,
         traces: keeping.traces.clone(),
         disk: Arc::clone(&keeping.disk),
@@ -166,6 +169,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         control: control.clone(),
         token: config.http.token.clone(),
         archive: keeping.archive.clone(),
+        vault,
+        vault_token: config.http.vault_token.clone(),
         clock,
         traces: keeping.traces.clone(),
         disk: Arc::clone(&keeping.disk),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::{GatherEnd, GatherSpec};
-use crate::{CallId, Direction, Party, Pii, Wall};
+use crate::{CallId, Direction, Party, Pii, SecretToken, Wall};
 
 /// A plugin and its version, as its manifest names them.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -129,7 +129,11 @@ pub enum Op {
         prompts: Vec<Prompt>,
         /// What is collected.
         spec: GatherSpec,
+        /// The digits go into the vault, and nowhere else; answered with [`Reply::Secret`].
+        secret: bool,
     },
+    /// Change what is recorded of the call.
+    Tape(Taping),
     /// Record the caller; answered with [`Reply::Recorded`].
     Record {
         /// Ends after this long.
@@ -192,7 +196,12 @@ impl Op {
             Self::Play { .. } => "play",
             Self::PlayStart { .. } => "play-start",
             Self::PlayStop { .. } => "play-stop",
-            Self::Gather { .. } => "gather",
+            Self::Gather { secret: false, .. } => "gather",
+            Self::Gather { secret: true, .. } => "gather-secret",
+            Self::Tape(Taping::Start) => "record-start",
+            Self::Tape(Taping::Pause { .. }) => "record-pause",
+            Self::Tape(Taping::Resume) => "record-resume",
+            Self::Tape(Taping::Stop) => "record-stop",
             Self::Record { .. } => "record-audio",
             Self::Dial { .. } => "dial",
             Self::Enqueue { .. } => "enqueue",
@@ -203,6 +212,22 @@ impl Op {
             Self::Hangup { .. } => "hangup",
         }
     }
+}
+
+/// What a flow wants of its call's recording.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Taping {
+    /// Record it.
+    Start,
+    /// Not for a while: for so long at most, or for as long as is usual.
+    Pause {
+        /// It goes on by itself after this long.
+        lasting: Option<Duration>,
+    },
+    /// Record it again.
+    Resume,
+    /// Record it no more.
+    Stop,
 }
 
 /// What a flow is told.
@@ -216,6 +241,17 @@ pub enum Reply {
     Digits {
         /// Without terminator.
         value: Pii<String>,
+        /// Why it ended.
+        end: GatherEnd,
+    },
+    /// What was pressed is in the vault.
+    Secret {
+        /// Stands for it; `None` if nothing was pressed.
+        token: Option<SecretToken>,
+        /// How many digits.
+        digits: u8,
+        /// Their check digit is right, as those of payment cards are (ISO/IEC 7812-1 annex B).
+        luhn: bool,
         /// Why it ended.
         end: GatherEnd,
     },

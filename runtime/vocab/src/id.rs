@@ -244,6 +244,41 @@ impl FromStr for RecordingId {
     }
 }
 
+/// Stands for digits that only the host's vault holds. To know it is not to know them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SecretToken(pub u128);
+
+impl SecretToken {
+    /// What its text begins with.
+    const PREFIX: &str = "sec_";
+
+    /// A token that nobody can guess.
+    pub fn new(rng: &mut Rng) -> Self {
+        Self((u128::from(rng.u64()) << 64) | u128::from(rng.u64()))
+    }
+}
+
+impl fmt::Display for SecretToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", Self::PREFIX, CallId(self.0))
+    }
+}
+
+impl fmt::Debug for SecretToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for SecretToken {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let token = text.strip_prefix(Self::PREFIX).ok_or(ParseIdError)?;
+        Ok(Self(token.parse::<CallId>()?.0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,6 +315,17 @@ mod tests {
             format!("../{call}").parse::<RecordingId>(),
             Err(ParseIdError)
         );
+    }
+
+    #[test]
+    fn tokens_of_secrets_read_back() {
+        let token = SecretToken::new(&mut Rng::from_u64(1));
+        let text = token.to_string();
+        assert_eq!((text.len(), text.parse()), (30, Ok(token)));
+        assert_ne!(token, SecretToken::new(&mut Rng::from_u64(2)));
+        for bad in ["", "sec_", "sec_x", &text[4..], &format!("{text}0")] {
+            assert_eq!(bad.parse::<SecretToken>(), Err(ParseIdError), "{bad}");
+        }
     }
 
     #[test]

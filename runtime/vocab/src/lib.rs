@@ -27,7 +27,7 @@ pub use audio::Clip;
 pub use deadlines::Deadlines;
 pub use id::{
     CallId, ConferenceId, FlowId, LegId, ParseIdError, PlayId, RecordingId, RecordingPart,
-    SessionId, TenantId,
+    SecretToken, SessionId, TenantId,
 };
 pub use media::MediaSummary;
 pub use party::{Direction, Party};

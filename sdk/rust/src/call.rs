@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::dial::{Dial, Target};
 use crate::export::bindings::jackfield::ivr::calls::{self, GatherOptions};
 use crate::prompt::{millis, prompt_methods};
-use crate::{CallInfo, Digits, Error, Event, GatherEnd, Prompt};
+use crate::{CallInfo, Digits, Error, Event, GatherEnd, Prompt, SecretDigits};
 
 /// One live call. Every method that takes time suspends the flow until it is done.
 ///
@@ -86,6 +86,39 @@ impl Call {
             silence: 5_000,
             beep: false,
         }
+    }
+
+    /// Records the whole call from now on. Needs `record`.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] without the grant, [`Error::Invalid`] if it is recorded already.
+    pub fn record_start(&self) -> Result<(), Error> {
+        self.raw.record_start()
+    }
+
+    /// Records nothing of the call until [`Self::record_resume`], or for so long at most, up to ten
+    /// minutes. Needs `record`.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] without the grant, [`Error::Invalid`] if it is not recorded.
+    pub fn record_pause(&self, max: Duration) -> Result<(), Error> {
+        self.raw.record_pause(millis(max))
+    }
+
+    /// Records the call again. Needs `record`.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] without the grant, [`Error::Invalid`] if the recording is not paused.
+    pub fn record_resume(&self) -> Result<(), Error> {
+        self.raw.record_resume()
+    }
+
+    /// Records the call no more. Needs `record`.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] without the grant, [`Error::Invalid`] if it is not recorded.
+    pub fn record_stop(&self) -> Result<(), Error> {
+        self.raw.record_stop()
     }
 
     /// Dials somebody and connects the two: `call.dial("sip:1001").timeout_s(20).run()?`. Needs
@@ -275,6 +308,16 @@ impl Gather<'_> {
     /// [`Error::Hangup`] if the caller leaves, [`Error::NotFound`] for an unknown audio.
     pub fn run(self) -> Result<Digits, Error> {
         self.call.raw.gather(&self.options)
+    }
+
+    /// Plays the prompts and collects what must not be kept, such as a card's number: nothing of the
+    /// call is recorded meanwhile, and what comes back is a token that stands for the digits. Whoever
+    /// runs the payments takes them from the host by it.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_secret(self) -> Result<SecretDigits, Error> {
+        self.call.raw.gather_secret(&self.options)
     }
 }
 

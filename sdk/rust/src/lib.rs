@@ -90,7 +90,7 @@ pub use crate::call::{Call, Enqueue, Gather, Play, Playing, Record};
 pub use crate::dial::{Dial, Target};
 pub use crate::export::bindings::jackfield::ivr::calls::CallInfo;
 pub use crate::export::bindings::jackfield::ivr::calls::{
-    DialOutcome, DialResult, Digits, Event, GatherEnd, Prompt,
+    DialOutcome, DialResult, Digits, Event, GatherEnd, Prompt, SecretDigits,
 };
 pub use crate::export::bindings::jackfield::types::types::{Attr, Direction, Error, Party};
 pub use crate::outcome::Outcome;

@@ -9,7 +9,7 @@ use vocab::call::Side;
 use vocab::flow::PluginRef;
 use vocab::record::{CallEvent, CallEventKind, Step};
 use vocab::recording::{SegmentEnd, SegmentStart};
-use vocab::{CallId, Direction, Mono, RecordingId, SessionId, Wall};
+use vocab::{CallId, Direction, Mono, RecordingId, SecretToken, SessionId, Wall};
 
 use super::disk::Disk;
 use super::scenario::{Reload, Scenario};
@@ -68,6 +68,7 @@ pub(super) struct Checks {
     sessions: BTreeMap<SessionId, Sending>,
     recordings: BTreeMap<RecordingId, bool>,
     recordings_noted: BTreeSet<RecordingId>,
+    secrets: BTreeSet<SecretToken>,
     /// Segments that were announced, and their channels.
     segments: BTreeMap<RecordingId, u16>,
     /// Which began when, and which ended because their leg went elsewhere.
@@ -142,6 +143,7 @@ impl Checks {
             step_dialed: 0,
             sessions: BTreeMap::new(),
             recordings: BTreeMap::new(),
+            secrets: BTreeSet::new(),
             recordings_noted: BTreeSet::new(),
             segments: BTreeMap::new(),
             began: BTreeMap::new(),
@@ -550,6 +552,18 @@ impl Checks {
         assert!(
             start.interaction <= start.recording.call,
             "the oldest names it"
+        );
+    }
+
+    /// What was pressed in secret: nothing of the call was recorded meanwhile.
+    pub(super) fn secret(&mut self, secret: &node::Secret) {
+        assert!(!secret.digits.reveal().is_empty(), "there is something");
+        assert!(self.secrets.insert(secret.token), "each has its own token");
+        let mut open = self.recordings.iter().filter(|(_, ended)| !**ended);
+        let open = open.find(|(id, _)| id.call == secret.call);
+        assert_eq!(
+            open, None,
+            "nothing is recorded while somebody presses in secret"
         );
     }
 

@@ -144,6 +144,7 @@ impl Fake {
             7 => Op::Gather {
                 prompts: Vec::new(),
                 spec: self.spec(time),
+                secret: self.rng.chance(0.3),
             },
             8 => Op::Record {
                 max: time,

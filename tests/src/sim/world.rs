@@ -784,6 +784,7 @@ impl World {
                 );
             }
             node::Output::Segment(start) => self.checks.segment(start),
+            node::Output::Secret(secret) => self.checks.secret(&secret),
             node::Output::Speak { id, text, voice } => self.speak(id, &text, &voice),
             node::Output::Controlled { id, result } => {
                 self.trace

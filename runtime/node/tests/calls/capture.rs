@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use expect_test::expect;
 use jackfield_node::{Control, ControlError, RecordStep};
-use vocab::call::Command;
-use vocab::flow::Op;
+use vocab::call::{Command, GatherEnd, GatherSpec};
+use vocab::flow::{Op, Reply};
 use vocab::recording::SegmentStart;
 use vocab::{CallId, RecordingPart};
 
-use crate::world::{World, dial, phone, s, user};
+use crate::world::{World, dial, ms, phone, s, user};
 
 /// A house all of whose numbers are recorded.
 fn recorded() -> World {
@@ -301,5 +301,86 @@ fn what_is_paused_stays_so_when_its_party_goes_to_another_call() {
         69.00   A recording.segment_started s4 leg 3, 1
     "#]]
     .assert_eq(&told(&mut world));
+    world.settle();
+}
+
+#[test]
+fn what_is_pressed_in_secret_is_not_recorded_and_told_nobody() {
+    let mut world = recorded();
+    world.dial("ann", "1000");
+    world.run(s(1));
+    world.op(Op::Answer);
+    world.run(s(1));
+    let spec = GatherSpec {
+        min: 1,
+        max: 16,
+        terminators: "#".to_owned(),
+        first_timeout: s(10),
+        inter_timeout: s(5),
+        barge_in: true,
+    };
+    let gather = Op::Gather {
+        prompts: Vec::new(),
+        spec,
+        secret: true,
+    };
+    world.op(gather.clone());
+    world.run(s(1));
+    let call = world.node.live_calls().last().expect("a call");
+    // Whatever is asked for meanwhile, nothing is recorded before it is over.
+    assert_eq!(
+        record(&mut world, call, RecordStep::Pause { lasting: None }),
+        Ok(())
+    );
+    assert_eq!(record(&mut world, call, RecordStep::Resume), Ok(()));
+    for key in "4111111111111111".chars() {
+        world.press("ann", key);
+        world.run(ms(200));
+    }
+    world.run(s(1));
+    let secret = world.secrets.pop().expect("it is in the vault");
+    assert_eq!(
+        (secret.digits.reveal().as_str(), secret.call),
+        ("4111111111111111", call)
+    );
+    let told = Reply::Secret {
+        token: Some(secret.token),
+        digits: 16,
+        luhn: true,
+        end: GatherEnd::Complete,
+    };
+    assert_eq!(world.replies.last(), Some(&Ok(told)));
+    // Nothing is pressed: there is nothing to keep.
+    world.op(gather.clone());
+    world.run(s(12));
+    assert!(matches!(
+        world.replies.last(),
+        Some(Ok(Reply::Secret {
+            token: None,
+            digits: 0,
+            ..
+        }))
+    ));
+    // The caller goes in the middle of it.
+    world.op(gather);
+    world.run(s(1));
+    world.press("ann", '7');
+    world.hang_up("ann");
+    world.run(s(1));
+    assert!(world.secrets.is_empty());
+    assert!(!world.ladder().contains("4111111111111111"));
+    expect![[r#"
+        2.02    A call.answered
+        2.02    A recording.started
+        2.02    A recording.segment_started s1 leg 1, 2
+        3.00    A recording.segment_ended s1 secured 0.98 s
+        4.00    A recording.paused
+        4.00    A recording.resumed asked
+        7.00    A recording.segment_started s2 leg 1, 2
+        8.20    A recording.segment_ended s2 secured 1.20 s
+        18.20   A recording.segment_started s3 leg 1, 2
+        20.20   A recording.segment_ended s3 secured 2.00 s
+    "#]]
+    .assert_eq(&self::told(&mut world));
     world.settle();
 }

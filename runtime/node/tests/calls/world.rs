@@ -11,12 +11,13 @@ use std::time::Duration;
 use expect_test::Expect;
 use jackfield_node::{
     Actor, Callee, Catalogue, Config, Control, ControlError, ControlId, Controlled, Destination,
-    EarlyMedia, Group, Input, Node, NumberPlan, Output, Park, PluginChange, Route, Tenant, Trunk,
+    EarlyMedia, Group, Input, Node, NumberPlan, Output, Park, PluginChange, Route, Secret, Tenant,
+    Trunk,
 };
 use plugin::{CacheKey, End, Grant, Host, HostConfig, Metering, Plugin, Registry, RunOutput};
 use sip::message;
 use vocab::call::Command;
-use vocab::flow::{DialOptions, DialTarget, Op, Outcome};
+use vocab::flow::{DialOptions, DialTarget, FlowError, Op, Outcome, Reply};
 use vocab::hearing::{Hearing, Listening};
 use vocab::record::{CallEvent, CallEventKind};
 use vocab::recording::SegmentStart;
@@ -100,6 +101,10 @@ pub(crate) struct World {
     calls: Vec<CallId>,
     /// Segments that were announced.
     pub(crate) segments: Vec<SegmentStart>,
+    /// What went into the vault.
+    pub(crate) secrets: Vec<Secret>,
+    /// What flows were told.
+    pub(crate) replies: Vec<Result<Reply, FlowError>>,
     told: BTreeMap<SessionId, String>,
     /// Answered dialogs by `Call-ID`: the tags of who called and of who answered.
     dialogs: BTreeMap<String, (String, String)>,
@@ -160,6 +165,8 @@ impl World {
             flows: Vec::new(),
             calls: Vec::new(),
             segments: Vec::new(),
+            secrets: Vec::new(),
+            replies: Vec::new(),
             told: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             invites: BTreeMap::new(),
@@ -538,7 +545,10 @@ impl World {
                         &format!("flow {callee} starts for {}", info.caller.reveal()),
                     );
                 }
-                Output::Reply { reply, .. } => self.write("", &format!("flow is told {reply:?}")),
+                Output::Reply { reply, .. } => {
+                    self.write("", &format!("flow is told {reply:?}"));
+                    self.replies.push(reply);
+                }
                 Output::FlowHangup { flow, reason } => {
                     self.flows.retain(|it| *it != flow);
                     self.write("", &format!("flow is over: {reason}"));
@@ -561,6 +571,7 @@ impl World {
                     self.results.push_back(result);
                 }
                 Output::Segment(start) => self.segments.push(start),
+                Output::Secret(secret) => self.secrets.push(secret),
                 Output::CloseStream { .. } | Output::Speak { .. } | Output::Notice(_) => {}
             }
         }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use vocab::call::{GatherEnd, GatherSpec};
 use vocab::flow::{
     DialOptions, DialResult, DialTarget, FlowError, FlowEvent, Level, Op, Outcome, Prompt, Reply,
+    Taping,
 };
 use vocab::{Direction, Party, Pii};
 use wasmtime::component::{HasSelf, InstancePre, Linker, Resource};
@@ -35,12 +36,17 @@ mod wit {
             "jackfield:ivr/calls.[method]call.dial": async | trappable,
             "jackfield:ivr/calls.[method]call.enqueue": async | trappable,
             "jackfield:ivr/calls.[method]call.gather": async | trappable,
+            "jackfield:ivr/calls.[method]call.gather-secret": async | trappable,
             "jackfield:ivr/calls.[method]call.hangup": async | trappable,
             "jackfield:ivr/calls.[method]call.next-event": async | trappable,
             "jackfield:ivr/calls.[method]call.play": async | trappable,
             "jackfield:ivr/calls.[method]call.play-start": async | trappable,
             "jackfield:ivr/calls.[method]call.play-stop": async | trappable,
             "jackfield:ivr/calls.[method]call.record-audio": async | trappable,
+            "jackfield:ivr/calls.[method]call.record-pause": async | trappable,
+            "jackfield:ivr/calls.[method]call.record-resume": async | trappable,
+            "jackfield:ivr/calls.[method]call.record-start": async | trappable,
+            "jackfield:ivr/calls.[method]call.record-stop": async | trappable,
             "jackfield:ivr/calls.[method]call.set-attr": async | trappable,
             "jackfield:ivr/calls.[method]call.sleep": async | trappable,
             "jackfield:ivr/calls.[method]call.transfer": async | trappable,
@@ -219,6 +225,7 @@ impl words::HostCall for State {
             Reply::Token(token) => Some(token),
             Reply::Done
             | Reply::Digits { .. }
+            | Reply::Secret { .. }
             | Reply::Recorded(_)
             | Reply::Dialed { .. }
             | Reply::Event(_) => None,
@@ -234,7 +241,7 @@ impl words::HostCall for State {
         _: Call,
         options: words::GatherOptions,
     ) -> Wasm<Result<words::Digits, Error>> {
-        let op = match gather(options) {
+        let op = match gather(options, false) {
             Ok(op) => op,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -242,19 +249,63 @@ impl words::HostCall for State {
         Ok(reply(answer, |reply| match reply {
             Reply::Digits { value, end } => Some(words::Digits {
                 value: value.into_inner(),
-                end: match end {
-                    GatherEnd::Complete => words::GatherEnd::Complete,
-                    GatherEnd::Terminator => words::GatherEnd::Terminator,
-                    GatherEnd::Timeout => words::GatherEnd::Timeout,
-                    GatherEnd::Hangup => words::GatherEnd::Hangup,
-                },
+                end: gather_end(end),
             }),
             Reply::Done
             | Reply::Token(_)
+            | Reply::Secret { .. }
             | Reply::Recorded(_)
             | Reply::Dialed { .. }
             | Reply::Event(_) => None,
         }))
+    }
+
+    async fn gather_secret(
+        &mut self,
+        _: Call,
+        options: words::GatherOptions,
+    ) -> Wasm<Result<words::SecretDigits, Error>> {
+        let op = match gather(options, true) {
+            Ok(op) => op,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let answer = self.ask(op).await?;
+        Ok(reply(answer, |reply| match reply {
+            Reply::Secret {
+                token,
+                digits,
+                luhn,
+                end,
+            } => Some(words::SecretDigits {
+                token: token.map(|token| token.to_string()),
+                length: digits,
+                luhn,
+                end: gather_end(end),
+            }),
+            Reply::Done
+            | Reply::Token(_)
+            | Reply::Digits { .. }
+            | Reply::Recorded(_)
+            | Reply::Dialed { .. }
+            | Reply::Event(_) => None,
+        }))
+    }
+
+    async fn record_start(&mut self, _: Call) -> Wasm<Result<(), Error>> {
+        self.tape(Taping::Start).await
+    }
+
+    async fn record_pause(&mut self, _: Call, max: u32) -> Wasm<Result<(), Error>> {
+        let lasting = (max > 0).then(|| Duration::from_millis(max.into()));
+        self.tape(Taping::Pause { lasting }).await
+    }
+
+    async fn record_resume(&mut self, _: Call) -> Wasm<Result<(), Error>> {
+        self.tape(Taping::Resume).await
+    }
+
+    async fn record_stop(&mut self, _: Call) -> Wasm<Result<(), Error>> {
+        self.tape(Taping::Stop).await
     }
 
     async fn record_audio(
@@ -281,6 +332,7 @@ impl words::HostCall for State {
             Reply::Done
             | Reply::Token(_)
             | Reply::Digits { .. }
+            | Reply::Secret { .. }
             | Reply::Dialed { .. }
             | Reply::Event(_) => None,
         }))
@@ -317,6 +369,7 @@ impl words::HostCall for State {
             Reply::Done
             | Reply::Token(_)
             | Reply::Digits { .. }
+            | Reply::Secret { .. }
             | Reply::Recorded(_)
             | Reply::Event(_) => None,
         }))
@@ -375,6 +428,7 @@ impl words::HostCall for State {
             Reply::Done
             | Reply::Token(_)
             | Reply::Digits { .. }
+            | Reply::Secret { .. }
             | Reply::Recorded(_)
             | Reply::Dialed { .. } => None,
         }))
@@ -416,6 +470,14 @@ impl State {
             whisper: prompt_list(options.whisper)?,
         };
         Ok(Op::Dial { target, options })
+    }
+
+    /// Changes what is recorded of the call, if the plugin may.
+    async fn tape(&mut self, wish: Taping) -> Wasm<Result<(), Error>> {
+        if let Err(error) = self.permitted(Capability::Record) {
+            return Ok(Err(error.into()));
+        }
+        Ok(done(self.ask(Op::Tape(wish)).await?))
     }
 
     /// Numbers and addresses lead out of the house and need a grant; agents and queues do not.
@@ -561,6 +623,7 @@ fn done(answer: Result<Reply, FlowError>) -> Result<(), Error> {
         Reply::Done => Some(()),
         Reply::Token(_)
         | Reply::Digits { .. }
+        | Reply::Secret { .. }
         | Reply::Recorded(_)
         | Reply::Dialed { .. }
         | Reply::Event(_) => None,
@@ -665,7 +728,16 @@ fn prompt(prompt: words::Prompt) -> Result<Prompt, FlowError> {
     }
 }
 
-fn gather(options: words::GatherOptions) -> Result<Op, FlowError> {
+fn gather_end(end: GatherEnd) -> words::GatherEnd {
+    match end {
+        GatherEnd::Complete => words::GatherEnd::Complete,
+        GatherEnd::Terminator => words::GatherEnd::Terminator,
+        GatherEnd::Timeout => words::GatherEnd::Timeout,
+        GatherEnd::Hangup => words::GatherEnd::Hangup,
+    }
+}
+
+fn gather(options: words::GatherOptions, secret: bool) -> Result<Op, FlowError> {
     if !(1..=limits::GATHER_DIGITS_MAX).contains(&options.max) || options.min > options.max {
         let most = limits::GATHER_DIGITS_MAX;
         return Err(FlowError::Invalid(format!(
@@ -688,5 +760,6 @@ fn gather(options: words::GatherOptions) -> Result<Op, FlowError> {
             inter_timeout: wait("inter-timeout", options.inter_timeout)?,
             barge_in: options.barge_in,
         },
+        secret,
     })
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use expect_test::expect;
 use jackfield_plugin::{Config, Metering, RunInput, Value};
-use vocab::Rng;
+use vocab::call::GatherEnd;
 use vocab::flow::{DialResult, FaultKind, FlowError, FlowEvent, Reply};
+use vocab::{Rng, SecretToken};
 
 use crate::bench::{
     Bench, check, digits, done, failed, hangup, host_config, key, ladder, load, ok, plugin, setup,
@@ -28,11 +29,11 @@ fn a_short_menu() {
             > Start
             Op(Play { prompts: [Audio("welcome")] })
             > Reply(Ok(Done))
-            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 1, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true } })
+            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 1, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true }, secret: false })
             > Reply(Ok(Digits { value: [private], end: Complete }))
-            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 1, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true } })
+            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 1, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true }, secret: false })
             > Reply(Ok(Digits { value: [private], end: Complete }))
-            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 1, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true } })
+            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 1, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true }, secret: false })
             > Reply(Ok(Digits { value: [private], end: Complete }))
             Op(Play { prompts: [Say { text: [private], voice: Some("en") }] })
             > Reply(Ok(Done))
@@ -50,13 +51,47 @@ fn the_call_is_described_and_facts_are_remembered() {
             > Start
             Op(Answer)
             > Reply(Ok(Done))
-            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 4, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true } })
+            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 4, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true }, secret: false })
             > Reply(Ok(Digits { value: [private], end: Complete }))
             Op(SetAttr { key: "pressed", value: [private] })
             > Reply(Ok(Done))
             Op(Hangup { cause: Some("done") })
             > Reply(Ok(Done))
             Ended(Outcome(Outcome { label: "echo", detail: Some("complete Direction::Inbound Party::Sip(\"1000\") 1795269787000 zh-CN 4711") }))
+        "##]],
+    );
+}
+
+#[test]
+fn what_is_pressed_in_secret_is_a_token_for_the_plugin() {
+    let secret = |token: Option<u128>, digits| {
+        ok(Reply::Secret {
+            token: token.map(SecretToken),
+            digits,
+            luhn: token.is_some(),
+            end: GatherEnd::Terminator,
+        })
+    };
+    check(
+        setup("secret"),
+        vec![
+            RunInput::Start,
+            done(),
+            done(),
+            secret(Some(7), 16),
+            secret(None, 0),
+        ],
+        expect![[r##"
+            > Start
+            Op(Tape(Pause { lasting: Some(5s) }))
+            > Reply(Ok(Done))
+            Op(Tape(Resume))
+            > Reply(Ok(Done))
+            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 19, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true }, secret: true })
+            > Reply(Ok(Secret { token: Some(sec_00000000000000000000000007), digits: 16, luhn: true, end: Terminator }))
+            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 19, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true }, secret: true })
+            > Reply(Ok(Secret { token: None, digits: 0, luhn: false, end: Terminator }))
+            Ended(Outcome(Outcome { label: "secret", detail: Some("ok, ok; Some(\"sec_00000000000000000000000007\") 16 true GatherEnd::Terminator; None 0") }))
         "##]],
     );
 }
@@ -238,7 +273,7 @@ fn hangup_answers_the_pending_operation_and_all_later_ones() {
         vec![RunInput::Start, hangup(), digits("1")],
         expect![[r##"
             > Start
-            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 1, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true } })
+            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 1, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true }, secret: false })
             > Hangup("caller hung up")
             Ended(Outcome(Outcome { label: "hangup hangup", detail: None }))
             > Reply(Ok(Digits { value: [private], end: Complete }))
@@ -249,7 +284,7 @@ fn hangup_answers_the_pending_operation_and_all_later_ones() {
         vec![RunInput::Start, hangup()],
         expect![[r##"
             > Start
-            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 1, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true } })
+            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 1, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true }, secret: false })
             > Hangup("caller hung up")
             Ended(Hangup)
         "##]],
@@ -288,7 +323,7 @@ fn inputs_out_of_turn_are_ignored() {
             > Reply(Ok(Done))
             > Slice
             > Start
-            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 1, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true } })
+            Op(Gather { prompts: [Audio("menu")], spec: GatherSpec { min: 1, max: 1, terminators: "#", first_timeout: 5s, inter_timeout: 2s, barge_in: true }, secret: false })
             > Start
             > Slice
             > Reply(Ok(Digits { value: [private], end: Complete }))

@@ -178,6 +178,10 @@ pub struct Http {
     pub bind: SocketAddr,
     /// What `/api` asks for. Without one it answers nobody.
     pub token: Option<Pii<String>>,
+    /// What is asked for before digits are taken out of the vault. Without one nobody gets any.
+    pub vault_token: Option<Pii<String>>,
+    /// How long the vault keeps digits.
+    pub vault_keep: Duration,
     /// Phones in browsers connect to `/sip` here.
     pub websocket: bool,
 }

@@ -23,6 +23,9 @@ const SIP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
 /// The customary port of services behind a proxy, on this machine only.
 const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
+/// Seconds that digits are kept in the vault: longer than a payment takes, with a second try.
+const VAULT_KEEP_S: u64 = 900;
+
 /// Reads the whole file. Where something is wrong the defaults stand in: the report decides in the
 /// end.
 pub(super) fn read(
@@ -185,9 +188,39 @@ fn http(mut table: Table<'_>, environment: &Environment<'_>) -> Http {
         );
         table.source.error(bind.map(|bind| bind.at), what);
     }
+    let vault_name = table.text("vault_token_env");
+    let vault_token = vault_name.and_then(|name| match environment.secret(name.value) {
+        Ok(secret) => {
+            let same = token
+                .as_ref()
+                .is_some_and(|token| token.reveal() == secret.reveal());
+            let why = match check_token(name.value, &secret, open) {
+                // Who may look at calls is not to look at cards.
+                Ok(()) if same => {
+                    Some("the vault's token is that of the API; give it its own".to_owned())
+                }
+                Ok(()) => None,
+                Err(why) => Some(why),
+            };
+            if let Some(why) = why.filter(|_| environment.is_real()) {
+                table.source.error(Some(name.at), why);
+            }
+            Some(secret)
+        }
+        Err(why) => {
+            let what = format!("the vault's token: {why}");
+            table.source.error(Some(name.at), what);
+            None
+        }
+    });
+    let vault_keep = table
+        .whole("vault_keep_s", 10..=3_600)
+        .unwrap_or(VAULT_KEEP_S);
     let websocket = table.truth("websocket").unwrap_or(false);
     table.finish();
     Http {
+        vault_token: vault_token.filter(|token| !token.reveal().is_empty()),
+        vault_keep: Duration::from_secs(vault_keep),
         bind: bound,
         websocket,
         token: token.filter(|token| !token.reveal().is_empty()),

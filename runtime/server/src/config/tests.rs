@@ -69,6 +69,7 @@ fn lookup(name: &str) -> Option<String> {
         "PHONE_1001" | "PHONE_1002" | "CARRIER" => "a-long-password",
         "JACKFIELD_TOKEN" => "0123456789abcdef0123456789abcdef",
         "HEP_KEY" => "a-key",
+        "VAULT_TOKEN" => "fedcba9876543210fedcba9876543210",
         "S3_ACCESS_KEY" => "an-access-key",
         "S3_SECRET_KEY" => "a-secret-key",
         "RECORDING_KEY" => "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",

@@ -12,23 +12,58 @@ use super::error::Problem;
 
 /// SHA-256 of the token, so that comparing takes the same time whatever is sent, however long.
 #[derive(Clone)]
-pub(super) struct Token(Option<[u8; 32]>);
+pub(super) struct Token {
+    hash: Option<[u8; 32]>,
+    /// What is said to those who have none, and to everybody if there is none.
+    words: Words,
+}
+
+/// How a token is asked for.
+#[derive(Clone, Copy)]
+struct Words {
+    closed: &'static str,
+    send: &'static str,
+}
+
+/// That of the API.
+const API: Words = Words {
+    closed: "the API is closed: name a variable that holds a token as token_env under [http], and \
+             start again",
+    send: "send the API's token as `Authorization: Bearer TOKEN`",
+};
+
+/// That of the vault.
+const VAULT: Words = Words {
+    closed: "the vault is closed: name a variable that holds a token of its own as vault_token_env \
+             under [http], and start again",
+    send: "send the vault's token as `Authorization: Bearer TOKEN`; that of the API does not open it",
+};
 
 impl Token {
     /// Without a token, or with an empty one, nobody is let in.
     pub(super) fn new(token: Option<&Pii<String>>) -> Self {
         let token = token.map(|token| token.reveal().as_str());
-        Self(token.filter(|token| !token.is_empty()).map(digest))
+        Self {
+            hash: token.filter(|token| !token.is_empty()).map(digest),
+            words: API,
+        }
+    }
+
+    /// The same for the vault.
+    pub(super) fn vault(token: Option<&Pii<String>>) -> Self {
+        Self {
+            words: VAULT,
+            ..Self::new(token)
+        }
     }
 
     fn admits(&self, request: &Request) -> Result<(), Problem> {
-        let Some(expected) = &self.0 else {
+        let Some(expected) = &self.hash else {
             // Not 401: there are no credentials that would help.
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "no_token_configured",
-                "the API is closed: name a variable that holds a token as token_env under [http], \
-                 and start again",
+                self.words.closed,
             ));
         };
         let given = request
@@ -39,7 +74,7 @@ impl Token {
         if good {
             return Ok(());
         }
-        let detail = "send the API's token as `Authorization: Bearer TOKEN`";
+        let detail = self.words.send;
         let scheme = HeaderValue::from_static("Bearer realm=\"jackfield\"");
         Err(
             Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)

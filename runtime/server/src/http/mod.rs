@@ -28,6 +28,7 @@ mod probes;
 mod record;
 mod recordings;
 mod registrations;
+mod secrets;
 mod status;
 mod taping;
 mod trace;
@@ -49,6 +50,7 @@ use crate::feed::Feed;
 use crate::metrics::Metrics;
 use crate::net::websocket::Origins;
 use crate::trace::Traces;
+use crate::vault::Vault;
 
 pub(crate) use door::Door;
 
@@ -65,6 +67,10 @@ pub(crate) struct App {
     pub(crate) token: Option<Pii<String>>,
     /// Recordings.
     pub(crate) archive: Archive,
+    /// Digits that nobody else may know.
+    pub(crate) vault: Vault,
+    /// What is asked for before one is taken; without one nobody gets any.
+    pub(crate) vault_token: Option<Pii<String>>,
     /// For entries of the audit trail.
     pub(crate) clock: Clock,
     /// The signalling of calls.
@@ -94,6 +100,7 @@ type Shared = axum::extract::State<Arc<App>>;
 /// All routes.
 pub(crate) fn router(app: App) -> Router {
     let token = auth::Token::new(app.token.as_ref());
+    let vault = auth::Token::vault(app.vault_token.as_ref());
     let api = Router::new()
         .merge(calls::routes())
         .merge(actions::routes())
@@ -112,6 +119,7 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
         .layer(middleware::from_fn_with_state(token, auth::ask));
+    let api = api.merge(secrets::routes().layer(middleware::from_fn_with_state(vault, auth::ask)));
     Router::new()
         .nest("/api/v1", api)
         .merge(probes::routes())

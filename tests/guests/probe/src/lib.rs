@@ -111,6 +111,7 @@ impl Guest for Probe {
             "config" => configured(),
             "denied" => denied(&call),
             "bounds" => bounds(&call),
+            "secret" => secret(&call),
             other => done(&format!("no mode {other:?}")),
         }
     }
@@ -322,6 +323,21 @@ fn denied(call: &Call) -> Result<Outcome, Error> {
     Ok(Outcome {
         label: "denied".into(),
         detail: Some(answers.join("; ")),
+    })
+}
+
+fn secret(call: &Call) -> Result<Outcome, Error> {
+    let paused = shown(call.record_pause(5_000));
+    let resumed = shown(call.record_resume());
+    let first = call.gather_secret(&gather(19))?;
+    let second = call.gather_secret(&gather(19))?;
+    let detail = format!(
+        "{paused}, {resumed}; {:?} {} {} {:?}; {:?} {}",
+        first.token, first.length, first.luhn, first.end, second.token, second.length
+    );
+    Ok(Outcome {
+        label: "secret".into(),
+        detail: Some(detail),
     })
 }
 

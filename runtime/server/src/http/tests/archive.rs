@@ -6,9 +6,9 @@ use media::wav;
 use store::Format;
 use vocab::record::CallEventKind;
 use vocab::recording::{SegmentEnd, SegmentStart};
-use vocab::{Party, RecordingId, Wall};
+use vocab::{Party, Pii, RecordingId, Wall};
 
-use super::support::{Server, TOKEN, call, events, started};
+use super::support::{Server, TOKEN, VAULT_TOKEN, ask, call, events, started};
 use crate::archive::{self, Key, Keys, Policies, Policy, Written};
 
 const AT: i64 = 1_795_270_987_000_000;
@@ -357,4 +357,53 @@ async fn who_listens_is_noted_once() {
     }
     let trail = server.json("/api/v1/audit?action=recording.listened").await;
     assert_eq!(trail["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_taken_with_a_token_of_its_own_and_once() {
+    let server = Server::start(Some(TOKEN)).await;
+    let token = vocab::SecretToken(7);
+    let keep = || {
+        let now = crate::clock::Clock::start().now();
+        server.vault.put(
+            now,
+            node::Secret {
+                token,
+                tenant: "demo".parse().unwrap(),
+                call: call(0),
+                digits: Pii::new("4111111111111111".to_owned()),
+            },
+        );
+    };
+    keep();
+    let path = format!("/api/v1/secrets/{token}/take");
+    let ask = async |token: &str| {
+        let bearer = format!("Bearer {token}");
+        ask(server.address, "POST", &path, &[("Authorization", &bearer)]).await
+    };
+    // The API's token, which opens all else, does not open it; nor does the vault's open all else.
+    for wrong in [TOKEN, "another"] {
+        let refused = ask(wrong).await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (401, "unauthorized")
+        );
+        assert!(!refused.text().contains("4111"));
+    }
+    let other = [("Authorization", &*format!("Bearer {VAULT_TOKEN}"))];
+    let calls = super::support::ask(server.address, "GET", "/api/v1/calls", &other).await;
+    assert_eq!(calls.status, 401);
+
+    let taken = ask(VAULT_TOKEN).await;
+    assert_eq!(
+        (taken.status, taken.header("cache-control")),
+        (200, Some("no-store"))
+    );
+    assert_eq!(taken.json()["digits"], "4111111111111111");
+    assert_eq!(taken.json()["call"], call(0).to_string());
+    let again = ask(VAULT_TOKEN).await;
+    assert_eq!((again.status, again.code().as_str()), (410, "secret_gone"));
+    let trail = server.json("/api/v1/audit?action=secret.taken").await;
+    assert_eq!(trail["items"][0]["detail"], "16 digits");
+    assert!(!trail.to_string().contains("4111"));
 }

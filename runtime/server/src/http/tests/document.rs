@@ -229,6 +229,7 @@ async fn what_is_told_can_be_asked_and_nothing_else() {
         let path = path
             .replace("{id}", &call(0).to_string())
             .replace("{name}", "menu")
+            .replace("{token}", "sec_00000000000000000000000007")
             .replace("{slot}", "7")
             .replace("{address}", "192.0.2.1");
         let told: Vec<String> = operations
@@ -256,6 +257,7 @@ fn every_route_is_told() {
         include_str!("../events.rs"),
         include_str!("../recordings.rs"),
         include_str!("../holds.rs"),
+        include_str!("../secrets.rs"),
         include_str!("../taping.rs"),
         include_str!("../trace.rs"),
         include_str!("../plugins.rs"),

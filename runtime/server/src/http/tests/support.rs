@@ -38,8 +38,12 @@ use crate::recorder::Recorder;
 use crate::speech::Speaker;
 use crate::store_task;
 use crate::trace::{Tap, Traces};
+use crate::vault::Vault;
 
 pub(super) const TOKEN: &str = "a-token-for-tests";
+
+/// That of the vault.
+pub(super) const VAULT_TOKEN: &str = "a-token-for-the-vault";
 
 /// A server on loopback, ready, with an empty database.
 pub(super) struct Server {
@@ -48,6 +52,7 @@ pub(super) struct Server {
     pub(super) status: Arc<Status>,
     pub(super) recordings: PathBuf,
     pub(super) finished: SyncSender<Written>,
+    pub(super) vault: Vault,
     _archiving: archive::Running,
     pub(super) disk: Arc<Disk>,
     pub(super) traces: Traces,
@@ -106,6 +111,7 @@ impl Server {
             finished.clone(),
         )
         .unwrap();
+        let vault = Vault::new(Duration::from_secs(900));
         let hands = Hands {
             media: Vec::new(),
             pool: PluginPool::new(),
@@ -114,6 +120,7 @@ impl Server {
             dns: Asker::new(None, control.clone(), tokio::runtime::Handle::current()),
             recorder,
             archive: archive.clone(),
+            vault: vault.clone(),
             tap: Tap::closed(),
             traces: Traces::default(),
             disk: Arc::clone(&disk),
@@ -136,6 +143,8 @@ impl Server {
             control: control.clone(),
             token: token.map(|token| Pii::new(token.to_owned())),
             archive: archive.clone(),
+            vault: vault.clone(),
+            vault_token: token.map(|_| Pii::new(VAULT_TOKEN.to_owned())),
             clock,
             traces: traces.clone(),
             disk: Arc::clone(&disk),
@@ -153,6 +162,7 @@ impl Server {
             status,
             recordings,
             finished,
+            vault,
             _archiving: archiving,
             control,
             _folder: folder,
