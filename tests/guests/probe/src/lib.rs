@@ -112,6 +112,16 @@ impl Guest for Probe {
             "denied" => denied(&call),
             "bounds" => bounds(&call),
             "secret" => secret(&call),
+            "secret-call" => {
+                call.answer()?;
+                let prompts = vec![Prompt::Audio("sorry".into())];
+                let card = call.gather_secret(&GatherOptions {
+                    prompts,
+                    ..gather(16)
+                })?;
+                log::write(log::Level::Info, &format!("{card:?}"));
+                done(&card.token.unwrap_or_default())
+            }
             other => done(&format!("no mode {other:?}")),
         }
     }
