@@ -36,6 +36,7 @@ pub mod resample;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+pub mod sound;
 pub mod srtp;
 pub mod telephone_event;
 pub mod tone;

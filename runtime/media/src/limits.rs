@@ -20,6 +20,10 @@ pub const SDP_FORMATS_MAX: usize = 64;
 /// Longest sound file decoded. 64 MiB holds an hour of 8 kHz PCM, longer than any prompt.
 pub const WAV_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Longest sound that a file may unpack to, in samples of a channel at its own rate: twenty minutes at
+/// 48 kHz. Music on hold has no more, and 240 MB of memory are in use while it is brought to 8 kHz.
+pub const SOUND_FRAMES_MAX: usize = 20 * 60 * 48_000;
+
 /// Milliseconds of audio one session's jitter buffer can hold.
 ///
 /// Twice the largest depth, so that a burst after a stall of the network still fits. At each rate

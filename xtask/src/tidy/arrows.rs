@@ -46,6 +46,7 @@ const ROOMS: &[Room] = &[
         packages: Some(&[
             "thiserror",
             "ogg",
+            "symphonia",
             "opus",
             "hound",
             "str0m",

@@ -99,7 +99,7 @@ impl clap::Args for Actions {
                 "play",
                 "FILE",
                 ValueParser::path_buf(),
-                "Play a WAV file",
+                "Play a sound file",
             ))
             .arg(option("wait", "SECONDS", ValueParser::new(seconds), "Wait"))
     }
@@ -194,7 +194,8 @@ impl Actions {
 
 fn read(file: &Path) -> anyhow::Result<Clip> {
     let bytes = std::fs::read(file).with_context(|| format!("--play {}", file.display()))?;
-    let samples = media::wav::read(&bytes).with_context(|| format!("--play {}", file.display()))?;
+    let samples =
+        media::sound::read(&bytes).with_context(|| format!("--play {}", file.display()))?;
     Ok(Clip::new(file.display().to_string(), samples))
 }
 

@@ -1,7 +1,8 @@
 //! Prompts: a folder of sound files becomes a catalogue.
 //!
-//! `<prompts_dir>/<language>/<name>.wav`, and `common` for what is the same in all languages. A
-//! name may hold folders, as in `digits/1`. Files that are not WAV by name are left alone.
+//! `<prompts_dir>/<language>/<name>.wav`, and `common` for what is the same in all languages; or with
+//! another ending of a sound file, such as `.mp3`. A name may hold folders, as in `digits/1`. Files
+//! that are no sound by name are left alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -64,9 +65,12 @@ impl Loader<'_> {
         for (file, path) in self.entries(dir) {
             if path.is_dir() {
                 self.folder(&path, &format!("{prefix}{file}/"), depth + 1, clips);
-            } else if let Some(stem) = file.strip_suffix(".wav") {
+            } else if let Some(stem) = stem(&file) {
                 let name = format!("{prefix}{stem}");
-                if let Some(clip) = self.clip(&path, &name) {
+                if clips.contains_key(&name) {
+                    let what = format!("there are several files for the prompt {name}; keep one");
+                    self.source.report.error(&path, None, what);
+                } else if let Some(clip) = self.clip(&path, &name) {
                     clips.insert(name, clip);
                 }
             }
@@ -85,7 +89,7 @@ impl Loader<'_> {
                 return None;
             }
         };
-        match media::wav::read(&bytes) {
+        match media::sound::read(&bytes) {
             Ok(samples) => {
                 self.samples += samples.len();
                 self.prompts += 1;
@@ -103,7 +107,7 @@ impl Loader<'_> {
                 report.error(
                     path,
                     None,
-                    format!("{error}; save it as a 16 bit PCM WAV file"),
+                    format!("{error}; save it as WAV, MP3, FLAC or Opus"),
                 );
                 None
             }
@@ -131,11 +135,19 @@ impl Loader<'_> {
     }
 }
 
+/// The name of a sound file without its ending; `None` of another file.
+fn stem(file: &str) -> Option<&str> {
+    let (stem, ending) = file.rsplit_once('.')?;
+    let known = media::sound::ENDINGS.iter();
+    let known = known.filter(|known| ending.eq_ignore_ascii_case(known));
+    (known.count() == 1).then_some(stem)
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| format!("cannot be read: {error}");
     let bytes = fs::metadata(path).map_err(failed)?.len();
     if bytes > media::limits::WAV_BYTES_MAX as u64 {
-        return Err(media::wav::WavError::TooLong.to_string());
+        return Err(media::sound::SoundError::TooLarge.to_string());
     }
     fs::read(path).map_err(failed)
 }

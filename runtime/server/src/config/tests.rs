@@ -614,8 +614,8 @@ fn prompts_that_cannot_be_played() {
     folder.write("prompts/en/a/b/c/d/e/f.wav", b"");
     expect![[r#"
         prompts/en/a/b/c/d/e: folders more than 4 deep; move the prompts up
-        prompts/en/broken.wav: not a WAV file; save it as a 16 bit PCM WAV file
-        prompts/en/mp3.wav: not a WAV file; save it as a 16 bit PCM WAV file"#]]
+        prompts/en/broken.wav: not a WAV file; save it as WAV, MP3, FLAC or Opus
+        prompts/en/mp3.wav: broken: unexpected end of file; save it as WAV, MP3, FLAC or Opus"#]]
     .assert_eq(&folder.said(&format!("{TENANT}{ROUTE}")));
 }
 
