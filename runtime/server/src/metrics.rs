@@ -61,6 +61,7 @@ pub struct Metrics {
     failovers: Family<1>,
     signals: Family<1>,
     answerers: Family<2>,
+    speech: Family<2>,
     answered: AtomicU64,
     registrations: AtomicU64,
     auth_failures: AtomicU64,
@@ -168,6 +169,11 @@ impl Default for Metrics {
                 "Who answered calls of which that was to be found out, and why.",
                 ["answerer", "cause"],
             ),
+            speech: Family::new(
+                "jackfield_speech_total",
+                "Texts that were to be spoken and were not known yet, by who was asked and what came of it.",
+                ["engine", "result"],
+            ),
             plugin_rolled_back: Family::new(
                 "jackfield_plugin_rolled_back_total",
                 "Versions of plugins that were taken back after too many faults.",
@@ -267,6 +273,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a text that was spoken, or was not. Never waits.
+    pub fn spoken(&self, engine: &str, result: &str) {
+        self.speech.add([engine, result]);
+    }
+
     /// Sets the gauges of the node. Never waits.
     pub fn counts(&self, counts: &node::Counts) {
         set(&self.node, gauges::node_values(counts));
@@ -338,6 +349,7 @@ impl Metrics {
         self.failovers.render(out);
         self.signals.render(out);
         self.answerers.render(out);
+        self.speech.render(out);
         let help = "Times a phone registered or refreshed its registration.";
         single(
             out,

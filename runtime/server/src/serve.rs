@@ -34,7 +34,7 @@ use crate::net::tls::{self, Tls};
 use crate::net::websocket::Origins;
 use crate::plugin_dir::{PluginDir, write_private};
 use crate::plugin_pool::PluginPool;
-use crate::speech::Speaker;
+use crate::speech::{self, Speaker};
 use crate::vault::Vault;
 use crate::{http, telemetry};
 
@@ -131,11 +131,24 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     }
 
     let (node, mailboxes) = make_node(&config, clock, &mut rng, media);
-    let speaker = Speaker::new(
-        config.speech.enabled.then(|| config.speech.command.clone()),
-        control.clone(),
-        tokio::runtime::Handle::current(),
-    );
+    // The system's own authorities vouch for a speech engine, not those of carriers.
+    let authorities = Tls::load(&tls::Setup::default())?;
+    let speaker = Speaker::new(speech::Setup {
+        command: config.speech.enabled.then(|| config.speech.command.clone()),
+        remote: config
+            .speech
+            .remote
+            .clone()
+            .filter(|_| config.speech.enabled),
+        tls: authorities.client(),
+        folder: config.data_dir.join("speech"),
+        bytes_max: config.speech.cache_bytes,
+        clock,
+        control: control.clone(),
+        metrics: Arc::clone(&metrics),
+    });
+    let speaker = speaker
+        .map_err(|why| anyhow::anyhow!("the speech engine of [speech]: {why}; see its url"))?;
     let dns = Asker::new(
         dns_servers(&config.dns),
         control.clone(),

@@ -202,6 +202,10 @@ pub struct Plugins {
 pub struct Speech {
     /// The program, called as espeak-ng is.
     pub command: PathBuf,
+    /// An engine that is asked first.
+    pub(crate) remote: Option<crate::speech::RemoteSetup>,
+    /// Bytes of speech that are kept on the disk.
+    pub cache_bytes: u64,
     /// Whether texts are spoken at all.
     pub enabled: bool,
 }

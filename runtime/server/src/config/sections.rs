@@ -50,7 +50,7 @@ pub(super) fn read(
     let dns = dns::read(root.table("dns"));
     let http = http(root.table("http"), environment);
     let plugins = plugins(root.table("plugins"));
-    let speech = speech(root.table("speech"));
+    let speech = speech(root.table("speech"), environment);
     let log = log(root.table("log"));
     let recordings = recordings::read(root.table("recordings"), environment);
     let surroundings = tenant::Surroundings {
@@ -268,7 +268,54 @@ fn plugins(mut table: Table<'_>) -> Plugins {
     }
 }
 
-fn speech(mut table: Table<'_>) -> Speech {
+/// Megabytes of speech on the disk: four hours of it.
+const SPEECH_CACHE_MB: u64 = 256;
+
+/// Milliseconds that a speech engine has, and may have: the command speaks within the second that is left
+/// before a flow hears that there is no speech.
+const SPEECH_TIMEOUT_MS: u64 = 2_500;
+const SPEECH_TIMEOUT_MS_MAX: u64 = 4_000;
+
+/// The engine that is asked first.
+fn speech_engine(
+    table: &mut Table<'_>,
+    environment: &Environment<'_>,
+) -> Option<crate::speech::RemoteSetup> {
+    let url = table.text("url").filter(|url| {
+        let kinds = ["http://", "https://", "ws://", "wss://"];
+        let good = kinds.iter().any(|kind| url.value.starts_with(kind));
+        if !good {
+            let what = "url does not begin with http://, https://, ws:// or wss://";
+            table.source.error(Some(url.at), what);
+        }
+        good
+    });
+    let key = table.text("key_env").and_then(|name| {
+        let why = |why| {
+            let what = format!("the speech engine's key: {why}");
+            table.source.error(Some(name.at), what);
+        };
+        environment.secret(name.value).map_err(why).ok()
+    });
+    let body = table.text("body").and_then(|body| {
+        let read: Result<serde_json::Value, _> = serde_json::from_str(body.value);
+        let good = read.ok().filter(|body| body.to_string().contains("{text}"));
+        if good.is_none() {
+            let what = "body is not JSON with {text} in one of its texts";
+            table.source.error(Some(body.at), what);
+        }
+        good
+    });
+    let timeout = table.whole("timeout_ms", 100..=SPEECH_TIMEOUT_MS_MAX);
+    Some(crate::speech::RemoteSetup {
+        url: url?.value.to_owned(),
+        key: key.filter(|key| !key.reveal().is_empty()),
+        body: body.unwrap_or_else(crate::speech::RemoteSetup::usual_body),
+        timeout: Duration::from_millis(timeout.unwrap_or(SPEECH_TIMEOUT_MS)),
+    })
+}
+
+fn speech(mut table: Table<'_>, environment: &Environment<'_>) -> Speech {
     let command = table.text("command").map(|command| command.value);
     let command = match command {
         // Without a slash it is looked for where the system looks for programs.
@@ -276,9 +323,18 @@ fn speech(mut table: Table<'_>) -> Speech {
         Some(command) => PathBuf::from(command),
         None => Path::new("espeak-ng").to_owned(),
     };
+    let remote = speech_engine(&mut table, environment);
+    let cache_mb = table
+        .whole("cache_mb", 0..=1_000_000)
+        .unwrap_or(SPEECH_CACHE_MB);
     let enabled = table.truth("enabled").unwrap_or(true);
     table.finish();
-    Speech { command, enabled }
+    Speech {
+        command,
+        remote,
+        cache_bytes: cache_mb << 20,
+        enabled,
+    }
 }
 
 fn log(mut table: Table<'_>) -> Log {

@@ -69,6 +69,7 @@ fn lookup(name: &str) -> Option<String> {
         "PHONE_1001" | "PHONE_1002" | "CARRIER" => "a-long-password",
         "JACKFIELD_TOKEN" => "0123456789abcdef0123456789abcdef",
         "HEP_KEY" => "a-key",
+        "SPEECH_KEY" => "a-key-for-speech",
         "VAULT_TOKEN" => "fedcba9876543210fedcba9876543210",
         "S3_ACCESS_KEY" => "an-access-key",
         "S3_SECRET_KEY" => "a-secret-key",
@@ -159,8 +160,16 @@ fn the_reference_has_every_key_with_its_default() {
     assert_eq!((given.sip, given.media), (default.sip, default.media));
     assert_eq!(given.http.bind, default.http.bind);
     assert_eq!(
-        (given.plugins, given.speech),
-        (default.plugins, default.speech)
+        (
+            given.plugins,
+            given.speech.command,
+            given.speech.cache_bytes
+        ),
+        (
+            default.plugins,
+            default.speech.command,
+            default.speech.cache_bytes
+        )
     );
     assert_eq!(given.log, default.log);
 

@@ -116,7 +116,7 @@ impl Server {
             media: Vec::new(),
             pool: PluginPool::new(),
             writer,
-            speaker: Speaker::new(None, control.clone(), tokio::runtime::Handle::current()),
+            speaker: Speaker::silent(control.clone()),
             dns: Asker::new(None, control.clone(), tokio::runtime::Handle::current()),
             recorder,
             archive: archive.clone(),
