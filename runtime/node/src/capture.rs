@@ -397,7 +397,7 @@ impl Node {
     }
 
     /// Hands digits to the vault; the answer tells what may be known of them.
-    pub(crate) fn to_vault(&mut self, id: CallId, digits: Pii<String>, end: GatherEnd) -> Reply {
+    pub(crate) fn lock_up(&mut self, id: CallId, digits: Pii<String>, end: GatherEnd) -> Reply {
         let text = digits.reveal();
         let (count, luhn) = (text.len(), is_luhn(text));
         let token = (count > 0).then(|| SecretToken::new(&mut self.rng));

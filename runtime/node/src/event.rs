@@ -73,7 +73,7 @@ impl Node {
                     return;
                 };
                 let reply = if secret {
-                    self.to_vault(leg.call, digits, end)
+                    self.lock_up(leg.call, digits, end)
                 } else {
                     Reply::Digits { value: digits, end }
                 };

@@ -5,6 +5,7 @@
 //! that are no sound by name are left alone.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::Path;
 
@@ -67,11 +68,18 @@ impl Loader<'_> {
                 self.folder(&path, &format!("{prefix}{file}/"), depth + 1, clips);
             } else if let Some(stem) = stem(&file) {
                 let name = format!("{prefix}{stem}");
-                if clips.contains_key(&name) {
-                    let what = format!("there are several files for the prompt {name}; keep one");
-                    self.source.report.error(&path, None, what);
-                } else if let Some(clip) = self.clip(&path, &name) {
-                    clips.insert(name, clip);
+                match clips.entry(name) {
+                    Entry::Occupied(there) => {
+                        let name = there.key();
+                        let what =
+                            format!("there are several files for the prompt {name}; keep one");
+                        self.source.report.error(&path, None, what);
+                    }
+                    Entry::Vacant(free) => {
+                        if let Some(clip) = self.clip(&path, free.key()) {
+                            free.insert(clip);
+                        }
+                    }
                 }
             }
         }

@@ -621,10 +621,14 @@ fn prompts_that_cannot_be_played() {
     folder.write("prompts/en/mp3.wav", b"ID3");
     folder.write("prompts/en/notes.txt", b"not looked at");
     folder.write("prompts/en/a/b/c/d/e/f.wav", b"");
+    let clip = media::wav::write(&[0; 800], 1);
+    folder.write("prompts/en/twice.mp3", &clip);
+    folder.write("prompts/en/twice.wav", &clip);
     expect![[r#"
         prompts/en/a/b/c/d/e: folders more than 4 deep; move the prompts up
         prompts/en/broken.wav: not a WAV file; save it as WAV, MP3, FLAC or Opus
-        prompts/en/mp3.wav: broken: unexpected end of file; save it as WAV, MP3, FLAC or Opus"#]]
+        prompts/en/mp3.wav: broken: unexpected end of file; save it as WAV, MP3, FLAC or Opus
+        prompts/en/twice.wav: there are several files for the prompt twice; keep one"#]]
     .assert_eq(&folder.said(&format!("{TENANT}{ROUTE}")));
 }
 
