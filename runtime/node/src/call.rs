@@ -132,6 +132,11 @@ pub(crate) enum Pending {
     Gather {
         secret: bool,
     },
+    /// It was answered; before anything else the caller is told that it is recorded, or asked.
+    Consent {
+        play: Option<PlayId>,
+        key: Option<char>,
+    },
     Record {
         recording: RecordingId,
     },

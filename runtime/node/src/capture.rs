@@ -11,16 +11,19 @@
 
 use std::collections::BTreeMap;
 
-use vocab::call::{Command, GatherEnd};
+use vocab::call::{Command, GatherEnd, GatherSpec};
 use vocab::flow::Reply;
 use vocab::record::{CallEventKind, PauseEnd};
-use vocab::recording::{SegmentEnd, SegmentStart};
+use vocab::recording::{Consent, SegmentEnd, SegmentStart};
 use vocab::{CallId, LegId, Mono, Now, Party, Pii, RecordingId, SecretToken};
 
 use crate::border::{Output, Secret};
-use crate::call::{Call, Line};
+use crate::call::{Call, Line, Pending, Stage, Turn, total};
 use crate::control::{Actor, ControlError, Controlled, RecordStep};
-use crate::limits::{PAUSE_MAX, PAUSE_UNLESS_SAID, SEGMENT_MAX, SEGMENTS_MAX, USERS_HOLDING_MAX};
+use crate::limits::{
+    CONSENT_WAIT, OP_SLACK, PAUSE_MAX, PAUSE_UNLESS_SAID, SEGMENT_MAX, SEGMENTS_MAX,
+    USERS_HOLDING_MAX,
+};
 use crate::node::Node;
 use crate::talk::Place;
 use crate::wait::Wait;
@@ -373,6 +376,80 @@ impl Node {
             Some(since) => self.deadlines.set(id, Wait::Split, since + SEGMENT_MAX),
             None => self.deadlines.clear(id, Wait::Split),
         }
+    }
+}
+
+/// Whether who is recorded agrees.
+impl Node {
+    /// Tells the caller of an answered call that it is to be recorded, or asks it, if the tenant's
+    /// policy says so; the flow waits for that as it waits for the answer. Where there is no flow that
+    /// waits, there is no moment for it, and the call is not recorded by itself. Tells whether the
+    /// caller hears something now.
+    pub(crate) fn ask_consent(&mut self, now: Now, id: CallId) -> bool {
+        if self.taping(id) != Some(Taping::Wanted) {
+            return false;
+        }
+        let call = &self.calls[&id];
+        let policy = call.tenant.consent.as_ref();
+        let Some(policy) = policy.filter(|policy| policy.is_for(call.flow_party())) else {
+            return false;
+        };
+        let waits = matches!(
+            &call.stage,
+            Stage::Flow(flow) if matches!(flow.turn, Turn::Host(Pending::Answer))
+        );
+        let clip = call
+            .tenant
+            .catalogue
+            .find(&call.language, &policy.announcement);
+        let (Some(clip), true) = (clip, waits) else {
+            self.consent(now, id, Consent::NotAsked);
+            return false;
+        };
+        let (clips, key, leg) = (vec![clip.clone()], policy.key, call.leg);
+        let mut wait = total(&clips) + OP_SLACK;
+        let mut play = None;
+        if key.is_some() {
+            wait += CONSENT_WAIT;
+            let spec = GatherSpec {
+                min: 1,
+                max: 1,
+                terminators: String::new(),
+                first_timeout: CONSENT_WAIT,
+                inter_timeout: CONSENT_WAIT,
+                barge_in: true,
+            };
+            self.command(Command::Gather { leg, clips, spec });
+        } else {
+            let id = self.next_play();
+            play = Some(id);
+            let repeat = false;
+            self.command(Command::Play {
+                leg,
+                play: id,
+                clips,
+                repeat,
+            });
+        }
+        self.pend(id, Pending::Consent { play, key });
+        self.deadlines.set(id, Wait::Op, now.mono + wait);
+        true
+    }
+
+    /// The caller was told, or has answered: the flow goes on.
+    pub(crate) fn consented(&mut self, now: Now, id: CallId, consent: Consent) {
+        self.consent(now, id, consent);
+        self.record_from_answer(now, id);
+        self.reply(now, id, Ok(Reply::Done));
+    }
+
+    fn consent(&mut self, now: Now, id: CallId, consent: Consent) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        if !consent.allows() && call.capture.taping == Taping::Wanted {
+            call.capture.taping = Taping::No;
+        }
+        self.journal
+            .note(call, now.wall, CallEventKind::Consent { consent });
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sip::locate::Place;
 use vocab::call::Login;
-use vocab::{Clip, Pii, TenantId};
+use vocab::{Clip, Party, Pii, TenantId};
 
 use crate::number::{NumberForm, NumberPlan};
 
@@ -48,6 +48,34 @@ pub struct Tenant {
     pub follow_redirects: bool,
     /// Audio by language and name.
     pub catalogue: Catalogue,
+    /// Who is recorded only after it was told or asked.
+    pub consent: Option<ConsentPolicy>,
+}
+
+/// What callers are told, or asked, before they are recorded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConsentPolicy {
+    /// What they hear: a prompt of the catalogue.
+    pub announcement: String,
+    /// They are recorded only if they press this key.
+    pub key: Option<char>,
+    /// Only callers whose numbers begin so, and those without a number. Empty: all.
+    pub prefixes: Vec<String>,
+}
+
+impl ConsentPolicy {
+    /// Whether it is for this caller.
+    pub(crate) fn is_for(&self, caller: &Party) -> bool {
+        let begins = |number: &str| {
+            let mut prefixes = self.prefixes.iter();
+            prefixes.any(|prefix| number.starts_with(prefix.as_str()))
+        };
+        match caller {
+            Party::E164(number) => self.prefixes.is_empty() || begins(number),
+            // Nobody knows where it is.
+            Party::Sip(_) | Party::Anonymous => true,
+        }
+    }
 }
 
 /// A phone of a tenant.

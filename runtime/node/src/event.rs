@@ -3,6 +3,7 @@
 use vocab::call::{Cause, Command, Event, GatherEnd, Side};
 use vocab::flow::{FlowError, FlowEvent, Reply};
 use vocab::record::{CallEventKind, Step};
+use vocab::recording::Consent;
 use vocab::{LegId, Now, Pii, PlayId, TenantId};
 
 use crate::border::Notice;
@@ -61,6 +62,18 @@ impl Node {
                 let count = u8::try_from(digits.reveal().len()).unwrap_or(u8::MAX);
                 let kind = CallEventKind::Gathered { digits: count, end };
                 self.journal.note(call, now.wall, kind);
+                if let Some(Pending::Consent { key, .. }) = call.pending() {
+                    let yes = key.is_some_and(|key| digits.reveal().starts_with(key));
+                    let consent = if yes {
+                        Consent::Given
+                    } else {
+                        Consent::Refused
+                    };
+                    if end != GatherEnd::Hangup {
+                        self.consented(now, leg.call, consent);
+                    }
+                    return;
+                }
                 let secret = match call.pending() {
                     Some(Pending::Gather { secret }) => Some(*secret),
                     Some(_) | None => None,
@@ -291,6 +304,14 @@ impl Node {
         let Some(flow) = call.flow() else { return };
         if let Some(token) = flow.plays.remove(&play) {
             return self.flow_event(now, id, FlowEvent::PlayDone(token));
+        }
+        if matches!(flow.turn, Turn::Host(Pending::Consent { play: p, .. }) if p == Some(play)) {
+            let consent = if finished {
+                Consent::Announced
+            } else {
+                Consent::NotAsked
+            };
+            return self.consented(now, leg.call, consent);
         }
         if matches!(flow.turn, Turn::Host(Pending::Play { play: p }) if p == play) {
             let reply = if finished {

@@ -283,13 +283,18 @@ impl Node {
         call.line = Line::Up;
         let after = now.mono.since(call.started.mono);
         self.journal.note(call, now.wall, CallEventKind::Answered);
-        self.record_from_answer(now, id);
+        let asked = self.ask_consent(now, id);
+        if !asked {
+            self.record_from_answer(now, id);
+        }
         let call = self.calls.get_mut(&id).expect("just seen");
         let waits = matches!(call.pending(), Some(Pending::Answer));
         let fallback = matches!(call.stage, Stage::Fallback { .. });
         let talk = matches!(call.stage, Stage::Talk);
         let takes = talk && call.answers();
-        self.deadlines.clear(id, Wait::Op);
+        if !asked {
+            self.deadlines.clear(id, Wait::Op);
+        }
         self.notice(Notice::Answered { call: id, after });
         if self.connecting(id) {
             self.connect_dialed(now, id);

@@ -48,8 +48,8 @@ mod way;
 
 pub use border::{Input, Notice, Output, PluginChange, Refusal, Secret, SpeechId};
 pub use config::{
-    Callee, Catalogue, Config, EarlyMedia, Group, Park, Phone, Route, ShownNumber, Tenant, Trunk,
-    TrunkRegistration,
+    Callee, Catalogue, Config, ConsentPolicy, EarlyMedia, Group, Park, Phone, Route, ShownNumber,
+    Tenant, Trunk, TrunkRegistration,
 };
 pub use control::{
     Actor, Control, ControlError, ControlId, Controlled, Destination, Detection, Loudness,

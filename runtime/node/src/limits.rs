@@ -102,3 +102,6 @@ pub(crate) const LOCATE_PAUSE: Duration = Duration::from_secs(5);
 /// How long a server that was silent is left alone while it is asked whether it is back: until the
 /// transaction gives up (RFC 3261 §17.1.2.2 timer F, 32 s), and a little.
 pub(crate) const PROBE_TIME: Duration = Duration::from_secs(33);
+
+/// Longest wait for the key with which a caller agrees to be recorded: long enough to think about it.
+pub(crate) const CONSENT_WAIT: Duration = Duration::from_secs(8);

@@ -8,6 +8,7 @@ use plugin::{Installed, Registry};
 use vocab::call::{Cause, Command, Side};
 use vocab::flow::{Fault, FaultKind, FlowError, Outcome, PluginRef, Reply};
 use vocab::record::CallEventKind;
+use vocab::recording::Consent;
 use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, PlayId, Rng, TenantId};
 
 use crate::border::{Input, Notice, Output, PluginChange, SpeechId};
@@ -429,6 +430,10 @@ impl Node {
             Stage::Talk => return self.talk_timeout(now, id),
             Stage::Flow(_) | Stage::Leaving => {}
         }
+        if let Some(Pending::Consent { .. }) = call.pending() {
+            // Who was not told, or did not answer, is not recorded.
+            return self.consented(now, id, Consent::Refused);
+        }
         let reply = match call.pending() {
             Some(Pending::NextEvent) => Err(FlowError::Timeout),
             Some(Pending::Sleep) => Ok(Reply::Done),
@@ -447,6 +452,7 @@ impl Node {
                 Pending::Answer
                 | Pending::Play { .. }
                 | Pending::Gather { .. }
+                | Pending::Consent { .. }
                 | Pending::Record { .. },
             ) => Err(FlowError::Failed(
                 "the media engine did not answer in time".to_owned(),

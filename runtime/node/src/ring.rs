@@ -365,6 +365,7 @@ impl Node {
                         | Pending::Resolving(_)
                         | Pending::Play { .. }
                         | Pending::Gather { .. }
+                        | Pending::Consent { .. }
                         | Pending::Record { .. }
                         | Pending::NextEvent
                         | Pending::Sleep => None,

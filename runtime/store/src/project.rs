@@ -118,6 +118,7 @@ fn begin(event: &CallEvent) -> Option<CallRecord> {
         recording: None,
         messages: Vec::new(),
         interaction: event.call,
+        consent: None,
         events: event.n,
     })
 }
@@ -140,6 +141,7 @@ fn advance(record: &mut CallRecord, event: &CallEvent) -> Projected {
             }
         }
         CallEventKind::Interaction { with } => record.interaction = *with,
+        CallEventKind::Consent { consent } => record.consent = Some(*consent),
         // Of one that was cut at its beginning there is no file.
         CallEventKind::RecordingCut { recording, length } => {
             let claimed =
@@ -209,6 +211,7 @@ mod tests {
 
     use vocab::call::{RecordEnd, Side};
     use vocab::flow::{Fault, FaultKind, PluginRef};
+    use vocab::recording::Consent;
     use vocab::{CallId, Direction, Party, RecordingId, Wall};
 
     use super::*;
@@ -289,6 +292,9 @@ mod tests {
             },
             CallEventKind::FlowFault { fault },
             CallEventKind::Interaction { with: OLDER },
+            CallEventKind::Consent {
+                consent: Consent::Given,
+            },
             ended(Cause::Normal),
         ]);
         let expected = CallRecord {
@@ -301,7 +307,7 @@ mod tests {
             sip_call_id: "abc@host".into(),
             started_at: Wall(1_000_000),
             answered_at: Some(Wall(3_000_000)),
-            ended_at: Some(Wall(9_000_000)),
+            ended_at: Some(Wall(10_000_000)),
             disposition: Disposition::Answered,
             cause: Some(Cause::Normal),
             ended_by: Some(Side::Far),
@@ -311,7 +317,8 @@ mod tests {
             recording: Some(RecordingId::of_call(CALL)),
             messages: vec![message],
             interaction: OLDER,
-            events: 9,
+            consent: Some(Consent::Given),
+            events: 10,
         };
         assert_eq!(record, expected);
     }

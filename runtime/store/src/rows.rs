@@ -27,7 +27,7 @@ macro_rules! record_columns {
     () => {
         "call, tenant, direction, from_party, to_number, user, sip_call_id, started_at_us, \
          answered_at_us, ended_at_us, disposition, cause, ended_by, plugin, plugin_version, \
-         outcome, fault, recording, messages, interaction"
+         outcome, fault, recording, messages, interaction, consent"
     };
 }
 
@@ -53,7 +53,7 @@ pub(crate) use {event_columns, record_columns, select_records};
 pub(crate) const EVENT_VALUES: usize = 6;
 
 /// Values bound for each row of `call_record`, `projection` included.
-pub(crate) const RECORD_VALUES: usize = 22;
+pub(crate) const RECORD_VALUES: usize = 23;
 
 type Insert<'q> = Query<'q, Sqlite, SqliteArguments>;
 
@@ -119,6 +119,7 @@ pub(crate) fn bind_record<'q>(query: Insert<'q>, record: &CallRecord) -> Insert<
         .bind(record.recording.map(|recording| recording.to_string()))
         .bind(messages.join(" "))
         .bind((record.interaction != record.call).then(|| record.interaction.to_string()))
+        .bind(record.consent.map(Word::text))
         .bind(i64::from(record.events))
         .bind(PROJECTION)
 }
@@ -178,7 +179,8 @@ pub(crate) fn record_from(path: &Path, row: &SqliteRow) -> Result<CallRecord, Er
             Some(text) => text.parse().map_err(|_| row.corrupt(19))?,
             None => row.parsed(0)?,
         },
-        events: u32::try_from(row.value::<i64>(20)?).map_err(|_| row.corrupt(20))?,
+        consent: row.word(20)?,
+        events: u32::try_from(row.value::<i64>(21)?).map_err(|_| row.corrupt(21))?,
     })
 }
 

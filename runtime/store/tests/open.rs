@@ -76,7 +76,7 @@ async fn a_newer_schema_is_left_alone() {
         "INSERT INTO _sqlx_migrations VALUES (9, 'later', '2030-01-01', TRUE, x'00', 0)",
     )
     .await;
-    refused(&home.path(), expect!["DB was written by a newer release (schema 9, this one knows 4): upgrade, or restore a backup made before the newer release ran"]).await;
+    refused(&home.path(), expect!["DB was written by a newer release (schema 9, this one knows 5): upgrade, or restore a backup made before the newer release ran"]).await;
 }
 
 #[tokio::test]
@@ -146,7 +146,10 @@ async fn migrations_are_applied_once() {
             .fetch_all(&mut conn)
             .await
             .expect("reads");
-    assert_eq!(applied, [(1, true), (2, true), (3, true), (4, true)]);
+    assert_eq!(
+        applied,
+        [(1, true), (2, true), (3, true), (4, true), (5, true)]
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::call::{Cause, GatherEnd, RecordEnd, Side};
 use crate::flow::{DialResult, Fault, PluginRef};
 use crate::hearing::Hearing;
-use crate::recording::SegmentEnd;
+use crate::recording::{Consent, SegmentEnd};
 use crate::{CallId, Direction, MediaSummary, Party, RecordingId, TenantId, Wall};
 
 /// One thing that happened to a call.
@@ -120,6 +120,11 @@ pub enum CallEventKind {
     RecordingStopped {
         /// The leg that asked for it, if one did.
         by: Option<u16>,
+    },
+    /// Whether the caller agreed to be recorded, where that is asked.
+    Consent {
+        /// What came of it.
+        consent: Consent,
     },
     /// The call is part of an interaction that began with another one.
     Interaction {
@@ -235,6 +240,7 @@ impl CallEventKind {
             Self::RecordingPaused { .. } => "recording.paused",
             Self::RecordingResumed { .. } => "recording.resumed",
             Self::RecordingStopped { .. } => "recording.stopped",
+            Self::Consent { .. } => "recording.consent",
             Self::Interaction { .. } => "call.interaction",
             Self::MessageLeft { .. } => "message.left",
             Self::RecordingCut { .. } => "recording.cut",
@@ -484,6 +490,8 @@ pub struct CallRecord {
     pub messages: Vec<RecordingId>,
     /// The call with which its interaction began; itself unless it was told of another.
     pub interaction: CallId,
+    /// Whether the caller agreed to be recorded, if that was asked.
+    pub consent: Option<Consent>,
     /// Number of events so far.
     pub events: u32,
 }

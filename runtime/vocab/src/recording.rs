@@ -76,3 +76,36 @@ impl SegmentEnd {
         Self::ALL.into_iter().find(|end| end.name() == name)
     }
 }
+
+/// Whether who is recorded agreed to it, where a tenant's policy asks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Consent {
+    /// There was no moment to ask, or to tell: nothing is recorded by itself.
+    NotAsked,
+    /// It was told, and stayed.
+    Announced,
+    /// It said yes.
+    Given,
+    /// It did not say yes.
+    Refused,
+}
+
+impl Consent {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::NotAsked, Self::Announced, Self::Given, Self::Refused];
+
+    /// Stable lower-case name used in records and the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotAsked => "not_asked",
+            Self::Announced => "announced",
+            Self::Given => "given",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Whether the call may be recorded.
+    pub fn allows(self) -> bool {
+        matches!(self, Self::Announced | Self::Given)
+    }
+}

@@ -300,6 +300,7 @@ impl Checks {
             CallEventKind::RecordingPaused { .. }
             | CallEventKind::RecordingResumed { .. }
             | CallEventKind::RecordingStopped { .. } => panic!("nobody pauses here"),
+            CallEventKind::Consent { .. } => panic!("nobody is asked here"),
             CallEventKind::MessageLeft {
                 recording, length, ..
             } => {

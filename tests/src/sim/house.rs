@@ -128,6 +128,7 @@ fn tenant(
         park: node::Park::default(),
         early_media: node::EarlyMedia::default(),
         follow_redirects: false,
+        consent: None,
         catalogue: catalogue(),
     }
 }

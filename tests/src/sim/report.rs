@@ -94,6 +94,7 @@ fn sight(event: &CallEvent) -> String {
         | CallEventKind::RecordingResumed { .. }
         | CallEventKind::RecordingStopped { .. }
         | CallEventKind::Interaction { .. }
+        | CallEventKind::Consent { .. }
         | CallEventKind::MessageLeft { .. }
         | CallEventKind::RecordingCut { .. }
         | CallEventKind::Dialed { .. }

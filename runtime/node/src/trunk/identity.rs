@@ -208,6 +208,7 @@ mod tests {
             park: Park::default(),
             early_media: EarlyMedia::default(),
             follow_redirects: false,
+            consent: None,
             catalogue: Catalogue::default(),
         }
     }

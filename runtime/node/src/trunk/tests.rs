@@ -43,6 +43,7 @@ fn tenant(trunks: Vec<Arc<Trunk>>) -> Arc<Tenant> {
         park: Park::default(),
         early_media: EarlyMedia::default(),
         follow_redirects: false,
+        consent: None,
         catalogue: Catalogue::default(),
     })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expect_test::expect;
-use jackfield_node::{Control, ControlError, RecordStep};
+use jackfield_node::{ConsentPolicy, Control, ControlError, RecordStep};
 use vocab::call::{Command, GatherEnd, GatherSpec};
 use vocab::flow::{Op, Reply};
 use vocab::recording::SegmentStart;
@@ -383,4 +383,114 @@ fn what_is_pressed_in_secret_is_not_recorded_and_told_nobody() {
     "#]]
     .assert_eq(&self::told(&mut world));
     world.settle();
+}
+
+/// A house that is recorded, and whose callers are told so, or asked.
+fn asking(key: Option<char>, prefixes: &[&str]) -> World {
+    let mut world = World::with(|tenant| {
+        for route in tenant.routes.values_mut() {
+            Arc::make_mut(route).record = true;
+        }
+        tenant.consent = Some(ConsentPolicy {
+            announcement: "sorry".to_owned(),
+            key,
+            prefixes: prefixes.iter().map(|it| (*it).to_owned()).collect(),
+        });
+    });
+    world.install();
+    world
+}
+
+/// What is told of a call whose caller presses this, or nothing, after a flow has answered.
+fn answers(world: &mut World, key: Option<char>) -> String {
+    world.dial("ann", "1000");
+    world.run(s(1));
+    world.op(Op::Answer);
+    world.run(ms(500));
+    assert!(world.replies.is_empty(), "the flow waits");
+    if let Some(key) = key {
+        world.press("ann", key);
+    }
+    world.run(s(12));
+    assert_eq!(world.replies.last(), Some(&Ok(Reply::Done)), "it goes on");
+    told(world)
+}
+
+#[test]
+fn callers_are_told_that_they_are_recorded() {
+    let mut world = asking(None, &[]);
+    expect![[r#"
+        2.02    A call.answered
+        3.02    A recording.consent announced
+        3.02    A recording.started
+        3.02    A recording.segment_started s1 leg 1, 2
+        9.02    A recording.segment_ended s1 gone 6.00 s
+        9.02    A call.ended failed by Near
+    "#]]
+    .assert_eq(&answers(&mut world, None));
+}
+
+#[test]
+fn callers_are_asked_whether_they_may_be_recorded() {
+    for (key, expected) in [
+        (
+            Some('1'),
+            expect![[r#"
+            2.02    A call.answered
+            2.50    A recording.consent given
+            2.50    A recording.started
+            2.50    A recording.segment_started s1 leg 1, 2
+            8.50    A recording.segment_ended s1 gone 6.00 s
+            8.50    A call.ended failed by Near
+        "#]],
+        ),
+        (
+            Some('2'),
+            expect![[r#"
+            2.02    A call.answered
+            2.50    A recording.consent refused
+            8.50    A call.ended failed by Near
+        "#]],
+        ),
+        (
+            None,
+            expect![[r#"
+            2.02    A call.answered
+            11.02   A recording.consent refused
+        "#]],
+        ),
+    ] {
+        expected.assert_eq(&answers(&mut asking(Some('1'), &[]), key));
+    }
+}
+
+#[test]
+fn who_goes_while_it_is_asked_is_not_recorded() {
+    let mut world = asking(Some('1'), &[]);
+    world.dial("ann", "1000");
+    world.run(s(1));
+    world.op(Op::Answer);
+    world.run(ms(500));
+    world.hang_up("ann");
+    world.run(s(2));
+    expect![[r#"
+        2.02    A call.answered
+    "#]]
+    .assert_eq(&told(&mut world));
+    world.settle();
+}
+
+#[test]
+fn where_there_is_no_moment_to_ask_nothing_is_recorded() {
+    let mut world = asking(None, &[]);
+    world.dial("ann", "1000");
+    world.run(s(1));
+    // The flow connects without answering first.
+    world.op(dial("bob"));
+    world.run(s(4));
+    expect![[r#"
+        3.04    A call.answered
+        3.04    A recording.consent not_asked
+    "#]]
+    .assert_eq(&told(&mut world));
 }

@@ -660,6 +660,7 @@ impl World {
                 by.map(|by| format!("by {by}")).unwrap_or_default()
             }
             CallEventKind::RecordingResumed { why, .. } => why.name().to_owned(),
+            CallEventKind::Consent { consent } => consent.name().to_owned(),
             CallEventKind::Interaction { with } => {
                 let place = self.calls.iter().position(|it| it == with);
                 format!("with {}", letter(place.expect("a call that began")))
@@ -853,6 +854,7 @@ fn tenant() -> Tenant {
         },
         early_media: EarlyMedia::default(),
         follow_redirects: false,
+        consent: None,
         catalogue: Catalogue::new([("zh-CN".to_owned(), clips)].into()),
     }
 }

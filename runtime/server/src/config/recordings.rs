@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use node::{Catalogue, ConsentPolicy};
 use store::Format;
 use vocab::Pii;
 
@@ -74,8 +75,69 @@ pub(super) fn read(mut table: Table<'_>, environment: &Environment<'_>) -> Optio
     })
 }
 
-/// How the recordings of a tenant are kept.
-pub(super) fn policy(mut table: Table<'_>, environment: &Environment<'_>) -> Policy {
+/// What callers of a tenant can be told.
+pub(super) struct Heard<'a> {
+    pub(super) language: Option<&'a str>,
+    pub(super) catalogue: &'a Catalogue,
+}
+
+/// What callers are told before they are recorded.
+fn consent(table: &mut Table<'_>, heard: &Heard<'_>) -> Option<ConsentPolicy> {
+    let announcement = table.text("announce");
+    if let (Some(name), Some(language)) = (announcement, heard.language)
+        && heard.catalogue.find(language, name.value).is_none()
+    {
+        let what = format!(
+            "announce = {:?}: there is no such prompt in {language} or common; record it, or name another",
+            name.value
+        );
+        table.source.error(Some(name.at), what);
+    }
+    let key = table.text("consent_key");
+    let read = key.and_then(|key| {
+        let mut keys = key.value.chars();
+        let one = keys
+            .next()
+            .filter(|one| one.is_ascii_digit() || "*#".contains(*one));
+        let one = one.filter(|_| keys.next().is_none());
+        if one.is_none() {
+            let what = format!("consent_key = {:?} is not one of 0-9, * and #", key.value);
+            table.source.error(Some(key.at), what);
+        }
+        one
+    });
+    let prefixes = table.texts("consent_prefixes");
+    for prefix in &prefixes {
+        let digits = prefix.value.strip_prefix('+').unwrap_or_default();
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            let what = format!(
+                "{:?} is not the beginning of a number, as in \"+49\"",
+                prefix.value
+            );
+            table.source.error(Some(prefix.at), what);
+        }
+    }
+    if announcement.is_none() && (key.is_some() || !prefixes.is_empty()) {
+        let what = "callers are asked by a prompt: name it as announce";
+        table.source.error(table.at, what);
+    }
+    Some(ConsentPolicy {
+        announcement: announcement?.value.to_owned(),
+        key: read,
+        prefixes: prefixes
+            .iter()
+            .map(|prefix| prefix.value.to_owned())
+            .collect(),
+    })
+}
+
+/// How the recordings of a tenant are kept, and what callers are told before.
+pub(super) fn policy(
+    mut table: Table<'_>,
+    environment: &Environment<'_>,
+    heard: &Heard<'_>,
+) -> (Policy, Option<ConsentPolicy>) {
+    let consent = consent(&mut table, heard);
     let format = table.text("format").and_then(|text| {
         let known = Format::ALL
             .into_iter()
@@ -122,10 +184,11 @@ pub(super) fn policy(mut table: Table<'_>, environment: &Environment<'_>) -> Pol
     }
     keys.extend(key.clone());
     table.finish();
-    Policy {
+    let policy = Policy {
         format: format.unwrap_or(Format::Wav),
         keep: (days > 0).then(|| Duration::from_secs(days * 86_400)),
         key,
         keys: Keys::new(keys),
-    }
+    };
+    (policy, consent)
 }

@@ -111,7 +111,12 @@ fn tenant(
     let park = groups::park(table.table("park"));
     let early_media = groups::early_media(&mut table);
     let follow_redirects = table.truth("follow_redirects").unwrap_or(false);
-    let policy = recordings::policy(table.table("recording"), surroundings.environment);
+    let heard = recordings::Heard {
+        language: language.as_ref().map(|language| language.value),
+        catalogue: &catalogue,
+    };
+    let recording = table.table("recording");
+    let (policy, consent) = recordings::policy(recording, surroundings.environment, &heard);
     table.finish();
     let tenant = Tenant {
         id: id?.value,
@@ -126,6 +131,7 @@ fn tenant(
         early_media,
         follow_redirects,
         catalogue,
+        consent,
     };
     Some((tenant, policy))
 }

@@ -25,6 +25,7 @@ impl Folder {
         let clip = media::wav::write(&[0; 800], 1);
         for file in [
             "prompts/zh-CN/sorry.wav",
+            "prompts/zh-CN/recording.wav",
             "prompts/en/digits/1.wav",
             "prompts/common/beep.wav",
         ] {
@@ -121,7 +122,7 @@ fn a_small_file_is_enough() {
     assert_eq!(route.grant, plugin::Grant::none());
     assert_eq!(route.settings.lookup("entry.0.key").as_deref(), Some("1"));
     assert!(tenant.catalogue.find("en", "digits/1").is_some());
-    assert!(tenant.catalogue.find("zh-CN", "beep").is_some() && tenant.catalogue.len() == 3);
+    assert!(tenant.catalogue.find("zh-CN", "beep").is_some() && tenant.catalogue.len() == 4);
     assert_eq!(config.data_dir, folder.0.path().join("data"));
     assert_eq!(config.http.token, None);
 }
@@ -934,7 +935,8 @@ fn recordings_that_could_not_be_kept() {
             "[recordings]\nfolder = \"x\"\n[recordings.s3]\nendpoint = \"s3.example.com\"\n\
              prefix = \"/a b\"\nsecret_key_env = \"NOWHERE\"\nkeep_local_h = -1\n\
              {TENANT}[tenant.recording]\nformat = \"mp3\"\nkeep_days = 99999\nkey_env = \"SHORT\"\n\
-             old_keys_env = [\"EMPTY\"]\n"
+             old_keys_env = [\"EMPTY\"]\nannounce = \"nothing\"\nconsent_key = \"12\"\n\
+             consent_prefixes = [\"49\"]\n"
         ),
         expect![[r#"
             jackfield.toml:2: unknown key "folder" in [recordings]; known here are s3
@@ -947,6 +949,9 @@ fn recordings_that_could_not_be_kept() {
             jackfield.toml:13: format = "mp3" is not "wav" or "opus"
             jackfield.toml:14: keep_days = 99999 is not a whole number from 0 to 36500
             jackfield.toml:15: the key of recordings in SHORT is not 64 hexadecimal digits; make one with: openssl rand -hex 32
-            jackfield.toml:16: the key of recordings: the environment variable EMPTY is empty; set it to the secret and start again"#]],
+            jackfield.toml:16: the key of recordings: the environment variable EMPTY is empty; set it to the secret and start again
+            jackfield.toml:17: announce = "nothing": there is no such prompt in zh-CN or common; record it, or name another
+            jackfield.toml:18: consent_key = "12" is not one of 0-9, * and #
+            jackfield.toml:19: "49" is not the beginning of a number, as in "+49""#]],
     );
 }

@@ -8,6 +8,7 @@ use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, PluginRef};
 use vocab::hearing::Hearing;
 use vocab::record::{CallEvent, CallEventKind, CallRecord};
+use vocab::recording::Consent;
 use vocab::{Direction, Party, Wall};
 
 /// A call in one object. Every field is always there; what is not known is null.
@@ -34,6 +35,7 @@ pub(super) struct Record {
     recording: Option<String>,
     messages: Vec<String>,
     interaction: String,
+    consent: Option<&'static str>,
     event_count: u32,
 }
 
@@ -81,6 +83,7 @@ impl From<&CallRecord> for Record {
             recording: record.recording.map(|id| id.to_string()),
             messages: record.messages.iter().map(ToString::to_string).collect(),
             interaction: record.interaction.to_string(),
+            consent: record.consent.map(Consent::name),
             event_count: record.events,
         }
     }
@@ -176,6 +179,7 @@ fn fields(kind: &CallEventKind) -> Value {
             json!({ "by": by })
         }
         CallEventKind::RecordingResumed { by, why } => json!({ "by": by, "why": why.name() }),
+        CallEventKind::Consent { consent } => json!({ "consent": consent.name() }),
         CallEventKind::Interaction { with } => json!({ "with": with.to_string() }),
         CallEventKind::MessageLeft {
             recording,

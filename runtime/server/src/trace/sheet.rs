@@ -193,6 +193,7 @@ fn summary(kind: &CallEventKind) -> String {
         CallEventKind::RecordingPaused { .. } => "recording paused".to_owned(),
         CallEventKind::RecordingResumed { .. } => "recording resumed".to_owned(),
         CallEventKind::RecordingStopped { .. } => "recording stopped".to_owned(),
+        CallEventKind::Consent { consent } => format!("consent: {}", consent.name()),
         CallEventKind::Interaction { with } => format!("belongs to call {with}"),
         CallEventKind::MessageLeft { length, .. } => {
             format!("message of {:.1} s left", length.as_secs_f64())

@@ -7,7 +7,7 @@ use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
 use vocab::hearing::{Answerer, Answering, Hearing, MessageEnd, Signal, SignalHeard};
 use vocab::record::{CallEventKind, Disposition, PauseEnd, Step};
-use vocab::recording::SegmentEnd;
+use vocab::recording::{Consent, SegmentEnd};
 use vocab::{CallId, Direction, MediaSummary, Party, RecordingId};
 
 use super::{Word, decode, encode, party_from_text, party_text};
@@ -122,6 +122,7 @@ fn number(kind: &CallEventKind) -> usize {
         CallEventKind::RecordingResumed { .. } => 22,
         CallEventKind::RecordingStopped { .. } => 23,
         CallEventKind::Interaction { .. } => 24,
+        CallEventKind::Consent { .. } => 26,
     }
 }
 
@@ -233,8 +234,10 @@ pub(crate) fn later_samples() -> Vec<CallEventKind> {
         CallEventKind::RecordingStopped { by: Some(1) },
         CallEventKind::Interaction { with: CallId(9) },
     ];
+    let agreed = Consent::ALL.map(|consent| CallEventKind::Consent { consent });
     [started, dialed, cut, refused, full, bare]
         .into_iter()
+        .chain(agreed)
         .chain(heard)
         .chain(steps)
         .chain(recorded)

@@ -14,7 +14,7 @@ use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
 use vocab::hearing::{Answerer, Answering, Hearing, MessageEnd, Signal, SignalHeard};
 use vocab::record::{CallEventKind, PauseEnd, Step};
-use vocab::recording::SegmentEnd;
+use vocab::recording::{Consent, SegmentEnd};
 use vocab::{Direction, MediaSummary, Party};
 
 use super::words::{W, Word, cut, party_from_text, party_text};
@@ -156,6 +156,12 @@ struct Resumed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<u16>,
     why: W<PauseEnd>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Agreed {
+    v: V,
+    consent: W<Consent>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -379,6 +385,10 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
             by: *by,
             why: W(*why),
         }),
+        CallEventKind::Consent { consent } => json(&Agreed {
+            v: V,
+            consent: W(*consent),
+        }),
         CallEventKind::Interaction { with } => json(&Interaction {
             v: V,
             with: with.to_string().into(),
@@ -581,6 +591,12 @@ pub(super) fn decode(kind: &str, payload: &str) -> Result<CallEventKind, String>
         "recording.paused" => {
             let p: Asked = parse(payload)?;
             CallEventKind::RecordingPaused { by: p.by }
+        }
+        "recording.consent" => {
+            let p: Agreed = parse(payload)?;
+            CallEventKind::Consent {
+                consent: p.consent.0,
+            }
         }
         "recording.resumed" => {
             let p: Resumed = parse(payload)?;

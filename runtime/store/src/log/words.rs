@@ -8,7 +8,7 @@ use serde::ser::{Serialize, Serializer};
 use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, FaultKind};
 use vocab::record::{Disposition, PauseEnd, Step};
-use vocab::recording::SegmentEnd;
+use vocab::recording::{Consent, SegmentEnd};
 use vocab::{Direction, Party};
 
 /// A core type that is stored as one word.
@@ -63,6 +63,12 @@ words! {
         Split = "split",
         Cut = "cut",
         Interrupted = "interrupted",
+    }
+    Consent {
+        NotAsked = "not_asked",
+        Announced = "announced",
+        Given = "given",
+        Refused = "refused",
     }
     PauseEnd {
         Asked = "asked",

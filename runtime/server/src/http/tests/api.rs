@@ -209,12 +209,13 @@ async fn a_call_is_told_with_its_events() {
         {
           "answered_at": "2026-01-01T00:00:02.000Z",
           "cause": "normal",
+          "consent": "announced",
           "direction": "inbound",
           "disposition": "answered",
-          "duration_ms": 27000,
-          "ended_at": "2026-01-01T00:00:27.000Z",
+          "duration_ms": 28000,
+          "ended_at": "2026-01-01T00:00:28.000Z",
           "ended_by": "near",
-          "event_count": 28,
+          "event_count": 29,
           "events": [
             {
               "at": "2026-01-01T00:00:00.000Z",
@@ -262,99 +263,105 @@ async fn a_call_is_told_with_its_events() {
             },
             {
               "at": "2026-01-01T00:00:06.000Z",
-              "by": 2,
-              "kind": "recording.paused",
+              "consent": "announced",
+              "kind": "recording.consent",
               "n": 7
             },
             {
               "at": "2026-01-01T00:00:07.000Z",
-              "by": null,
-              "kind": "recording.resumed",
-              "n": 8,
-              "why": "time"
+              "by": 2,
+              "kind": "recording.paused",
+              "n": 8
             },
             {
               "at": "2026-01-01T00:00:08.000Z",
               "by": null,
-              "kind": "recording.stopped",
-              "n": 9
+              "kind": "recording.resumed",
+              "n": 9,
+              "why": "time"
             },
             {
               "at": "2026-01-01T00:00:09.000Z",
-              "end": "split",
-              "kind": "recording.segment_ended",
-              "length_ms": 1200,
-              "n": 10,
-              "recording": "01kdvdna000000000000001ayd-s1"
+              "by": null,
+              "kind": "recording.stopped",
+              "n": 10
             },
             {
               "at": "2026-01-01T00:00:10.000Z",
-              "detail": "greeting",
-              "kind": "flow.asked",
+              "end": "split",
+              "kind": "recording.segment_ended",
+              "length_ms": 1200,
               "n": 11,
-              "op": "gather"
+              "recording": "01kdvdna000000000000001ayd-s1"
             },
             {
               "at": "2026-01-01T00:00:11.000Z",
-              "digits": 1,
-              "end": "complete",
-              "kind": "flow.gathered",
-              "n": 12
+              "detail": "greeting",
+              "kind": "flow.asked",
+              "n": 12,
+              "op": "gather"
             },
             {
               "at": "2026-01-01T00:00:12.000Z",
-              "key": "language",
-              "kind": "call.attr_set",
+              "digits": 1,
+              "end": "complete",
+              "kind": "flow.gathered",
               "n": 13
             },
             {
               "at": "2026-01-01T00:00:13.000Z",
-              "end": "silence",
-              "kind": "message.left",
-              "length_ms": 2500,
-              "n": 14,
-              "recording": "01kdvdna000000000000001ayd-m1"
+              "key": "language",
+              "kind": "call.attr_set",
+              "n": 14
             },
             {
               "at": "2026-01-01T00:00:14.000Z",
-              "kind": "recording.cut",
-              "length_ms": 1500,
+              "end": "silence",
+              "kind": "message.left",
+              "length_ms": 2500,
               "n": 15,
-              "recording": "01kdvdna000000000000001ayd"
+              "recording": "01kdvdna000000000000001ayd-m1"
             },
             {
               "at": "2026-01-01T00:00:15.000Z",
+              "kind": "recording.cut",
+              "length_ms": 1500,
+              "n": 16,
+              "recording": "01kdvdna000000000000001ayd"
+            },
+            {
+              "at": "2026-01-01T00:00:16.000Z",
               "kind": "leg.dialed",
               "leg": 2,
-              "n": 16,
+              "n": 17,
               "to": "sip:1002",
               "trunk": null
             },
             {
-              "at": "2026-01-01T00:00:16.000Z",
+              "at": "2026-01-01T00:00:17.000Z",
               "by": 2,
               "detail": "",
               "kind": "leg.held",
               "leg": 1,
-              "n": 17,
+              "n": 18,
               "other": null
-            },
-            {
-              "a": 1,
-              "at": "2026-01-01T00:00:17.000Z",
-              "b": 2,
-              "kind": "leg.bridged",
-              "n": 18
             },
             {
               "a": 1,
               "at": "2026-01-01T00:00:18.000Z",
               "b": 2,
-              "kind": "leg.unbridged",
+              "kind": "leg.bridged",
               "n": 19
             },
             {
+              "a": 1,
               "at": "2026-01-01T00:00:19.000Z",
+              "b": 2,
+              "kind": "leg.unbridged",
+              "n": 20
+            },
+            {
+              "at": "2026-01-01T00:00:20.000Z",
               "codec": "opus",
               "far_lost": null,
               "jitter_ms": 3.25,
@@ -363,14 +370,14 @@ async fn a_call_is_told_with_its_events() {
               "leg": 2,
               "lost": 12,
               "mos": 4.21,
-              "n": 20,
+              "n": 21,
               "received": 1480,
               "round_trip_ms": 41.0,
               "secured": true,
               "sent": 1500
             },
             {
-              "at": "2026-01-01T00:00:20.000Z",
+              "at": "2026-01-01T00:00:21.000Z",
               "hz": [
                 985,
                 1371,
@@ -384,68 +391,68 @@ async fn a_call_is_told_with_its_events() {
                 380
               ],
               "level_dbm0": -14,
-              "n": 21,
+              "n": 22,
               "signal": "vacant_code"
             },
             {
               "answerer": "machine",
-              "at": "2026-01-01T00:00:21.000Z",
+              "at": "2026-01-01T00:00:22.000Z",
               "at_ms": 3120,
               "beep_at_ms": null,
               "cause": "long_greeting",
               "initial_silence_ms": 480,
               "kind": "leg.answerer",
               "leg": 2,
-              "n": 22,
+              "n": 23,
               "silence_ms": 0,
               "voice_ms": 2410,
               "words": 6
             },
             {
-              "at": "2026-01-01T00:00:22.000Z",
+              "at": "2026-01-01T00:00:23.000Z",
               "at_ms": 9800,
               "beep": true,
               "kind": "leg.message_ended",
               "leg": 2,
-              "n": 23,
+              "n": 24,
               "unheard": false
             },
             {
-              "at": "2026-01-01T00:00:23.000Z",
+              "at": "2026-01-01T00:00:24.000Z",
               "cause": null,
               "kind": "leg.dial_ended",
               "leg": 2,
-              "n": 24,
+              "n": 25,
               "result": "answered",
               "status": null
             },
             {
-              "at": "2026-01-01T00:00:24.000Z",
+              "at": "2026-01-01T00:00:25.000Z",
               "kind": "flow.ended",
               "label": "sales",
-              "n": 25
+              "n": 26
             },
             {
-              "at": "2026-01-01T00:00:25.000Z",
+              "at": "2026-01-01T00:00:26.000Z",
               "detail": "50 ms spent",
               "fault": "out_of_time",
               "kind": "flow.fault",
-              "n": 26,
+              "n": 27,
               "plugin": "ivr-menu",
               "version": "0.1.0"
             },
             {
               "announcement": "sorry",
-              "at": "2026-01-01T00:00:26.000Z",
+              "at": "2026-01-01T00:00:27.000Z",
               "kind": "call.fallback",
-              "n": 27
+              "n": 28
             },
             {
-              "at": "2026-01-01T00:00:27.000Z",
+              "at": "2026-01-01T00:00:28.000Z",
               "by": "near",
               "cause": "normal",
               "kind": "call.ended",
-              "n": 28
+              "n": 29
             }
           ],
           "fault": "plugin ivr-menu 0.1.0: out_of_time: 50 ms spent",
@@ -463,7 +470,7 @@ async fn a_call_is_told_with_its_events() {
           "recording": "01kdvdna000000000000001ayd",
           "sip_call_id": "a84b4c76e66710@pc33",
           "started_at": "2026-01-01T00:00:00.000Z",
-          "talk_ms": 25000,
+          "talk_ms": 26000,
           "tenant": "demo",
           "to": "1000",
           "user": "1001"

@@ -21,7 +21,7 @@ use vocab::call::{Cause, GatherEnd, RecordEnd, Side};
 use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
 use vocab::hearing::{Answerer, Answering, Hearing, MessageEnd, Signal, SignalHeard};
 use vocab::record::{CallEvent, CallEventKind, PauseEnd, Step};
-use vocab::recording::SegmentEnd;
+use vocab::recording::{Consent, SegmentEnd};
 use vocab::{CallId, Direction, MediaSummary, Party, Pii, RecordingId, Rng, Wall};
 
 use crate::archive::{self, Archive, Written};
@@ -422,6 +422,9 @@ pub(super) fn eventful(call: CallId) -> Vec<CallEvent> {
             channels: 2,
         },
         CallEventKind::Interaction { with: call },
+        CallEventKind::Consent {
+            consent: Consent::Announced,
+        },
         CallEventKind::RecordingPaused { by: Some(2) },
         CallEventKind::RecordingResumed {
             by: None,
