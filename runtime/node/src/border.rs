@@ -15,6 +15,7 @@ use vocab::record::CallEvent;
 use vocab::recording::SegmentStart;
 use vocab::{CallId, Clip, FlowId, Pii, RecordingId, SecretToken, TenantId};
 
+use crate::catalogue::Prompts;
 use crate::config::{Config, Route};
 use crate::control::{Control, ControlError, ControlId, Controlled};
 use crate::trunk::TrunkState;
@@ -89,6 +90,14 @@ pub enum Input<'a> {
     },
     /// A new configuration. Live calls keep what they began with.
     Configure(Arc<Config>),
+    /// A tenant's uploaded prompts, all of them. What is played from now on is out of these, in live calls
+    /// as well.
+    Prompts {
+        /// Whose.
+        tenant: TenantId,
+        /// They take the place of those of the same name in the tenant's folder.
+        uploaded: Prompts,
+    },
     /// A plugin was loaded or taken back.
     Plugin(PluginChange),
     /// An operator ends a call.

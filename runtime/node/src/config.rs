@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use sip::locate::Place;
 use vocab::call::Login;
-use vocab::{Clip, Party, Pii, TenantId};
+use vocab::{Party, Pii, TenantId};
 
+use crate::catalogue::{Catalogue, Prompts};
 use crate::number::{NumberForm, NumberPlan};
 
 /// Everything a node is configured with. Replaced as a whole; live calls keep their route.
@@ -17,8 +18,8 @@ use crate::number::{NumberForm, NumberPlan};
 pub struct Config {
     tenants: BTreeMap<TenantId, Arc<Tenant>>,
     /// Whose a user is, and whose a number: asked for each registration and each call.
-    users: HashMap<String, TenantId>,
-    numbers: HashMap<String, TenantId>,
+    users: Arc<HashMap<String, TenantId>>,
+    numbers: Arc<HashMap<String, TenantId>>,
 }
 
 /// One customer of the node.
@@ -254,59 +255,6 @@ pub enum ShownNumber {
     Own(String),
 }
 
-/// Decoded audio by language and name. Looked up in the call's language, then in `common`.
-#[derive(Clone, Debug, Default)]
-pub struct Catalogue {
-    clips: Arc<BTreeMap<String, BTreeMap<String, Clip>>>,
-}
-
-impl Catalogue {
-    /// A catalogue from clips by language (or `common`), then name.
-    pub fn new(clips: BTreeMap<String, BTreeMap<String, Clip>>) -> Self {
-        Self {
-            clips: Arc::new(clips),
-        }
-    }
-
-    /// The clip of this name in this language, or the one for all languages.
-    pub fn find(&self, language: &str, name: &str) -> Option<&Clip> {
-        [language, "common"]
-            .iter()
-            .find_map(|key| self.clips.get(*key)?.get(name))
-    }
-
-    /// Whether the name exists in any language.
-    pub fn has(&self, name: &str) -> bool {
-        self.clips.values().any(|clips| clips.contains_key(name))
-    }
-
-    /// Languages that have clips, without `common`.
-    pub fn languages(&self) -> impl Iterator<Item = &str> {
-        self.clips
-            .keys()
-            .map(String::as_str)
-            .filter(|key| *key != "common")
-    }
-
-    /// Names that [`Catalogue::find`] knows in this language, each once or twice.
-    pub fn names(&self, language: &str) -> impl Iterator<Item = &str> {
-        let keys = [language, "common"]
-            .into_iter()
-            .filter_map(|key| self.clips.get(key));
-        keys.flat_map(BTreeMap::keys).map(String::as_str)
-    }
-
-    /// Number of clips.
-    pub fn len(&self) -> usize {
-        self.clips.values().map(BTreeMap::len).sum()
-    }
-
-    /// Whether there is no clip at all.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
 impl Route {
     /// What a call has that we make: no plugin, and a busy tone if all else fails.
     pub(crate) fn none(tenant: &TenantId, number: &str) -> Self {
@@ -324,6 +272,14 @@ impl Route {
 }
 
 impl Tenant {
+    /// The same with other uploaded prompts.
+    pub(crate) fn with_uploaded(&self, uploaded: &Prompts) -> Self {
+        Self {
+            catalogue: self.catalogue.with_uploaded(uploaded),
+            ..self.clone()
+        }
+    }
+
     /// The route of a number that a carrier wrote in its own way.
     pub fn route_of(&self, written: &str) -> Option<&Arc<Route>> {
         let number = self.numbers.to_e164(written);
@@ -357,8 +313,15 @@ impl Config {
         }
         Self {
             tenants,
-            users,
-            numbers,
+            users: Arc::new(users),
+            numbers: Arc::new(numbers),
+        }
+    }
+
+    /// Has a tenant, if it is there, play other uploaded prompts.
+    pub(crate) fn set_uploaded(&mut self, tenant: &TenantId, uploaded: &Prompts) {
+        if let Some(tenant) = self.tenants.get_mut(tenant) {
+            *tenant = Arc::new(tenant.with_uploaded(uploaded));
         }
     }
 

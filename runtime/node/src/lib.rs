@@ -22,6 +22,7 @@ mod border;
 mod call;
 mod caller;
 mod capture;
+mod catalogue;
 mod config;
 mod control;
 mod counts;
@@ -47,9 +48,10 @@ mod wait;
 mod way;
 
 pub use border::{Input, Notice, Output, PluginChange, Refusal, Secret, SpeechId};
+pub use catalogue::{Catalogue, Prompts};
 pub use config::{
-    Callee, Catalogue, Config, ConsentPolicy, EarlyMedia, Group, Park, Phone, Route, ShownNumber,
-    Tenant, Trunk, TrunkRegistration,
+    Callee, Config, ConsentPolicy, EarlyMedia, Group, Park, Phone, Route, ShownNumber, Tenant,
+    Trunk, TrunkRegistration,
 };
 pub use control::{
     Actor, Control, ControlError, ControlId, Controlled, Destination, Detection, Loudness,

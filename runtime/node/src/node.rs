@@ -13,7 +13,8 @@ use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, PlayId, Rng, TenantId};
 
 use crate::border::{Input, Notice, Output, PluginChange, SpeechId};
 use crate::call::{Call, Line, Pending, Stage, Turn};
-use crate::config::Config;
+use crate::catalogue::{Catalogue, Prompts};
+use crate::config::{Config, Tenant};
 use crate::control::Destination;
 use crate::counts::Counts;
 use crate::journal::Journal;
@@ -27,6 +28,8 @@ use crate::wait::Wait;
 #[derive(Debug)]
 pub struct Node {
     pub(crate) config: Arc<Config>,
+    /// What was uploaded for each tenant, configured or not.
+    uploaded: BTreeMap<TenantId, Prompts>,
     engine: Engine,
     pub(crate) registry: Registry,
     pub(crate) rng: Rng,
@@ -64,6 +67,7 @@ impl Node {
         let own_host = engine.sip.udp.to_string();
         Self {
             config: Arc::default(),
+            uploaded: BTreeMap::new(),
             trunks: Trunks::new(contacts, rng.fork()),
             slots: BTreeMap::new(),
             moves: BTreeMap::new(),
@@ -119,6 +123,7 @@ impl Node {
             }
             Input::LookedUp { id, answer } => self.trunks.looked_up(now.mono, id, answer),
             Input::Configure(config) => self.configure(now, config),
+            Input::Prompts { tenant, uploaded } => self.set_prompts(tenant, uploaded),
             Input::Plugin(change) => self.plugin_change(now, change),
             Input::Hangup { call } => self.end_call(now, call),
             Input::Control { id, request } => self.control(now, id, request),
@@ -175,6 +180,11 @@ impl Node {
     /// The plugins, their versions and live runs.
     pub fn plugins(&self) -> &Registry {
         &self.registry
+    }
+
+    /// What a tenant can play; `None` if there is no such tenant.
+    pub fn catalogue(&self, tenant: &TenantId) -> Option<&Catalogue> {
+        Some(&self.config.tenants().get(tenant)?.catalogue)
     }
 
     /// The trunks and how they are.
@@ -463,12 +473,42 @@ impl Node {
         self.reply(now, id, reply);
     }
 
-    fn configure(&mut self, now: Now, config: Arc<Config>) {
+    fn configure(&mut self, now: Now, mut config: Arc<Config>) {
+        for (tenant, uploaded) in &self.uploaded {
+            Arc::make_mut(&mut config).set_uploaded(tenant, uploaded);
+        }
         if config.accounts() != self.config.accounts() {
             self.engine.set_accounts(now, config.accounts());
         }
         self.trunks.configure(now, config.tenants().values());
         self.config = config;
+    }
+
+    /// Other prompts for a tenant's next calls and for those that are up, which keep everything else that
+    /// they began with.
+    fn set_prompts(&mut self, tenant: TenantId, uploaded: Prompts) {
+        Arc::make_mut(&mut self.config).set_uploaded(&tenant, &uploaded);
+        // Calls of one configuration share a tenant, and go on doing so.
+        let mut renewed: Vec<(Arc<Tenant>, Arc<Tenant>)> = Vec::new();
+        for call in self
+            .calls
+            .values_mut()
+            .filter(|call| call.tenant.id == tenant)
+        {
+            let known = renewed
+                .iter()
+                .find(|(old, _)| Arc::ptr_eq(old, &call.tenant));
+            let new = match known {
+                Some((_, new)) => Arc::clone(new),
+                None => {
+                    let new = Arc::new(call.tenant.with_uploaded(&uploaded));
+                    renewed.push((Arc::clone(&call.tenant), Arc::clone(&new)));
+                    new
+                }
+            };
+            call.tenant = new;
+        }
+        self.uploaded.insert(tenant, uploaded);
     }
 
     fn plugin_change(&mut self, now: Now, change: PluginChange) {

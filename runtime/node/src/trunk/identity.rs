@@ -192,7 +192,8 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::config::{Catalogue, EarlyMedia, Park};
+    use crate::catalogue::Catalogue;
+    use crate::config::{EarlyMedia, Park};
     use crate::number::NumberPlan;
 
     fn tenant() -> Tenant {

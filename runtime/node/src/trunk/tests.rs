@@ -8,7 +8,8 @@ use sip::locate::Place;
 use vocab::{CallId, Wall};
 
 use super::*;
-use crate::config::{Catalogue, EarlyMedia, Park, TrunkRegistration};
+use crate::catalogue::Catalogue;
+use crate::config::{EarlyMedia, Park, TrunkRegistration};
 use crate::number::NumberPlan;
 
 fn s(seconds: u64) -> Duration {

@@ -11,6 +11,7 @@ mod hold;
 mod media;
 mod phone;
 mod pickup;
+mod prompts;
 mod refer;
 mod several;
 mod watch;
