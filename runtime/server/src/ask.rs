@@ -123,7 +123,7 @@ impl Server {
         self.ask(Wish {
             method: "GET",
             path,
-            body: "",
+            body: Body::None,
         })
     }
 
@@ -135,7 +135,7 @@ impl Server {
         self.ask(Wish {
             method: "POST",
             path,
-            body,
+            body: Body::Json(body),
         })
     }
 
@@ -147,7 +147,19 @@ impl Server {
         self.ask(Wish {
             method: "PUT",
             path,
-            body,
+            body: Body::Json(body),
+        })
+    }
+
+    /// Wants something to be what a file says.
+    ///
+    /// # Errors
+    /// In one line, if there is no answer.
+    pub(crate) fn put_file(&self, path: &str, file: &[u8]) -> anyhow::Result<Answer> {
+        self.ask(Wish {
+            method: "PUT",
+            path,
+            body: Body::File(file),
         })
     }
 
@@ -165,7 +177,7 @@ impl Server {
         let wish = Wish {
             method: "GET",
             path,
-            body: "",
+            body: Body::None,
         };
         let no_answer = |error| self.no_answer(&error);
         // What is fetched from an object store takes its time.
@@ -220,7 +232,7 @@ impl Server {
         self.ask(Wish {
             method: "DELETE",
             path,
-            body: "",
+            body: Body::None,
         })
     }
 
@@ -237,7 +249,7 @@ impl Server {
         let wish = Wish {
             method: "GET",
             path,
-            body: "",
+            body: Body::None,
         };
         let no_answer = |error| self.no_answer(&error);
         let stream =
@@ -302,7 +314,7 @@ pub(crate) fn exchange(
     let wish = Wish {
         method: "GET",
         path,
-        body: "",
+        body: Body::None,
     };
     send(address, host, wish, token, bounds)
 }
@@ -311,8 +323,14 @@ pub(crate) fn exchange(
 struct Wish<'a> {
     method: &'static str,
     path: &'a str,
-    /// JSON; empty for none.
-    body: &'a str,
+    body: Body<'a>,
+}
+
+/// What is sent with it.
+enum Body<'a> {
+    None,
+    Json(&'a str),
+    File(&'a [u8]),
 }
 
 fn send(
@@ -336,24 +354,38 @@ fn open(
     token: &Pii<String>,
     wait: Duration,
 ) -> io::Result<TcpStream> {
-    let about = if body.is_empty() {
+    let (kind, body) = match body {
+        Body::None => ("", &b""[..]),
+        Body::Json(body) => ("application/json", body.as_bytes()),
+        Body::File(body) => ("application/octet-stream", body),
+    };
+    let about = if kind.is_empty() {
         String::new()
     } else {
-        format!(
-            "Content-Type: application/json\r\nContent-Length: {}\r\n",
-            body.len()
-        )
+        let length = body.len();
+        format!("Content-Type: {kind}\r\nContent-Length: {length}\r\n")
     };
     let head = format!(
         "{method} {path} HTTP/1.0\r\nHost: {host}\r\nAccept: */*\r\n\
-         Authorization: Bearer {}\r\n{about}\r\n{body}",
+         Authorization: Bearer {}\r\n{about}\r\n",
         token.reveal()
     );
     let mut stream = TcpStream::connect_timeout(&address, wait)?;
     stream.set_read_timeout(Some(wait))?;
     stream.set_write_timeout(Some(wait))?;
     stream.write_all(head.as_bytes())?;
-    Ok(stream)
+    // A server that refuses a file may not read it to its end: what it says counts.
+    match stream.write_all(body) {
+        Err(error) if !is_cut(&error) => Err(error),
+        Ok(()) | Err(_) => Ok(stream),
+    }
+}
+
+fn is_cut(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }
 
 impl Answer {

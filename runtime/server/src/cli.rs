@@ -11,7 +11,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Errors};
 use crate::{
-    call_command, calls_command, plugin_command, recordings_command, serve, trace_command,
+    call_command, calls_command, plugin_command, prompts_command, recordings_command, serve,
+    trace_command,
 };
 
 /// A programmable telephony server: SIP phones call in, WebAssembly plugins answer.
@@ -97,6 +98,20 @@ Examples:
     )]
     Recordings(recordings_command::RecordingsArgs),
 
+    /// Upload, list, hear, undo and delete a tenant's prompts.
+    ///
+    /// Asks a running server over its API. A prompt is named by its language, or `common`, and its name.
+    #[command(
+        arg_required_else_help = true,
+        after_help = "\
+Examples:
+  jackfield prompts list --tenant demo --language zh-CN
+  jackfield prompts put zh-CN greeting greeting.mp3 --tenant demo --by li.na
+  jackfield prompts versions zh-CN greeting --tenant demo
+  jackfield prompts activate zh-CN greeting 1 --tenant demo"
+    )]
+    Prompts(prompts_command::PromptsArgs),
+
     /// Check, install, list and roll back plugins.
     #[command(
         arg_required_else_help = true,
@@ -144,6 +159,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Trace(args) => trace_command::run(&args),
         Command::Calls(args) => calls_command::run(&args),
         Command::Recordings(args) => recordings_command::run(&args),
+        Command::Prompts(args) => prompts_command::run(&args),
         Command::Plugin { command } => plugin_command::run(&command),
         Command::Version => {
             say(&format!("jackfield {}", env!("CARGO_PKG_VERSION")));
@@ -295,6 +311,13 @@ mod tests {
             "holds",
             "audit",
             "decrypt",
+            "prompts",
+            "list",
+            "put",
+            "versions",
+            "activate",
+            "get",
+            "delete",
             "plugin",
             "check",
             "install",

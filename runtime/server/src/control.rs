@@ -105,6 +105,11 @@ pub(crate) enum Message {
     },
     /// A new configuration.
     Configure(Arc<node::Config>),
+    /// A tenant's uploaded prompts.
+    Prompts {
+        tenant: vocab::TenantId,
+        uploaded: node::Prompts,
+    },
     /// What further connections are made with.
     Tls(Tls),
     /// A WebSocket that HTTP has let in, with what was read of it already.
@@ -551,6 +556,9 @@ impl Control {
             Message::Spoken { id, result } => self.feed(node::Input::Spoken { id, result }),
             Message::LookedUp { id, answer } => self.feed(node::Input::LookedUp { id, answer }),
             Message::Configure(config) => self.feed(node::Input::Configure(config)),
+            Message::Prompts { tenant, uploaded } => {
+                self.feed(node::Input::Prompts { tenant, uploaded });
+            }
             Message::Tls(tls) => self.streams.set_tls(tls),
             Message::WebSocket {
                 socket,

@@ -13,7 +13,7 @@
 //! | archive | finished recordings: hashed, coded, encrypted ([`archive`]) |
 //! | store | call events to the database ([`store_task`]) |
 //! | trace | the signalling of each call: masked, filed, packed ([`trace`]) |
-//! | tokio × 2 | HTTP, speech synthesis, DNS ([`dns`]), uploads of recordings, signals |
+//! | tokio × 2 | HTTP, speech synthesis, DNS ([`dns`]), uploads of recordings and of prompts ([`prompts`]), signals |
 
 pub mod cli;
 pub mod clock;
@@ -35,6 +35,8 @@ mod media_thread;
 mod plugin_command;
 mod plugin_dir;
 mod plugin_pool;
+mod prompts;
+mod prompts_command;
 mod recorder;
 mod recordings_command;
 mod serve;

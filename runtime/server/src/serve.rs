@@ -34,6 +34,7 @@ use crate::net::tls::{self, Tls};
 use crate::net::websocket::Origins;
 use crate::plugin_dir::{PluginDir, write_private};
 use crate::plugin_pool::PluginPool;
+use crate::prompts::Prompts;
 use crate::speech::{self, Speaker};
 use crate::vault::Vault;
 use crate::{http, telemetry};
@@ -173,6 +174,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     };
     let control_thread = desk.start(clock, node, hands)?;
     control.send(Message::Configure(Arc::clone(&config.node)));
+    let prompts = open_prompts(&config, &control).await?;
     let plugins = load_plugins(&config, host, &control).await?;
     threads.push(plugins.watch(Arc::clone(&stop))?);
 
@@ -182,6 +184,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         control: control.clone(),
         token: config.http.token.clone(),
         archive: keeping.archive.clone(),
+        prompts,
+        uploads: http::App::uploads(),
         vault,
         vault_token: config.http.vault_token.clone(),
         clock,
@@ -254,6 +258,15 @@ fn make_node(
         mailboxes.push(mailbox);
     }
     (node, mailboxes)
+}
+
+/// Reads the prompts that were uploaded.
+async fn open_prompts(config: &Config, control: &Handle) -> anyhow::Result<Prompts> {
+    let (folder, control) = (config.data_dir.join("prompts"), control.clone());
+    let shown = folder.display().to_string();
+    let opened = tokio::task::spawn_blocking(move || Prompts::open(folder, control));
+    let opened = opened.await?;
+    opened.with_context(|| format!("reading the uploaded prompts in {shown}"))
 }
 
 /// Loads the plugins of the folder.

@@ -12,6 +12,7 @@ use super::secret::Environment;
 use super::spelling::did_you_mean;
 use super::{catalogue, groups, limits, recordings, routes, trunks};
 use crate::archive::{Policies, Policy};
+use crate::prompts::is_language;
 
 /// What a tenant's settings are checked against.
 #[derive(Debug)]
@@ -159,10 +160,7 @@ fn time_zone(table: &mut Table<'_>) -> Option<String> {
 
 /// A tag of the shape of RFC 5646 §2.1, which is also safe as the name of a folder, with prompts.
 fn check_language(tag: &str, prompts_dir: &Path, catalogue: &Catalogue) -> Result<(), String> {
-    let part = |part: &str| {
-        (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
-    };
-    if !(2..=35).contains(&tag.len()) || !tag.split('-').all(part) {
+    if !is_language(tag) {
         return Err(format!(
             "language = {tag:?} is not a language tag, as in \"zh-CN\""
         ));

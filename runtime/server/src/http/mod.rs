@@ -25,6 +25,7 @@ mod parties;
 mod phones;
 mod plugins;
 mod probes;
+mod prompts;
 mod record;
 mod recordings;
 mod registrations;
@@ -49,6 +50,8 @@ use crate::disk::Disk;
 use crate::feed::Feed;
 use crate::metrics::Metrics;
 use crate::net::websocket::Origins;
+use crate::prompts::Prompts;
+use crate::prompts::limits::UPLOADS_MAX;
 use crate::trace::Traces;
 use crate::vault::Vault;
 
@@ -67,6 +70,10 @@ pub(crate) struct App {
     pub(crate) token: Option<Pii<String>>,
     /// Recordings.
     pub(crate) archive: Archive,
+    /// Prompts that were uploaded.
+    pub(crate) prompts: Prompts,
+    /// Places for those who upload one.
+    pub(crate) uploads: Arc<Semaphore>,
     /// Digits that nobody else may know.
     pub(crate) vault: Vault,
     /// What is asked for before one is taken; without one nobody gets any.
@@ -92,6 +99,11 @@ impl App {
     pub(crate) fn listeners() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(limits::LISTENERS_MAX))
     }
+
+    /// Places for those who upload.
+    pub(crate) fn uploads() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(UPLOADS_MAX))
+    }
 }
 
 /// What handlers are given.
@@ -111,6 +123,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(taping::routes())
         .merge(trace::routes())
         .merge(plugins::routes())
+        .merge(prompts::routes())
         .merge(trunks::routes())
         .merge(registrations::routes())
         .merge(bans::routes())

@@ -7,6 +7,7 @@ mod bounds;
 mod document;
 mod events;
 mod probes;
+mod prompts;
 mod recordings;
 mod support;
 mod trace;

@@ -7,7 +7,7 @@ use vocab::Wall;
 use vocab::flow::PluginRef;
 
 use super::support::{Server, TOKEN, call, eventful};
-use super::{archive, trace};
+use super::{archive, prompts, trace};
 use crate::http::{bans, openapi, plugins, registrations};
 
 fn document() -> Value {
@@ -193,6 +193,21 @@ async fn answers_have_the_shape_that_is_told() {
     assert_eq!(strays["items"].as_array().map(Vec::len), Some(1));
     check(&format!("/paths/~1sip~1messages/get/{body}"), &strays);
 
+    prompts::configure(&server);
+    prompts::upload(&server).await;
+    for path in ["", "/{language}/{name}/versions"] {
+        let asked = path.replace("{language}", "en");
+        let asked = asked.replace("{name}", "greeting");
+        let told = server.json(&format!("{}{asked}", prompts::ALL)).await;
+        let rows = told["items"].as_array().map(Vec::len);
+        assert!(
+            rows.is_some_and(|rows| rows > 1),
+            "of the folder and uploaded"
+        );
+        let path = format!("/tenants/{{tenant}}/prompts{path}").replace('/', "~1");
+        check(&format!("/paths/{path}/get/{body}"), &told);
+    }
+
     archive::keep_one(&server).await;
     let page = server.json("/api/v1/recordings").await;
     assert_eq!(page["items"].as_array().map(Vec::len), Some(1));
@@ -200,7 +215,7 @@ async fn answers_have_the_shape_that_is_told() {
     let holds = server.json("/api/v1/holds").await;
     check(&format!("/paths/~1holds/get/{body}"), &holds);
     let trail = server.json("/api/v1/audit").await;
-    assert_eq!(trail["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(trail["items"].as_array().map(Vec::len), Some(2));
     check(&format!("/paths/~1audit/get/{body}"), &trail);
 
     let listed = Listed {
@@ -228,6 +243,8 @@ async fn what_is_told_can_be_asked_and_nothing_else() {
     for (path, operations) in document["paths"].as_object().unwrap() {
         let path = path
             .replace("{id}", &call(0).to_string())
+            .replace("{tenant}", "demo")
+            .replace("{language}", "en")
             .replace("{name}", "menu")
             .replace("{token}", "sec_00000000000000000000000007")
             .replace("{slot}", "7")
@@ -261,6 +278,7 @@ fn every_route_is_told() {
         include_str!("../taping.rs"),
         include_str!("../trace.rs"),
         include_str!("../plugins.rs"),
+        include_str!("../prompts.rs"),
         include_str!("../registrations.rs"),
         include_str!("../bans.rs"),
         include_str!("../trunks.rs"),
@@ -270,8 +288,8 @@ fn every_route_is_told() {
     let document = document();
     let mut routes = 0;
     for source in sources {
-        for route in source.split(".route(\"").skip(1) {
-            let path = route.split('"').next().unwrap();
+        for route in source.split(".route(").skip(1) {
+            let path = route.split('"').nth(1).unwrap();
             assert!(
                 document["paths"].get(path).is_some(),
                 "{path} is not in the document"

@@ -34,6 +34,7 @@ use crate::http::{self, App, Door};
 use crate::metrics::Metrics;
 use crate::net::websocket::Origins;
 use crate::plugin_pool::PluginPool;
+use crate::prompts::Prompts;
 use crate::recorder::Recorder;
 use crate::speech::Speaker;
 use crate::store_task;
@@ -137,12 +138,15 @@ impl Server {
         desk.start(clock, node, hands).unwrap();
         status.ready.store(true, Ordering::Release);
         let traces = Traces::default();
+        let prompts = Prompts::open(folder.path().join("prompts"), control.clone()).unwrap();
         let app = App {
             store: Arc::clone(&store),
             metrics,
             control: control.clone(),
             token: token.map(|token| Pii::new(token.to_owned())),
             archive: archive.clone(),
+            prompts,
+            uploads: App::uploads(),
             vault: vault.clone(),
             vault_token: token.map(|_| Pii::new(VAULT_TOKEN.to_owned())),
             clock,
@@ -195,15 +199,36 @@ impl Server {
 
     /// Sends JSON with the token, to take the place of what is there.
     pub(super) async fn put(&self, path: &str, body: &str) -> Answer {
-        self.send_as("PUT", path, "application/json", body).await
+        self.send_as("PUT", path, "application/json", body.as_bytes())
+            .await
+    }
+
+    /// Sends a file with the token.
+    pub(super) async fn put_file(&self, path: &str, file: &[u8]) -> Answer {
+        let kind = "application/octet-stream";
+        self.send_as("PUT", path, kind, file).await
+    }
+
+    /// Has the node serve these tenants.
+    pub(super) fn configure(&self, tenants: impl IntoIterator<Item = node::Tenant>) {
+        let config = Arc::new(node::Config::new(tenants));
+        self.control.send(Message::Configure(config));
+    }
+
+    /// Looks at the node.
+    pub(super) async fn query<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Node) -> T + Send + 'static,
+    ) -> T {
+        self.control.query(look).await.expect("an answer")
     }
 
     /// Sends a body that says of itself what it is.
     pub(super) async fn post_as(&self, path: &str, kind: &str, body: &str) -> Answer {
-        self.send_as("POST", path, kind, body).await
+        self.send_as("POST", path, kind, body.as_bytes()).await
     }
 
-    async fn send_as(&self, method: &str, path: &str, kind: &str, body: &str) -> Answer {
+    async fn send_as(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
         let (bearer, length) = (format!("Bearer {TOKEN}"), body.len().to_string());
         let headers = [
             ("Authorization", bearer.as_str()),
@@ -323,7 +348,7 @@ pub(super) async fn ask(
     path: &str,
     headers: &[(&str, &str)],
 ) -> Answer {
-    send(address, method, path, headers, "").await
+    send(address, method, path, headers, b"").await
 }
 
 async fn send(
@@ -331,17 +356,16 @@ async fn send(
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
-    body: &str,
+    body: &[u8],
 ) -> Answer {
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
     }
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream
-        .write_all(format!("{request}\r\n{body}").as_bytes())
-        .await
-        .unwrap();
+    let mut request = format!("{request}\r\n").into_bytes();
+    request.extend_from_slice(body);
+    stream.write_all(&request).await.unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.unwrap();
     let end = bytes
