@@ -247,7 +247,20 @@ impl Run {
         for line in lines(&call) {
             println!("  {line}");
         }
-        if let Some(recording) = call["recording"].as_str() {
+        // A recording is in the index once it is hashed, moments after the call's end.
+        let path = format!("/api/v1/recordings?call={id}");
+        let mut recordings = get(&path)?;
+        for _ in 0..20 {
+            if recordings["items"]
+                .as_array()
+                .is_some_and(|items| !items.is_empty())
+            {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            recordings = get(&path)?;
+        }
+        if let Some(recording) = recordings["items"][0]["id"].as_str() {
             let file = self.dir.join("data/recordings");
             let file = file.join(&recording[..4.min(recording.len())]);
             let file = file.join(format!("{recording}.wav"));

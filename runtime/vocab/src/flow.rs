@@ -53,7 +53,8 @@ pub enum Prompt {
     },
     /// A spoken value.
     Value {
-        /// `digits`, `number`, `date`, `time` or `amount:CNY`.
+        /// `digits`, `telephone`, `number`, `ordinal`, `date`, `year`, `time`, `duration` or
+        /// `amount:` with an ISO 4217 code, as `amount:CNY`.
         kind: String,
         /// The value in plain form, such as `2026-11-21`.
         value: Pii<String>,

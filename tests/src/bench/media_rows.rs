@@ -21,9 +21,8 @@ use crate::shell::project;
 const SESSIONS: u64 = 1_000;
 const TICKS: u64 = 250;
 
-/// Members of a conference, and ticks in one run: as many steps of a session as above.
-const MEMBERS: u64 = 50;
-const CONFERENCE_TICKS: u64 = 5_000;
+/// Steps of a session in one run of a conference: as many as above.
+const CONFERENCE_STEPS: u64 = SESSIONS * TICKS;
 
 const fn figure(name: &'static str, what: &'static str) -> Figure {
     Figure {
@@ -66,7 +65,22 @@ pub(super) const ROWS: &[Row] = &[
                 target: Target::AtMost(5.0),
             },
         ],
-        measure: conference,
+        measure: || conference(50),
+    },
+    Row {
+        name: "conference_500",
+        what: "a conference of 500, all talking, received packets included, without sockets",
+        runs: super::RUNS,
+        figures: &[
+            figure("member", "20 ms of one of 500 who all talk"),
+            Figure {
+                name: "core",
+                what: "a conference of 500 who all talk, without sockets",
+                unit: "% of a core",
+                target: Target::None,
+            },
+        ],
+        measure: || conference(500),
     },
     Row {
         name: "bridged",
@@ -74,6 +88,7 @@ pub(super) const ROWS: &[Row] = &[
         runs: super::RUNS,
         figures: &[
             figure("pcmu_pcmu", "the same codec: packets pass through"),
+            figure("recorded", "the same codec, and both sides are recorded"),
             figure(
                 "secured",
                 "the same codec, both sides secured with AES-128-GCM",
@@ -128,10 +143,11 @@ fn ticks() -> anyhow::Result<Sample> {
     Ok(sample)
 }
 
-fn conference() -> anyhow::Result<Sample> {
-    let member = worker(Load::Conference, (MEMBERS, CONFERENCE_TICKS), &speech()?)?;
+fn conference(members: u64) -> anyhow::Result<Sample> {
+    let ticks = CONFERENCE_STEPS / members;
+    let member = worker(Load::Conference, (members, ticks), &speech()?)?;
     let tick_us = 20_000.0;
-    let core = member * MEMBERS as f64 / tick_us * 100.0;
+    let core = member * members as f64 / tick_us * 100.0;
     Ok(Sample::default().with("member", member).with("core", core))
 }
 
@@ -169,13 +185,13 @@ fn bridged() -> anyhow::Result<Sample> {
         ("opus_opus", [opus, opus]),
         ("opus_pcmu", [opus, pcmu]),
     ] {
-        sample = sample.with(name, bridge(sides, &speech)?);
+        sample = sample.with(name, bridge(sides, false, &speech)?);
     }
-    Ok(sample)
+    Ok(sample.with("recorded", bridge([pcmu, pcmu], true, &speech)?))
 }
 
 /// Microseconds of one side's 20 ms.
-fn bridge(sides: [Side; 2], speech: &[i16]) -> anyhow::Result<f64> {
+fn bridge(sides: [Side; 2], recorded: bool, speech: &[i16]) -> anyhow::Result<f64> {
     let mut worker = Worker::new(Config::default(), Rng::from_u64(1));
     let key = |suite: Suite| MasterKey::random(suite, &mut Rng::from_u64(suite as u64));
     for n in 0..SIDES {
@@ -195,6 +211,17 @@ fn bridge(sides: [Side; 2], speech: &[i16]) -> anyhow::Result<f64> {
         if n % 2 == 1 {
             let (a, b) = (SessionId(n - 1), session);
             command(&mut worker, Command::Bridge { a, b });
+        }
+        if recorded {
+            // Who called with what it hears, the other with what it says.
+            let recording = RecordingId::segment(CallId(u128::from(n) / 2), 1 + (n % 2) as u16);
+            let channels = if n % 2 == 0 { 2 } else { 1 };
+            let wish = Command::RecordCall {
+                session,
+                recording,
+                channels,
+            };
+            command(&mut worker, wish);
         }
     }
     let streams: Vec<Vec<Vec<u8>>> = sides.iter().map(|side| stream(*side, speech)).collect();

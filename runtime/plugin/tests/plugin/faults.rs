@@ -100,7 +100,7 @@ fn faults_have_names() {
         "trap",
         vec![RunInput::Start],
         expect![[r#"
-            Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: Trap, detail: "wasm `unreachable` instruction executed in jackfield:ivr/flow@0.1.0#run" }))
+            Ended(Fault(Fault { plugin: PluginRef { name: "probe", version: "1.2.3" }, kind: Trap, detail: "wasm `unreachable` instruction executed in <guest_probe::Probe as guest_probe::exports::jackfield::ivr::flow::Guest>::run" }))
             0 lines logged
         "#]],
     );

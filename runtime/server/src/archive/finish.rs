@@ -72,6 +72,8 @@ pub(super) struct Finisher {
     /// Those that could not be finished, and are tried again.
     again: VecDeque<Written>,
     retry_at: Option<Instant>,
+    /// That something cannot be finished was said.
+    said: bool,
 }
 
 impl Finisher {
@@ -81,6 +83,7 @@ impl Finisher {
             runtime: tokio::runtime::Handle::current(),
             again: left_over.into(),
             retry_at: Some(Instant::now()),
+            said: false,
         }
     }
 
@@ -119,9 +122,13 @@ impl Finisher {
 
     fn take(&mut self, written: Written) {
         match self.finish(&written) {
-            Ok(()) => {}
+            Ok(()) => {
+                if self.again.is_empty() {
+                    self.said = false;
+                }
+            }
             Err(error) => {
-                if self.retry_at.is_none() {
+                if !std::mem::replace(&mut self.said, true) {
                     let recording = written.recording;
                     tracing::warn!(%recording, %error, "a recording could not be finished: it is tried again");
                 }

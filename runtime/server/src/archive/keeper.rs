@@ -154,7 +154,7 @@ async fn one(archive: &Inner, remote: &Remote, id: RecordingId) -> Result<(), Fa
 
 /// Deletes what is old enough, and forgets files that are in the object store for long enough. Tells
 /// whether there is more.
-async fn sweep(archive: &Inner) -> bool {
+pub(super) async fn sweep(archive: &Inner) -> bool {
     let now = archive.clock.now().wall;
     let mut more = false;
     for (tenant, policy) in archive.policies.all().iter() {

@@ -92,6 +92,17 @@ struct Counted {
     away: AtomicBool,
 }
 
+/// Why it is not known where a recording is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotFound {
+    /// The index cannot be read.
+    #[error(transparent)]
+    Index(#[from] store::Error),
+    /// Its file cannot be opened.
+    #[error(transparent)]
+    File(#[from] io::Error),
+}
+
 /// What the archive has to tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
@@ -198,25 +209,28 @@ impl Archive {
         }
     }
 
+    /// Deletes what is old enough, as is done now and then.
+    #[cfg(test)]
+    pub(crate) async fn sweep(&self) {
+        keeper::sweep(&self.inner).await;
+    }
+
     /// Where the audio of a recording is; `None` if there is none, or it was deleted.
     ///
     /// # Errors
-    /// When the index cannot be read.
-    pub(crate) async fn find(&self, id: RecordingId) -> Result<Option<Source>, store::Error> {
-        let live = live(&self.inner.folder, id);
-        if live.exists() {
+    /// When the index cannot be read, or a file cannot be opened.
+    pub(crate) async fn find(&self, id: RecordingId) -> Result<Option<Source>, NotFound> {
+        let folder = &self.inner.folder;
+        if let Some(live) = open::Plain::open(live(folder, id))? {
             return Ok(Some(Source::Live(live)));
         }
+        // Its row is written before the live file is removed.
         if let Some(kept) = self.inner.store.segment(id).await? {
             return Ok(self.source(kept));
         }
-        // One of a release before the index, or one that was finished this very moment.
-        let plain = plain(&self.inner.folder, id);
-        if plain.exists() {
-            return Ok(Some(Source::Live(plain)));
-        }
-        let kept = self.inner.store.segment(id).await?;
-        Ok(kept.and_then(|kept| self.source(kept)))
+        // One of a release before the index.
+        let plain = open::Plain::open(plain(folder, id))?;
+        Ok(plain.map(Source::Live))
     }
 
     fn source(&self, kept: Kept) -> Option<Source> {

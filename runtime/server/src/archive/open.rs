@@ -4,7 +4,8 @@
 #![allow(clippy::disallowed_methods)]
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -20,11 +21,78 @@ use crate::recorder;
 /// Longest wait for a recording from the object store.
 const FETCH: Duration = Duration::from_secs(120);
 
+/// A plain WAV file, perhaps one that is being written. It is open: it can be read even when it is
+/// finished, and moved or removed, in the meantime.
+#[derive(Clone, Debug)]
+pub(crate) struct Plain {
+    path: PathBuf,
+    file: Arc<File>,
+}
+
+impl Plain {
+    /// Opens it; `None` if it is not there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened.
+    pub(super) fn open(path: PathBuf) -> io::Result<Option<Self>> {
+        match File::open(&path) {
+            Ok(file) => Ok(Some(Self {
+                path,
+                file: Arc::new(file),
+            })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn reader(&self) -> Reader {
+        Reader {
+            file: Arc::clone(&self.file),
+            at: 0,
+        }
+    }
+}
+
+impl PartialEq for Plain {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for Plain {}
+
+/// Reads a file that others read as well, each at its own place.
+struct Reader {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for Reader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(out, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Reader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        let before = || io::Error::new(io::ErrorKind::InvalidInput, "before the beginning");
+        self.at = at.ok_or_else(before)?;
+        Ok(self.at)
+    }
+}
+
 /// Where audio is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Source {
-    /// In a plain WAV file, perhaps one that is being written.
-    Live(PathBuf),
+    /// In a plain WAV file.
+    Live(Plain),
     /// Wherever its row in the index says.
     Kept(Box<Kept>),
 }
@@ -43,6 +111,15 @@ pub(crate) struct Audio {
 }
 
 impl Source {
+    /// Any.
+    #[cfg(test)]
+    pub(crate) fn some() -> Self {
+        Self::Live(Plain {
+            path: PathBuf::from("a.wav"),
+            file: Arc::new(tempfile::tempfile().expect("a file")),
+        })
+    }
+
     /// Length of the file as it is coded, where that is not WAV.
     pub(crate) fn coded_bytes(&self) -> Option<u64> {
         match self {
@@ -57,15 +134,15 @@ impl Source {
     /// When the file cannot be read.
     pub(crate) fn audio(&self) -> io::Result<Audio> {
         match self {
-            Self::Live(path) => {
-                let mut file = File::open(path)?;
-                let changed = file.metadata()?.modified().ok();
+            Self::Live(plain) => {
+                let known = plain.file.metadata()?;
+                let changed = known.modified().ok();
                 let changed =
                     changed.and_then(|at| Some(at.duration_since(UNIX_EPOCH).ok()?.as_micros()));
-                let cut = recorder::is_cut(&mut file)?;
+                let cut = recorder::is_cut(&mut plain.reader())?;
                 Ok(Audio {
-                    bytes: file.metadata()?.len(),
-                    audio: recorder::audio_bytes(&mut file, cut)?,
+                    bytes: known.len(),
+                    audio: recorder::audio_bytes(&mut plain.reader(), cut)?,
                     version: changed.unwrap_or_default(),
                     cut,
                 })
@@ -105,21 +182,7 @@ pub(super) async fn wav(archive: &Arc<Inner>, source: &Source) -> io::Result<Box
 /// Opens it as it is coded.
 pub(super) async fn coded(archive: &Arc<Inner>, source: &Source) -> io::Result<Box<dyn Bytes>> {
     let kept = match source {
-        Source::Live(path) => {
-            let path = path.clone();
-            let moved = path
-                .file_stem()
-                .and_then(|id| id.to_str()?.parse().ok())
-                .map(|id| names::plain(&archive.folder, id));
-            let opened = tokio::task::spawn_blocking(move || match (File::open(path), moved) {
-                // It was finished in between.
-                (Err(error), Some(moved)) if error.kind() == io::ErrorKind::NotFound => {
-                    File::open(moved)
-                }
-                (opened, _) => opened,
-            });
-            return Ok(Box::new(opened.await.map_err(io::Error::other)??));
-        }
+        Source::Live(plain) => return Ok(Box::new(plain.reader())),
         Source::Kept(kept) => kept.clone(),
     };
     let file = file(archive, &kept).await?;

@@ -21,7 +21,7 @@ use vocab::{CallId, RecordingId, Wall};
 use super::error::Problem;
 use super::extract::{Named, Parameters};
 use super::{App, Shared};
-use crate::archive::Source;
+use crate::archive::{NotFound, Source};
 
 use body::SpanBody;
 use range::{Part, Wish};
@@ -72,7 +72,7 @@ async fn send_whole(
     let mut sources = Vec::with_capacity(segments.len());
     for (id, at) in segments {
         // Those that are not there are left out: the disk took nothing of them, or they were deleted.
-        let found = app.archive.find(id).await?;
+        let found = find(app, id).await?;
         sources.extend(found.map(|source| (source, at)));
     }
     let id = RecordingId::of_call(call);
@@ -110,6 +110,13 @@ async fn by_id(
     send(&app, id, format, &headers).await
 }
 
+async fn find(app: &App, id: RecordingId) -> Result<Option<Source>, Problem> {
+    app.archive.find(id).await.map_err(|error| match error {
+        NotFound::Index(error) => error.into(),
+        NotFound::File(error) => unreadable(&error, id),
+    })
+}
+
 /// Why a recording is not sent.
 fn unreadable(error: &io::Error, id: RecordingId) -> Problem {
     if error.kind() == io::ErrorKind::NotFound {
@@ -143,7 +150,7 @@ async fn send(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let failed = |error: io::Error| unreadable(&error, id);
-    let found = app.archive.find(id).await?;
+    let found = find(app, id).await?;
     let source = found.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
     let asked = source.clone();
     #[allow(clippy::disallowed_methods)] // The shell's own task.

@@ -163,8 +163,9 @@ mod tests {
 
     #[test]
     fn a_part_is_cut_out_of_what_holds_it() {
+        let source = Source::some();
         let file = |from, bytes| Span::Audio {
-            source: Source::Live("a.wav".into()),
+            source: source.clone(),
             format: Format::Wav,
             from,
             bytes,

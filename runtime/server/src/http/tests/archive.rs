@@ -407,3 +407,57 @@ async fn a_secret_is_taken_with_a_token_of_its_own_and_once() {
     assert_eq!(trail["items"][0]["detail"], "16 digits");
     assert!(!trail.to_string().contains("4111"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_old_is_deleted_unless_it_is_held() {
+    let mut policies = policy(Format::Wav, None);
+    let keep = Some(Duration::from_secs(86_400));
+    policies.values_mut().for_each(|policy| policy.keep = keep);
+    let server = Server::keeping(Some(TOKEN), policies).await;
+    for n in [0, 1] {
+        server.keep(&events("demo", call(n), vec![started()])).await;
+    }
+    let of = |n: u64, at: Wall| {
+        let one = written(1, 1, 8_000);
+        let recording = RecordingId::segment(call(n), 1);
+        let about = one
+            .about
+            .clone()
+            .map(|about| SegmentStart { recording, ..about });
+        Written {
+            recording,
+            about,
+            at,
+            ..one
+        }
+    };
+    let now = crate::clock::Clock::start().now().wall;
+    let old = Wall(now.0 - 2 * 86_400 * 1_000_000);
+    server.finish(of(0, old), &voice(1, 8_000)).await;
+    server.finish(of(1, old), &voice(1, 8_000)).await;
+    server.finish(of(2, now), &voice(1, 8_000)).await;
+    let hold = format!("/api/v1/calls/{}/hold", call(1));
+    assert_eq!(
+        server
+            .put(&hold, "{\"reason\": \"a complaint\"}")
+            .await
+            .status,
+        201
+    );
+
+    server.archive.sweep().await;
+    let there =
+        |n: u64| archive::plain(&server.recordings, RecordingId::segment(call(n), 1)).exists();
+    assert_eq!([there(0), there(1), there(2)], [false, true, true]);
+    let gone = server
+        .json(&format!("/api/v1/recordings/{}-s1/about", call(0)))
+        .await;
+    assert_eq!(gone["deleted_by"], "retention");
+    let trail = server.json("/api/v1/audit?by=retention").await;
+    assert_eq!(trail["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(trail["items"][0]["detail"], "older than 1 days");
+    // Once the hold is lifted its time has come as well.
+    assert_eq!(server.ask("DELETE", &hold).await.status, 204);
+    server.archive.sweep().await;
+    assert_eq!([there(0), there(1), there(2)], [false, false, true]);
+}
