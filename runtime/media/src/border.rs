@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use vocab::call::RecordEnd;
+use vocab::call::{Beep, RecordEnd};
 use vocab::hearing::{Hearing, Listening};
 use vocab::recording::SegmentEnd;
 use vocab::{Clip, ConferenceId, Pii, PlayId, RecordingId, SessionId};
@@ -256,6 +256,13 @@ pub enum Command {
         session: SessionId,
         /// How.
         part: Part,
+    },
+    /// Sends a beep, mixed with whatever else is sent.
+    Beep {
+        /// The session.
+        session: SessionId,
+        /// Which.
+        beep: Beep,
     },
     /// Listens to what a session receives from now on, for signals of the network or for who answered,
     /// instead of what it was listened to for before. G.711 goes through all the same.

@@ -46,6 +46,7 @@ mod border;
 mod codec;
 mod conceal;
 mod part;
+mod screen;
 mod session;
 mod voice;
 mod worker;

@@ -3,6 +3,7 @@
 use vocab::SessionId;
 
 use crate::rate::{Frame, Rate};
+use crate::screen::Screen;
 
 /// Milliseconds over which something gets louder or softer: as long as received audio takes over from
 /// concealed, so that neither clicks.
@@ -29,6 +30,9 @@ pub struct Part {
     pub coaches: Option<SessionId>,
     /// In a conference, keys that it presses are sent to this member, as they would be on a bridge.
     pub keys_to: Option<SessionId>,
+    /// The others hear a short beep in place of each key that it presses, and nothing of the key: no
+    /// tone, and no event is sent on. What it says reaches them 40 ms later.
+    pub screened: bool,
 }
 
 /// A [`Part`] with how far it has come about.
@@ -37,18 +41,34 @@ pub(crate) struct Voice {
     part: Part,
     said: Volume,
     heard: Volume,
+    screen: Option<Box<Screen>>,
 }
 
 impl Voice {
     pub(crate) fn set(&mut self, part: Part) {
         self.part = part;
+        match (part.screened, &self.screen) {
+            (true, None) => self.screen = Some(Box::default()),
+            (false, Some(_)) => {
+                // What was held back is left out: what follows rises from silence.
+                self.screen = None;
+                self.said.now = 0;
+            }
+            (true, Some(_)) | (false, None) => {}
+        }
         self.said.wanted = factor(part.muted, part.said_db);
         self.heard.wanted = factor(part.deaf, part.heard_db);
     }
 
     /// Nothing is different from what was received.
     pub(crate) fn is_plain(&self) -> bool {
-        self.said.is_one() && self.heard.is_one() && self.part.coaches.is_none()
+        let even = self.said.is_one() && self.heard.is_one();
+        even && self.part.coaches.is_none() && self.screen.is_none()
+    }
+
+    /// Keys that it presses are not for the others.
+    pub(crate) fn is_screened(&self) -> bool {
+        self.screen.is_some()
     }
 
     pub(crate) fn coaches(&self) -> Option<SessionId> {
@@ -61,6 +81,9 @@ impl Voice {
 
     /// Makes what it says what the others hear; false if that is nothing.
     pub(crate) fn say(&mut self, frame: &mut Frame) -> bool {
+        if let Some(screen) = &mut self.screen {
+            screen.pass(frame);
+        }
         self.said.apply(frame)
     }
 

@@ -8,6 +8,7 @@ use std::f64::consts::TAU;
 use std::time::Duration;
 
 use vocab::Clip;
+use vocab::call::Beep;
 
 /// Peak of a sine at 0 dBm0. Full scale is 3.14 dBm0 (ITU-T G.711 §4, A-law).
 const PEAK_AT_0_DBM0: f64 = 22_826.0;
@@ -39,6 +40,9 @@ const DTMF_DBM0: (f64, f64) = (-9.0, -7.0);
 
 /// Level of each frequency of a call progress tone, in dBm0: softer than speech close to the ear.
 const PROGRESS_DBM0: f64 = -13.0;
+
+/// Level of a beep beside a talk, in dBm0.
+const SIGNAL_DBM0: f64 = -20.0;
 
 /// Whose call progress tones are used (ITU-T E.180 Supplement 2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -129,6 +133,20 @@ impl Tone {
     /// 1,000 Hz at -10 dBm0 for the given length, as before a recording.
     pub fn beep(length: Duration) -> Self {
         Self::once(vec![Step::single(1_000.0, -10.0, length)])
+    }
+
+    /// A beep beside a talk: softer than what is said, so that it covers no word.
+    pub fn signal(beep: Beep) -> Self {
+        let (hz, ms) = match beep {
+            Beep::Recorded => (1_400.0, 200),
+            Beep::Joined => (880.0, 150),
+            Beep::Key => (425.0, 60),
+        };
+        Self::once(vec![Step::single(
+            hz,
+            SIGNAL_DBM0,
+            Duration::from_millis(ms),
+        )])
     }
 
     /// Writes the next samples and tells how many; fewer than asked for means that it is over, and

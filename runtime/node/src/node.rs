@@ -258,6 +258,7 @@ impl Node {
                     | Command::Unbridge { .. }
                     | Command::Join { .. }
                     | Command::SetPart { .. }
+                    | Command::Beep { .. }
                     | Command::Listen { .. }
                     | Command::Redirect { .. }
                     | Command::Progress { .. }

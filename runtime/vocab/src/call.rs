@@ -169,6 +169,13 @@ pub enum Command {
         /// For what, instead of before.
         listening: Listening,
     },
+    /// Lets a leg hear a beep, whatever it does and hears else.
+    Beep {
+        /// The leg.
+        leg: LegId,
+        /// Which.
+        beep: Beep,
+    },
     /// Gives the far end of an answered leg a new offer by re-INVITE (RFC 3261 §14). Answered by
     /// [`Event::Reoffered`]: one after the other, refused with 491 if too many wait or the leg is not
     /// answered yet, and with 487 if it ends meanwhile.
@@ -257,6 +264,20 @@ pub struct Part {
     pub coaches: Option<LegId>,
     /// In a conference, keys that it presses are sent to this leg, as they would be on a bridge.
     pub keys_to: Option<LegId>,
+    /// Others hear a short beep in place of each key that it presses, and nothing of the key.
+    pub screened: bool,
+}
+
+/// A short tone beside everything else that a leg hears.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Beep {
+    /// What is said is recorded: 1,400 Hz for 200 ms, by custom every 15 s (Federal Standard 1037C,
+    /// "recorder warning tone"; the length is that of the tariffs that followed docket 6787 of the FCC).
+    Recorded,
+    /// Somebody joins: 880 Hz for 150 ms.
+    Joined,
+    /// Somebody presses a key that is not to be heard: 425 Hz for 60 ms, which is no key's tone.
+    Key,
 }
 
 /// Where a leg is dialled to.

@@ -89,6 +89,12 @@ impl Engine {
             Command::Unbridge { leg } => self.unbridge(leg),
             Command::Join { leg } => self.join(leg),
             Command::SetPart { leg, part } => self.set_part(leg, part),
+            Command::Beep { leg, beep } => {
+                if let Some(session) = self.legs.get_mut(&leg).and_then(Leg::audible) {
+                    let (worker, session) = (session.worker, session.id);
+                    self.media(worker, media::Command::Beep { session, beep });
+                }
+            }
             Command::Listen { leg, listening } => self.listen(leg, listening),
             Command::Reoffer { leg, codecs, hold } => self.offer_anew(now, leg, codecs, hold),
             Command::Refer { leg, to } => self.refer(leg, to),

@@ -51,6 +51,7 @@ impl Engine {
             heard_db: part.heard_db,
             coaches,
             keys_to: part.keys_to.and_then(session_of),
+            screened: part.screened,
         };
         let session = id;
         self.media(worker, media::Command::SetPart { session, part });

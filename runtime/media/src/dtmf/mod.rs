@@ -14,9 +14,12 @@
 //! there lowers the share of the two.
 
 mod spectrum;
+mod suspicion;
 
 use crate::dtmf::spectrum::{GROUP, HOP, Spectrum, WINDOW};
 use crate::tone::KEYS;
+
+pub(crate) use suspicion::Suspicion;
 
 /// Most samples a call of [`Detector::feed`] takes: within 60 ms no second digit can be complete.
 pub const FEED_MAX: usize = 480;

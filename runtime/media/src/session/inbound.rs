@@ -118,6 +118,8 @@ pub(crate) struct Inbound {
     hushed: u8,
     /// It has said that there is nothing but noise.
     noisy: bool,
+    /// A key was reported and not asked for since.
+    pressed: bool,
     /// When something was last received, or first expected.
     heard: Mono,
     /// When audio or a key last came.
@@ -174,6 +176,7 @@ impl Inbound {
             lowered: None,
             hushed: 0,
             noisy: false,
+            pressed: false,
             heard: now,
             spoke: None,
             inactive: false,
@@ -252,6 +255,11 @@ impl Inbound {
     /// Whether nobody has spoken for a moment.
     pub(crate) fn is_hushed(&self) -> bool {
         self.hushed >= HUSHED_FRAMES
+    }
+
+    /// Whether a key was reported since this was last asked.
+    pub(crate) fn take_pressed(&mut self) -> bool {
+        std::mem::take(&mut self.pressed)
     }
 
     /// Whether the far end says when there is nothing but noise.
@@ -387,6 +395,7 @@ impl Inbound {
         if !self.presses.is_new(step.now.mono, key, way) {
             return None;
         }
+        self.pressed = true;
         step.event(Event::Digit {
             session: step.id,
             digit: key.into(),

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use vocab::call::Beep;
 use vocab::{ConferenceId, Mono, SessionId};
 
-use crate::part::Voice;
+use crate::part::{Part, Voice};
 use crate::session::inbound::{Kind, Received};
 use crate::session::{Session, Step};
+use crate::tone::Tone;
 use crate::{Codec, StreamParams};
 
 /// A relayed stream that pauses for this long is filled up with silence until it goes on.
@@ -95,6 +97,27 @@ impl Session {
             && [a, b].iter().all(|session| session.is_quiet())
     }
 
+    /// It takes part in another way from now on.
+    pub(crate) fn take_part(&mut self, part: Part) {
+        self.voice.set(part);
+        // Keys before are nobody's secret.
+        self.take_hidden_key();
+    }
+
+    /// Whether it has pressed a key since this was last asked that the others must not hear.
+    pub(crate) fn take_hidden_key(&mut self) -> bool {
+        let pressed = self
+            .stream
+            .as_mut()
+            .is_some_and(|it| it.inbound.take_pressed());
+        pressed && self.voice.is_screened()
+    }
+
+    /// Its far end hears a beep from the next tick on.
+    pub(crate) fn beep(&mut self, beep: Beep) {
+        self.beep = Some(Tone::signal(beep));
+    }
+
     /// How loud it is to those it talks with, and they to it.
     pub(crate) fn voice_mut(&mut self) -> &mut Voice {
         &mut self.voice
@@ -109,6 +132,7 @@ impl Session {
         self.voice.is_plain()
             && !self.player.is_playing()
             && self.dialing.is_idle()
+            && self.beep.is_none()
             && !self.recorders.any()
             && (self.ear.is_idle() || self.overhears())
     }

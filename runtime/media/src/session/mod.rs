@@ -15,6 +15,7 @@ use crate::part::Voice;
 use crate::player::{Filled, Player};
 use crate::rate::{FRAME, Frame, Narrow, Rate};
 use crate::rtp::{Header, is_rtcp};
+use crate::tone::Tone;
 use crate::worker::{Counts, Output, Packet, RecordingOutput};
 use crate::{Channel, Event, EventFormat, Stats, StreamParams, Way, g711, quality, srtp};
 
@@ -133,6 +134,8 @@ pub(crate) struct Session {
     stream: Option<Stream>,
     player: Player,
     dialing: Dialing,
+    /// A tone that is mixed with all else that is sent.
+    beep: Option<Tone>,
     /// Ticks that were left out while a tone was sent, which the stream's clock has yet to make.
     owed: u32,
     recorders: Recorders,
@@ -207,6 +210,7 @@ impl Session {
             stream: None,
             player: Player::default(),
             dialing: Dialing::default(),
+            beep: None,
             owed: 0,
             recorders: Recorders::default(),
             ear: Ear::default(),
@@ -501,9 +505,10 @@ impl Session {
         self.ear = Ear::new(listening);
     }
 
-    /// Whether tones are keys for us: between the two sides of a bridge they are for the other.
+    /// Whether tones are keys for us: between the two sides of a bridge they are for the other, unless
+    /// that must not hear them.
     fn listens(&self) -> bool {
-        !matches!(self.link, Link::Bridge(_))
+        !matches!(self.link, Link::Bridge(_)) || self.voice.is_screened()
     }
 
     /// Second half of a tick: what the session says, and the recordings of both. `other` is what
@@ -533,7 +538,7 @@ impl Session {
     }
 
     /// Samples a second of its audio.
-    fn rate(&self) -> Rate {
+    pub(crate) fn rate(&self) -> Rate {
         let params = self.stream.as_ref().map(|stream| &stream.params);
         params.map_or(Rate::Narrow, StreamParams::rate)
     }
@@ -561,7 +566,8 @@ impl Session {
                 if let Filled::Last(play) = filled {
                     last = Some(play);
                 }
-                (filled != Filled::Nothing, other)
+                let beeps = sound(&mut self.beep, &mut near);
+                (filled != Filled::Nothing || beeps, other)
             }
         };
         let own = match own {
@@ -614,6 +620,17 @@ impl Session {
 fn guard(params: &StreamParams) -> Option<Box<srtp::Receiver>> {
     let keys = params.srtp.as_ref()?;
     Some(Box::new(srtp::Receiver::new(&keys.receive)))
+}
+
+/// Adds the next of a tone, if there is one; tells if there was.
+fn sound(tone: &mut Option<Tone>, into: &mut Narrow) -> bool {
+    let Some(sounding) = tone else { return false };
+    let mut samples: Narrow = [0; FRAME];
+    if sounding.fill(&mut samples) < FRAME {
+        *tone = None;
+    }
+    mix(into, &samples);
+    true
 }
 
 /// Adds a frame to another, cutting off what is too loud.

@@ -187,8 +187,13 @@ impl Mix {
             self.fade(&member.said);
         }
         let mut audible = member.is_audible();
-        if audible {
-            member.said.copy_from(&member.frame);
+        if audible || voice.is_screened() {
+            if audible {
+                member.said.copy_from(&member.frame);
+            } else {
+                // What it said before may still be held back.
+                member.said.clear(rate);
+            }
             audible = voice.say(&mut member.said);
         } else {
             voice.settle();

@@ -1,5 +1,6 @@
 //! Sessions that talk with each other.
 
+use vocab::call::Beep;
 use vocab::{ConferenceId, Now, SessionId};
 
 use crate::Part;
@@ -46,8 +47,17 @@ impl Worker {
     }
 
     pub(super) fn set_part(&mut self, now: Now, session: SessionId, part: Part) {
-        self.step(now, session, |it, _| it.voice_mut().set(part));
-        // What went through may not any more.
+        self.step(now, session, |it, _| it.take_part(part));
+        self.look_through(session);
+    }
+
+    pub(super) fn beep(&mut self, now: Now, session: SessionId, beep: Beep) {
+        self.step(now, session, |it, _| it.beep(beep));
+        self.look_through(session);
+    }
+
+    /// What went through may not any more.
+    fn look_through(&mut self, session: SessionId) {
         let place = self.sessions.place(session);
         if let Some(Link::Bridge(other)) = place.map(|it| self.sessions.at(it).link()) {
             self.refresh_through(session, other);

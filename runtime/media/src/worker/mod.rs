@@ -160,6 +160,9 @@ pub struct Counts {
 ///   only the header rewritten; their keys are still reported, but tones are not listened for.
 /// - How loud a session is to those it talks with, and they to it, is its [`Part`](crate::Part): it stays the same
 ///   from one bridge or conference to the next.
+/// - A beep is mixed with what else a session is sent, and lasts as long as it does.
+/// - Of one that is screened the others hear no keys, neither as tones nor as events; each of them is
+///   a beep instead, on bridges and in conferences.
 /// - Members of a conference hear the sum of all others, cut off where it is too loud, mixed with
 ///   what is played to them. Two of them hear what they would hear on a bridge. Keys are reported,
 ///   as events or as tones; events are sent on to whom the part of the one who presses names. Who of them is talking is reported, and who is heard most.
@@ -326,6 +329,7 @@ impl Worker {
                 conference,
             } => self.join(now, session, conference),
             Command::SetPart { session, part } => self.set_part(now, session, part),
+            Command::Beep { session, beep } => self.beep(now, session, beep),
             Command::Listen { session, listening } => {
                 self.step(now, session, |it, _| it.listen_for(listening));
             }
@@ -449,6 +453,9 @@ impl Worker {
             return;
         };
         let session = self.sessions.at(place);
+        if session.voice().is_screened() && received.kind != Kind::Audio {
+            return;
+        }
         match (session.link(), session.voice().keys_to(), received.kind) {
             (Link::Bridge(other), _, _) => {
                 self.step(now, other, |it, step| it.relay(step, received));

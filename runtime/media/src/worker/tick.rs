@@ -1,5 +1,6 @@
 //! What the clock does: every session hears 20 ms and says 20 ms.
 
+use vocab::call::Beep;
 use vocab::{Mono, Now, SessionId};
 
 use crate::jitter::Heard;
@@ -115,6 +116,11 @@ impl Worker {
             }
         }
         for side in 0..2 {
+            if pair[side].take_hidden_key() {
+                pair[1 - side].beep(Beep::Key);
+            }
+        }
+        for side in 0..2 {
             let id = ids[side];
             let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
             let far = (heard[1 - side] != Heard::Silence).then_some(&*frames[1 - side]);
@@ -132,6 +138,8 @@ impl Worker {
     /// All members say their part before anybody hears the others.
     fn tick_conferences(&mut self, now: Now, due: Mono, failed: &mut Vec<SessionId>) {
         for conference in self.conferences.values_mut() {
+            // Seldom anybody: it costs no memory then.
+            let mut pressed = Vec::new();
             conference.each(|member, mix| {
                 let (id, session) = (member.session, self.sessions.member_mut(member.session));
                 let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
@@ -140,6 +148,9 @@ impl Worker {
                     failed.push(id);
                 }
                 member.heard = heard.unwrap_or(Heard::Silence);
+                if session.take_hidden_key() {
+                    pressed.push(id);
+                }
                 if let Some(talking) = mix.add(member, session.voice_mut()) {
                     let session = id;
                     let event = Event::Talking { session, talking };
@@ -155,6 +166,9 @@ impl Worker {
                 let (id, session) = (member.session, self.sessions.member_mut(member.session));
                 if failed.contains(&id) {
                     return;
+                }
+                if pressed.iter().any(|it| *it != id) {
+                    session.beep(Beep::Key);
                 }
                 let mut step = Step::new(now, due, id, &mut self.out, &mut self.counts);
                 let others = mix.without(member, session.voice_mut(), frame);
@@ -180,12 +194,16 @@ fn between<'a>(
     if from.voice_mut().is_plain() && to.voice_mut().is_plain() {
         return said;
     }
-    let Some(said) = said else {
-        from.voice_mut().settle();
-        to.voice_mut().settle();
-        return None;
-    };
-    altered.copy_from(said);
+    match said {
+        Some(said) => altered.copy_from(said),
+        // What it said before may still be held back.
+        None if from.voice().is_screened() => altered.clear(from.rate()),
+        None => {
+            from.voice_mut().settle();
+            to.voice_mut().settle();
+            return None;
+        }
+    }
     let meant = from.voice_mut().coaches().is_none_or(|only| only == id);
     let audible = from.voice_mut().say(altered) && meant;
     let audible = to.voice_mut().hear(altered) && audible;

@@ -20,6 +20,7 @@ mod playback;
 mod playout;
 mod recording;
 mod reports;
+mod screen;
 mod secure;
 mod source;
 mod world;
