@@ -1,8 +1,9 @@
 //! Goal: baresip, a phone that others wrote, registers with its password, reaches the menu, hears
 //! it, presses keys and gets the right answer, by every way of signalling and every codec; the
 //! operator's phone is rung and both parties hear each other, is held, retrieved and transferred; a
-//! team leader listens to it, whispers and takes over; a
-//! wrong password gets nowhere, and a stranger never makes a phone ring.
+//! team leader listens to it, whispers and takes over; the
+//! operator talks on while the caller presses the number of a card, and hears beeps; a wrong password
+//! gets nowhere, and a stranger never makes a phone ring.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -14,7 +15,7 @@ use jackfield_tests::peers::menu::{check_record, prompts};
 use jackfield_tests::peers::prompt::{Prompt, assert_one_in, voice};
 use jackfield_tests::peers::sipp::Calls;
 use jackfield_tests::peers::{record, until};
-use jackfield_tests::shell::{Server, Setup, TOKEN, binary, free_port};
+use jackfield_tests::shell::{Server, Setup, TOKEN, binary, free_port, request};
 use media::Codec;
 use serde_json::Value;
 use sip::Transport;
@@ -347,7 +348,7 @@ fn a_phone_holds_retrieves_and_transfers() {
 }
 
 /// A server whose number 1000 rings phone 1001 at once, with a third phone.
-fn with_an_agent(name: &str) -> Server {
+fn with_an_agent(name: &str, change: impl FnOnce(&mut Setup)) -> Server {
     let mut setup = Setup::demo(name);
     let menu = "start = { transfer = \"1001\", timeout_s = 30, failed = { menu = \"end\" } }\n\
                 [menu.end]\nprompt = { pause_ms = 100 }\noption.0 = \"hangup\"\n";
@@ -356,6 +357,7 @@ fn with_an_agent(name: &str) -> Server {
     setup.tenants += third;
     let env = ("PHONE_1003".to_owned(), "secret-three".to_owned());
     setup.env.extend([env]);
+    change(&mut setup);
     Server::start(setup).expect("a server")
 }
 
@@ -373,7 +375,7 @@ fn operator(server: &Server, args: &[&str]) {
 
 #[test]
 fn a_leader_listens_whispers_and_takes_over_unheard() {
-    let server = with_an_agent("interop-supervision");
+    let server = with_an_agent("interop-supervision", |_| {});
     let (agent_says, leader_says) = (
         Prompt::of_demo("en/order_shipped"),
         Prompt::of_demo("en/order_packing"),
@@ -440,9 +442,104 @@ fn a_leader_listens_whispers_and_takes_over_unheard() {
     );
 }
 
+/// The power of a frequency in what was heard, of all its power: the Goertzel algorithm over 10 ms each.
+fn share_of(hz: f64, heard: &[i16]) -> f64 {
+    let turn = 2.0 * (std::f64::consts::TAU * hz / 8_000.0).cos();
+    let (mut there, mut all) = (0.0, 1.0);
+    for frame in heard.chunks_exact(80) {
+        let (mut before, mut last) = (0.0, 0.0);
+        for &sample in frame {
+            let sample = f64::from(sample);
+            all += sample * sample;
+            (before, last) = (last, sample + turn * last - before);
+        }
+        let power = last * last + before * before - turn * last * before;
+        there += power / 40.0;
+    }
+    there / all
+}
+
+#[test]
+fn an_agent_talks_on_while_a_card_is_pressed() {
+    const CARD: &str = "4012888888881881";
+    let mut server = with_an_agent("interop-secure", |setup| {
+        setup.http = "vault_token_env = \"VAULT_TOKEN\"\n".to_owned();
+        setup
+            .env
+            .insert("VAULT_TOKEN".to_owned(), "vault".to_owned());
+    });
+    let agent_says = Prompt::of_demo("en/order_shipped");
+    let start = |name: &str, user: &str, microphone: Vec<i16>| {
+        let setup = baresip::Setup {
+            microphone,
+            codec: Codec::Pcma,
+            answers: user != "1002",
+            ..phone(server.sip, name, user)
+        };
+        Baresip::registered(setup).expect("a registered phone")
+    };
+    let mut agent = start("secure-agent", "1001", saying(&agent_says));
+    let mut caller = start("secure-caller", "1002", vec![0; 120 * 8_000]);
+    caller.call("1000").expect("an answer");
+    agent.established().expect("a call");
+    // Keys reach an agent as what they are, as long as nobody says otherwise.
+    caller.press('7').expect("a key");
+    let key = agent.wait_for(&["CALL_DTMF_START"]).expect("a key");
+    assert_eq!(key["param"], "7");
+
+    let call = call_with(&server, "leg.bridged", 1);
+    let id = call["id"].as_str().expect("an id").to_owned();
+    operator(&server, &["secure", &id, "--leg", "1", "--max", "16"]);
+    for key in CARD.chars() {
+        let before = agent.heard().expect("audio").len();
+        caller.press(key).expect("a key");
+        until("a beep for a key", || {
+            let heard = agent.heard()?;
+            let share = share_of(425.0, &heard[before.min(heard.len())..]);
+            Ok((share > 0.5).then_some(()))
+        })
+        .expect("a beep");
+    }
+    let call = call_with(&server, "secret.ended", 1);
+    let events = call["events"].as_array().expect("events");
+    let ended = events.iter().find(|event| event["kind"] == "secret.ended");
+    let ended = ended.expect("just seen");
+    assert_eq!(
+        (&ended["digits"], &ended["luhn"], &ended["end"]),
+        (&16.into(), &true.into(), &"complete".into())
+    );
+    // The next key is one that the agent may know.
+    call_with(&server, "recording.segment_started", 4);
+    caller.press('8').expect("a key");
+    let key = agent.wait_for(&["CALL_DTMF_START"]).expect("a key");
+    assert_eq!(key["param"], "8", "nothing of the card");
+    caller.hear_whole(&agent_says).expect("the agent");
+    caller.hang_up().expect("the end");
+
+    let call = call_with(&server, "call.ended", 1);
+    assert!(!call.to_string().contains(CARD));
+    let path = format!(
+        "/api/v1/secrets/{}/take",
+        ended["token"].as_str().expect("a token")
+    );
+    let (status, taken) = request(server.http, "POST", &path, Some("vault")).expect("an answer");
+    let taken: Value = serde_json::from_slice(&taken).expect("JSON");
+    assert_eq!((status, &taken["digits"]), (200, &CARD.into()));
+    assert!(!server.read_log().join("\n").contains(CARD));
+    // No segment has a key's sound in it: none goes on while they are pressed.
+    let ends: Vec<&str> = call["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .filter(|event| event["kind"] == "recording.segment_ended")
+        .map(|event| event["end"].as_str().unwrap_or_default())
+        .collect();
+    assert_eq!(ends, ["secured", "secured", "gone", "gone"]);
+}
+
 #[test]
 fn it_is_found_out_who_answers_while_the_two_talk() {
-    let server = with_an_agent("interop-answerer");
+    let server = with_an_agent("interop-answerer", |_| {});
     // A person says a word and waits; a machine talks.
     let speech = Prompt::of_demo("en/order_shipped");
     let word: Vec<i16> = speech.speech()[..6_000].to_vec();

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use vocab::call::{Command, GatherEnd, GatherSpec};
+use vocab::call::{Beep, Command, GatherSpec};
 use vocab::flow::Reply;
 use vocab::record::{CallEventKind, PauseEnd};
 use vocab::recording::{Consent, SegmentEnd, SegmentStart};
@@ -21,7 +21,7 @@ use crate::border::{Output, Secret};
 use crate::call::{Call, Line, Pending, Stage, Turn, total};
 use crate::control::{Actor, ControlError, Controlled, RecordStep};
 use crate::limits::{
-    CONSENT_WAIT, OP_SLACK, PAUSE_MAX, PAUSE_UNLESS_SAID, SEGMENT_MAX, SEGMENTS_MAX,
+    CONSENT_WAIT, OP_SLACK, PAUSE_MAX, PAUSE_UNLESS_SAID, SECRET_TAIL, SEGMENT_MAX, SEGMENTS_MAX,
     USERS_HOLDING_MAX,
 };
 use crate::node::Node;
@@ -115,10 +115,14 @@ impl Node {
         if call.capture.secret {
             return;
         }
+        let begins = call.capture.open.is_empty();
         let new = |leg: &LegId| !call.capture.open.contains_key(&leg.n);
         let legs: Vec<LegId> = self.legs_up(id).filter(new).collect();
         for leg in legs {
             self.begin_segment(now, leg);
+        }
+        if begins {
+            self.beep_recorded(now, id);
         }
     }
 
@@ -299,6 +303,7 @@ impl Node {
             self.command(Command::EndRecording { leg, end });
         }
         self.end_segments(now, id, end);
+        self.deadlines.clear(id, Wait::Beep);
     }
 
     fn begin_segment(&mut self, now: Now, leg: LegId) {
@@ -461,20 +466,34 @@ impl Node {
         self.cease(now, id, SegmentEnd::Secured);
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
         call.capture.secret = true;
+        self.deadlines.clear(id, Wait::Secret);
     }
 
-    /// It was pressed, or will not be: the recording goes on, if there is one.
+    /// It was pressed, or will not be: once the last key sounds no more, the recording goes on, if there
+    /// is one.
     pub(crate) fn secret_over(&mut self, now: Now, id: CallId) {
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
+        let call = self.calls.get(&id);
+        if call.is_some_and(|call| call.capture.secret && call.talk.secure.is_none()) {
+            let until = now.mono + SECRET_TAIL;
+            self.deadlines.set(id, Wait::Secret, until);
+        }
+    }
+
+    /// Whether somebody presses what nobody may know, or has just done so.
+    pub(crate) fn keeps_secret(&self, id: CallId) -> bool {
+        self.calls.get(&id).is_some_and(|call| call.capture.secret)
+    }
+
+    /// Nothing is to be kept secret any more.
+    pub(crate) fn secret_forgotten(&mut self, now: Now, id: CallId) {
+        let call = self.calls.get_mut(&id).expect("the caller looked it up");
         if std::mem::take(&mut call.capture.secret) && !call.is_gone() {
             self.record_legs(now, id);
         }
     }
 
-    /// Hands digits to the vault; the answer tells what may be known of them.
-    pub(crate) fn lock_up(&mut self, id: CallId, digits: Pii<String>, end: GatherEnd) -> Reply {
+    /// Hands digits to the vault; gives what may be known of them.
+    pub(crate) fn lock_up(&mut self, id: CallId, digits: Pii<String>) -> Kept {
         let text = digits.reveal();
         let (count, luhn) = (text.len(), is_luhn(text));
         let token = (count > 0).then(|| SecretToken::new(&mut self.rng));
@@ -487,12 +506,47 @@ impl Node {
                 digits,
             }));
         }
-        Reply::Secret {
+        Kept {
             token,
             digits: u8::try_from(count).unwrap_or(u8::MAX),
             luhn,
-            end,
         }
+    }
+}
+
+/// What may be known of digits in the vault.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    /// Stands for them, if there are any.
+    pub(crate) token: Option<SecretToken>,
+    pub(crate) digits: u8,
+    pub(crate) luhn: bool,
+}
+
+/// Beeps that tell of a recording.
+impl Node {
+    /// Whoever is recorded hears a beep, and the next one after a while.
+    pub(crate) fn beep_recorded(&mut self, now: Now, id: CallId) {
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let Some(every) = call.tenant.beep else {
+            return;
+        };
+        let legs: Vec<u16> = call.capture.open.keys().copied().collect();
+        if legs.is_empty() {
+            return;
+        }
+        // Nobody is to notice who supervises, and who does knows.
+        let heard = legs
+            .into_iter()
+            .filter(|n| !call.talk.watchers.contains_key(n));
+        let heard: Vec<LegId> = heard.map(|n| LegId { call: id, n }).collect();
+        for leg in heard {
+            let beep = Beep::Recorded;
+            self.command(Command::Beep { leg, beep });
+        }
+        self.deadlines.set(id, Wait::Beep, now.mono + every);
     }
 }
 

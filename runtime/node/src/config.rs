@@ -51,6 +51,8 @@ pub struct Tenant {
     pub catalogue: Catalogue,
     /// Who is recorded only after it was told or asked.
     pub consent: Option<ConsentPolicy>,
+    /// Whoever is recorded hears a beep as often as this; `None` is never.
+    pub beep: Option<Duration>,
 }
 
 /// What callers are told, or asked, before they are recorded.

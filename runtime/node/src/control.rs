@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use thiserror::Error;
+use vocab::call::{GatherEnd, GatherSpec};
 use vocab::hearing::AnswerParams;
-use vocab::{CallId, Party, Pii};
+use vocab::{CallId, Party, Pii, SecretToken};
 
 /// One request. Counted by the shell; its answer carries the same number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ControlId(pub u64);
 
 /// A request. Each is answered once, by [`Output::Controlled`](crate::Output::Controlled): at once,
-/// when the step was taken or begun, [`Control::ToFlow`] when the flow is over, and
-/// [`Control::Bridge`] when the two talk. What becomes of it later is in the call's events.
+/// when the step was taken or begun, [`Control::ToFlow`] when the flow is over,
+/// [`Control::Secure`] when the keys are pressed, and [`Control::Bridge`] when the two talk. What
+/// becomes of it later is in the call's events.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Control {
     /// The party who is talked with hears music.
@@ -61,6 +63,8 @@ pub enum Control {
         call: CallId,
         /// Who talks with both.
         by: Actor,
+        /// They hear a beep first.
+        beep: bool,
     },
     /// The other two are connected, and who consulted leaves: an attended transfer. While the one
     /// who is asked still rings, too.
@@ -142,6 +146,20 @@ pub enum Control {
         /// What.
         step: RecordStep,
     },
+    /// A party who is talked with presses keys that nobody else may know, and the talk goes on meanwhile.
+    Secure {
+        /// Which call.
+        call: CallId,
+        /// Who presses.
+        leg: Actor,
+        /// What is asked for.
+        keys: Box<SecretKeys>,
+    },
+    /// Nobody waits for such keys any more; those that were pressed are in the vault.
+    EndSecure {
+        /// Which call.
+        call: CallId,
+    },
     /// One party is hung up; the others go on if there are two, or one with somebody who waits.
     Hangup {
         /// Which call.
@@ -158,6 +176,8 @@ pub enum Control {
         by: Actor,
         /// Whom.
         to: Destination,
+        /// All hear a beep when it is there.
+        beep: bool,
     },
     /// Changes how loud a party is to those it talks with, and they to it.
     Adjust {
@@ -210,6 +230,15 @@ pub enum Control {
         /// Whose phone.
         user: String,
     },
+}
+
+/// Keys that somebody is to press for the vault.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SecretKeys {
+    /// Names of prompts that the party alone hears first.
+    pub prompts: Vec<String>,
+    /// How many, and for how long they are waited for.
+    pub spec: GatherSpec,
 }
 
 /// How to find out who answers, and what becomes of a machine.
@@ -377,6 +406,17 @@ pub enum Controlled {
     Parked {
         /// Which.
         slot: u16,
+    },
+    /// Keys are in the vault.
+    Secret {
+        /// Stands for them; `None` if none was pressed.
+        token: Option<SecretToken>,
+        /// How many.
+        digits: u8,
+        /// Their check digit is right, as those of payment cards are.
+        luhn: bool,
+        /// Why it ended.
+        end: GatherEnd,
     },
     /// The flow is over and the party is back.
     Flow {

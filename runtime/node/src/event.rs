@@ -51,11 +51,16 @@ impl Node {
                 finished,
             } => self.played(now, leg, play, finished),
             Event::Digit { leg, digit } => {
-                if !self.watcher_pressed(now, leg, *digit.reveal()) && self.is_first(leg) {
+                let known = self.watcher_pressed(now, leg, *digit.reveal());
+                // One key more than was asked for is no less a secret.
+                if !known && self.is_first(leg) && !self.keeps_secret(leg.call) {
                     self.flow_event(now, leg.call, FlowEvent::Dtmf(digit));
                 }
             }
             Event::Gathered { leg, digits, end } => {
+                if self.secured(now, leg, &digits, end) {
+                    return;
+                }
                 let Some(call) = self.calls.get_mut(&leg.call) else {
                     return;
                 };
@@ -86,7 +91,13 @@ impl Node {
                     return;
                 };
                 let reply = if secret {
-                    self.lock_up(leg.call, digits, end)
+                    let kept = self.lock_up(leg.call, digits);
+                    Reply::Secret {
+                        token: kept.token,
+                        digits: kept.digits,
+                        luhn: kept.luhn,
+                        end,
+                    }
                 } else {
                     Reply::Digits { value: digits, end }
                 };
@@ -114,6 +125,7 @@ impl Node {
                     status,
                     q850,
                 };
+                self.securing_leg_ended(now, leg);
                 self.recorded_leg_ended(now, leg);
                 let verdict = Verdict::of(cause, status, retry_after);
                 self.trunks.leg_ended(now.mono, leg, verdict);

@@ -55,7 +55,7 @@ pub use config::{
 };
 pub use control::{
     Actor, Control, ControlError, ControlId, Controlled, Destination, Detection, Loudness,
-    OnMachine, PartyState, PartyView, RecordStep, Watching,
+    OnMachine, PartyState, PartyView, RecordStep, SecretKeys, Watching,
 };
 pub use counts::Counts;
 pub use limits::{CALLEES_MAX, COMMIT_WAIT, FLOW_WAIT, SLOTS_MAX};

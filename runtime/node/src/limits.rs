@@ -54,6 +54,17 @@ pub(crate) const PAUSE_UNLESS_SAID: Duration = Duration::from_secs(120);
 /// Longest pause of a recording: one that was forgotten must not cost the rest of the call.
 pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(600);
 
+/// Longest time for which a party may press keys in secret while others are on the line: a card, its
+/// expiry and its check digits take two minutes.
+pub(crate) const SECRET_MAX: Duration = Duration::from_secs(300);
+
+/// After the last key, how long nothing is recorded or heard of it: it is known for what it is while it
+/// still sounds, and few press for longer.
+pub(crate) const SECRET_TAIL: Duration = Duration::from_millis(500);
+
+/// Prompts that a request may name.
+pub(crate) const CLIPS_ASKED_MAX: usize = 16;
+
 /// Users of whom is known which call they put on hold last; more than phones on one node.
 pub(crate) const USERS_HOLDING_MAX: usize = 100_000;
 

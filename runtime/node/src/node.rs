@@ -357,6 +357,7 @@ impl Node {
 
     /// Writes the call's last event and forgets it.
     pub(crate) fn finish(&mut self, now: Now, id: CallId) {
+        self.securing_call_over(now, id);
         self.recording_over(now, id);
         let mut call = self.calls.remove(&id).expect("a call ends once");
         let Line::Gone { cause, by, at } = call.line else {
@@ -426,6 +427,8 @@ impl Node {
             Wait::Park => self.park_timeout(now, id),
             Wait::Split => self.split_segments(now, id),
             Wait::Resume => self.pause_over(now, id),
+            Wait::Secret => self.secret_timeout(now, id),
+            Wait::Beep => self.beep_recorded(now, id),
             Wait::Call => self.end_call(now, id),
         }
     }

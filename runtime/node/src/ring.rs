@@ -137,7 +137,7 @@ impl Node {
                 let by = *by;
                 call.talk.members.get(&by)?.sender()
             }
-            Why::Consult { .. } | Why::Back | Why::PickUp | Why::Target | Why::Add => None,
+            Why::Consult { .. } | Why::Back | Why::PickUp | Why::Target | Why::Add { .. } => None,
         };
         let shown = sender.filter(|sender| !sender.withheld);
         shown.map(|sender| sender.user)

@@ -21,6 +21,10 @@ pub(crate) enum Wait {
     Split,
     /// The end of a pause in the recording. Fallback: it goes on.
     Resume,
+    /// The last of what is pressed in secret. Fallback: it is over.
+    Secret,
+    /// The next beep of a call that is recorded. Fallback: that.
+    Beep,
     /// The longest call. Fallback: hang-up.
     Call,
 }

@@ -155,7 +155,13 @@ Examples:
     #[command(after_help = "\
 Examples:
   jackfield calls merge --by 1001")]
-    Merge(By),
+    Merge {
+        #[command(flatten)]
+        by: By,
+        /// Without the beep that all hear.
+        #[arg(long)]
+        no_beep: bool,
+    },
 
     /// Connect the other two and leave.
     #[command(after_help = "\
@@ -247,6 +253,9 @@ Examples:
         to: Vec<String>,
         #[command(flatten)]
         ringing: Ringing,
+        /// Without the beep that all hear when somebody joins.
+        #[arg(long)]
+        no_beep: bool,
     },
 
     /// Mute a party, or make it louder or softer, until it is changed again.
@@ -296,6 +305,35 @@ Examples:
 Examples:
   jackfield calls takeover --by 1009")]
     Takeover(By),
+
+    /// Have a party press keys that nobody else may know, such as the number of a card; the others talk
+    /// on with it, and hear a beep for each key.
+    ///
+    /// Nothing is recorded meanwhile. What was pressed is in the vault, and a token stands for it.
+    #[command(after_help = "\
+Examples:
+  jackfield calls secure 01kaj8q2zk5v7n3r9t4w6y8b0c --leg 1
+  jackfield calls secure 01kaj8q2zk5v7n3r9t4w6y8b0c --leg 1 --min 3 --max 4 --prompt check-digits
+  jackfield calls secure 01kaj8q2zk5v7n3r9t4w6y8b0c --leg 1 --end")]
+    Secure {
+        #[command(flatten)]
+        who: By,
+        /// A prompt that the party alone hears first; several are heard in a row.
+        #[arg(long, value_name = "NAME", conflicts_with = "end")]
+        prompt: Vec<String>,
+        /// How many keys at least.
+        #[arg(long, default_value = "1", conflicts_with = "end", value_parser = clap::value_parser!(u8).range(0..=32))]
+        min: u8,
+        /// How many at most: those of the longest number of a card, unless it is said.
+        #[arg(long, default_value = "19", conflicts_with = "end", value_parser = clap::value_parser!(u8).range(1..=32))]
+        max: u8,
+        /// Keys that end it.
+        #[arg(long, default_value = "#", conflicts_with = "end")]
+        terminators: String,
+        /// No more keys are waited for; those that were pressed are kept.
+        #[arg(long)]
+        end: bool,
+    },
 
     /// Have a party hear keys pressed.
     #[command(after_help = "\
@@ -508,7 +546,7 @@ fn ask(server: &Server, deed: &Deed) -> anyhow::Result<Answer> {
             by(who, json!({ "action": "consult", "to": to }))
         }
         Deed::Swap(who) => by(who, json!({ "action": "swap" })),
-        Deed::Merge(who) => by(who, json!({ "action": "merge" })),
+        Deed::Merge { by: who, no_beep } => by(who, json!({ "action": "merge", "beep": !no_beep })),
         Deed::Complete(who) => by(who, json!({ "action": "complete" })),
         Deed::Cancel(who) => by(who, json!({ "action": "cancel" })),
         Deed::Park { by: who, slot } => by(who, json!({ "action": "park", "slot": slot })),
@@ -536,9 +574,10 @@ fn ask(server: &Server, deed: &Deed) -> anyhow::Result<Answer> {
             by: who,
             to,
             ringing,
+            no_beep,
         } => {
             let to = ringing.target(to);
-            by(who, json!({ "action": "add", "to": to }))
+            by(who, json!({ "action": "add", "to": to, "beep": !no_beep }))
         }
         Deed::Adjust {
             who,
@@ -577,6 +616,28 @@ fn ask(server: &Server, deed: &Deed) -> anyhow::Result<Answer> {
             let call = named(server, who.call, who.by.as_deref())?;
             let leg = party(who.leg, who.by.as_deref());
             act(server, call, &json!({ "action": "take_over", "leg": leg }))
+        }
+        Deed::Secure {
+            who,
+            prompt,
+            min,
+            max,
+            terminators,
+            end,
+        } => {
+            let call = named(server, who.call, who.by.as_deref())?;
+            if *end {
+                return act(server, call, &json!({ "action": "end_secure" }));
+            }
+            let wish = json!({
+                "action": "secure",
+                "leg": party(who.leg, who.by.as_deref()),
+                "prompts": prompt,
+                "min": min,
+                "max": max,
+                "terminators": terminators,
+            });
+            act(server, call, &wish)
         }
         Deed::Digits { call, digits, leg } => {
             let wish = json!({ "action": "send_digits", "leg": leg, "digits": digits });
@@ -689,6 +750,14 @@ fn told(body: &Value) -> String {
         Some("call") => format!("call {}", text("id")),
         Some("parked") => format!("waits in slot {}", body["slot"]),
         Some("flow") => format!("the flow said {}", text("label")),
+        Some("secret") if body["token"].is_null() => "no key was pressed".to_owned(),
+        Some("secret") => {
+            let luhn = body["luhn"] == true;
+            let check = if luhn { ", check digit right" } else { "" };
+            let keys = body["digits"].as_u64().unwrap_or_default();
+            let keys = counted(usize::try_from(keys).unwrap_or_default(), "key");
+            format!("{} stands for {keys}{check}", text("token"))
+        }
         Some("begun") => "it goes on; the call's events tell what comes of it".to_owned(),
         Some(_) | None => "done".to_owned(),
     }
@@ -742,6 +811,8 @@ mod tests {
             json!({ "result": "parked", "slot": 7 }),
             json!({ "result": "flow", "label": "verified", "detail": null }),
             json!({ "result": "begun" }),
+            json!({ "result": "secret", "token": "sec_00000000000000000000000007", "digits": 16, "luhn": true, "end": "complete" }),
+            json!({ "result": "secret", "token": null, "digits": 0, "luhn": false, "end": "timeout" }),
             Value::Null,
             json!({ "items": [] }),
             json!({ "items": [
@@ -765,6 +836,8 @@ mod tests {
             waits in slot 7
             the flow said verified
             it goes on; the call's events tell what comes of it
+            sec_00000000000000000000000007 stands for 16 keys, check digit right
+            no key was pressed
             done
             nobody
             CALL                        LEG  STATE                                WHO                 USER

@@ -297,6 +297,7 @@ mod tests {
             "adjust",
             "supervise",
             "takeover",
+            "secure",
             "digits",
             "hangup",
             "watch",

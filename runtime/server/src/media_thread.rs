@@ -321,6 +321,7 @@ impl Thread {
             | Command::Bridge { .. }
             | Command::Join { .. }
             | Command::SetPart { .. }
+            | Command::Beep { .. }
             | Command::Listen { .. }
             | Command::Unbridge { .. }
             | Command::Close { .. } => {}

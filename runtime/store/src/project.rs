@@ -162,6 +162,8 @@ fn advance(record: &mut CallRecord, event: &CallEvent) -> Projected {
         | CallEventKind::SegmentStarted { .. }
         | CallEventKind::SegmentEnded { .. }
         | CallEventKind::RecordingPaused { .. }
+        | CallEventKind::SecretStarted { .. }
+        | CallEventKind::SecretEnded { .. }
         | CallEventKind::RecordingResumed { .. }
         | CallEventKind::RecordingStopped { .. }
         | CallEventKind::Gathered { .. }

@@ -8,7 +8,7 @@ use crate::call::{Cause, GatherEnd, RecordEnd, Side};
 use crate::flow::{DialResult, Fault, PluginRef};
 use crate::hearing::Hearing;
 use crate::recording::{Consent, SegmentEnd};
-use crate::{CallId, Direction, MediaSummary, Party, RecordingId, TenantId, Wall};
+use crate::{CallId, Direction, MediaSummary, Party, RecordingId, SecretToken, TenantId, Wall};
 
 /// One thing that happened to a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -120,6 +120,25 @@ pub enum CallEventKind {
     RecordingStopped {
         /// The leg that asked for it, if one did.
         by: Option<u16>,
+    },
+    /// A party is asked for keys that nobody else may know: nothing is recorded, and the others hear a
+    /// beep for each.
+    SecretStarted {
+        /// Who presses.
+        leg: u16,
+    },
+    /// They are in the vault, or there were none.
+    SecretEnded {
+        /// Who pressed.
+        leg: u16,
+        /// Stands for them, if there are any.
+        token: Option<SecretToken>,
+        /// How many.
+        digits: u8,
+        /// Their check digit is right, as those of payment cards are (ISO/IEC 7812-1 annex B).
+        luhn: bool,
+        /// Why it ended.
+        end: GatherEnd,
     },
     /// Whether the caller agreed to be recorded, where that is asked.
     Consent {
@@ -240,6 +259,8 @@ impl CallEventKind {
             Self::RecordingPaused { .. } => "recording.paused",
             Self::RecordingResumed { .. } => "recording.resumed",
             Self::RecordingStopped { .. } => "recording.stopped",
+            Self::SecretStarted { .. } => "secret.started",
+            Self::SecretEnded { .. } => "secret.ended",
             Self::Consent { .. } => "recording.consent",
             Self::Interaction { .. } => "call.interaction",
             Self::MessageLeft { .. } => "message.left",

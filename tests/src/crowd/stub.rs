@@ -82,6 +82,7 @@ impl Crowd {
             }
             C::Close { session } => self.close(session),
             C::SetPart { .. }
+            | C::Beep { .. }
             | C::Listen { .. }
             | C::Configure { .. }
             | C::SendDigits { .. }

@@ -101,6 +101,12 @@ struct Seen1 {
     /// It is recorded, and these segments of its legs go on.
     taped: bool,
     taping: BTreeMap<u16, RecordingId>,
+    /// Nothing is recorded for now, as somebody presses keys in secret.
+    secured: bool,
+    /// Who does so beside others.
+    pressing: Option<u16>,
+    /// When that was over, if nothing has been recorded since.
+    pressed: Option<Wall>,
 }
 
 /// What a worker has handed over of a recording.
@@ -265,6 +271,10 @@ impl Checks {
                 self.recordings_noted.insert(*recording);
             }
             CallEventKind::SegmentStarted { recording, leg, .. } => {
+                let pressing = call.pressing;
+                assert_eq!(pressing, None, "nothing is recorded of keys in secret");
+                call.secured = false;
+                call.pressed = None;
                 self.began.entry(event.at).or_default().push(*recording);
                 let before = call.taping.insert(*leg, *recording);
                 assert_eq!(before, None, "a leg has one segment at a time");
@@ -283,13 +293,17 @@ impl Checks {
                 call.taping.retain(|_, open| open != recording);
                 assert_eq!(call.taping.len() + 1, legs, "{recording} went on");
                 assert!(
-                    matches!(end, SegmentEnd::Gone | SegmentEnd::Moved),
+                    matches!(
+                        end,
+                        SegmentEnd::Gone | SegmentEnd::Moved | SegmentEnd::Secured
+                    ),
                     "nobody pauses here: {end:?}"
                 );
+                call.secured |= *end == SegmentEnd::Secured;
             }
             CallEventKind::Bridged { a, b } => {
                 for leg in [a, b] {
-                    let kept = !call.taped || call.taping.contains_key(leg);
+                    let kept = !call.taped || call.secured || call.taping.contains_key(leg);
                     assert!(
                         kept,
                         "leg {leg} of {} talks and is not recorded",
@@ -300,6 +314,20 @@ impl Checks {
             CallEventKind::RecordingPaused { .. }
             | CallEventKind::RecordingResumed { .. }
             | CallEventKind::RecordingStopped { .. } => panic!("nobody pauses here"),
+            CallEventKind::SecretStarted { leg } => {
+                let before = call.pressing.replace(*leg);
+                assert_eq!(before, None, "one at a time presses in secret");
+                call.secured = true;
+            }
+            CallEventKind::SecretEnded {
+                leg, token, digits, ..
+            } => {
+                assert_eq!(call.pressing.take(), Some(*leg), "who began ends it");
+                call.pressed = call.taped.then_some(event.at);
+                assert_eq!(token.is_some(), *digits > 0);
+                let kept = token.is_none_or(|token| self.secrets.contains(&token));
+                assert!(kept, "what is told of is in the vault");
+            }
             CallEventKind::Consent { .. } => panic!("nobody is asked here"),
             CallEventKind::MessageLeft {
                 recording, length, ..
@@ -315,6 +343,13 @@ impl Checks {
             }
             CallEventKind::Ended { .. } => {
                 assert!(call.taping.is_empty(), "{}: segments go on", event.call);
+                assert_eq!(call.pressing, None, "{}: keys are waited for", event.call);
+                let unrecorded = call.pressed.map_or(0, |at| event.at.0 - at.0);
+                assert!(
+                    unrecorded <= 1_000_000,
+                    "{}: not recorded for {unrecorded} µs after keys in secret",
+                    event.call
+                );
                 call.over = true;
             }
             CallEventKind::FlowStarted { .. }
@@ -330,7 +365,7 @@ impl Checks {
             | CallEventKind::Heard { .. }
             | CallEventKind::AttrSet { .. } => {}
             CallEventKind::Step { step, leg, .. } => {
-                let silent = call.taped && !call.taping.contains_key(leg);
+                let silent = call.taped && !call.secured && !call.taping.contains_key(leg);
                 let joined = *step == Step::Joined;
                 assert!(
                     !(joined && silent),
@@ -487,6 +522,7 @@ impl Checks {
             }
             media::Command::Join { .. }
             | media::Command::SetPart { .. }
+            | media::Command::Beep { .. }
             | media::Command::Listen { .. }
             | media::Command::Unbridge { .. }
             | media::Command::Play { .. }

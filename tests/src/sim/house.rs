@@ -129,6 +129,7 @@ fn tenant(
         early_media: node::EarlyMedia::default(),
         follow_redirects: false,
         consent: None,
+        beep: None,
         catalogue: catalogue(),
     }
 }

@@ -94,6 +94,8 @@ fn sight(event: &CallEvent) -> String {
         | CallEventKind::RecordingResumed { .. }
         | CallEventKind::RecordingStopped { .. }
         | CallEventKind::Interaction { .. }
+        | CallEventKind::SecretStarted { .. }
+        | CallEventKind::SecretEnded { .. }
         | CallEventKind::Consent { .. }
         | CallEventKind::MessageLeft { .. }
         | CallEventKind::RecordingCut { .. }

@@ -43,7 +43,7 @@ const PATHS: [&[&str]; 16] = [
 const DESKS: [&str; 6] = ["1003", "1004", "1005", "1006", "1007", "1008"];
 
 /// What follows a call that was made: requests that make sense in this order.
-const STORIES: [&[Word]; 18] = [
+const STORIES: [&[Word]; 22] = [
     &[Word::Hold, Word::Retrieve, Word::ToFlow],
     &[Word::Consult, Word::Swap, Word::Merge, Word::HangUpOne],
     &[Word::Consult, Word::Merge, Word::HangUpOne],
@@ -51,6 +51,7 @@ const STORIES: [&[Word]; 18] = [
     &[Word::Consult, Word::Swap, Word::Swap, Word::Cancel],
     &[Word::Consult, Word::Cancel, Word::Transfer],
     &[Word::Park, Word::PickUp, Word::PickUp],
+    &[Word::Park, Word::PickUp],
     &[Word::Park],
     &[Word::Consult, Word::Merge],
     &[Word::Consult, Word::Swap, Word::Merge],
@@ -67,6 +68,9 @@ const STORIES: [&[Word]; 18] = [
     &[Word::Add, Word::Adjust, Word::Watch, Word::HangUpOne],
     &[Word::Consult, Word::Merge, Word::Add, Word::HangUpOne],
     &[Word::Park, Word::Bridge],
+    &[Word::Secure, Word::EndSecure, Word::Secure],
+    &[Word::Watch, Word::Secure, Word::HangUpOne],
+    &[Word::Secure, Word::Hold, Word::EndSecure, Word::Transfer],
     &[Word::Redirect, Word::Redial, Word::SendDigits],
 ];
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use node::{
     Actor, Control, ControlError, ControlId, Controlled, Destination, Loudness, Node, PartyState,
-    Watching,
+    SecretKeys, Watching,
 };
+use vocab::call::GatherSpec;
 use vocab::{CallId, Pii, Rng};
 
 /// A kind of request.
@@ -53,6 +54,10 @@ pub enum Word {
     WatchAs,
     /// And takes over.
     TakePlace,
+    /// Somebody presses keys that nobody may know.
+    Secure,
+    /// And need not go on.
+    EndSecure,
     /// A new call.
     Originate,
     /// To the last number.
@@ -61,7 +66,7 @@ pub enum Word {
 
 impl Word {
     /// All there are.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Hold,
         Self::Retrieve,
         Self::Transfer,
@@ -82,6 +87,8 @@ impl Word {
         Self::Watch,
         Self::WatchAs,
         Self::TakePlace,
+        Self::Secure,
+        Self::EndSecure,
         Self::Originate,
         Self::Redial,
     ];
@@ -109,6 +116,8 @@ impl Word {
             Self::Watch => "watch",
             Self::WatchAs => "watch as",
             Self::TakePlace => "take place",
+            Self::Secure => "secure",
+            Self::EndSecure => "end secure",
             Self::Originate => "originate",
             Self::Redial => "redial",
         }
@@ -150,7 +159,11 @@ impl Words {
             Word::Transfer => Control::Transfer { call, by, to },
             Word::Consult => Control::Consult { call, by, to },
             Word::Swap => Control::Swap { call, by },
-            Word::Merge => Control::Merge { call, by },
+            Word::Merge => Control::Merge {
+                call,
+                by,
+                beep: false,
+            },
             Word::Complete => Control::Complete { call, by },
             Word::Cancel => Control::Cancel { call, by },
             Word::Park => {
@@ -192,7 +205,12 @@ impl Words {
                 }
             }
             Word::HangUpOne => Control::Hangup { call, leg: by },
-            Word::Add => Control::Add { call, by, to },
+            Word::Add => Control::Add {
+                call,
+                by,
+                to,
+                beep: true,
+            },
             Word::Adjust => Control::Adjust {
                 call,
                 leg: by,
@@ -218,6 +236,12 @@ impl Words {
                 mode: Watching::ALL[rng.below(3) as usize],
             },
             Word::TakePlace => Control::TakePlace { call, leg: by },
+            Word::Secure => Control::Secure {
+                call,
+                leg: by,
+                keys: Box::new(keys(rng)),
+            },
+            Word::EndSecure => Control::EndSecure { call },
             Word::Originate => Control::Originate {
                 user,
                 to,
@@ -247,7 +271,9 @@ impl Words {
             | Word::Adjust
             | Word::Watch
             | Word::WatchAs
-            | Word::TakePlace => vec![call],
+            | Word::TakePlace
+            | Word::Secure
+            | Word::EndSecure => vec![call],
         };
         self.open.insert(id, word);
         (id, about, request)
@@ -288,7 +314,7 @@ impl Words {
                 ),
                 Word::Bridge => bridged(state),
                 Word::WatchAs | Word::TakePlace => matches!(state, PartyState::Watching { .. }),
-                Word::Add | Word::Adjust | Word::Watch => {
+                Word::Add | Word::Adjust | Word::Watch | Word::Secure | Word::EndSecure => {
                     matches!(state, PartyState::Talking { .. } | PartyState::Conference)
                 }
                 Word::Hold
@@ -329,7 +355,9 @@ fn actor(rng: &mut Rng, node: &Node, call: CallId, word: Word) -> Actor {
         state if word == Word::Bridge => bridged(state),
         PartyState::Watching { .. } => matches!(word, Word::WatchAs | Word::TakePlace),
         _ if matches!(word, Word::WatchAs | Word::TakePlace) => false,
-        PartyState::Conference => matches!(word, Word::Add | Word::Adjust | Word::Watch),
+        PartyState::Conference => {
+            matches!(word, Word::Add | Word::Adjust | Word::Watch | Word::Secure)
+        }
         PartyState::Talking { .. } => word != Word::Retrieve,
         PartyState::Alone => word == Word::Retrieve || three,
         PartyState::Ringing
@@ -354,6 +382,28 @@ fn bridged(state: PartyState) -> bool {
             | PartyState::Held
             | PartyState::Parked { .. }
     )
+}
+
+/// Few keys, so that some who press at random press enough; and now and then what cannot be asked for.
+fn keys(rng: &mut Rng) -> SecretKeys {
+    let max = [0, 1, 4, 16, 40][rng.below(5) as usize];
+    let time = |rng: &mut Rng| Duration::from_secs(1 + rng.below(30));
+    let prompts = ["main", "nothing"][rng.below(2) as usize];
+    SecretKeys {
+        prompts: rng
+            .chance(0.3)
+            .then(|| prompts.to_owned())
+            .into_iter()
+            .collect(),
+        spec: GatherSpec {
+            min: 1,
+            max,
+            terminators: "#".to_owned(),
+            first_timeout: time(rng),
+            inter_timeout: time(rng),
+            barge_in: rng.chance(0.8),
+        },
+    }
 }
 
 fn destination(rng: &mut Rng) -> Destination {

@@ -440,6 +440,7 @@ fn command_leg(command: &Command) -> LegId {
         | Command::Unbridge { leg }
         | Command::Join { leg }
         | Command::SetPart { leg, .. }
+        | Command::Beep { leg, .. }
         | Command::Listen { leg, .. }
         | Command::Redirect { leg, .. }
         | Command::Progress { leg }

@@ -67,6 +67,7 @@ pub(crate) fn describe_command(command: &Command, names: &mut Names) -> String {
         Command::Join { leg } => format!("Join {}", names.leg(*leg)),
         Command::Listen { leg, .. } => format!("Listen {}", names.leg(*leg)),
         Command::SetPart { leg, .. } => format!("SetPart {}", names.leg(*leg)),
+        Command::Beep { leg, beep } => format!("Beep {} {beep:?}", names.leg(*leg)),
         Command::Redirect { leg, to } => format!("Redirect {} {}", names.leg(*leg), to.reveal()),
         Command::Progress { leg } => format!("Progress {}", names.leg(*leg)),
         Command::Reoffer { leg, codecs, hold } => {
@@ -277,6 +278,7 @@ pub(crate) fn describe_media(command: &media::Command) -> String {
             format!("{session} Listen for {what}")
         }
         media::Command::SetPart { session, part } => format!("{session} {}", loudness(part)),
+        media::Command::Beep { session, beep } => format!("{session} Beep {beep:?}"),
         media::Command::Unbridge { session } => format!("{session} Unbridge"),
         media::Command::Close { session } => format!("{session} Close"),
     }

@@ -105,6 +105,7 @@ impl Ledger {
             | Command::Stop { .. }
             | Command::RecordCall { .. }
             | Command::SetPart { .. }
+            | Command::Beep { .. }
             | Command::Listen { .. }
             | Command::EndRecording { .. }
             | Command::Bridge { .. }
@@ -308,6 +309,7 @@ impl Ledger {
             C::RecordCall { session, .. }
             | C::EndRecording { session, .. }
             | C::SetPart { session, .. }
+            | C::Beep { session, .. }
             | C::Listen { session, .. } => {
                 self.phase(*session, command, &[Phase::Open, Phase::Configured]);
             }

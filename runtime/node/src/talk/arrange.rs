@@ -53,6 +53,7 @@ impl Node {
     /// How loud a party is to those it talks with.
     fn tell_part(&mut self, id: CallId, n: u16, want: Want) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        let screened = call.talk.screened == Some(n);
         let Some(member) = call.talk.members.get_mut(&n) else {
             return;
         };
@@ -74,6 +75,7 @@ impl Node {
             heard_db: heard_db.unwrap_or_default(),
             coaches: None,
             keys_to,
+            screened,
         };
         if std::mem::replace(&mut member.told, part) != part {
             let leg = LegId { call: id, n };

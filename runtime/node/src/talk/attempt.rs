@@ -37,7 +37,7 @@ impl Node {
             | Why::Consult { .. }
             | Why::PickUp
             | Why::Target
-            | Why::Add => ways.timeout(TALK_RING),
+            | Why::Add { .. } => ways.timeout(TALK_RING),
         };
         let ring = Ring {
             ways,
@@ -65,7 +65,7 @@ impl Node {
         let (n, waits) = (won.leg.n, wish.waits);
         let member = Member::new(won.user, won.party, Place::With(waits));
         call.talk.members.insert(n, member);
-        if wish.why != Why::Add {
+        if !matches!(wish.why, Why::Add { .. }) {
             call.talk.pair(waits, n);
         }
         for wait in [Wait::Op, Wait::Trying, Wait::Round] {
@@ -84,10 +84,13 @@ impl Node {
                 call.talk.asked = Some(n);
             }
             Why::PickUp => self.picked_up(now, id, n),
-            Why::Add => self.added(now, id, waits, n),
+            Why::Add { .. } => self.added(now, id, waits, n),
             Why::Back | Why::Target => {}
         }
         self.arrange(id);
+        if wish.why == (Why::Add { beep: true }) {
+            self.beep_joined(id);
+        }
     }
 
     /// Who was called does not come.
@@ -118,7 +121,7 @@ impl Node {
                 self.step(now, id, noted);
             }
             Why::PickUp => self.not_picked_up(now, id),
-            Why::Add => {
+            Why::Add { .. } => {
                 let noted = Noted::new(Step::NotAdded, waits).detail(word);
                 self.step(now, id, noted);
             }

@@ -94,7 +94,7 @@ impl Node {
             | Why::Back
             | Why::PickUp
             | Why::Target
-            | Why::Add => {
+            | Why::Add { .. } => {
                 if *waits == n {
                     self.cancel_attempt(now, id);
                 }

@@ -17,6 +17,7 @@ mod park;
 mod phone;
 mod refer;
 mod request;
+mod secure;
 mod slot;
 mod view;
 mod visit;
@@ -25,6 +26,7 @@ mod watch;
 pub(crate) use moving::Moving;
 pub(crate) use noted::Noted;
 pub(crate) use refer::Asked;
+pub(crate) use secure::Secure;
 pub(crate) use watch::Watcher;
 
 use std::collections::BTreeMap;
@@ -52,6 +54,10 @@ pub(crate) struct Talk {
     pub(crate) visit: Option<Visit>,
     /// Those who supervise, by leg number.
     pub(crate) watchers: BTreeMap<u16, Watcher>,
+    /// Keys that somebody presses for the vault.
+    pub(crate) secure: Option<Box<Secure>>,
+    /// Whose keys the others do not hear.
+    pub(crate) screened: Option<u16>,
     /// How to find who answers a call of ours.
     pub(crate) detection: Option<Detection>,
     /// Whom a call of ours is for, until its first leg has answered.
@@ -145,7 +151,10 @@ pub(crate) enum Why {
     /// The one who waits had this call made.
     Target,
     /// It is to join those who talk; nobody waits for it.
-    Add,
+    Add {
+        /// They hear a beep then.
+        beep: bool,
+    },
 }
 
 /// A user who sent a party away.

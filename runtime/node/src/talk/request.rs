@@ -7,6 +7,7 @@ use vocab::flow::FlowError;
 use vocab::record::Step;
 use vocab::{CallId, LegId, Now, Pii};
 
+use super::secure::SECURING;
 use super::{Member, Noted, Place, Why, Wish};
 use crate::border::Output;
 use crate::call::{Call, DialStep, Errand, Line, Stage};
@@ -29,7 +30,7 @@ impl Node {
             Control::Transfer { call, by, to } => self.transfer(now, call, &by, &to),
             Control::Consult { call, by, to } => self.consult(now, call, &by, &to),
             Control::Swap { call, by } => self.swap(now, call, &by),
-            Control::Merge { call, by } => self.merge(now, call, &by),
+            Control::Merge { call, by, beep } => self.merge(now, call, &by, beep),
             Control::Complete { call, by } => self.complete(now, call, &by),
             Control::Cancel { call, by } => self.cancel(now, call, &by),
             Control::Park { call, by, slot } => self.park(now, call, &by, slot),
@@ -54,8 +55,14 @@ impl Node {
             },
             Control::SendDigits { call, leg, digits } => self.send_digits(now, call, &leg, &digits),
             Control::Record { call, by, step } => self.record_step(now, call, by.as_ref(), step),
+            Control::Secure { call, leg, keys } => match self.secure(now, call, &leg, *keys, id) {
+                // Answered when the keys are pressed.
+                Ok(()) => return,
+                Err(error) => Err(error),
+            },
+            Control::EndSecure { call } => self.end_securing(now, call),
             Control::Hangup { call, leg } => self.hang_up_one(call, &leg),
-            Control::Add { call, by, to } => self.add(now, call, &by, &to),
+            Control::Add { call, by, to, beep } => self.add(now, call, &by, &to, beep),
             Control::Adjust { call, leg, change } => self.adjust(now, call, &leg, change),
             Control::Watch {
                 call,
@@ -87,6 +94,9 @@ impl Node {
         let call = self.calls.get_mut(&id).ok_or(ControlError::NoCall)?;
         if between {
             return Err(BETWEEN);
+        }
+        if call.talk.secure.is_some() {
+            return Err(SECURING);
         }
         let talks = match &call.stage {
             Stage::Talk => true,
@@ -299,7 +309,7 @@ impl Node {
         Ok(Controlled::Done)
     }
 
-    fn merge(&mut self, now: Now, id: CallId, by: &Actor) -> Answer {
+    fn merge(&mut self, now: Now, id: CallId, by: &Actor, beep: bool) -> Answer {
         let (a, b, held) = self.three_of(id, by)?;
         let call = self.calls.get_mut(&id).expect("just seen");
         call.talk.asked = None;
@@ -308,6 +318,9 @@ impl Node {
         }
         self.step(now, id, Noted::new(Step::Merged, held).by(a).with(b));
         self.arrange(id);
+        if beep {
+            self.beep_joined(id);
+        }
         Ok(Controlled::Done)
     }
 

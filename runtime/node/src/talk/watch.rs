@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use media::GAIN_DB_MAX;
-use vocab::call::{Cause, Command, Part, Target};
+use vocab::call::{Beep, Cause, Command, Part, Target};
 use vocab::record::{CallEventKind, Step};
 use vocab::{CallId, LegId, Now, Party};
 
@@ -326,6 +326,7 @@ impl Node {
         id: CallId,
         by: &Actor,
         to: &Destination,
+        beep: bool,
     ) -> Result<Controlled, ControlError> {
         let n = self.actor(id, by)?;
         let (a, other) = self.pair_or_room(id, n)?;
@@ -345,7 +346,7 @@ impl Node {
         self.take_over(now, id);
         let wish = Wish {
             waits: a,
-            why: Why::Add,
+            why: Why::Add { beep },
         };
         let legs = self.attempt(now, id, ways, wish)?;
         Ok(Controlled::Calling { legs })
@@ -363,6 +364,17 @@ impl Node {
         }
         if let Some(with) = with {
             self.step(now, id, Noted::new(Step::Merged, n).by(by).with(with));
+        }
+    }
+
+    /// Somebody has joined: all who talk hear a beep. Those who supervise are nobody who joins.
+    pub(super) fn beep_joined(&mut self, id: CallId) {
+        let members = &self.calls[&id].talk.members;
+        let room = members.iter().filter(|(_, it)| it.place == Place::Room);
+        let legs: Vec<LegId> = room.map(|(&n, _)| LegId { call: id, n }).collect();
+        for leg in legs {
+            let beep = Beep::Joined;
+            self.command(Command::Beep { leg, beep });
         }
     }
 

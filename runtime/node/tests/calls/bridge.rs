@@ -372,7 +372,11 @@ fn what_cannot_be_connected_is_refused() {
     world.run(s(1));
     refused(&mut world, (a, "bob"), (b, "carol"));
     let by = user("ann");
-    world.ask(Control::Merge { call: a, by });
+    world.ask(Control::Merge {
+        call: a,
+        by,
+        beep: false,
+    });
     world.run(s(1));
     refused(&mut world, (a, "ann"), (b, "carol"));
     world.ask(Control::Hangup {

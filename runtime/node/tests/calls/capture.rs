@@ -93,7 +93,11 @@ fn a_call_is_one_interaction_through_hold_consult_transfer_and_conference() {
         to,
     });
     world.run(s(3));
-    world.ask(Control::Merge { call: second, by });
+    world.ask(Control::Merge {
+        call: second,
+        by,
+        beep: false,
+    });
     world.run(s(2));
     world.hang_up("ann");
     world.run(s(1));

@@ -225,7 +225,11 @@ fn three_talk_with_each_other() {
     let mut world = World::new();
     let call = consulted(&mut world);
     let by = user("ann");
-    world.ask(Control::Merge { call, by });
+    world.ask(Control::Merge {
+        call,
+        by,
+        beep: false,
+    });
     world.run(s(1));
     world.hang_up("ann");
     world.run(s(1));
@@ -573,6 +577,7 @@ fn what_makes_no_sense_is_refused() {
         Control::Merge {
             call,
             by: by.clone(),
+            beep: false,
         },
         Control::Complete {
             call,

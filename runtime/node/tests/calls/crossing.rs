@@ -22,7 +22,16 @@ fn ann() -> Actor {
 const HOLD: Step = |world, call| ask(world, Control::Hold { call, by: ann() });
 const RETRIEVE: Step = |world, call| ask(world, Control::Retrieve { call, by: ann() });
 const SWAP: Step = |world, call| ask(world, Control::Swap { call, by: ann() });
-const MERGE: Step = |world, call| ask(world, Control::Merge { call, by: ann() });
+const MERGE: Step = |world, call| {
+    ask(
+        world,
+        Control::Merge {
+            call,
+            by: ann(),
+            beep: false,
+        },
+    )
+};
 const COMPLETE: Step = |world, call| ask(world, Control::Complete { call, by: ann() });
 const CANCEL: Step = |world, call| ask(world, Control::Cancel { call, by: ann() });
 const CONSULT: Step = |world, call| {

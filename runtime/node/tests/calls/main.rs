@@ -13,6 +13,7 @@ mod phone;
 mod pickup;
 mod prompts;
 mod refer;
+mod secure;
 mod several;
 mod watch;
 mod world;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ::media::{Command, Event, Part, Stats};
+use vocab::call::Beep;
 use vocab::hearing::Listening;
 use vocab::{Mono, PlayId, RecordingId, SessionId};
 
@@ -22,6 +23,8 @@ pub(crate) struct Session {
     local: Option<std::net::SocketAddr>,
     pub(crate) remote: Option<std::net::SocketAddr>,
     pub(crate) hears: Hears,
+    /// What it hears again after a clip: that is mixed with whom it talks with.
+    beneath: Hears,
     pub(crate) part: Part,
     pub(crate) listening: Listening,
 }
@@ -31,6 +34,8 @@ pub(crate) struct Desk {
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     /// Segments that go on, and whose voice they take.
     pub(crate) recordings: BTreeMap<RecordingId, SessionId>,
+    /// Beeps since this was last looked at.
+    pub(crate) beeps: Vec<(SessionId, Beep)>,
 }
 
 impl Desk {
@@ -58,7 +63,9 @@ impl Desk {
                 let names: Vec<_> = clips.iter().map(|clip| &*clip.name).collect();
                 let time = clips.iter().map(vocab::Clip::duration).sum();
                 let end = (!repeat).then_some(now + time);
-                self.of(*session).hears = Hears::Clips(names.join(" "), *play, end);
+                let session = self.of(*session);
+                let clips = Hears::Clips(names.join(" "), *play, end);
+                session.beneath = std::mem::replace(&mut session.hears, clips);
             }
             Command::Stop { session, play } => {
                 if matches!(&self.of(*session).hears, Hears::Clips(_, p, _) if p == play) {
@@ -101,6 +108,7 @@ impl Desk {
             }
             Command::SetPart { session, part } => self.of(*session).part = *part,
             Command::Listen { session, listening } => self.of(*session).listening = *listening,
+            Command::Beep { session, beep } => self.beeps.push((*session, *beep)),
             Command::SendDigits { .. } | Command::RecordMessage { .. } => {}
         }
         events
@@ -113,7 +121,7 @@ impl Desk {
             if let Hears::Clips(_, play, Some(end)) = session.hears
                 && end <= now
             {
-                session.hears = Hears::Nothing;
+                session.hears = std::mem::take(&mut session.beneath);
                 events.push(Event::Played {
                     session: *id,
                     play,
@@ -137,8 +145,12 @@ impl Desk {
     }
 
     fn stop(&mut self, session: SessionId, events: &mut Vec<Event>) {
-        let before = std::mem::take(&mut self.of(session).hears);
-        if let Hears::Clips(_, play, _) = before {
+        let own = self.of(session);
+        if matches!(own.hears, Hears::Session(_) | Hears::Conference) {
+            return;
+        }
+        let beneath = std::mem::take(&mut own.beneath);
+        if let Hears::Clips(_, play, _) = std::mem::replace(&mut own.hears, beneath) {
             events.push(Event::Played {
                 session,
                 play,
@@ -148,11 +160,19 @@ impl Desk {
     }
 
     fn part(&mut self, session: SessionId) {
-        if let Hears::Session(other) = std::mem::take(&mut self.of(session).hears)
+        let own = self.of(session);
+        let link = match own.hears {
+            Hears::Clips(..) => &mut own.beneath,
+            Hears::Nothing | Hears::Session(_) | Hears::Conference => &mut own.hears,
+        };
+        if let Hears::Session(other) = std::mem::take(link)
             && let Some(other) = self.sessions.get_mut(&other)
-            && other.hears == Hears::Session(session)
         {
-            other.hears = Hears::Nothing;
+            for link in [&mut other.hears, &mut other.beneath] {
+                if *link == Hears::Session(session) {
+                    *link = Hears::Nothing;
+                }
+            }
         }
     }
 }

@@ -292,6 +292,7 @@ fn somebody_joins_and_the_loudness_is_changed() {
         call,
         by: by.clone(),
         to: phone(to),
+        beep: true,
     };
     world.manner("dave", Manner::Refuses(486));
     world.ask(add("dave"));
@@ -339,6 +340,9 @@ fn somebody_joins_and_the_loudness_is_changed() {
         5.02    A conference.not_added leg 1 busy
         6.00    request 3 is told Ok(Calling { legs: [4] })
         6.00    A leg.dialed leg 4 to carol
+        7.02        ann hears a beep: Joined
+        7.02        bob hears a beep: Joined
+        7.02        carol hears a beep: Joined
         7.02    A conference.started leg 4 by 1 with 2
         7.02    A leg.unbridged 1 2
         7.02    A conference.joined leg 1
@@ -353,6 +357,10 @@ fn somebody_joins_and_the_loudness_is_changed() {
         9.00    request 5 is told Err(Invalid("-24 to 24 dB"))
         9.00    request 6 is told Ok(Calling { legs: [5] })
         9.00    A leg.dialed leg 5 to dave
+        10.02       ann hears a beep: Joined
+        10.02       bob hears a beep: Joined
+        10.02       carol hears a beep: Joined
+        10.02       dave hears a beep: Joined
         10.02   A conference.joined leg 5
         10.02       dave hears all
         11.01   A conference.left leg 1

@@ -96,7 +96,7 @@ pub(crate) struct World {
     mail: BTreeMap<(Mono, u64), Parcel>,
     mailed: u64,
     controls: u64,
-    results: VecDeque<Result<Controlled, ControlError>>,
+    pub(crate) results: VecDeque<Result<Controlled, ControlError>>,
     pub(crate) flows: Vec<FlowId>,
     calls: Vec<CallId>,
     /// Segments that were announced.
@@ -536,6 +536,10 @@ impl World {
                 Output::Media { worker, command } => {
                     let told = self.desk.command(self.now.mono, &command);
                     reports.extend(told.into_iter().map(|event| (worker, event)));
+                    for (session, beep) in std::mem::take(&mut self.desk.beeps) {
+                        let line = format!("{} hears a beep: {beep:?}", self.who(session));
+                        self.write("    ", &line);
+                    }
                 }
                 Output::StartFlow { flow, info, .. } => {
                     self.flows.push(flow);
@@ -660,6 +664,18 @@ impl World {
                 by.map(|by| format!("by {by}")).unwrap_or_default()
             }
             CallEventKind::RecordingResumed { why, .. } => why.name().to_owned(),
+            CallEventKind::SecretStarted { leg } => format!("leg {leg}"),
+            CallEventKind::SecretEnded {
+                leg,
+                token,
+                digits,
+                luhn,
+                end,
+            } => {
+                let token = if token.is_some() { " token" } else { "" };
+                let luhn = if *luhn { " luhn" } else { "" };
+                format!("leg {leg} {digits} {end:?}{luhn}{token}")
+            }
             CallEventKind::Consent { consent } => consent.name().to_owned(),
             CallEventKind::Interaction { with } => {
                 let place = self.calls.iter().position(|it| it == with);
@@ -700,6 +716,7 @@ impl World {
             part.coaches
                 .map(|it| format!(", to {} alone", self.who(it))),
             part.keys_to.map(|it| format!(", keys to {}", self.who(it))),
+            part.screened.then(|| ", keys to nobody".to_owned()),
         ];
         words.into_iter().flatten().collect()
     }
@@ -711,6 +728,9 @@ impl World {
             let what = match &session.hears {
                 Hears::Nothing => "nothing".to_owned(),
                 Hears::Clips(names, ..) => names.clone(),
+                Hears::Session(other) if session.part.screened => {
+                    format!("{}, keys to nobody", self.who(*other))
+                }
                 Hears::Session(other) => self.who(*other),
                 Hears::Conference => format!("all{}", self.part(session.part)),
             };
@@ -855,6 +875,7 @@ fn tenant() -> Tenant {
         early_media: EarlyMedia::default(),
         follow_redirects: false,
         consent: None,
+        beep: None,
         catalogue: Catalogue::new([("zh-CN".to_owned(), clips)].into()),
     }
 }

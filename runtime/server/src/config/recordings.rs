@@ -19,6 +19,9 @@ const KEYS_MAX: usize = 120;
 /// Longest time that recordings are kept by a number of days: a century.
 const KEEP_DAYS_MAX: u64 = 36_500;
 
+/// Most seconds between beeps that tell of a recording: beyond an hour most calls would have but one.
+const BEEP_S_MAX: u64 = 3_600;
+
 /// The object store.
 pub(super) fn read(mut table: Table<'_>, environment: &Environment<'_>) -> Option<Remote> {
     let mut s3 = table.table("s3");
@@ -131,13 +134,24 @@ fn consent(table: &mut Table<'_>, heard: &Heard<'_>) -> Option<ConsentPolicy> {
     })
 }
 
-/// How the recordings of a tenant are kept, and what callers are told before.
+/// What a tenant says of its recordings.
+pub(super) struct Recording {
+    /// How they are kept.
+    pub(super) policy: Policy,
+    /// What callers are told before.
+    pub(super) consent: Option<ConsentPolicy>,
+    /// How often those who are recorded hear a beep.
+    pub(super) beep: Option<Duration>,
+}
+
+/// How the recordings of a tenant are kept, and what those who are recorded are told.
 pub(super) fn policy(
     mut table: Table<'_>,
     environment: &Environment<'_>,
     heard: &Heard<'_>,
-) -> (Policy, Option<ConsentPolicy>) {
+) -> Recording {
     let consent = consent(&mut table, heard);
+    let beep = table.whole("beep_s", 0..=BEEP_S_MAX).unwrap_or(0);
     let format = table.text("format").and_then(|text| {
         let known = Format::ALL
             .into_iter()
@@ -190,5 +204,9 @@ pub(super) fn policy(
         key,
         keys: Keys::new(keys),
     };
-    (policy, consent)
+    Recording {
+        policy,
+        consent,
+        beep: (beep > 0).then(|| Duration::from_secs(beep)),
+    }
 }

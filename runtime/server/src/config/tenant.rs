@@ -117,7 +117,7 @@ fn tenant(
         catalogue: &catalogue,
     };
     let recording = table.table("recording");
-    let (policy, consent) = recordings::policy(recording, surroundings.environment, &heard);
+    let recording = recordings::policy(recording, surroundings.environment, &heard);
     table.finish();
     let tenant = Tenant {
         id: id?.value,
@@ -132,9 +132,10 @@ fn tenant(
         early_media,
         follow_redirects,
         catalogue,
-        consent,
+        consent: recording.consent,
+        beep: recording.beep,
     };
-    Some((tenant, policy))
+    Some((tenant, recording.policy))
 }
 
 fn time_zone(table: &mut Table<'_>) -> Option<String> {

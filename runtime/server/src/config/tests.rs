@@ -908,7 +908,8 @@ fn how_recordings_are_kept() {
         "[recordings.s3]\nbucket = \"calls\"\nendpoint = \"http://127.0.0.1:9000/\"\n\
          access_key_env = \"S3_ACCESS_KEY\"\nsecret_key_env = \"S3_SECRET_KEY\"\n\
          {TENANT}[tenant.recording]\nformat = \"opus\"\nkeep_days = 90\n\
-         key_env = \"RECORDING_KEY\"\nold_keys_env = [\"RECORDING_KEY_2025\"]\n"
+         key_env = \"RECORDING_KEY\"\nold_keys_env = [\"RECORDING_KEY_2025\"]\n\
+         beep_s = 15\n"
     );
     let config = Folder::new().read(&text).expect("good");
     let remote = config.recordings.as_ref().expect("it is there");
@@ -924,6 +925,10 @@ fn how_recordings_are_kept() {
         (store::Format::Opus, Some(Duration::from_secs(90 * 86_400)))
     );
     assert!(policy.key.is_some());
+    assert_eq!(
+        config.node.tenants()[&demo].beep,
+        Some(Duration::from_secs(15))
+    );
     let shown = format!("{config:?}");
     assert!(!shown.contains("a-secret-key") && !shown.contains("00112233445566"));
 }
@@ -936,7 +941,7 @@ fn recordings_that_could_not_be_kept() {
              prefix = \"/a b\"\nsecret_key_env = \"NOWHERE\"\nkeep_local_h = -1\n\
              {TENANT}[tenant.recording]\nformat = \"mp3\"\nkeep_days = 99999\nkey_env = \"SHORT\"\n\
              old_keys_env = [\"EMPTY\"]\nannounce = \"nothing\"\nconsent_key = \"12\"\n\
-             consent_prefixes = [\"49\"]\n"
+             consent_prefixes = [\"49\"]\nbeep_s = 3601\n"
         ),
         expect![[r#"
             jackfield.toml:2: unknown key "folder" in [recordings]; known here are s3
@@ -952,6 +957,7 @@ fn recordings_that_could_not_be_kept() {
             jackfield.toml:16: the key of recordings: the environment variable EMPTY is empty; set it to the secret and start again
             jackfield.toml:17: announce = "nothing": there is no such prompt in zh-CN or common; record it, or name another
             jackfield.toml:18: consent_key = "12" is not one of 0-9, * and #
-            jackfield.toml:19: "49" is not the beginning of a number, as in "+49""#]],
+            jackfield.toml:19: "49" is not the beginning of a number, as in "+49"
+            jackfield.toml:20: beep_s = 3601 is not a whole number from 0 to 3600"#]],
     );
 }

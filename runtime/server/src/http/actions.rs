@@ -8,15 +8,18 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::routing::post;
 use axum::{Json, Router};
 use node::{
-    Actor, Control, ControlError, Controlled, Destination, Detection, Loudness, OnMachine, Watching,
+    Actor, Control, ControlError, Controlled, Destination, Detection, Loudness, OnMachine,
+    SecretKeys, Watching,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use vocab::call::GatherSpec;
 use vocab::hearing::{AnswerParams, MessageParams};
 use vocab::{CallId, Pii};
 
 use super::error::Problem;
 use super::extract::{Named, Told};
+use super::record::gather_end;
 use super::{App, Shared};
 use crate::control::NotTaken;
 
@@ -50,6 +53,7 @@ enum Action {
     },
     Merge {
         by: Party,
+        beep: Option<bool>,
     },
     Complete {
         by: Party,
@@ -82,6 +86,7 @@ enum Action {
     Add {
         by: Party,
         to: Target,
+        beep: Option<bool>,
     },
     Adjust(Adjust),
     Supervise {
@@ -97,6 +102,74 @@ enum Action {
     TakeOver {
         leg: Party,
     },
+    Secure(Secure),
+    EndSecure {},
+}
+
+/// Keys that a party presses for the vault; what is left out is as for the number of a card.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Secure {
+    leg: Party,
+    #[serde(default)]
+    prompts: Vec<String>,
+    min: Option<u8>,
+    max: Option<u8>,
+    terminators: Option<String>,
+    first_timeout_s: Option<KeySeconds>,
+    inter_timeout_s: Option<KeySeconds>,
+}
+
+/// Digits of the longest number of a card (ISO/IEC 7812-1 §4.1).
+const CARD_DIGITS_MAX: u8 = 19;
+
+/// How long somebody has for the first key, who has to find the card first.
+const FIRST_KEY: KeySeconds = KeySeconds(60);
+
+/// How long for each of the next.
+const NEXT_KEY: KeySeconds = KeySeconds(10);
+
+/// How long a key is waited for: 1 to 300.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "u16")]
+struct KeySeconds(u16);
+
+impl TryFrom<u16> for KeySeconds {
+    type Error = &'static str;
+
+    fn try_from(seconds: u16) -> Result<Self, Self::Error> {
+        if (1..=300).contains(&seconds) {
+            Ok(Self(seconds))
+        } else {
+            Err("a key is waited for 1 to 300 seconds")
+        }
+    }
+}
+
+impl From<KeySeconds> for Duration {
+    fn from(KeySeconds(seconds): KeySeconds) -> Self {
+        Self::from_secs(seconds.into())
+    }
+}
+
+impl Secure {
+    fn on(self, call: CallId) -> Control {
+        let max = self.max.unwrap_or(CARD_DIGITS_MAX);
+        let spec = GatherSpec {
+            min: self.min.unwrap_or(1),
+            max,
+            terminators: self.terminators.unwrap_or_else(|| "#".to_owned()),
+            first_timeout: self.first_timeout_s.unwrap_or(FIRST_KEY).into(),
+            inter_timeout: self.inter_timeout_s.unwrap_or(NEXT_KEY).into(),
+            barge_in: true,
+        };
+        let prompts = self.prompts;
+        Control::Secure {
+            call,
+            leg: self.leg.into(),
+            keys: Box::new(SecretKeys { prompts, spec }),
+        }
+    }
 }
 
 /// How loud a party is; what is left out stays as it is.
@@ -274,9 +347,10 @@ impl Action {
                 call,
                 by: by.into(),
             },
-            Self::Merge { by } => Control::Merge {
+            Self::Merge { by, beep } => Control::Merge {
                 call,
                 by: by.into(),
+                beep: beep.unwrap_or(true),
             },
             Self::Complete { by } => Control::Complete {
                 call,
@@ -312,10 +386,12 @@ impl Action {
                 call,
                 leg: leg.into(),
             },
-            Self::Add { by, to } => {
-                let (by, to) = (by.into(), to.into());
-                Control::Add { call, by, to }
-            }
+            Self::Add { by, to, beep } => Control::Add {
+                call,
+                by: by.into(),
+                to: to.into(),
+                beep: beep.unwrap_or(true),
+            },
             Self::Adjust(adjust) => Control::Adjust {
                 call,
                 leg: adjust.leg.into(),
@@ -341,13 +417,15 @@ impl Action {
                 call,
                 leg: leg.into(),
             },
+            Self::Secure(secure) => secure.on(call),
+            Self::EndSecure {} => Control::EndSecure { call },
         }
     }
 
     /// Whether it may take longer than a request.
     fn is_slow(&self) -> bool {
         match self {
-            Self::ToFlow { .. } | Self::Bridge { .. } => true,
+            Self::ToFlow { .. } | Self::Bridge { .. } | Self::Secure { .. } => true,
             Self::Hold { .. }
             | Self::Retrieve { .. }
             | Self::Transfer { .. }
@@ -364,7 +442,8 @@ impl Action {
             | Self::Adjust { .. }
             | Self::Supervise { .. }
             | Self::SuperviseAs { .. }
-            | Self::TakeOver { .. } => false,
+            | Self::TakeOver { .. }
+            | Self::EndSecure { .. } => false,
         }
     }
 
@@ -389,6 +468,8 @@ impl Action {
             Self::Supervise { .. } => "supervise",
             Self::SuperviseAs { .. } => "supervise_as",
             Self::TakeOver { .. } => "take_over",
+            Self::Secure { .. } => "secure",
+            Self::EndSecure { .. } => "end_secure",
         }
     }
 }
@@ -414,6 +495,12 @@ pub(super) enum Answer {
         label: String,
         detail: Option<String>,
     },
+    Secret {
+        token: Option<String>,
+        digits: u8,
+        luhn: bool,
+        end: &'static str,
+    },
     /// It goes on; what comes of it is in the call's events.
     Begun,
 }
@@ -431,6 +518,17 @@ impl From<Controlled> for Answer {
             },
             Controlled::Parked { slot } => Self::Parked { slot },
             Controlled::Flow { label, detail } => Self::Flow { label, detail },
+            Controlled::Secret {
+                token,
+                digits,
+                luhn,
+                end,
+            } => Self::Secret {
+                token: token.map(|token| token.to_string()),
+                digits,
+                luhn,
+                end: gather_end(end),
+            },
         }
     }
 }
@@ -622,6 +720,7 @@ pub(super) async fn make(
                 | Answer::Calling { .. }
                 | Answer::Parked { .. }
                 | Answer::Flow { .. }
+                | Answer::Secret { .. }
                 | Answer::Begun => return Err(Problem::internal()),
             };
             tracing::info!(call = %place, "call is made as asked over the API");
@@ -739,7 +838,7 @@ mod tests {
             {"action":"transfer","by":70000,"to":"1"}
               a party is the number of a leg, or the name of a user
             {"action":"add","by":2,"to":"1003"}
-              Add { call: 00000000000000000000000001, by: Leg(2), to: Dialled([private]) }
+              Add { call: 00000000000000000000000001, by: Leg(2), to: Dialled([private]), beep: true }
             {"action":"adjust","leg":"1001","muted":true,"said_db":-6}
               Adjust { call: 00000000000000000000000001, leg: User("1001"), change: Loudness { muted: Some(true), deaf: None, said_db: Some(-6), heard_db: None } }
             {"action":"adjust","leg":"1001","loud":true}
@@ -755,7 +854,7 @@ mod tests {
             {"action":"take_over","leg":"1009"}
               TakePlace { call: 00000000000000000000000001, leg: User("1009") }
             {"action":"dance"}
-              unknown variant `dance`, expected one of `hold`, `retrieve`, `transfer`, `consult`, `swap`, `merge`, `complete`, `cancel`, `park`, `redirect`, `to_flow`, `bridge`, `send_digits`, `hangup`, `add`, `adjust`, `supervise`, `supervise_as`, `take_over` at line 1 column 17
+              unknown variant `dance`, expected one of `hold`, `retrieve`, `transfer`, `consult`, `swap`, `merge`, `complete`, `cancel`, `park`, `redirect`, `to_flow`, `bridge`, `send_digits`, `hangup`, `add`, `adjust`, `supervise`, `supervise_as`, `take_over`, `secure`, `end_secure` at line 1 column 17
             {}
               missing field `action` at line 1 column 2
         "#]].assert_eq(&said);

@@ -179,6 +179,20 @@ fn fields(kind: &CallEventKind) -> Value {
             json!({ "by": by })
         }
         CallEventKind::RecordingResumed { by, why } => json!({ "by": by, "why": why.name() }),
+        CallEventKind::SecretStarted { leg } => json!({ "leg": leg }),
+        CallEventKind::SecretEnded {
+            leg,
+            token,
+            digits,
+            luhn,
+            end,
+        } => json!({
+            "leg": leg,
+            "token": token.map(|token| token.to_string()),
+            "digits": digits,
+            "luhn": luhn,
+            "end": gather_end(*end),
+        }),
         CallEventKind::Consent { consent } => json!({ "consent": consent.name() }),
         CallEventKind::Interaction { with } => json!({ "with": with.to_string() }),
         CallEventKind::MessageLeft {
@@ -290,7 +304,7 @@ fn side(side: Side) -> &'static str {
     }
 }
 
-fn gather_end(end: GatherEnd) -> &'static str {
+pub(super) fn gather_end(end: GatherEnd) -> &'static str {
     match end {
         GatherEnd::Complete => "complete",
         GatherEnd::Terminator => "terminator",

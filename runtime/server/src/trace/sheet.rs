@@ -193,6 +193,10 @@ fn summary(kind: &CallEventKind) -> String {
         CallEventKind::RecordingPaused { .. } => "recording paused".to_owned(),
         CallEventKind::RecordingResumed { .. } => "recording resumed".to_owned(),
         CallEventKind::RecordingStopped { .. } => "recording stopped".to_owned(),
+        CallEventKind::SecretStarted { leg } => format!("leg {leg} presses keys in secret"),
+        CallEventKind::SecretEnded { leg, digits, .. } => {
+            format!("leg {leg} has pressed {digits} keys in secret")
+        }
         CallEventKind::Consent { consent } => format!("consent: {}", consent.name()),
         CallEventKind::Interaction { with } => format!("belongs to call {with}"),
         CallEventKind::MessageLeft { length, .. } => {

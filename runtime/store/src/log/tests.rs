@@ -8,7 +8,7 @@ use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
 use vocab::hearing::{Answerer, Answering, Hearing, MessageEnd, Signal, SignalHeard};
 use vocab::record::{CallEventKind, Disposition, PauseEnd, Step};
 use vocab::recording::{Consent, SegmentEnd};
-use vocab::{CallId, Direction, MediaSummary, Party, RecordingId};
+use vocab::{CallId, Direction, MediaSummary, Party, RecordingId, SecretToken};
 
 use super::{Word, decode, encode, party_from_text, party_text};
 
@@ -123,6 +123,8 @@ fn number(kind: &CallEventKind) -> usize {
         CallEventKind::RecordingStopped { .. } => 23,
         CallEventKind::Interaction { .. } => 24,
         CallEventKind::Consent { .. } => 26,
+        CallEventKind::SecretStarted { .. } => 27,
+        CallEventKind::SecretEnded { .. } => 28,
     }
 }
 
@@ -234,10 +236,23 @@ pub(crate) fn later_samples() -> Vec<CallEventKind> {
         CallEventKind::RecordingStopped { by: Some(1) },
         CallEventKind::Interaction { with: CallId(9) },
     ];
+    let secret = |token, end| CallEventKind::SecretEnded {
+        leg: 1,
+        token,
+        digits: if token.is_some() { 16 } else { 0 },
+        luhn: token.is_some(),
+        end,
+    };
+    let secrets = [
+        CallEventKind::SecretStarted { leg: 1 },
+        secret(Some(SecretToken(5)), GatherEnd::Complete),
+        secret(None, GatherEnd::Hangup),
+    ];
     let agreed = Consent::ALL.map(|consent| CallEventKind::Consent { consent });
     [started, dialed, cut, refused, full, bare]
         .into_iter()
         .chain(agreed)
+        .chain(secrets)
         .chain(heard)
         .chain(steps)
         .chain(recorded)

@@ -165,6 +165,23 @@ struct Agreed {
 }
 
 #[derive(Serialize, Deserialize)]
+struct SecretStarted {
+    v: V,
+    leg: u16,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SecretEnded<'a> {
+    v: V,
+    leg: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<Cow<'a, str>>,
+    digits: u8,
+    luhn: bool,
+    end: W<GatherEnd>,
+}
+
+#[derive(Serialize, Deserialize)]
 struct Interaction<'a> {
     v: V,
     #[serde(borrow)]
@@ -389,6 +406,21 @@ pub(super) fn encode(kind: &CallEventKind) -> String {
             v: V,
             consent: W(*consent),
         }),
+        CallEventKind::SecretStarted { leg } => json(&SecretStarted { v: V, leg: *leg }),
+        CallEventKind::SecretEnded {
+            leg,
+            token,
+            digits,
+            luhn,
+            end,
+        } => json(&SecretEnded {
+            v: V,
+            leg: *leg,
+            token: token.map(|token| token.to_string().into()),
+            digits: *digits,
+            luhn: *luhn,
+            end: W(*end),
+        }),
         CallEventKind::Interaction { with } => json(&Interaction {
             v: V,
             with: with.to_string().into(),
@@ -596,6 +628,21 @@ pub(super) fn decode(kind: &str, payload: &str) -> Result<CallEventKind, String>
             let p: Agreed = parse(payload)?;
             CallEventKind::Consent {
                 consent: p.consent.0,
+            }
+        }
+        "secret.started" => {
+            let p: SecretStarted = parse(payload)?;
+            CallEventKind::SecretStarted { leg: p.leg }
+        }
+        "secret.ended" => {
+            let p: SecretEnded<'_> = parse(payload)?;
+            let token = p.token.map(|token| token.parse());
+            CallEventKind::SecretEnded {
+                leg: p.leg,
+                token: token.transpose().map_err(|_| "not a token".to_owned())?,
+                digits: p.digits,
+                luhn: p.luhn,
+                end: p.end.0,
             }
         }
         "recording.resumed" => {

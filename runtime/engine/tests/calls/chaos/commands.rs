@@ -111,6 +111,7 @@ impl Chaos {
                     heard_db: self.rng.below(256) as u8 as i8,
                     coaches: named(self.below(3)),
                     keys_to: named(self.below(3)),
+                    screened: self.below(2) == 0,
                 };
                 Command::SetPart { leg, part }
             }

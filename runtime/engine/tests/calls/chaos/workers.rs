@@ -84,6 +84,7 @@ impl Chaos {
             | C::SendDigits { .. }
             | C::RecordCall { .. }
             | C::SetPart { .. }
+            | C::Beep { .. }
             | C::Listen { .. }
             | C::EndRecording { .. }
             | C::Unbridge { .. } => {}

@@ -212,10 +212,10 @@ async fn a_call_is_told_with_its_events() {
           "consent": "announced",
           "direction": "inbound",
           "disposition": "answered",
-          "duration_ms": 28000,
-          "ended_at": "2026-01-01T00:00:28.000Z",
+          "duration_ms": 30000,
+          "ended_at": "2026-01-01T00:00:30.000Z",
           "ended_by": "near",
-          "event_count": 29,
+          "event_count": 31,
           "events": [
             {
               "at": "2026-01-01T00:00:00.000Z",
@@ -269,99 +269,115 @@ async fn a_call_is_told_with_its_events() {
             },
             {
               "at": "2026-01-01T00:00:07.000Z",
-              "by": 2,
-              "kind": "recording.paused",
+              "kind": "secret.started",
+              "leg": 1,
               "n": 8
             },
             {
               "at": "2026-01-01T00:00:08.000Z",
-              "by": null,
-              "kind": "recording.resumed",
+              "digits": 16,
+              "end": "complete",
+              "kind": "secret.ended",
+              "leg": 1,
+              "luhn": true,
               "n": 9,
-              "why": "time"
+              "token": "sec_00000000000000000000000005"
             },
             {
               "at": "2026-01-01T00:00:09.000Z",
-              "by": null,
-              "kind": "recording.stopped",
+              "by": 2,
+              "kind": "recording.paused",
               "n": 10
             },
             {
               "at": "2026-01-01T00:00:10.000Z",
-              "end": "split",
-              "kind": "recording.segment_ended",
-              "length_ms": 1200,
+              "by": null,
+              "kind": "recording.resumed",
               "n": 11,
-              "recording": "01kdvdna000000000000001ayd-s1"
+              "why": "time"
             },
             {
               "at": "2026-01-01T00:00:11.000Z",
-              "detail": "greeting",
-              "kind": "flow.asked",
-              "n": 12,
-              "op": "gather"
+              "by": null,
+              "kind": "recording.stopped",
+              "n": 12
             },
             {
               "at": "2026-01-01T00:00:12.000Z",
-              "digits": 1,
-              "end": "complete",
-              "kind": "flow.gathered",
-              "n": 13
+              "end": "split",
+              "kind": "recording.segment_ended",
+              "length_ms": 1200,
+              "n": 13,
+              "recording": "01kdvdna000000000000001ayd-s1"
             },
             {
               "at": "2026-01-01T00:00:13.000Z",
-              "key": "language",
-              "kind": "call.attr_set",
-              "n": 14
+              "detail": "greeting",
+              "kind": "flow.asked",
+              "n": 14,
+              "op": "gather"
             },
             {
               "at": "2026-01-01T00:00:14.000Z",
-              "end": "silence",
-              "kind": "message.left",
-              "length_ms": 2500,
-              "n": 15,
-              "recording": "01kdvdna000000000000001ayd-m1"
+              "digits": 1,
+              "end": "complete",
+              "kind": "flow.gathered",
+              "n": 15
             },
             {
               "at": "2026-01-01T00:00:15.000Z",
-              "kind": "recording.cut",
-              "length_ms": 1500,
-              "n": 16,
-              "recording": "01kdvdna000000000000001ayd"
+              "key": "language",
+              "kind": "call.attr_set",
+              "n": 16
             },
             {
               "at": "2026-01-01T00:00:16.000Z",
+              "end": "silence",
+              "kind": "message.left",
+              "length_ms": 2500,
+              "n": 17,
+              "recording": "01kdvdna000000000000001ayd-m1"
+            },
+            {
+              "at": "2026-01-01T00:00:17.000Z",
+              "kind": "recording.cut",
+              "length_ms": 1500,
+              "n": 18,
+              "recording": "01kdvdna000000000000001ayd"
+            },
+            {
+              "at": "2026-01-01T00:00:18.000Z",
               "kind": "leg.dialed",
               "leg": 2,
-              "n": 17,
+              "n": 19,
               "to": "sip:1002",
               "trunk": null
             },
             {
-              "at": "2026-01-01T00:00:17.000Z",
+              "at": "2026-01-01T00:00:19.000Z",
               "by": 2,
               "detail": "",
               "kind": "leg.held",
               "leg": 1,
-              "n": 18,
+              "n": 20,
               "other": null
             },
             {
               "a": 1,
-              "at": "2026-01-01T00:00:18.000Z",
+              "at": "2026-01-01T00:00:20.000Z",
               "b": 2,
               "kind": "leg.bridged",
-              "n": 19
+              "n": 21
             },
             {
               "a": 1,
-              "at": "2026-01-01T00:00:19.000Z",
+              "at": "2026-01-01T00:00:21.000Z",
               "b": 2,
               "kind": "leg.unbridged",
-              "n": 20
+              "n": 22
             },
             {
-              "at": "2026-01-01T00:00:20.000Z",
+              "at": "2026-01-01T00:00:22.000Z",
               "codec": "opus",
               "far_lost": null,
               "jitter_ms": 3.25,
@@ -370,14 +386,14 @@ async fn a_call_is_told_with_its_events() {
               "leg": 2,
               "lost": 12,
               "mos": 4.21,
-              "n": 21,
+              "n": 23,
               "received": 1480,
               "round_trip_ms": 41.0,
               "secured": true,
               "sent": 1500
             },
             {
-              "at": "2026-01-01T00:00:21.000Z",
+              "at": "2026-01-01T00:00:23.000Z",
               "hz": [
                 985,
                 1371,
@@ -391,68 +407,68 @@ async fn a_call_is_told_with_its_events() {
                 380
               ],
               "level_dbm0": -14,
-              "n": 22,
+              "n": 24,
               "signal": "vacant_code"
             },
             {
               "answerer": "machine",
-              "at": "2026-01-01T00:00:22.000Z",
+              "at": "2026-01-01T00:00:24.000Z",
               "at_ms": 3120,
               "beep_at_ms": null,
               "cause": "long_greeting",
               "initial_silence_ms": 480,
               "kind": "leg.answerer",
               "leg": 2,
-              "n": 23,
+              "n": 25,
               "silence_ms": 0,
               "voice_ms": 2410,
               "words": 6
             },
             {
-              "at": "2026-01-01T00:00:23.000Z",
+              "at": "2026-01-01T00:00:25.000Z",
               "at_ms": 9800,
               "beep": true,
               "kind": "leg.message_ended",
               "leg": 2,
-              "n": 24,
+              "n": 26,
               "unheard": false
             },
             {
-              "at": "2026-01-01T00:00:24.000Z",
+              "at": "2026-01-01T00:00:26.000Z",
               "cause": null,
               "kind": "leg.dial_ended",
               "leg": 2,
-              "n": 25,
+              "n": 27,
               "result": "answered",
               "status": null
             },
             {
-              "at": "2026-01-01T00:00:25.000Z",
+              "at": "2026-01-01T00:00:27.000Z",
               "kind": "flow.ended",
               "label": "sales",
-              "n": 26
+              "n": 28
             },
             {
-              "at": "2026-01-01T00:00:26.000Z",
+              "at": "2026-01-01T00:00:28.000Z",
               "detail": "50 ms spent",
               "fault": "out_of_time",
               "kind": "flow.fault",
-              "n": 27,
+              "n": 29,
               "plugin": "ivr-menu",
               "version": "0.1.0"
             },
             {
               "announcement": "sorry",
-              "at": "2026-01-01T00:00:27.000Z",
+              "at": "2026-01-01T00:00:29.000Z",
               "kind": "call.fallback",
-              "n": 28
+              "n": 30
             },
             {
-              "at": "2026-01-01T00:00:28.000Z",
+              "at": "2026-01-01T00:00:30.000Z",
               "by": "near",
               "cause": "normal",
               "kind": "call.ended",
-              "n": 29
+              "n": 31
             }
           ],
           "fault": "plugin ivr-menu 0.1.0: out_of_time: 50 ms spent",
@@ -470,7 +486,7 @@ async fn a_call_is_told_with_its_events() {
           "recording": "01kdvdna000000000000001ayd",
           "sip_call_id": "a84b4c76e66710@pc33",
           "started_at": "2026-01-01T00:00:00.000Z",
-          "talk_ms": 26000,
+          "talk_ms": 28000,
           "tenant": "demo",
           "to": "1000",
           "user": "1001"

@@ -22,7 +22,7 @@ use vocab::flow::{DialResult, Fault, FaultKind, PluginRef};
 use vocab::hearing::{Answerer, Answering, Hearing, MessageEnd, Signal, SignalHeard};
 use vocab::record::{CallEvent, CallEventKind, PauseEnd, Step};
 use vocab::recording::{Consent, SegmentEnd};
-use vocab::{CallId, Direction, MediaSummary, Party, Pii, RecordingId, Rng, Wall};
+use vocab::{CallId, Direction, MediaSummary, Party, Pii, RecordingId, Rng, SecretToken, Wall};
 
 use crate::archive::{self, Archive, Written};
 use crate::clock::Clock;
@@ -450,6 +450,14 @@ pub(super) fn eventful(call: CallId) -> Vec<CallEvent> {
         CallEventKind::Interaction { with: call },
         CallEventKind::Consent {
             consent: Consent::Announced,
+        },
+        CallEventKind::SecretStarted { leg: 1 },
+        CallEventKind::SecretEnded {
+            leg: 1,
+            token: Some(SecretToken(5)),
+            digits: 16,
+            luhn: true,
+            end: GatherEnd::Complete,
         },
         CallEventKind::RecordingPaused { by: Some(2) },
         CallEventKind::RecordingResumed {
