@@ -380,10 +380,10 @@ fn what_is_pressed_in_secret_is_not_recorded_and_told_nobody() {
         3.00    A recording.segment_ended s1 secured 0.98 s
         4.00    A recording.paused
         4.00    A recording.resumed asked
-        7.00    A recording.segment_started s2 leg 1, 2
-        8.20    A recording.segment_ended s2 secured 1.20 s
-        18.20   A recording.segment_started s3 leg 1, 2
-        20.20   A recording.segment_ended s3 secured 2.00 s
+        7.50    A recording.segment_started s2 leg 1, 2
+        8.20    A recording.segment_ended s2 secured 0.70 s
+        18.70   A recording.segment_started s3 leg 1, 2
+        20.20   A recording.segment_ended s3 secured 1.50 s
     "#]]
     .assert_eq(&self::told(&mut world));
     world.settle();
