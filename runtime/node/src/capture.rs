@@ -9,7 +9,7 @@
 //! from one call to another takes its recording along, and whom a phone asks while its recorded call
 //! is on hold is recorded as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vocab::call::{Beep, Command, GatherSpec};
 use vocab::flow::Reply;
@@ -38,6 +38,10 @@ pub(crate) struct Capture {
     last: u16,
     /// Something is pressed that nobody may hear: nothing is recorded, whatever is asked for.
     secret: bool,
+    /// Parties outside that were called and have heard that they are recorded.
+    told: BTreeSet<u16>,
+    /// Whether somebody agreed, or did not, is in the call's events.
+    consent_noted: bool,
 }
 
 /// Whether the parties of a call are recorded.
@@ -71,6 +75,8 @@ impl Capture {
             open: BTreeMap::new(),
             last: 0,
             secret: false,
+            told: BTreeSet::new(),
+            consent_noted: false,
         }
     }
 
@@ -448,8 +454,45 @@ impl Node {
         self.reply(now, id, Ok(Reply::Done));
     }
 
+    /// A party outside that was called talks with somebody: if it is recorded, it hears so at once. Nobody
+    /// asks it for a key, as the other one talks to it already.
+    pub(crate) fn tell_outsider(&mut self, now: Now, leg: LegId) {
+        if self.taping(leg.call) != Some(Taping::On) {
+            return;
+        }
+        let call = &self.calls[&leg.call];
+        let outside = |party: &Party| matches!(party, Party::E164(_));
+        let party = call.answered_party(leg.n).filter(outside);
+        let policy = call.tenant.consent.as_ref();
+        let policy = policy.filter(|policy| party.is_some_and(|party| policy.is_for(&party)));
+        let Some(policy) = policy.filter(|_| leg != call.leg) else {
+            return;
+        };
+        let name = &policy.announcement;
+        let Some(clip) = call.tenant.catalogue.find(&call.language, name) else {
+            return;
+        };
+        let clips = vec![clip.clone()];
+        let call = self.calls.get_mut(&leg.call).expect("just seen");
+        if !call.capture.told.insert(leg.n) {
+            return;
+        }
+        let noted = call.capture.consent_noted;
+        let play = self.next_play();
+        self.command(Command::Play {
+            leg,
+            play,
+            clips,
+            repeat: false,
+        });
+        if !noted {
+            self.consent(now, leg.call, Consent::Announced);
+        }
+    }
+
     fn consent(&mut self, now: Now, id: CallId, consent: Consent) {
         let call = self.calls.get_mut(&id).expect("the caller looked it up");
+        call.capture.consent_noted = true;
         if !consent.allows() && call.capture.taping == Taping::Wanted {
             call.capture.taping = Taping::No;
         }

@@ -188,6 +188,10 @@ impl Node {
         call.bridges.insert((a.n.min(b.n), a.n.max(b.n)));
         self.journal
             .note(call, now.wall, CallEventKind::Bridged { a: a.n, b: b.n });
+        for leg in [a, b] {
+            self.tell_outsider(now, leg);
+        }
+        let call = self.calls.get_mut(&a.call).expect("just seen");
         let Some(dial) = call.dialing() else { return };
         let Some(other) = dial.won().map(|won| won.leg) else {
             return;

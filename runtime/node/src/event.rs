@@ -133,6 +133,7 @@ impl Node {
             }
             Event::Joined { leg } => {
                 self.step(now, leg.call, Noted::new(Step::Joined, leg.n));
+                self.tell_outsider(now, leg);
             }
             Event::Left { leg } => {
                 self.step(now, leg.call, Noted::new(Step::Left, leg.n));

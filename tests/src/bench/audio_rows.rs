@@ -1,11 +1,15 @@
 //! Calls with audio both ways: what they cost, and when it comes late.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+use anyhow::ensure;
 
 use super::process::{Plan, Process};
 use super::usage::Usage;
 use super::{Figure, LOAD_SHARE_MAX, Row, Sample, Target, usage};
-use crate::load::{Act, Goal, Load, Script, Tally, voice};
+use crate::load::failover::{CALLER, MENU, trunks};
+use crate::load::{Act, Carrier, Goal, Load, Script, Tally, voice};
 use crate::shell::project;
 
 /// How long a `hello-ivr` call takes: 3.4 s of greeting, one digit, 3 s of answer.
@@ -13,6 +17,12 @@ const CALL: Duration = Duration::from_millis(6_700);
 
 /// How long steady calls are measured.
 const STEADY: Duration = Duration::from_secs(20);
+
+/// How fast calls that stay are made.
+const BRIDGED_RATE: f64 = 25.0;
+
+/// How long a call that stays lasts, if nobody hangs up.
+const LONG: Duration = Duration::from_secs(600);
 
 /// Share of late packets at which a number of calls is too many.
 const LATE_PERCENT_MAX: f64 = 5.0;
@@ -33,6 +43,13 @@ const fn late(what: &'static str) -> Figure {
         target: Target::None,
     }
 }
+
+const FAILED_BRIDGED: Figure = Figure {
+    name: "failed",
+    what: "calls that failed or heard too little",
+    unit: "calls",
+    target: Target::AtMost(0.0),
+};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -94,6 +111,55 @@ pub(super) const ROWS: &[Row] = &[
             },
         ],
         measure: ivr_300,
+    },
+    Row {
+        name: "bridged_100",
+        what: "whole server, 100 calls that two talk in, G.711 through the server both ways",
+        runs: super::RUNS,
+        figures: &[
+            Figure {
+                name: "cpu",
+                what: "processor time for 100 calls that two talk in, the same codec on both sides",
+                unit: "% core",
+                target: Target::AtMost(7.0),
+            },
+            Figure {
+                name: "late",
+                what: "of their packets over 20 ms late or lost, once around both legs",
+                unit: "%",
+                target: Target::AtMost(0.0),
+            },
+            Figure {
+                name: "rss",
+                what: "resident memory for each call, both legs and its flow",
+                unit: "KB",
+                target: Target::AtMost(60.0),
+            },
+            FAILED_BRIDGED,
+        ],
+        measure: || bridged(false),
+    },
+    Row {
+        name: "recorded_100",
+        what: "the same, each recorded in a file for each party",
+        runs: 3,
+        figures: &[
+            Figure {
+                name: "cpu",
+                what: "processor time for 100 calls that two talk in and that are recorded",
+                unit: "% core",
+                target: Target::None,
+            },
+            late("of their packets over 20 ms late or lost, once around both legs"),
+            Figure {
+                name: "rss",
+                what: "resident memory for each such call",
+                unit: "KB",
+                target: Target::None,
+            },
+            FAILED_BRIDGED,
+        ],
+        measure: || bridged(true),
     },
     Row {
         name: "ivr_max",
@@ -247,9 +313,94 @@ fn ivr_300() -> anyhow::Result<Sample> {
     Ok(sample)
 }
 
+/// Calls through a trunk to a line that says what it hears: a packet crosses the server twice.
+fn bridged(recorded: bool) -> anyhow::Result<Sample> {
+    let calls = 100;
+    let carrier = Carrier::echoing(LONG)?;
+    let (user, password) = CALLER;
+    let tenants = format!(
+        "[[tenant]]\nid = \"bench\"\ntime_zone = \"UTC\"\nlanguage = \"en\"\n\
+         [[tenant.phone]]\nuser = \"{user}\"\npassword_env = \"PHONE\"\n\
+         [[tenant.route]]\nnumber = \"1000\"\npublic = true\nplugin = \"ivr-menu\"\n\
+         config = \"menu.toml\"\ngrant = [\"dial\"]\nfallback = \"sorry\"\nrecord = {recorded}\n{}",
+        trunks(&[carrier.address])
+    );
+    let server = Process::start(&Plan {
+        rtp_pairs: 400,
+        runs_max: 800,
+        plugins: &["ivr-menu"],
+        tenants,
+        files: BTreeMap::from([("menu.toml".to_owned(), MENU.to_owned())]),
+        env: BTreeMap::from([("PHONE".to_owned(), password.to_owned())]),
+    })?;
+    let mut load = Load::new(
+        server.sip,
+        Script {
+            user: Some(CALLER),
+            acts: vec![(LONG, Act::HangUp)],
+            ..caller()?
+        },
+    )?;
+    // The memory image of the plugin is made at its first run.
+    load.set_goal(Goal::Live {
+        calls: 1,
+        rate_max: BRIDGED_RATE,
+    });
+    load.run_for(Duration::from_secs(2));
+    let floor = server.usage()?;
+    load.set_goal(Goal::Live {
+        calls: calls + 1,
+        rate_max: BRIDGED_RATE,
+    });
+    load.run_for(Duration::from_secs_f64(calls as f64 / BRIDGED_RATE + 3.0));
+    let talk = carrier.seen().talked;
+    ensure!(
+        talk == calls as u64 + 1,
+        "of {} calls {talk} are connected: {}",
+        calls + 1,
+        load.take_tally().reasons()
+    );
+    let late_before = server.metric(LATE_OWN)?;
+    load.take_tally();
+    let before = server.usage()?;
+    let (begun, cpu) = (Instant::now(), usage::thread_cpu());
+    load.run_for(STEADY);
+    let time = begun.elapsed();
+    let load_share = (usage::thread_cpu() - cpu).as_secs_f64() / time.as_secs_f64();
+    let steady = Steady {
+        after: server.usage()?,
+        tally: load.take_tally(),
+        before,
+        time,
+        late_own: server.metric(LATE_OWN)? - late_before,
+        load_share,
+    };
+    let packets = steady.tally.packets;
+    let sent = time.as_secs_f64() * 50.0 * (calls + 1) as f64;
+    ensure!(
+        packets.received as f64 > 0.95 * sent,
+        "of some {sent:.0} packets {} came back",
+        packets.received
+    );
+    let mut sample = Sample::default()
+        .with(
+            "cpu",
+            steady.cpu_percent() * calls as f64 / (calls + 1) as f64,
+        )
+        .with("late", packets.late_percent())
+        .with("rss", (steady.after.rss_kb - floor.rss_kb) / calls as f64)
+        .with("failed", steady.tally.failures() as f64);
+    if steady.late_own > 0.0 {
+        let note = format!("the server itself sent {} packets late", steady.late_own);
+        sample.notes.insert(note);
+    }
+    steady.note(&mut sample);
+    Ok(sample)
+}
+
 /// Waits until the server holds nothing of its calls any more.
 fn quiet(server: &Process) -> anyhow::Result<()> {
-    let gone = |name: &str, counts: &std::collections::BTreeMap<String, f64>| {
+    let gone = |name: &str, counts: &BTreeMap<String, f64>| {
         counts.get(name).is_none_or(|count| *count == 0.0)
     };
     server.settle(Duration::from_secs(45), |counts| {

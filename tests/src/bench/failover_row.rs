@@ -59,7 +59,7 @@ fn trunk_failover() -> anyhow::Result<Sample> {
          [[tenant.phone]]\nuser = \"{user}\"\npassword_env = \"PHONE\"\n\
          [[tenant.route]]\nnumber = \"1000\"\npublic = true\nplugin = \"ivr-menu\"\n\
          config = \"menu.toml\"\ngrant = [\"dial\"]\nfallback = \"sorry\"\nrecord = false\n{}",
-        trunks([first.address, second.address])
+        trunks(&[first.address, second.address])
     );
     let server = Process::start(&Plan {
         rtp_pairs: RTP_PAIRS,

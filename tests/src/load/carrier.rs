@@ -1,4 +1,5 @@
-//! A carrier that takes calls, hangs up each after a while, and falls silent when told to.
+//! A carrier that takes calls, says what it hears there if it is to, hangs up each after a while, and
+//! falls silent when told to.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::ErrorKind;
@@ -9,13 +10,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use server::clock::Clock;
+use server::net::batch::{self, Receiver};
 use sip::{Action, Config, DialogId, Endpoint, Event, Input, Output};
 use vocab::{Mono, Now, Rng};
 
-use super::{DATAGRAM_BYTES, offer, roomy};
+use super::{DATAGRAM_BYTES, DATAGRAMS, offer, roomy};
 
 /// Longest wait for a datagram: what is due is late by this at most.
 const TURN: Duration = Duration::from_millis(2);
+
+/// Longest wait for audio that is said again.
+const ECHO_TURN: Duration = Duration::from_millis(1);
+
+/// Longest packet of audio.
+const AUDIO_BYTES: usize = 512;
 
 /// What a carrier has seen so far.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -38,7 +46,7 @@ pub struct Carrier {
     /// Where it takes calls, over UDP.
     pub address: SocketAddr,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -60,11 +68,26 @@ impl Carrier {
     /// # Errors
     /// If the system gives no socket or thread.
     pub fn start(talk: Duration) -> anyhow::Result<Self> {
+        Self::new(talk, false)
+    }
+
+    /// The same, and it says in each call what it hears there, as a line that is looped does.
+    ///
+    /// # Errors
+    /// If the system gives no socket or thread.
+    pub fn echoing(talk: Duration) -> anyhow::Result<Self> {
+        Self::new(talk, true)
+    }
+
+    fn new(talk: Duration, echoes: bool) -> anyhow::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         roomy(&socket);
         socket.set_read_timeout(Some(TURN))?;
         let address = socket.local_addr()?;
         let shared = Arc::new(Shared::default());
+        let sink = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        roomy(&sink);
+        let line = echoes.then(|| sink.try_clone()).transpose()?;
         let work = Work {
             clock: Clock::start(),
             endpoint: Endpoint::new(
@@ -75,19 +98,28 @@ impl Carrier {
                 Rng::from_u64(u64::from(address.port())),
             ),
             socket,
-            sink: UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?,
+            sink,
             talk,
             agenda: VecDeque::new(),
             shared: shared.clone(),
         };
-        let thread = std::thread::Builder::new()
-            .name("carrier".to_owned())
-            .spawn(move || work.run())?;
-        Ok(Self {
+        let mut carrier = Self {
             address,
-            shared,
-            thread: Some(thread),
-        })
+            shared: Arc::clone(&shared),
+            threads: Vec::new(),
+        };
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            thread.spawn(work)
+        };
+        carrier
+            .threads
+            .push(spawn("carrier", Box::new(move || work.run()))?);
+        if let Some(line) = line {
+            let echo = spawn("echo", Box::new(move || echo(&line, &shared.ends)))?;
+            carrier.threads.push(echo);
+        }
+        Ok(carrier)
     }
 
     /// Falls silent: it neither answers nor hangs up.
@@ -109,9 +141,26 @@ impl Carrier {
 impl Drop for Carrier {
     fn drop(&mut self) {
         self.shared.ends.store(true, Ordering::SeqCst);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             drop(thread.join());
         }
+    }
+}
+
+/// Sends each packet back where it came from: to the port of the call that it is of.
+fn echo(line: &UdpSocket, ends: &AtomicBool) {
+    let mut receiver = Receiver::new(DATAGRAMS, AUDIO_BYTES);
+    let mut packets: Vec<(SocketAddr, Vec<u8>)> = Vec::with_capacity(DATAGRAMS);
+    while !ends.load(Ordering::SeqCst) {
+        // An ICMP error of an earlier packet is no reason to stop.
+        if receiver.receive(line).unwrap_or(0) == 0 {
+            std::thread::sleep(ECHO_TURN);
+            continue;
+        }
+        packets.clear();
+        let heard = receiver.iter();
+        packets.extend(heard.map(|(from, bytes)| (from, bytes.to_vec())));
+        batch::send(line, &packets);
     }
 }
 

@@ -23,16 +23,16 @@ pub const MENU: &str = "start = { transfer = \"021-5550-1234\", timeout_s = 30, 
 
 /// The numbers and trunks of a tenant with these carriers: the second is for when the first is not
 /// there. Both are asked every second whether they are.
-pub fn trunks(carriers: [SocketAddr; 2]) -> String {
+pub fn trunks(carriers: &[SocketAddr]) -> String {
     let numbers = "\n[tenant.numbers]\ncountry = \"86\"\narea = \"21\"\nnational_prefix = \"0\"\n\
                    international_prefix = \"00\"\n";
-    let trunk = |(priority, address): (usize, SocketAddr)| {
+    let trunk = |(priority, address): (usize, &SocketAddr)| {
         format!(
             "[[tenant.trunk]]\nid = \"carrier{priority}\"\naddress = \"{address}\"\n\
              prefixes = [\"+86\"]\npriority = {priority}\nhealth_s = 1\n"
         )
     };
-    let trunks: String = carriers.into_iter().enumerate().map(trunk).collect();
+    let trunks: String = carriers.iter().enumerate().map(trunk).collect();
     format!("{numbers}{trunks}")
 }
 

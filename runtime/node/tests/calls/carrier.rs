@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use expect_test::expect;
-use jackfield_node::{Control, Destination, NumberPlan, Trunk, TrunkRegistration};
+use jackfield_node::{
+    ConsentPolicy, Control, Destination, NumberPlan, Tenant, Trunk, TrunkRegistration,
+};
 use vocab::Pii;
 use vocab::flow::Op;
 
 use crate::phone::Manner;
-use crate::world::{World, address, dial, leg, s};
+use crate::world::{World, address, dial, leg, ms, s};
 
 const CITY: &str = "192.0.2.20:5060";
 const CLOSE: &str = "192.0.2.21:5060";
@@ -25,6 +27,11 @@ fn world() -> World {
 
 /// The same house with one more carrier.
 fn world_with(more: Option<Trunk>) -> World {
+    world_changed(more, |_| {})
+}
+
+/// The same, changed.
+fn world_changed(more: Option<Trunk>, change: impl FnOnce(&mut Tenant)) -> World {
     let out = |id: &str, at: &str, prefix: &str, asserts| Trunk {
         id: id.into(),
         address: address(at).into(),
@@ -53,6 +60,7 @@ fn world_with(more: Option<Trunk>) -> World {
         let loose = out("loose", LOOSE, "+8610", false);
         let trunks = [city, close, loose].into_iter().chain(more);
         tenant.trunks = trunks.map(Arc::new).collect();
+        change(tenant);
     });
     world.outsider("city", CITY);
     world.outsider("close", CLOSE);
@@ -257,6 +265,68 @@ fn of_accounts_at_one_carrier_the_one_that_is_called_has_the_call() {
         2.01    B flow.started
     "#]]);
     world.settle();
+}
+
+#[test]
+fn whoever_is_called_outside_hears_that_it_is_recorded() {
+    for prefixes in [["+86"], ["+49"]] {
+        let mut world = world_changed(None, |tenant| {
+            for route in tenant.routes.values_mut() {
+                Arc::make_mut(route).record = true;
+            }
+            tenant.consent = Some(ConsentPolicy {
+                announcement: "sorry".to_owned(),
+                key: Some('1'),
+                prefixes: prefixes.map(str::to_owned).to_vec(),
+            });
+        });
+        world.dial("ann", "1000");
+        world.run(s(1));
+        world.op(Op::Answer);
+        world.run(ms(500));
+        world.press("ann", '1');
+        world.run(s(1));
+        world.op(dial("+862155501111"));
+        world.run(s(4));
+        let lines = world.ladder().lines();
+        let about = |line: &&str| {
+            let words = ["hears", "recording.", "bridged"];
+            words.iter().any(|word| line.contains(word))
+        };
+        let told: Vec<&str> = lines.filter(about).collect();
+        let told = told.join("\n") + "\n";
+        if prefixes == ["+86"] {
+            expect![[r#"
+                2.02        ann hears sorry
+                2.50    A recording.consent given
+                2.50    A recording.started
+                2.50    A recording.segment_started s1 leg 1, 2
+                2.50        ann hears nothing
+                3.50        ann hears ringback
+                4.52    A recording.segment_started s2 leg 2, 1
+                4.52    A leg.bridged 1 2
+                4.52        ann hears close
+                4.52        close hears sorry
+                5.52        close hears ann
+            "#]]
+            .assert_eq(&told);
+        } else {
+            expect![[r#"
+                2.02        ann hears sorry
+                2.50    A recording.consent given
+                2.50    A recording.started
+                2.50    A recording.segment_started s1 leg 1, 2
+                2.50        ann hears nothing
+                3.50        ann hears ringback
+                4.52    A recording.segment_started s2 leg 2, 1
+                4.52    A leg.bridged 1 2
+                4.52        ann hears close
+                4.52        close hears ann
+            "#]]
+            .assert_eq(&told);
+        }
+        world.settle();
+    }
 }
 
 #[test]
