@@ -24,7 +24,7 @@ fn a_carrier_falls_silent_and_no_call_is_lost() {
     let carriers = [0, 1].map(|_| Carrier::start(TALK).expect("a carrier"));
     let mut setup = Setup::demo("failover");
     setup.rtp_ports = 800;
-    setup.tenants += &trunks(carriers.each_ref().map(|carrier| carrier.address));
+    setup.tenants += &trunks(&carriers.each_ref().map(|carrier| carrier.address));
     setup.files.insert("menu.toml".to_owned(), MENU.to_owned());
     let server = Server::start(setup).expect("a server");
     let script = Script {

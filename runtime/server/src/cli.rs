@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Errors};
 use crate::{
-    call_command, calls_command, plugin_command, prompts_command, recordings_command, serve,
-    trace_command,
+    call_command, calls_command, memory, plugin_command, prompts_command, recordings_command,
+    serve, trace_command,
 };
 
 /// A programmable telephony server: SIP phones call in, WebAssembly plugins answer.
@@ -152,7 +152,10 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(file) => serve::run(&file.config),
+        Command::Serve(file) => {
+            memory::keep_together();
+            serve::run(&file.config)
+        }
         Command::CheckConfig(file) => check_config(&file.config),
         Command::Call(args) => call_command::run(&args),
         Command::Phone(args) => call_command::take_calls(&args),

@@ -19,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod mailbox;
+mod memory;
 pub mod metrics;
 pub mod net;
 

@@ -125,7 +125,7 @@ pub(super) const ROWS: &[Row] = &[
             },
             Figure {
                 name: "late",
-                what: "of their packets over 20 ms late or lost, once around both legs",
+                what: "of the callers' packets over 20 ms late or lost, seen by whom they call",
                 unit: "%",
                 target: Target::AtMost(0.0),
             },
@@ -150,7 +150,7 @@ pub(super) const ROWS: &[Row] = &[
                 unit: "% core",
                 target: Target::None,
             },
-            late("of their packets over 20 ms late or lost, once around both legs"),
+            late("of the callers' packets over 20 ms late or lost, seen by whom they call"),
             Figure {
                 name: "rss",
                 what: "resident memory for each such call",
@@ -362,6 +362,7 @@ fn bridged(recorded: bool) -> anyhow::Result<Sample> {
     );
     let late_before = server.metric(LATE_OWN)?;
     load.take_tally();
+    carrier.take_packets();
     let before = server.usage()?;
     let (begun, cpu) = (Instant::now(), usage::thread_cpu());
     load.run_for(STEADY);
@@ -375,19 +376,19 @@ fn bridged(recorded: bool) -> anyhow::Result<Sample> {
         late_own: server.metric(LATE_OWN)? - late_before,
         load_share,
     };
-    let packets = steady.tally.packets;
+    let (there, back) = (carrier.take_packets(), steady.tally.packets);
     let sent = time.as_secs_f64() * 50.0 * (calls + 1) as f64;
     ensure!(
-        packets.received as f64 > 0.95 * sent,
+        back.received as f64 > 0.95 * sent,
         "of some {sent:.0} packets {} came back",
-        packets.received
+        back.received
     );
     let mut sample = Sample::default()
         .with(
             "cpu",
             steady.cpu_percent() * calls as f64 / (calls + 1) as f64,
         )
-        .with("late", packets.late_percent())
+        .with("late", there.late_percent())
         .with("rss", (steady.after.rss_kb - floor.rss_kb) / calls as f64)
         .with("failed", steady.tally.failures() as f64);
     if steady.late_own > 0.0 {

@@ -92,7 +92,7 @@ struct Key {
 
 /// A stream that is received.
 #[derive(Debug, Default)]
-struct Inbound {
+pub(super) struct Inbound {
     ssrc: Option<u32>,
     first_timestamp: u32,
     last_sequence: u16,
@@ -220,9 +220,13 @@ impl Audio {
             }
             // What was missed is left out; the line keeps its moment.
             let frames = now.since(line.next).as_nanos() / FRAME.as_nanos() + 1;
-            line.next = line.next + FRAME * u32::try_from(frames).unwrap_or(u32::MAX);
+            let frames = u32::try_from(frames).unwrap_or(u32::MAX);
+            line.next = line.next + FRAME * frames;
             line.batch.clear();
             for (to, stream) in &mut line.streams {
+                // Its clock goes on meanwhile: what comes after that is not late.
+                let missed = (frames - 1).wrapping_mul(FRAME_SAMPLES as u32);
+                stream.timestamp = stream.timestamp.wrapping_add(missed);
                 line.batch.push((*to, stream.next_packet(&self.frames)));
             }
             self.packets.sent += batch::send(&line.rtp, &line.batch) as u64;
@@ -278,7 +282,7 @@ impl Stream {
 }
 
 impl Inbound {
-    fn take(&mut self, packets: &mut Packets, arrived: Mono, header: Header) {
+    pub(super) fn take(&mut self, packets: &mut Packets, arrived: Mono, header: Header) {
         packets.received += 1;
         self.received += 1;
         if self.ssrc != Some(header.ssrc) {

@@ -1,7 +1,7 @@
 //! A carrier that takes calls, says what it hears there if it is to, hangs up each after a while, and
 //! falls silent when told to.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use media::rtp::Rtp;
 use server::clock::Clock;
 use server::net::batch::{self, Receiver};
 use sip::{Action, Config, DialogId, Endpoint, Event, Input, Output};
 use vocab::{Mono, Now, Rng};
 
-use super::{DATAGRAM_BYTES, DATAGRAMS, offer, roomy};
+use super::audio::Inbound;
+use super::{DATAGRAM_BYTES, DATAGRAMS, Packets, offer, roomy};
 
 /// Longest wait for a datagram: what is due is late by this at most.
 const TURN: Duration = Duration::from_millis(2);
@@ -54,9 +56,21 @@ struct Shared {
     silent: AtomicBool,
     ends: AtomicBool,
     seen: Mutex<Seen>,
+    heard: Mutex<Heard>,
+}
+
+/// What came of calls' audio, by the port of the server.
+#[derive(Debug, Default)]
+struct Heard {
+    streams: HashMap<SocketAddr, Inbound>,
+    packets: Packets,
 }
 
 impl Shared {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,7 +130,7 @@ impl Carrier {
             .threads
             .push(spawn("carrier", Box::new(move || work.run()))?);
         if let Some(line) = line {
-            let echo = spawn("echo", Box::new(move || echo(&line, &shared.ends)))?;
+            let echo = spawn("echo", Box::new(move || echo(&line, &shared)))?;
             carrier.threads.push(echo);
         }
         Ok(carrier)
@@ -130,6 +144,13 @@ impl Carrier {
     /// Goes on where it stopped.
     pub fn resume(&self) {
         self.shared.silent.store(false, Ordering::SeqCst);
+    }
+
+    /// What has come since this was last asked, if it says it again: judged by when each packet came, as
+    /// those who talk have settled by now.
+    pub fn take_packets(&self) -> Packets {
+        let heard = std::mem::take(&mut *self.shared.heard());
+        heard.packets
     }
 
     /// What it has seen so far.
@@ -148,19 +169,32 @@ impl Drop for Carrier {
 }
 
 /// Sends each packet back where it came from: to the port of the call that it is of.
-fn echo(line: &UdpSocket, ends: &AtomicBool) {
+fn echo(line: &UdpSocket, shared: &Shared) {
+    let clock = Clock::start();
     let mut receiver = Receiver::new(DATAGRAMS, AUDIO_BYTES);
     let mut packets: Vec<(SocketAddr, Vec<u8>)> = Vec::with_capacity(DATAGRAMS);
-    while !ends.load(Ordering::SeqCst) {
+    while !shared.ends.load(Ordering::SeqCst) {
         // An ICMP error of an earlier packet is no reason to stop.
         if receiver.receive(line).unwrap_or(0) == 0 {
             std::thread::sleep(ECHO_TURN);
             continue;
         }
+        let arrived = clock.now().mono;
         packets.clear();
-        let heard = receiver.iter();
-        packets.extend(heard.map(|(from, bytes)| (from, bytes.to_vec())));
+        let came = receiver.iter();
+        packets.extend(came.map(|(from, bytes)| (from, bytes.to_vec())));
         batch::send(line, &packets);
+        let mut heard = shared.heard();
+        let Heard {
+            streams,
+            packets: all,
+        } = &mut *heard;
+        for (from, bytes) in &packets {
+            if let Ok(packet) = Rtp::parse(bytes) {
+                let stream = streams.entry(*from).or_default();
+                stream.take(all, arrived, packet.header);
+            }
+        }
     }
 }
 
