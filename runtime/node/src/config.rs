@@ -204,6 +204,8 @@ pub struct Trunk {
     pub follow_redirects: bool,
     /// Tones that it sends before an answer end the attempt, if they say that none will come.
     pub progress: bool,
+    /// Tones that come by it after an answer are told: busy, congestion, and those of fax machines.
+    pub signals: bool,
     /// Names of the codecs that are offered, most wanted first; without any, all that the node has.
     pub codecs: Vec<String>,
     /// Whether media is offered secured; without it as the node does.
@@ -232,6 +234,7 @@ impl Default for Trunk {
             asserts: false,
             follow_redirects: false,
             progress: true,
+            signals: false,
             codecs: Vec::new(),
             secure_media: None,
             inbound: false,

@@ -13,18 +13,53 @@ use crate::talk::Why;
 
 impl Node {
     /// Has a leg that is being dialled listened to, as its trunk and its call want it.
-    pub(crate) fn listen_to(&mut self, leg: LegId, progress: bool) {
+    pub(crate) fn listen_to(&mut self, leg: LegId, progress: bool, signals: bool) {
         let call = self.calls.get_mut(&leg.call);
         let answerer = call.and_then(Call::detection).map(|it| it.params);
-        let listening = Listening { progress, answerer };
+        let listening = Listening {
+            progress,
+            signals,
+            answerer,
+        };
         if listening != Listening::default() {
             self.command(Command::Listen { leg, listening });
         }
     }
 
+    /// A caller who came by a trunk that wants it is listened to from the answer on.
+    pub(crate) fn listen_to_caller(&mut self, id: CallId) {
+        let call = self.calls.get(&id);
+        if let Some(leg) = call.filter(|it| it.talk.caller_signals).map(|it| it.leg) {
+            self.listen_to(leg, false, true);
+        }
+    }
+
+    /// Whether a signal is news: of those after the answer, what says who or what is there, once for a
+    /// leg. A tune on hold is full of beeps.
+    fn is_news(&mut self, leg: LegId, hearing: &Hearing) -> bool {
+        let (Hearing::Signal(heard), true) = (hearing, self.is_up(leg)) else {
+            return true;
+        };
+        let telling = match heard.signal {
+            Signal::Busy | Signal::Congestion | Signal::FaxCalling | Signal::FaxAnswering => true,
+            Signal::Ringback
+            | Signal::Intercept
+            | Signal::VacantCode
+            | Signal::Reorder
+            | Signal::NoCircuit
+            | Signal::Information
+            | Signal::Beep => false,
+        };
+        let call = self.calls.get_mut(&leg.call);
+        telling && call.is_some_and(|call| call.talk.signals.insert((leg.n, heard.signal)))
+    }
+
     /// Something was heard: it is noted, and whoever only pretends to ring, or is a machine where none
     /// is wanted, is let go.
     pub(crate) fn heard(&mut self, now: Now, leg: LegId, hearing: Hearing) {
+        if !self.is_news(leg, &hearing) {
+            return;
+        }
         let Some(call) = self.calls.get_mut(&leg.call) else {
             return;
         };

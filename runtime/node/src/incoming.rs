@@ -121,6 +121,11 @@ impl Node {
             interaction: leg.call,
             cut: BTreeMap::new(),
         };
+        let mut trunks = call.tenant.trunks.iter();
+        call.talk.caller_signals = trunk
+            .as_ref()
+            .and_then(|id| trunks.find(|trunk| trunk.id == **id))
+            .is_some_and(|trunk| trunk.signals);
         // Whoever waits in a slot now is not the one who waits there next time.
         if let Some(user) = user.as_ref().filter(|_| parked.is_none()) {
             self.remember(user, &Destination::Dialled(Pii::new(to.clone())));
@@ -283,6 +288,7 @@ impl Node {
         call.line = Line::Up;
         let after = now.mono.since(call.started.mono);
         self.journal.note(call, now.wall, CallEventKind::Answered);
+        self.listen_to_caller(id);
         let asked = self.ask_consent(now, id);
         if !asked {
             self.record_from_answer(now, id);

@@ -121,7 +121,7 @@ impl Node {
             timeout,
             sent_by,
         });
-        self.listen_to(leg, false);
+        self.listen_to(leg, false, false);
         true
     }
 
@@ -168,7 +168,7 @@ impl Node {
             };
             let tenant = &self.calls[&id].tenant;
             let target = trunk::call(tenant, (trunk, next.target), &outside.number, &shown);
-            let progress = trunk.progress;
+            let (progress, signals) = (trunk.progress, trunk.signals);
             outside.trunk.clone_from(&trunk.id);
             let by = Some(outside.trunk.clone());
             let leg = self.new_leg(now, id, branch.party.clone(), by);
@@ -183,7 +183,7 @@ impl Node {
                 timeout: until.since(now.mono),
                 sent_by: None,
             });
-            self.listen_to(leg, progress);
+            self.listen_to(leg, progress, signals);
             return Ok(());
         }
         Err(Box::new(branch))

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{SqliteConnection, SqliteExecutor};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Sqlite, SqliteConnection, SqliteExecutor};
 use vocab::recording::SegmentEnd;
 use vocab::{CallId, Party, RecordingId, TenantId, Wall};
 
@@ -366,9 +367,7 @@ pub(crate) async fn list(
             Bound::Number(number) => query.bind(number),
         };
     }
-    let rows = query.bind(page(wanted.limit)).fetch_all(conn).await;
-    let rows = rows.map_err(|e| Error::sort(path, e))?;
-    rows.iter().map(|row| kept_from(path, row)).collect()
+    all(path, conn, query.bind(page(wanted.limit))).await
 }
 
 /// What all that are listed fulfil. Only what is asked for is in the statement, so that the planner
@@ -406,6 +405,17 @@ pub(crate) async fn one(
     row.as_ref().map(|row| kept_from(path, row)).transpose()
 }
 
+/// The segments that a query finds.
+async fn all(
+    path: &Path,
+    conn: impl SqliteExecutor<'_>,
+    query: Query<'_, Sqlite, SqliteArguments>,
+) -> Result<Vec<Kept>, Error> {
+    let rows = query.fetch_all(conn).await;
+    let rows = rows.map_err(|e| Error::sort(path, e))?;
+    rows.iter().map(|row| kept_from(path, row)).collect()
+}
+
 /// What waits for the object store, oldest calls first, behind `after`.
 pub(crate) async fn to_upload(
     path: &Path,
@@ -417,13 +427,10 @@ pub(crate) async fn to_upload(
         select_segments!(),
         " WHERE s.to_upload = 1 AND s.recording > ? ORDER BY s.recording LIMIT ?"
     );
-    let rows = sqlx::query(sql)
+    let query = sqlx::query(sql)
         .bind(after.map_or_else(String::new, |after| after.to_string()))
-        .bind(page(limit))
-        .fetch_all(conn)
-        .await
-        .map_err(|e| Error::sort(path, e))?;
-    rows.iter().map(|row| kept_from(path, row)).collect()
+        .bind(page(limit));
+    all(path, conn, query).await
 }
 
 /// How many wait for the object store.
@@ -449,13 +456,8 @@ pub(crate) async fn twice(
          AND s.deleted_at_us IS NULL \
          ORDER BY s.stored_at_us LIMIT ?"
     );
-    let rows = sqlx::query(sql)
-        .bind(until.0)
-        .bind(page(limit))
-        .fetch_all(conn)
-        .await
-        .map_err(|e| Error::sort(path, e))?;
-    rows.iter().map(|row| kept_from(path, row)).collect()
+    let query = sqlx::query(sql).bind(until.0).bind(page(limit));
+    all(path, conn, query).await
 }
 
 /// Those that were deleted and whose files are still somewhere, in order, behind `after`.
@@ -470,13 +472,10 @@ pub(crate) async fn to_erase(
         " WHERE s.deleted_at_us IS NOT NULL AND (s.local = 1 OR s.stored_at_us IS NOT NULL) \
          AND s.recording > ? ORDER BY s.recording LIMIT ?"
     );
-    let rows = sqlx::query(sql)
+    let query = sqlx::query(sql)
         .bind(after.map_or_else(String::new, |after| after.to_string()))
-        .bind(page(limit))
-        .fetch_all(conn)
-        .await
-        .map_err(|e| Error::sort(path, e))?;
-    rows.iter().map(|row| kept_from(path, row)).collect()
+        .bind(page(limit));
+    all(path, conn, query).await
 }
 
 /// Its files are gone.
@@ -504,14 +503,11 @@ pub(crate) async fn expired(
         " WHERE s.tenant = ? AND s.started_at_us < ? AND s.deleted_at_us IS NULL \
          AND h.n IS NULL ORDER BY s.started_at_us LIMIT ?"
     );
-    let rows = sqlx::query(sql)
+    let query = sqlx::query(sql)
         .bind(tenant.to_string())
         .bind(until.0)
-        .bind(page(limit))
-        .fetch_all(conn)
-        .await
-        .map_err(|e| Error::sort(path, e))?;
-    rows.iter().map(|row| kept_from(path, row)).collect()
+        .bind(page(limit));
+    all(path, conn, query).await
 }
 
 /// It is in the object store.

@@ -7,7 +7,9 @@ use std::time::Duration;
 pub struct Listening {
     /// Signals of the network before the answer: busy, no way through, special information.
     pub progress: bool,
-    /// Who answers, from the answer on.
+    /// The same signals, and those of fax machines, after the answer.
+    pub signals: bool,
+    /// Who answers, from the answer on. Signals are listened for once that is known.
     pub answerer: Option<AnswerParams>,
 }
 

@@ -12,10 +12,18 @@ use jackfield_tests::peers::talker::{Talker, sdp};
 use jackfield_tests::shell::PATIENCE;
 use media::Codec;
 use media::rtp::Header;
+use media::tone::{Region, Tone};
 use server::clock::Clock;
 
-pub(crate) const SCENARIOS: &[(&str, Scenario)] =
-    &[("carrier-speaks", carrier_speaks), ("music", music)];
+pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
+    ("carrier-speaks", carrier_speaks),
+    ("carrier-busy", carrier_busy),
+    ("music", music),
+];
+
+/// How long a network sends a busy tone, at least: two and a half times its tone and its pause are
+/// needed to know it by.
+const BUSY: Duration = Duration::from_secs(3);
 
 /// Samples of a packet (RFC 3551 §4.2: 20 ms).
 const PACKET: usize = 160;
@@ -74,6 +82,35 @@ fn carrier_speaks(lab: &Lab, name: &str) -> anyhow::Result<()> {
     ensure!(said.contains("486"), "{said}");
     let heard = Capture::of_phone(Codec::Pcmu, file.as_ref())?;
     heard.check(&[announcement])
+}
+
+/// A network that tells in tones alone that somebody is busy, as many do: the caller hears them, and its
+/// call ends as busy at once, not when nobody has answered for a minute.
+fn carrier_busy(lab: &Lab, name: &str) -> anyhow::Result<()> {
+    let carrier = lab.carrier(9);
+    let raw = Raw::udp_at(lab.server.sip, carrier.port)?;
+    let mut far = Talker::new(name, raw);
+    let (phone, file) = call(lab, name, &carrier.before)?;
+    far.expect("INVITE")?;
+    let rtp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    far.answer("183 Session Progress", "", &sdp(rtp.local_addr()?.port()))?;
+    let tone = Tone::busy(Region::China).render(BUSY);
+    let codes = encoded(Codec::Pcmu, &tone);
+    let mut header = Header {
+        ssrc: 9,
+        ..Header::default()
+    };
+    speak(&rtp, far.audio()?, &codes, &mut header)?;
+    let cancel = far.expect("CANCEL")?;
+    far.reply(&cancel, "200 OK", "", "")?;
+    far.answer("487 Request Terminated", "", "")?;
+    far.expect("ACK")?;
+    let said = phone.wait_with_output()?;
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    ensure!(said.contains("486"), "{said}");
+    let heard = Capture::of_phone(Codec::Pcmu, file.as_ref())?;
+    // What came before the way was open is not heard.
+    heard.check(&[first("a busy tone", &tone[PACKET * 20..], 1_000)])
 }
 
 /// A user who dials, holds the call, and is hung up on.

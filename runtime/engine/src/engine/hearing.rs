@@ -32,10 +32,12 @@ impl Engine {
             };
             if over {
                 session.listening.answerer = None;
-                session.listened.answerer = None;
+                // Its ear is closed now.
+                session.listened = Listening::default();
             }
         }
         self.event(Event::Heard { leg, hearing });
+        self.perk_up(leg);
     }
 
     /// Listens to a leg as it is now: before its answer for signals, and from then on for who answers.
@@ -55,7 +57,8 @@ impl Engine {
         };
         let wanted = session.listening;
         let now = Listening {
-            progress: wanted.progress && !up,
+            progress: if up { wanted.signals } else { wanted.progress },
+            signals: false,
             answerer: wanted.answerer.filter(|_| up),
         };
         let (id, worker, before) = (session.id, session.worker, session.listened);

@@ -38,6 +38,7 @@ fn a_leg_is_listened_to_for_signals_and_then_for_who_answers() {
     let (mut world, far) = dialled();
     let listening = Listening {
         progress: true,
+        signals: true,
         answerer: Some(AnswerParams::default()),
     };
     let leg = alone();
@@ -74,8 +75,10 @@ fn a_leg_is_listened_to_for_signals_and_then_for_who_answers() {
         0.110       media 1 Configure Pcma both ways
         0.110       media 1 Listen for who answers
         0.110     Answered A1
+        2.600       media 1 Listen for signals
         2.600     Heard A1 silence no_word
         3.100   > Listen A1
+        3.100       media 1 Listen for nothing
         3.100   > Hangup A1 normal
         3.100       media 1 Close
         3.100   home → far: BYE

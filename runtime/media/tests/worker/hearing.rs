@@ -37,6 +37,7 @@ fn told(world: &World) -> Vec<String> {
 
 const PROGRESS: Listening = Listening {
     progress: true,
+    signals: false,
     answerer: None,
 };
 
@@ -119,8 +120,8 @@ fn packets_go_through_again_once_it_is_known_who_answered() {
     listen(
         &mut world,
         Listening {
-            progress: false,
             answerer: Some(AnswerParams::default()),
+            ..Listening::default()
         },
     );
     plays(&mut world, 0, &hello());
@@ -161,8 +162,8 @@ fn a_wideband_leg_is_listened_to_as_well() {
     let session = crate::world::TWO;
     let answerer = Some(AnswerParams::default());
     let listening = Listening {
-        progress: false,
         answerer,
+        ..Listening::default()
     };
     world.command(1, Command::Listen { session, listening });
     world.play(0, crate::world::ONE, 1, &greeting());

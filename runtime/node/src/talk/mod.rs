@@ -29,10 +29,11 @@ pub(crate) use refer::Asked;
 pub(crate) use secure::Secure;
 pub(crate) use watch::Watcher;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use vocab::call::Part;
+use vocab::hearing::Signal;
 use vocab::{LegId, Party, PlayId};
 
 use crate::call::Dial;
@@ -58,6 +59,10 @@ pub(crate) struct Talk {
     pub(crate) secure: Option<Box<Secure>>,
     /// Whose keys the others do not hear.
     pub(crate) screened: Option<u16>,
+    /// The caller came by a trunk whose tones are listened for.
+    pub(crate) caller_signals: bool,
+    /// Signals that were heard of answered legs: each is told once.
+    pub(crate) signals: BTreeSet<(u16, Signal)>,
     /// How to find who answers a call of ours.
     pub(crate) detection: Option<Detection>,
     /// Whom a call of ours is for, until its first leg has answered.

@@ -34,12 +34,19 @@ fn answered_by(answerer: Answerer) -> Hearing {
 /// A house with two carriers for the same numbers, of which the first announces before it answers.
 /// A flow's caller dials one of them.
 fn dialled(progress: bool) -> World {
+    dialled_by(progress, Manner::Announces(s(20)))
+}
+
+/// The same, and how the first carrier takes the call.
+fn dialled_by(progress: bool, manner: Manner) -> World {
     let trunk = |id: &str, at: &str, priority| Trunk {
         id: id.into(),
         address: address(at).into(),
         prefixes: vec!["+8621".into()],
         priority,
         progress,
+        signals: true,
+        inbound: true,
         ..Trunk::default()
     };
     let (near, far) = ("192.0.2.70:5060", "192.0.2.80:5060");
@@ -49,7 +56,7 @@ fn dialled(progress: bool) -> World {
     });
     world.outsider("near", near);
     world.outsider("far", far);
-    world.manner("near", Manner::Announces(s(20)));
+    world.manner("near", manner);
     world.install();
     world.dial("ann", "1000");
     world.run(s(1));
@@ -144,8 +151,8 @@ fn called(world: &mut World, on_machine: OnMachine) -> CallId {
     world.run(s(4));
     let answerer = Some(AnswerParams::default());
     let wanted = Listening {
-        progress: false,
         answerer,
+        ..Listening::default()
     };
     assert_eq!(world.listens_to("bob"), wanted);
     assert_eq!(world.listens_to("ann"), Listening::default());
@@ -176,4 +183,55 @@ fn a_machine_is_hung_up_if_that_was_asked_for() {
         world.run(s(1));
         world.settle();
     }
+}
+
+#[test]
+fn tones_after_the_answer_are_told_once() {
+    let mut world = dialled_by(false, Manner::Answers(s(1)));
+    world.run(s(3));
+    world.skip_ladder();
+    assert!(world.listens_to("near").progress, "as it did before");
+    for heard in [
+        Signal::FaxAnswering,
+        Signal::Beep,
+        Signal::Ringback,
+        Signal::FaxAnswering,
+        Signal::Busy,
+        Signal::Beep,
+        Signal::Busy,
+    ] {
+        world.hears_of("near", signal(heard));
+    }
+    world.run(s(1));
+    world.check(expect![[r#"
+        7.00    A leg.signal leg 2 fax_answering
+        7.00    A leg.signal leg 2 busy
+    "#]]);
+    ends(world);
+}
+
+#[test]
+fn who_calls_in_by_a_trunk_is_listened_to_from_the_answer() {
+    let mut world = dialled(true);
+    ends_quietly(&mut world);
+    world.dial_as("near", "1000", "<sip:02155509999@near.example>", &[]);
+    world.run(s(1));
+    world.op(Op::Answer);
+    world.run(s(1));
+    world.skip_ladder();
+    assert!(world.listens_to("near").progress);
+    world.hears_of("near", signal(Signal::FaxCalling));
+    world.run(s(1));
+    world.check(expect![[r#"
+        8.00    B leg.signal leg 1 fax_calling
+    "#]]);
+    world.hang_up("near");
+    world.run(s(1));
+    world.settle();
+}
+
+/// What is up ends.
+fn ends_quietly(world: &mut World) {
+    world.hang_up("ann");
+    world.run(s(2));
 }

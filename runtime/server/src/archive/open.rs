@@ -75,15 +75,20 @@ impl Read for Reader {
     }
 }
 
+/// Where a step goes from here, in something of a length.
+pub(super) fn place(to: SeekFrom, here: u64, length: u64) -> io::Result<u64> {
+    let at = match to {
+        SeekFrom::Start(at) => Some(at),
+        SeekFrom::End(by) => length.checked_add_signed(by),
+        SeekFrom::Current(by) => here.checked_add_signed(by),
+    };
+    at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "before the beginning"))
+}
+
 impl Seek for Reader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        let before = || io::Error::new(io::ErrorKind::InvalidInput, "before the beginning");
-        self.at = at.ok_or_else(before)?;
+        let length = self.file.metadata()?.len();
+        self.at = place(to, self.at, length)?;
         Ok(self.at)
     }
 }

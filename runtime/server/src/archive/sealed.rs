@@ -20,6 +20,8 @@ use std::sync::Arc;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest, Sha256};
 
+use super::open::place;
+
 const MAGIC: &[u8; 8] = b"JFSEAL1\n";
 const TAG: usize = 16;
 const KEY: usize = 32;
@@ -322,13 +324,7 @@ impl<R: Read + Seek> Read for Unsealed<R> {
 
 impl<R: Read + Seek> Seek for Unsealed<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.len().checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        let before = || io::Error::new(io::ErrorKind::InvalidInput, "before the beginning");
-        self.at = at.ok_or_else(before)?;
+        self.at = place(to, self.at, self.len())?;
         Ok(self.at)
     }
 }

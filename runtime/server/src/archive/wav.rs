@@ -4,6 +4,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use media::{ogg_opus, wav};
 
+use super::open::place;
+
 /// Bytes that can be read from any place.
 pub(crate) trait Bytes: Read + Seek + Send {}
 
@@ -103,13 +105,7 @@ impl<R: Read + Seek> Read for Decoded<R> {
 
 impl<R: Read + Seek> Seek for Decoded<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.length.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        let before = || io::Error::new(io::ErrorKind::InvalidInput, "before the beginning");
-        self.at = at.ok_or_else(before)?;
+        self.at = place(to, self.at, self.length)?;
         Ok(self.at)
     }
 }

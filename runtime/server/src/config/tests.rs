@@ -680,10 +680,11 @@ fn groups_slots_and_what_callers_hear() {
              order = \"in_turn\"\nring_s = 15\n\
              [[tenant.trunk]]\nid = \"a\"\naddress = \"192.0.2.9:5060\"\n\
              prefixes = [\"+86\"]\n\
-             [tenant.park]\nfirst = 801\ntimeout_s = 60\n"
+             signals = true\n[tenant.park]\nfirst = 801\ntimeout_s = 60\n"
         ))
         .expect("good");
     let tenant = config.node.tenants().values().next().expect("one");
+    assert!(tenant.trunks[0].signals && tenant.trunks[0].progress);
     let sales = &tenant.groups["sales"];
     let phone = |user: &str| node::Callee::Phone(user.into());
     let mobile = node::Callee::Number(Pii::new("+8613800138000".into()));

@@ -103,6 +103,7 @@ fn trunk(
     let asserts = table.truth("assert_identity").unwrap_or(false);
     let follow_redirects = table.truth("follow_redirects").unwrap_or(false);
     let progress = table.truth("progress").unwrap_or(true);
+    let signals = table.truth("signals").unwrap_or(false);
     let codecs = audio::codecs(&mut table);
     let secure_media = table.truth("srtp");
     let inbound = table.truth("inbound").unwrap_or(false);
@@ -126,6 +127,7 @@ fn trunk(
         asserts,
         follow_redirects,
         progress,
+        signals,
         secure_media,
         codecs: codecs.iter().map(|codec| codec.name().to_owned()).collect(),
         inbound,
