@@ -16,7 +16,7 @@ use jackfield_tests::peers::prompt::{Prompt, assert_one_in, voice};
 use jackfield_tests::peers::sipp::Calls;
 use jackfield_tests::peers::{record, until};
 use jackfield_tests::shell::{Server, Setup, TOKEN, binary, free_port, request};
-use media::Codec;
+use media::{Codec, Rate};
 use serde_json::Value;
 use sip::Transport;
 
@@ -48,6 +48,7 @@ fn phone(server: SocketAddr, name: &str, user: &str) -> baresip::Setup {
         user: user.to_owned(),
         password: password.to_owned(),
         codec: Codec::Pcma,
+        packet_ms: 20,
         secured: false,
         microphone: saying(&voice()),
         answers: false,
@@ -210,6 +211,47 @@ fn registered_phones_talk_with_every_codec_and_secured() {
         metric(&server, "jackfield_media_unauthentic_total{worker=\"0\"}"),
         0.0
     );
+}
+
+/// Packets of other lengths than 20 ms, and samples that no codec has touched.
+#[test]
+fn registered_phones_talk_in_short_and_long_packets_and_in_plain_samples() {
+    let mut setup = Setup::demo("interop-baresip-packets");
+    setup.media = "codecs = [\"PCMU\", \"PCMA\", \"L16/16000\"]\n".to_owned();
+    let server = Server::start(setup).expect("a server");
+    let to = server.sip;
+    let ways = [
+        ("baresip-10-ms", Codec::Pcmu, 10, "1001"),
+        ("baresip-60-ms", Codec::Pcma, 60, "1002"),
+        ("baresip-l16", Codec::L16(Rate::Wide), 20, "1001"),
+    ];
+    for (name, codec, packet_ms, user) in ways {
+        let setup = baresip::Setup {
+            codec,
+            packet_ms,
+            ..phone(to, name, user)
+        };
+        let heard = walk(setup);
+        for prompt in prompts(&["common/welcome", "zh-CN/main", "zh-CN/hours"]) {
+            prompt.assert_in(&heard, name);
+        }
+    }
+    let mut seen = Vec::new();
+    for call in server.calls().expect("calls") {
+        let id = call["id"].as_str().expect("an id");
+        let record = server.json(&format!("/api/v1/calls/{id}"));
+        let record = record.expect("a record");
+        let events = record["events"].as_array().expect("events");
+        let media = events.iter().find(|event| event["kind"] == "leg.media");
+        let media = media.expect("every call had audio");
+        let time_ms = record["duration_ms"].as_f64().expect("a time");
+        let sent = media["sent"].as_f64().expect("a number");
+        seen.push((media["codec"].clone(), (time_ms / sent / 10.0).round()));
+    }
+    for (name, codec, packet_ms, _) in ways {
+        let wanted = (codec.name().into(), f64::from(packet_ms) / 10.0);
+        assert!(seen.contains(&wanted), "{name}: {wanted:?} in {seen:?}");
+    }
 }
 
 #[test]

@@ -71,6 +71,7 @@ fn phones_without_a_known_certificate_are_not_let_in() {
             user: user.to_owned(),
             password: password.to_owned(),
             codec: Codec::Pcma,
+            packet_ms: 20,
             secured: false,
             microphone: vec![0; 8_000],
             answers: false,

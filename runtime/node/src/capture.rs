@@ -49,7 +49,7 @@ pub(crate) struct Capture {
 /// | state | meaning | next |
 /// |---|---|---|
 /// | `No` | they are not | `Wanted`, `On` |
-/// | `Wanted` | they will be, from the answer | `On`, `No` |
+/// | `Wanted` | they will be, from the answer, or once two talk | `On`, `No` |
 /// | `On` | they are | `Paused`, `No` |
 /// | `Paused` | not now | `On`, `No` |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,6 +109,16 @@ impl Node {
     pub(crate) fn record_from_answer(&mut self, now: Now, id: CallId) {
         if self.taping(id) == Some(Taping::Wanted) {
             self.start_recording(now, id);
+        }
+    }
+
+    /// A call of ours is to be recorded, unless that is decided already.
+    pub(crate) fn want_recording(&mut self, id: CallId, wanted: bool) {
+        if let Some(call) = self.calls.get_mut(&id)
+            && wanted
+            && call.capture.taping == Taping::No
+        {
+            call.capture.taping = Taping::Wanted;
         }
     }
 

@@ -51,6 +51,8 @@ pub struct Tenant {
     pub catalogue: Catalogue,
     /// Who is recorded only after it was told or asked.
     pub consent: Option<ConsentPolicy>,
+    /// Calls that are made by request are recorded once the two talk. Those to a route are as it says.
+    pub record_made: bool,
     /// Whoever is recorded hears a beep as often as this; `None` is never.
     pub beep: Option<Duration>,
 }

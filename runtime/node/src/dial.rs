@@ -188,6 +188,7 @@ impl Node {
         call.bridges.insert((a.n.min(b.n), a.n.max(b.n)));
         self.journal
             .note(call, now.wall, CallEventKind::Bridged { a: a.n, b: b.n });
+        self.record_from_answer(now, a.call);
         for leg in [a, b] {
             self.tell_outsider(now, leg);
         }

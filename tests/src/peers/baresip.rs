@@ -43,6 +43,8 @@ pub struct Setup {
     pub password: String,
     /// The only codec it offers.
     pub codec: Codec,
+    /// How much audio it wants sent in a packet, in milliseconds.
+    pub packet_ms: u16,
     /// It secures its audio, and talks to nobody who does not.
     pub secured: bool,
     /// What its microphone hears, 8,000 samples a second; at the end it hangs up.
@@ -327,6 +329,7 @@ impl Baresip {
             user,
             password,
             codec,
+            packet_ms,
             secured,
             answers,
             ..
@@ -350,7 +353,7 @@ impl Baresip {
         let mode = if *answers { "auto" } else { "manual" };
         format!(
             "<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password};\
-             regint=300;audio_codecs={codec};answermode={mode}{secured}"
+             regint=300;audio_codecs={codec};ptime={packet_ms};answermode={mode}{secured}"
         )
     }
 

@@ -129,6 +129,7 @@ fn tenant(
         early_media: node::EarlyMedia::default(),
         follow_redirects: false,
         consent: None,
+        record_made: true,
         beep: None,
         catalogue: catalogue(),
     }

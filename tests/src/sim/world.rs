@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine::WorkerId;
 use engine::phone::{self, News, Phone};
 use media::{Channel, Packet, Worker};
-use node::{Node, PartyView, PluginChange, SpeechId};
+use node::{ControlId, Node, PartyView, PluginChange, SpeechId};
 use plugin::{Registry, RunInput, RunOutput, Setup};
 use sip::{ConnId, Hop, Transport};
 use vocab::record::{CallEvent, CallRecord};
@@ -195,7 +195,8 @@ pub struct World {
     armed: BTreeMap<Who, Mono>,
     acts_left: usize,
     garbled: u8,
-    /// A request was refused in this step.
+    /// The request of this step, and whether it was refused. What is answered later has begun.
+    asked: Option<ControlId>,
     refused: bool,
     trace: Trace,
     checks: Checks,
@@ -245,6 +246,7 @@ impl World {
             armed: BTreeMap::new(),
             acts_left: scenario.acts.len(),
             garbled: 0,
+            asked: None,
             refused: false,
             trace: Trace::new(false),
             rng,
@@ -614,7 +616,7 @@ impl World {
         for call in about.into_iter().filter(|call| before.contains_key(call)) {
             self.checks.operator(call);
         }
-        self.refused = false;
+        (self.asked, self.refused) = (Some(id), false);
         self.feed(node::Input::Control { id, request });
         if std::mem::take(&mut self.refused) {
             assert_eq!(self.parties(), before, "what is refused changes nothing");
@@ -789,7 +791,7 @@ impl World {
             node::Output::Controlled { id, result } => {
                 self.trace
                     .line(self.now.mono, format_args!("node: {id:?} {result:?}"));
-                self.refused |= result.is_err();
+                self.refused |= result.is_err() && self.asked == Some(id);
                 let what = self.words.answered(id, &result);
                 self.checks.saw(what);
             }

@@ -101,7 +101,7 @@ impl Node {
             leg_last: 1,
             message_last: 0,
             bridges: BTreeSet::new(),
-            capture: Capture::new(route.record),
+            capture: Capture::new(false),
             interaction: leg.call,
             cut: BTreeMap::new(),
         };
@@ -144,8 +144,14 @@ impl Node {
         call.talk.members.insert(first, member);
         let tenant = Arc::clone(&call.tenant);
         let begun = match self.find(now.mono, &tenant, &target) {
-            Ok(Where::Route(route)) => return self.enter_flow(now, id, first, route),
+            Ok(Where::Route(route)) => {
+                self.want_recording(id, route.record);
+                self.record_from_answer(now, id);
+                return self.enter_flow(now, id, first, route);
+            }
             Ok(Where::Person(ways)) => {
+                // From the moment that the two talk: nobody wants to hear it ring.
+                self.want_recording(id, tenant.record_made);
                 let wish = Wish {
                     waits: first,
                     why: Why::Target,

@@ -210,6 +210,7 @@ mod tests {
             early_media: EarlyMedia::default(),
             follow_redirects: false,
             consent: None,
+            record_made: false,
             beep: None,
             catalogue: Catalogue::default(),
         }

@@ -45,6 +45,7 @@ fn tenant(trunks: Vec<Arc<Trunk>>) -> Arc<Tenant> {
         early_media: EarlyMedia::default(),
         follow_redirects: false,
         consent: None,
+        record_made: false,
         beep: None,
         catalogue: Catalogue::default(),
     })

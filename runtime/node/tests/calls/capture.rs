@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expect_test::expect;
-use jackfield_node::{ConsentPolicy, Control, ControlError, RecordStep};
+use jackfield_node::{ConsentPolicy, Control, ControlError, Destination, RecordStep};
 use vocab::call::{Command, GatherEnd, GatherSpec};
 use vocab::flow::{Op, Reply};
 use vocab::recording::SegmentStart;
@@ -387,6 +387,58 @@ fn what_is_pressed_in_secret_is_not_recorded_and_told_nobody() {
     "#]]
     .assert_eq(&self::told(&mut world));
     world.settle();
+}
+
+#[test]
+fn calls_that_are_made_are_recorded_once_two_talk() {
+    type Made = (&'static str, Destination, bool, bool);
+    let cases: [Made; 4] = [
+        ("to somebody", phone("bob"), true, false),
+        ("to somebody, and not to be", phone("bob"), false, true),
+        ("to a route", Destination::Route("1000".into()), false, true),
+        (
+            "to a route that is not",
+            Destination::Route("1000".into()),
+            true,
+            false,
+        ),
+    ];
+    let mut told = String::new();
+    for (name, to, made, route_record) in cases {
+        let mut world = World::with(|tenant| {
+            tenant.record_made = made;
+            for route in tenant.routes.values_mut() {
+                Arc::make_mut(route).record = route_record;
+            }
+        });
+        world.install();
+        world.ask(Control::Originate {
+            user: "ann".to_owned(),
+            to,
+            detection: None,
+        });
+        world.run(s(6));
+        told += &format!("{name}:\n{}", self::told(&mut world));
+        world.hang_up("ann");
+        world.run(s(1));
+        world.settle();
+    }
+    expect![[r#"
+        to somebody:
+        2.02    A call.answered
+        3.04    A recording.started
+        3.04    A recording.segment_started s1 leg 1, 2
+        3.04    A recording.segment_started s2 leg 2, 1
+        to somebody, and not to be:
+        2.02    A call.answered
+        to a route:
+        2.02    A call.answered
+        2.02    A recording.started
+        2.02    A recording.segment_started s1 leg 1, 2
+        to a route that is not:
+        2.02    A call.answered
+    "#]]
+    .assert_eq(&told);
 }
 
 /// A house that is recorded, and whose callers are told so, or asked.

@@ -875,6 +875,7 @@ fn tenant() -> Tenant {
         early_media: EarlyMedia::default(),
         follow_redirects: false,
         consent: None,
+        record_made: false,
         beep: None,
         catalogue: Catalogue::new([("zh-CN".to_owned(), clips)].into()),
     }

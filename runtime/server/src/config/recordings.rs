@@ -140,6 +140,8 @@ pub(super) struct Recording {
     pub(super) policy: Policy,
     /// What callers are told before.
     pub(super) consent: Option<ConsentPolicy>,
+    /// Calls that are made by request are recorded.
+    pub(super) made: bool,
     /// How often those who are recorded hear a beep.
     pub(super) beep: Option<Duration>,
 }
@@ -151,6 +153,7 @@ pub(super) fn policy(
     heard: &Heard<'_>,
 ) -> Recording {
     let consent = consent(&mut table, heard);
+    let made = table.truth("made").unwrap_or(true);
     let beep = table.whole("beep_s", 0..=BEEP_S_MAX).unwrap_or(0);
     let format = table.text("format").and_then(|text| {
         let known = Format::ALL
@@ -207,6 +210,7 @@ pub(super) fn policy(
     Recording {
         policy,
         consent,
+        made,
         beep: (beep > 0).then(|| Duration::from_secs(beep)),
     }
 }

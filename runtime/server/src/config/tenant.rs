@@ -133,6 +133,7 @@ fn tenant(
         follow_redirects,
         catalogue,
         consent: recording.consent,
+        record_made: recording.made,
         beep: recording.beep,
     };
     Some((tenant, recording.policy))

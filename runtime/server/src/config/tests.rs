@@ -910,7 +910,7 @@ fn how_recordings_are_kept() {
          access_key_env = \"S3_ACCESS_KEY\"\nsecret_key_env = \"S3_SECRET_KEY\"\n\
          {TENANT}[tenant.recording]\nformat = \"opus\"\nkeep_days = 90\n\
          key_env = \"RECORDING_KEY\"\nold_keys_env = [\"RECORDING_KEY_2025\"]\n\
-         beep_s = 15\n"
+         beep_s = 15\nmade = false\n"
     );
     let config = Folder::new().read(&text).expect("good");
     let remote = config.recordings.as_ref().expect("it is there");
@@ -926,6 +926,7 @@ fn how_recordings_are_kept() {
         (store::Format::Opus, Some(Duration::from_secs(90 * 86_400)))
     );
     assert!(policy.key.is_some());
+    assert!(!config.node.tenants()[&demo].record_made);
     assert_eq!(
         config.node.tenants()[&demo].beep,
         Some(Duration::from_secs(15))

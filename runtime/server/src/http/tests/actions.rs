@@ -2,7 +2,8 @@
 
 use expect_test::expect;
 use node::{Controlled, Loudness, PartyState, PartyView, Watching};
-use vocab::Party;
+use vocab::call::GatherEnd;
+use vocab::{Party, SecretToken};
 
 use super::document::check;
 use super::support::{Server, TOKEN, call, missed};
@@ -41,6 +42,16 @@ async fn bodies_that_make_no_sense_are_named() {
             "application/json",
             r#"{"action":"bridge","leg":1,"with":{"call":"x","leg":1}}"#,
         ),
+        (
+            &actions,
+            "application/json",
+            r#"{"action":"secure","leg":1,"inter_timeout_s":301}"#,
+        ),
+        (
+            &actions,
+            "application/json",
+            r#"{"action":"secure","leg":1,"digits":"4111"}"#,
+        ),
         (&actions, "application/json", "\u{0}"),
         (&actions, "application/json", &long),
         ("/api/v1/parking/7/pickup", "application/json", "[]"),
@@ -62,6 +73,8 @@ async fn bodies_that_make_no_sense_are_named() {
         "{\"action\":\"hold\",\"by\":[]}": 400 bad_body: the body is not as it should be: a party is the number of a leg, or the name of a user
         "{\"action\":\"transfer\",\"by\":1,\"to\":{\"queue\":\"a\"}}": 400 bad_body: the body is not as it should be: a target is a text, or an object with one of phone, group, route, number and any
         "{\"action\":\"bridge\",\"leg\":1,\"with\":{\"call\":\"x\",\"leg\":1}}": 400 bad_body: the body is not as it should be: not a valid id
+        "{\"action\":\"secure\",\"leg\":1,\"inter_timeout_s\":301}": 400 bad_body: the body is not as it should be: a key is waited for 1 to 300 seconds
+        "{\"action\":\"secure\",\"leg\":1,\"digits\":\"4111\"}": 400 bad_body: the body is not as it should be: unknown field `digits`, expected one of `leg`, `prompts`, `min`, `max`, `terminators`, `first_timeout_s`, `inter_timeout_s`
         "\0": 400 bad_body: the body is not as it should be: expected value at line 1 column 1
         "{\"action\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx": 413 too_large: the body has more than 16384 bytes
         "[]": 400 bad_body: the body is not as it should be: invalid length 0, expected struct PickUp with 1 element at line 1 column 2
@@ -123,6 +136,18 @@ fn answers_are_as_told() {
         Controlled::Flow {
             label: "verified".to_owned(),
             detail: None,
+        },
+        Controlled::Secret {
+            token: Some(SecretToken(7)),
+            digits: 16,
+            luhn: true,
+            end: GatherEnd::Terminator,
+        },
+        Controlled::Secret {
+            token: None,
+            digits: 0,
+            luhn: false,
+            end: GatherEnd::Timeout,
         },
     ] {
         let answer = serde_json::to_value(actions::Answer::from(controlled)).unwrap();

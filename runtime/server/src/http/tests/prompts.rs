@@ -34,6 +34,7 @@ fn tenant(id: &str) -> Tenant {
         follow_redirects: false,
         catalogue: Catalogue::new(languages.into()),
         consent: None,
+        record_made: false,
         beep: None,
     }
 }
