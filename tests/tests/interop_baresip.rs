@@ -225,17 +225,22 @@ fn registered_phones_talk_in_short_and_long_packets_and_in_plain_samples() {
         ("baresip-60-ms", Codec::Pcma, 60, "1002"),
         ("baresip-l16", Codec::L16(Rate::Wide), 20, "1001"),
     ];
-    for (name, codec, packet_ms, user) in ways {
-        let setup = baresip::Setup {
-            codec,
-            packet_ms,
-            ..phone(to, name, user)
-        };
-        let heard = walk(setup);
-        for prompt in prompts(&["common/welcome", "zh-CN/main", "zh-CN/hours"]) {
-            prompt.assert_in(&heard, name);
+    std::thread::scope(|scope| {
+        let started = ways.map(|(name, codec, packet_ms, user)| {
+            let setup = baresip::Setup {
+                codec,
+                packet_ms,
+                ..phone(to, name, user)
+            };
+            (name, scope.spawn(move || walk(setup)))
+        });
+        for (name, phone) in started {
+            let heard = phone.join().expect("a call that ends");
+            for prompt in prompts(&["common/welcome", "zh-CN/main", "zh-CN/hours"]) {
+                prompt.assert_in(&heard, name);
+            }
         }
-    }
+    });
     let mut seen = Vec::new();
     for call in server.calls().expect("calls") {
         let id = call["id"].as_str().expect("an id");
