@@ -295,7 +295,9 @@ fn two_callers_of_the_menu_are_connected() {
 
 #[test]
 fn a_call_is_recorded_on_request_and_the_recording_rests_on_request() {
-    let server = Server::start(Setup::demo("taping")).expect("a server");
+    let mut setup = Setup::demo("taping");
+    setup.tenants += "\n[tenant.recording]\nmade = false\n";
+    let server = Server::start(setup).expect("a server");
     let watch = Talker::start(calls(&server).arg("watch"));
     let _one = phone(&server, "1001", &[]);
     watch.until("kind", "phone.registered");
