@@ -29,6 +29,9 @@ const BUCKET: &str = "calls";
 /// How often some call while the store is away, at most.
 const BATCHES: usize = 10;
 
+/// Bytes of two seconds of a plain recording: two channels of 16 bits, 8 kHz.
+const TWO_SECONDS: u64 = 2 * 8_000 * 2 * 2;
+
 /// An object store on a port of its own, which can go away and come back.
 struct Store {
     folder: Folder,
@@ -166,7 +169,7 @@ fn calls(server: &Server, phones: &mut Phones, which: Range<usize>, lasting: Dur
 }
 
 /// The index, once it is as wanted.
-fn recordings(server: &Server, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+fn recordings(server: &mut Server, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let page = server
@@ -176,7 +179,9 @@ fn recordings(server: &Server, what: &str, wanted: impl Fn(&[Value]) -> bool) ->
         if wanted(&items) {
             return items;
         }
-        assert!(Instant::now() < deadline, "not {what}: {page}");
+        if Instant::now() >= deadline {
+            panic!("not {what}: {page}\n{}", server.read_log().join("\n"));
+        }
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -188,7 +193,7 @@ fn id(recording: &Value) -> &str {
 #[test]
 fn recordings_are_stored_elsewhere_and_heard_from_there() {
     let mut store = Store::start("archive-store");
-    let server = Server::start(setup("archive", &store, 0)).expect("a server");
+    let mut server = Server::start(setup("archive", &store, 0)).expect("a server");
     let mut phones = Phones::new(3, &[]).expect("phones");
     calls(&server, &mut phones, 0..3, Duration::from_secs(2));
     let stored = |items: &[Value]| {
@@ -197,7 +202,7 @@ fn recordings_are_stored_elsewhere_and_heard_from_there() {
                 .iter()
                 .all(|it| !it["stored_at"].is_null() && it["local"] == false)
     };
-    let items = recordings(&server, "stored and gone from here", stored);
+    let items = recordings(&mut server, "stored and gone from here", stored);
     let objects = store.objects();
     assert_eq!(objects.len(), 3, "{objects:?}");
     for object in &objects {
@@ -293,7 +298,7 @@ fn a_store_that_is_away_costs_no_recording() {
     let stored = |count: usize| {
         move |items: &[Value]| items.iter().filter(|it| !it["stored_at"].is_null()).count() == count
     };
-    recordings(&server, "stored", stored(2));
+    recordings(&mut server, "stored", stored(2));
 
     store.go_away();
     let back_at = Instant::now() + outage();
@@ -301,7 +306,7 @@ fn a_store_that_is_away_costs_no_recording() {
     while Instant::now() < back_at {
         calls(&server, &mut phones, made..made + 4, Duration::from_secs(1));
         made += 4;
-        let items = recordings(&server, "in the index", |items| items.len() == made);
+        let items = recordings(&mut server, "in the index", |items| items.len() == made);
         assert!(stored(2)(&items), "none is stored: {items:?}");
         std::thread::sleep(outage() / BATCHES as u32);
     }
@@ -317,14 +322,14 @@ fn a_store_that_is_away_costs_no_recording() {
         std::thread::sleep(Duration::from_millis(100));
     }
     // They are heard from here meanwhile, and outlive the process.
-    let items = recordings(&server, "in the index", |items| items.len() == made);
+    let items = recordings(&mut server, "in the index", |items| items.len() == made);
     let (status, _) = server
         .get(&format!("/api/v1/recordings/{}", id(&items[0])))
         .expect("one");
     assert_eq!(status, 200);
     server.kill_and_restart().expect("it comes up again");
     store.come_back();
-    let items = recordings(&server, "all stored", stored(made));
+    let items = recordings(&mut server, "all stored", stored(made));
     assert_eq!(store.objects().len(), made, "each once");
     for item in &items {
         let path = format!("/api/v1/recordings/{}/verify", id(item));
@@ -348,15 +353,20 @@ fn what_a_kill_leaves_is_finished_after_the_next_start() {
     phones
         .run_until(PATIENCE, answered)
         .expect("all are answered");
-    // Longer than what waits in memory for its first second.
-    let until = Instant::now() + Duration::from_secs(3);
+    // Their first second waits in memory; what a kill may not lose is what was written.
+    let live = server.folder.path().join("data/recordings/live");
+    let written = |_: &[Vec<News>]| {
+        let files = std::fs::read_dir(&live).into_iter().flatten().flatten();
+        let long = files.filter(|file| file.metadata().is_ok_and(|it| it.len() > TWO_SECONDS));
+        long.count() == 3
+    };
     phones
-        .run_until(PATIENCE, |_| Instant::now() >= until)
-        .expect("they go on");
+        .run_until(PATIENCE, written)
+        .expect("all three are being written");
     server.kill_and_restart().expect("it comes up again");
     let stored =
         |items: &[Value]| items.len() == 3 && items.iter().all(|it| !it["stored_at"].is_null());
-    for item in recordings(&server, "stored", stored) {
+    for item in recordings(&mut server, "stored", stored) {
         assert_eq!(item["end"], "interrupted", "{item}");
         assert_eq!((&item["leg"], &item["channels"]), (&1.into(), &2.into()));
         assert!(
@@ -372,7 +382,6 @@ fn what_a_kill_leaves_is_finished_after_the_next_start() {
             "{item}"
         );
     }
-    let live = server.folder.path().join("data/recordings/live");
     let left = std::fs::read_dir(live).expect("a folder").count();
     assert_eq!(left, 0, "nothing is left over");
 }

@@ -71,17 +71,20 @@ pub(super) struct Finisher {
     pub(super) runtime: tokio::runtime::Handle,
     /// Those that could not be finished, and are tried again.
     again: VecDeque<Written>,
+    /// Those that the last run left and that could not be looked at yet.
+    unread: Vec<RecordingId>,
     retry_at: Option<Instant>,
     /// That something cannot be finished was said.
     said: bool,
 }
 
 impl Finisher {
-    pub(super) fn new(archive: Arc<Inner>, left_over: Vec<Written>) -> Self {
+    pub(super) fn new(archive: Arc<Inner>, left_over: LeftOver) -> Self {
         Self {
             archive,
             runtime: tokio::runtime::Handle::current(),
-            again: left_over.into(),
+            again: left_over.written.into(),
+            unread: left_over.unread,
             retry_at: Some(Instant::now()),
             said: false,
         }
@@ -91,7 +94,7 @@ impl Finisher {
     pub(super) fn run(mut self, receiver: &Receiver<Written>) {
         loop {
             let wait = match self.retry_at {
-                Some(at) if self.again.is_empty() => {
+                Some(at) if self.again.is_empty() && self.unread.is_empty() => {
                     // Nothing to try.
                     let _ = at;
                     self.retry_at = None;
@@ -147,12 +150,25 @@ impl Finisher {
     /// Tries those again that could not be finished, until one still cannot.
     fn retry(&mut self) {
         self.retry_at = None;
+        for id in std::mem::take(&mut self.unread) {
+            let read = one_left_over(&self.archive, id);
+            match self.runtime.block_on(read) {
+                Ok(written) => self.again.extend(written),
+                Err(_) => self.unread.push(id),
+            }
+        }
+        if !self.unread.is_empty() {
+            self.retry_at = Some(Instant::now() + RETRY);
+        }
         for _ in 0..self.again.len() {
             let Some(written) = self.again.pop_front() else {
                 return;
             };
+            let unread = self.retry_at.take();
             self.take(written);
-            if self.retry_at.is_some() {
+            let failed = self.retry_at.is_some();
+            self.retry_at = self.retry_at.or(unread);
+            if failed {
                 return;
             }
         }
@@ -388,8 +404,17 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-/// What the last run left in the folder of live recordings, mended; nobody writes there yet.
-pub(super) async fn left_over(archive: &Inner) -> anyhow::Result<Vec<Written>> {
+/// What the last run left in the folder of live recordings.
+#[derive(Default)]
+pub(super) struct LeftOver {
+    /// Mended, and to be finished.
+    pub(super) written: Vec<Written>,
+    /// What could not be looked at: the database, or the disk, did not answer.
+    pub(super) unread: Vec<RecordingId>,
+}
+
+/// Finds what the last run left; nobody writes there yet.
+pub(super) async fn left_over(archive: &Inner) -> anyhow::Result<LeftOver> {
     let folder = names::live_folder(&archive.folder);
     fs::create_dir_all(&folder)?;
     let mut ids: Vec<RecordingId> = Vec::new();
@@ -401,12 +426,13 @@ pub(super) async fn left_over(archive: &Inner) -> anyhow::Result<Vec<Written>> {
     }
     ids.sort();
     ids.dedup();
-    let mut all = Vec::new();
+    let mut all = LeftOver::default();
     for id in ids {
         match one_left_over(archive, id).await {
-            Ok(written) => all.extend(written),
+            Ok(written) => all.written.extend(written),
             Err(error) => {
-                tracing::warn!(%error, recording = %id, "an interrupted recording was not mended");
+                tracing::warn!(%error, recording = %id, "an interrupted recording was not mended: it is tried again");
+                all.unread.push(id);
             }
         }
     }

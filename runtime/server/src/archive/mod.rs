@@ -169,8 +169,8 @@ impl Archive {
             fetches: Semaphore::new(FETCHES_MAX),
         });
         let left_over = finish::left_over(&inner).await?;
-        if !left_over.is_empty() {
-            let recordings = left_over.len();
+        let recordings = left_over.written.len() + left_over.unread.len();
+        if recordings > 0 {
             tracing::info!(recordings, "finishing recordings that the last run left");
         }
         let (sender, receiver) = sync_channel(WAITING_MAX);
