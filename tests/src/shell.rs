@@ -173,6 +173,8 @@ pub struct Setup {
     pub plugins: Vec<String>,
     /// Where it signals and sends audio.
     pub ip: IpAddr,
+    /// Phones that connect to it by WebSockets are browsers.
+    pub browsers: bool,
     /// Further keys of `[sip]`.
     pub sip: String,
     /// The same for `[media]`.
@@ -205,6 +207,7 @@ impl Setup {
             rtp_ports: 80,
             plugins: vec!["ivr-menu".to_owned(), "hello-ivr".to_owned()],
             ip: Ipv4Addr::LOCALHOST.into(),
+            browsers: false,
             sip: String::new(),
             media: String::new(),
             http: String::new(),
@@ -235,6 +238,9 @@ pub struct Server {
     pub log: Vec<String>,
 }
 
+/// Ports for browsers that are kept free behind those of RTP: one for each thread.
+const BROWSER_PORTS: u16 = 4;
+
 /// The bearer token of test servers.
 pub const TOKEN: &str = "test-token";
 
@@ -248,12 +254,15 @@ impl Server {
         let folder = Folder::new(&setup.name);
         let sip = SocketAddr::new(setup.ip, free_port());
         let http = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let (first, last) = free_range(setup.rtp_ports);
+        // A thread for audio takes one more for browsers.
+        let (first, last) = free_range(setup.rtp_ports + BROWSER_PORTS);
+        let last = last - BROWSER_PORTS;
+        let webrtc_port = if setup.browsers { last + 1 } else { 0 };
         let prompts = project("examples/demo/prompts");
         let head = format!(
             "data_dir = \"data\"\nprompts_dir = \"{}\"\n\
              [sip]\nudp = \"{sip}\"\ntcp = \"{sip}\"\n{}\n\
-             [media]\nrtp_ports = \"{first}-{last}\"\n{}{}\n\
+             [media]\nrtp_ports = \"{first}-{last}\"\nwebrtc_port = {webrtc_port}\n{}{}\n\
              [plugins]\ndir = \"plugins\"\n\
              [http]\nbind = \"{http}\"\ntoken_env = \"JACKFIELD_TOKEN\"\n{}\n\
              [log]\njson = true\n\n",

@@ -58,6 +58,10 @@ const PEERS: &[Peer] = &[
         package: "npm",
     },
     Peer {
+        sign: Sign::Program("chromium"),
+        package: "chromium",
+    },
+    Peer {
         sign: Sign::Program("espeak-ng"),
         package: "espeak-ng",
     },

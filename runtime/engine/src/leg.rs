@@ -147,6 +147,8 @@ pub(crate) struct Session {
     pub(crate) version: u64,
     /// Our offer is out, in an INVITE or in a 2xx.
     pub(crate) offering: bool,
+    /// What browsers are offered, where phones are called together with them.
+    pub(crate) for_browsers: Option<Box<Description>>,
     /// What its worker was last told to do; `None` before the first answer.
     pub(crate) agreed: Option<StreamParams>,
     /// Names of the codecs that are offered, most wanted first; without any, all that the node has.
@@ -189,6 +191,14 @@ impl Session {
         match &self.agreed {
             Some(agreed) => agreed.srtp.is_some(),
             None => negotiate::is_secure(&self.description),
+        }
+    }
+
+    /// Its far end is a browser, or is offered what one is.
+    pub(crate) fn is_browser(&self) -> bool {
+        match &self.agreed {
+            Some(agreed) => agreed.webrtc.is_some(),
+            None => negotiate::is_browser(&self.description),
         }
     }
 
@@ -249,6 +259,7 @@ impl Session {
             origin: version,
             version,
             offering: true,
+            for_browsers: None,
             agreed: None,
             codecs: Vec::new(),
             hold: false,

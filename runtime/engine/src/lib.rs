@@ -32,5 +32,5 @@ mod outcome;
 mod ports;
 mod timer;
 
-pub use engine::{Config, Counts, Engine, Input, Output, WorkerId};
+pub use engine::{Config, Counts, Door, Engine, Input, Output, WorkerId};
 pub use limits::LEGS_MAX;

@@ -79,6 +79,7 @@ impl Phone {
                 sip,
                 capabilities,
                 credentials,
+                browsers: Vec::new(),
             },
             rng.fork(),
         );
@@ -428,7 +429,8 @@ impl Phone {
                 } => {
                     self.hear(&samples);
                 }
-                media::Output::Recording { .. } => {}
+                // It talks with no browser.
+                media::Output::Recording { .. } | media::Output::SendThrough { .. } => {}
                 media::Output::Event(event) => self.reports.push_back(event),
             }
         }

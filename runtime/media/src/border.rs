@@ -12,6 +12,7 @@ use crate::negotiate::PTIME_MS;
 use crate::part::Part;
 use crate::rate::Rate;
 use crate::srtp::MasterKey;
+use crate::webrtc::{Agreed, Failure};
 
 /// Which of a session's two sockets.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -116,8 +117,10 @@ pub struct StreamParams {
     pub ptime_ms: u16,
     /// Telephone events (RFC 4733), if agreed.
     pub dtmf: Option<EventFormat>,
-    /// Keys, if packets are secured.
+    /// Keys, if packets are secured by such as were in the descriptions.
     pub srtp: Option<SrtpKeys>,
+    /// The way to the far end, if that is a browser: keys come out of it.
+    pub webrtc: Option<Box<Agreed>>,
     /// Reports go to the port of media (RFC 5761).
     pub rtcp_mux: bool,
     /// We send media: the far end did not say `sendonly` or `inactive`.
@@ -142,6 +145,7 @@ impl StreamParams {
             ptime_ms: PTIME_MS,
             dtmf: None,
             srtp: None,
+            webrtc: None,
             rtcp_mux: false,
             send: true,
             receive: true,
@@ -347,6 +351,13 @@ pub enum Event {
         session: SessionId,
         /// Which way it does not go.
         missing: Way,
+    },
+    /// The way to a browser came to nothing, or has ended.
+    Cut {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        why: Failure,
     },
     /// A session is closed and its ports are free.
     Closed {

@@ -49,6 +49,7 @@ mod part;
 mod screen;
 mod session;
 mod voice;
+pub mod webrtc;
 mod worker;
 
 pub use border::{

@@ -30,6 +30,7 @@ mod calls_command;
 mod control;
 mod disk;
 mod dns;
+mod doors;
 mod feed;
 mod http;
 mod media_thread;

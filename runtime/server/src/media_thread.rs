@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::WorkerId;
-use media::{Channel, Command, Input, Output, Worker};
+use media::webrtc::Path;
+use media::{Channel, Command, Input, Output, Packet, Worker};
 use vocab::{Mono, Rng, SessionId};
 
 mod load;
@@ -22,6 +23,7 @@ use load::Load;
 use crate::clock::Clock;
 use crate::config::MediaAddress;
 use crate::control::{Handle, Message};
+use crate::doors::Doors;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::net::bind;
@@ -44,6 +46,9 @@ const BATCHES_MAX: usize = 16;
 
 /// Datagrams that are said to have come at one time: as many as are read together.
 const SAME_TIME: usize = 16;
+
+/// Calls for what browsers sent, of some 16 datagrams each: those of a thousand in 20 ms.
+const DOOR_BATCHES: usize = 64;
 
 /// Sweeps between two looks at the RTCP sockets: reports come every five seconds.
 const RTCP_SWEEPS: u64 = 50;
@@ -132,6 +137,8 @@ pub(crate) struct Setup {
     pub(crate) clock: Clock,
     pub(crate) worker: WorkerId,
     pub(crate) config: media::Config,
+    /// Where browsers come to, if any do.
+    pub(crate) doors: Option<Doors>,
     pub(crate) ports: Ports,
     pub(crate) io: Way,
     /// Which core it runs on, if not any.
@@ -203,6 +210,10 @@ struct Thread {
     worker: Worker,
     /// RTP sockets have even numbers, each next one is for its RTCP.
     io: Io,
+    /// Those that browsers come to.
+    doors: Option<Io>,
+    /// What is to go through them.
+    through: Vec<(Path, Packet)>,
     /// Pairs of sockets by their RTP addresses.
     pairs: BTreeMap<SocketAddr, usize>,
     /// Open sessions, and the pair of each.
@@ -218,7 +229,16 @@ struct Thread {
 
 impl Thread {
     fn new(mut setup: Setup) -> Self {
-        let worker = Worker::new(setup.config.clone(), setup.rng.clone());
+        let mut config = setup.config.clone();
+        let doors = setup.doors.take().map(|doors| {
+            (config.identity, config.doors) = (Some(doors.identity), doors.told);
+            let count = doors.sockets.len();
+            // One busy socket gains nothing from a ring.
+            let mut io = Io::new(doors.sockets, Way::Auto);
+            (0..count).for_each(|number| io.open(number));
+            io
+        });
+        let worker = Worker::new(config, setup.rng.clone());
         let (mut sockets, mut pairs) = (Vec::new(), BTreeMap::new());
         for (local, pair) in std::mem::take(&mut setup.ports).pairs {
             pairs.insert(local, sockets.len() / 2);
@@ -239,6 +259,8 @@ impl Thread {
         Self {
             worker,
             io,
+            doors,
+            through: Vec::new(),
             sessions: vec![None; pairs.len()],
             setup,
             pairs,
@@ -386,8 +408,44 @@ impl Thread {
             );
             self.drain();
         }
+        self.sweep_doors();
         // What is relayed does not wait for the tick.
         self.io.flush();
+    }
+
+    /// Takes what browsers sent.
+    fn sweep_doors(&mut self) {
+        let Some(mut doors) = self.doors.take() else {
+            return;
+        };
+        let mut now = self.setup.clock.now();
+        doors.begin(DOOR_BATCHES, true);
+        let mut taken = 0usize;
+        while let Some(datagram) = doors.take_next() {
+            if taken.is_multiple_of(SAME_TIME) {
+                now = self.setup.clock.now();
+            }
+            taken += 1;
+            let Ok(door) = u8::try_from(datagram.socket) else {
+                continue;
+            };
+            let far = datagram.from;
+            let bytes = datagram.bytes;
+            let from = Path { door, far };
+            self.worker.handle(now, Input::Door { from, bytes });
+            self.drain();
+        }
+        self.doors = Some(doors);
+        self.send_through();
+    }
+
+    /// Sends what waits for the doors.
+    fn send_through(&mut self) {
+        if let Some(doors) = &mut self.doors {
+            for (to, packet) in self.through.drain(..) {
+                doors.send(usize::from(to.door), to.far, packet.as_bytes());
+            }
+        }
     }
 
     fn drain(&mut self) {
@@ -407,6 +465,7 @@ impl Thread {
                         self.io.send(number, to, packet.as_bytes());
                     }
                 }
+                Output::SendThrough { to, packet } => self.through.push((to, packet)),
                 Output::Recording { recording, what } => self.setup.recorder.take(recording, what),
                 Output::Event(event) => {
                     if let media::Event::Closed { session, .. } = &event {
@@ -416,6 +475,7 @@ impl Thread {
                 }
             }
         }
+        self.send_through();
     }
 
     /// Tells the control thread, as far as its mailbox has room; the rest next time.

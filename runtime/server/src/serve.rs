@@ -27,6 +27,7 @@ use crate::config::{self, Config, Media};
 use crate::control::{Desk, Handle, Hands, Message, Signalling, Status};
 use crate::disk;
 use crate::dns::{Asker, Servers};
+use crate::doors::Doors;
 use crate::mailbox::Mailbox;
 use crate::media_thread::{self, Ports};
 use crate::metrics::Metrics;
@@ -106,10 +107,20 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         &control,
         stop.clone(),
     )?;
-    let mut media = Vec::new();
+    let (mut media, mut browsers) = (Vec::new(), Vec::new());
     for (index, ports) in ports.split(config.media.threads).into_iter().enumerate() {
         let worker = WorkerId(u16::try_from(index).context("too many media threads")?);
         let addresses = ports.addresses();
+        let first = config
+            .media
+            .webrtc_port
+            .filter(|_| config.is_for_browsers());
+        let doors = first.map(|first| Doors::bind(&config.media, first, index));
+        let doors = doors.transpose()?;
+        browsers.extend(doors.as_ref().map(|doors| engine::Door {
+            fingerprint: doors.identity.fingerprint(),
+            doors: Arc::clone(&doors.told),
+        }));
         let setup = media_thread::Setup {
             clock,
             worker,
@@ -117,6 +128,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
                 inactive_after: config.media.inactive_after,
                 ..media::Config::default()
             },
+            doors,
             ports,
             io: config.media.io,
             core: media_thread::core(&config.media.pin, index),
@@ -131,7 +143,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         media.push((worker, addresses, mailbox));
     }
 
-    let (node, mailboxes) = make_node(&config, clock, &mut rng, media);
+    let (node, mailboxes) = make_node(&config, clock, &mut rng, (media, browsers));
     // The system's own authorities vouch for a speech engine, not those of carriers.
     let authorities = Tls::load(&tls::Setup::default())?;
     let speaker = Speaker::new(speech::Setup {
@@ -243,13 +255,20 @@ async fn listen(
 }
 
 /// The node with the ports of its media threads, and how to reach those.
+/// A media thread, its ports, and what takes its commands.
+type MediaWorker = (WorkerId, Vec<SocketAddr>, Mailbox<media::Command>);
+
 fn make_node(
     config: &Config,
     clock: Clock,
     rng: &mut Rng,
-    media: Vec<(WorkerId, Vec<SocketAddr>, Mailbox<media::Command>)>,
+    (media, browsers): (Vec<MediaWorker>, Vec<engine::Door>),
 ) -> (Node, Vec<Mailbox<media::Command>>) {
-    let mut node = Node::new(engine_config(config, rng), Registry::new(), rng.fork());
+    let engine = engine::Config {
+        browsers,
+        ..engine_config(config, rng)
+    };
+    let mut node = Node::new(engine, Registry::new(), rng.fork());
     let now = clock.now();
     let mut mailboxes = Vec::new();
     for (worker, ports, mailbox) in media {
@@ -534,6 +553,7 @@ fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
             ..Capabilities::default()
         },
         credentials: None,
+        browsers: Vec::new(),
     }
 }
 

@@ -70,6 +70,7 @@ impl Timed {
             sip,
             capabilities: Capabilities::default(),
             credentials: None,
+            browsers: Vec::new(),
         };
         let mut engine = Engine::new(config, Rng::from_u64(1));
         let port = |n| SocketAddr::new(home.ip(), 10_000 + 2 * n as u16);

@@ -144,6 +144,7 @@ impl Crowd {
             sip,
             capabilities: media::Capabilities::default(),
             credentials: None,
+            browsers: Vec::new(),
         };
         let far = |index: usize, rng: &mut Rng| {
             let at = far::address(index);

@@ -1,7 +1,7 @@
 //! Phones of browsers: SIP.js and JsSIP as published, in Node, told what to do line by line.
 //!
-//! They signal over WebSockets like a page would. Their audio is plain RTP to a socket of ours, as
-//! the server speaks no WebRTC yet.
+//! They signal over WebSockets like a page would. Their audio is plain RTP to a socket of ours; those
+//! of [`chromium`](super::chromium) speak WebRTC.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, UdpSocket};

@@ -335,7 +335,7 @@ impl Lines {
                     // What the system drops is lost, as on any network.
                     drop(socket.send_to(packet.as_bytes(), to));
                 }
-                Output::Recording { .. } | Output::Event(_) => {}
+                Output::SendThrough { .. } | Output::Recording { .. } | Output::Event(_) => {}
             }
         }
     }

@@ -6,6 +6,7 @@
 //! - [`kamailio`] is a proxy between phones and several nodes.
 //! - [`baresip`] is a whole phone, told what to do over its own control connection.
 //! - [`browser`] is the libraries of pages in browsers, in Node.
+//! - [`chromium`] is a real browser, whose pages talk by WebRTC.
 //! - [`menu`] is the walk through the demo that all of them make.
 //! - [`scenario`] is one side of one call, as a ladder that sipp keeps to.
 //! - [`dns`] is a DNS server whose zone the test holds in its hand.
@@ -18,6 +19,7 @@
 pub mod baresip;
 pub mod browser;
 pub mod capture;
+pub mod chromium;
 pub mod dns;
 pub mod kamailio;
 pub mod lab;

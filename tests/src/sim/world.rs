@@ -927,6 +927,7 @@ impl World {
                 };
                 self.send_media(SocketAddr::new(NODE.ip(), port), to, &packet);
             }
+            media::Output::SendThrough { .. } => panic!("no browser is called"),
             media::Output::Recording { recording, what } => {
                 self.checks.recording(self.now.mono, recording, &what);
                 let full = self.disk.is_full(self.now.mono);
@@ -1289,6 +1290,7 @@ fn new_node(capabilities: media::Capabilities, rng: &mut Rng) -> Node {
         sip,
         capabilities,
         credentials: None,
+        browsers: Vec::new(),
     };
     Node::new(config, Registry::new(), rng.fork())
 }

@@ -49,7 +49,10 @@ const ROOMS: &[Room] = &[
             "symphonia",
             "opus",
             "hound",
-            "str0m",
+            // Decision 0020: browsers are sessions, their way there is ICE and DTLS.
+            "is",
+            "dimpl",
+            "sha2",
             "aes",
             "hmac",
             "sha1",
@@ -58,7 +61,7 @@ const ROOMS: &[Room] = &[
             "zeroize",
             "base64",
         ]),
-        for_tests: &[],
+        for_tests: &["str0m", "rcgen"],
     },
     Room {
         name: "engine",

@@ -8,7 +8,7 @@ use vocab::call::Event;
 use vocab::{LegId, Now};
 
 use super::Engine;
-use super::negotiation::deafen;
+use super::negotiation::{For, deafen};
 use crate::leg::{Change, Leg, Session, Wish};
 use crate::limits::{CODECS_MAX, WISHES_MAX};
 
@@ -67,7 +67,8 @@ impl Engine {
             Wish::Reoffer { codecs, hold } => (codecs.clone(), *hold),
             Wish::Move { .. } | Wish::Back => (session.codecs.clone(), session.hold),
         };
-        let (local, own, secure) = (session.local, session.id, session.is_secure());
+        let (local, own) = (session.local, session.id);
+        let (mut whom, is_browser) = (self.whom(session, session.worker), session.is_browser());
         let (place, local) = match &wish {
             Wish::Reoffer { .. } | Wish::Back => (None, local),
             Wish::Move { to, .. } => match self.new_place(leg, *to) {
@@ -76,7 +77,10 @@ impl Engine {
             },
         };
         let id = place.map_or(own, |place| place.0);
-        let capabilities = self.offering(leg, &codecs, secure, Some(id));
+        if let Some((_, worker, _)) = place.filter(|_| is_browser) {
+            whom = For::Browser(worker);
+        }
+        let capabilities = self.offering(leg, &codecs, whom, Some(id));
         let mut description = negotiate::offer(&capabilities, local, origin, version);
         if hold {
             deafen(&mut description);

@@ -10,6 +10,7 @@ use vocab::call::{Carrier, Cause, Event, Target};
 use vocab::{LegId, Now, Party, Pii};
 
 use super::Engine;
+use super::negotiation::Called;
 use crate::leg::{Dialing, Draft, Ending, Group, Leg, Place};
 use crate::limits::{FORKS_MAX, HOPS, LEGS_MAX, Q_STEP, RING_GROUPS_MAX};
 use crate::outcome::{ELSEWHERE, Reason, Refusal, cause_of, telling};
@@ -50,7 +51,18 @@ impl Engine {
             Some(secure) => secure,
             None => self.offers_secure(transports(&first, &later)),
         };
-        let session = room.then(|| self.open_outbound(leg, codecs, secure, family, hops));
+        let all = || {
+            first
+                .iter()
+                .chain(later.iter().flat_map(|group| &group.places))
+        };
+        let served = !self.config.browsers.is_empty();
+        let called = Called {
+            browsers: served && all().any(is_browser),
+            phones: !served || !all().all(is_browser),
+            secure,
+        };
+        let session = room.then(|| self.open_outbound(leg, codecs, called, family, hops));
         let Some(session) = session.flatten() else {
             return self.not_dialled(leg, Cause::Overload, 503);
         };
@@ -188,6 +200,7 @@ impl Engine {
             return;
         };
         let offer = session.description.to_bytes();
+        let for_browsers = session.for_browsers.as_ref().map(|it| it.to_bytes());
         let Draft {
             from,
             headers,
@@ -197,6 +210,8 @@ impl Engine {
             let dialog = self.sip.allocate();
             self.dialogs.insert(dialog, leg);
             dialing.forks.push(dialog);
+            let body = for_browsers.as_ref().filter(|_| is_browser_at(&uri));
+            let body = body.unwrap_or(&offer).clone();
             // The way back through the proxies it registered by (RFC 3327 §5.3).
             let routes = routes.into_iter().map(|value| ("Route".to_owned(), value));
             self.actions.push_back(sip::Action::Invite {
@@ -207,7 +222,7 @@ impl Engine {
                 hop,
                 from: from.clone(),
                 headers: routes.chain(headers.iter().cloned()).collect(),
-                body: offer.clone(),
+                body,
                 credentials: credentials.clone(),
             });
         }
@@ -369,6 +384,21 @@ fn transports<'a>(
 ) -> impl Iterator<Item = Transport> {
     let later = later.iter().flat_map(|group| &group.places);
     first.iter().chain(later).map(|place| place.hop.transport)
+}
+
+/// Whether a browser is called there.
+fn is_browser(place: &Place) -> bool {
+    is_browser_at(&place.uri)
+}
+
+/// Browsers do not know their address, and say so (RFC 7118 §5).
+fn is_browser_at(uri: &str) -> bool {
+    let uri = Uri::parse(uri).ok();
+    let host = uri.as_ref().and_then(Uri::sip).map(|uri| &uri.host);
+    host.is_some_and(|host| match host {
+        Host::Name(name) => name.to_ascii_lowercase().ends_with(".invalid"),
+        Host::Address(_) => false,
+    })
 }
 
 /// Contacts that ring together.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use media::webrtc::Failure;
 use media::{Stats, Way};
 use vocab::call::{Cause, Event, RecordEnd};
 use vocab::{LegId, MediaSummary, Now, Pii, PlayId, RecordingId, SessionId};
@@ -57,6 +58,7 @@ impl Engine {
             }
             media::Event::Speaker { .. } => self.event(Event::Speaker { leg }),
             media::Event::Inactive { .. } => self.inactive(now, leg),
+            media::Event::Cut { session, why } => self.cut(now, leg, session, why),
             media::Event::OneWay { missing, .. } => {
                 let unheard = missing == Way::Out;
                 // Before the answer many phones are silent.
@@ -215,6 +217,27 @@ impl Engine {
                 }
             }
             Some(Leg::Offered { .. } | Leg::Ending { .. }) | None => {}
+        }
+    }
+
+    /// There is no way to a browser, or none any more.
+    fn cut(&mut self, now: Now, leg: LegId, session: SessionId, why: Failure) {
+        let its = self.legs.get(&leg).and_then(Leg::session);
+        if its.is_none_or(|its| its.id != session) {
+            return;
+        }
+        let cause = match why {
+            Failure::Certificate => Cause::NotAcceptable,
+            Failure::Unreachable | Failure::Handshake | Failure::Closed => Cause::Lost,
+        };
+        match self.legs.get(&leg) {
+            Some(&(Leg::Up { dialog, .. } | Leg::Accepting { dialog, .. })) => {
+                self.hang_up_dialog(dialog, cause);
+                self.end(now, leg, Ending::far(cause, None, None));
+            }
+            Some(Leg::Early { .. }) => self.refused(now, leg, 488, cause, Vec::new()),
+            // Its final answer may bring another way, or another of those who are called.
+            Some(Leg::Dialing { .. } | Leg::Offered { .. } | Leg::Ending { .. }) | None => {}
         }
     }
 

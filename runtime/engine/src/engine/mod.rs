@@ -42,6 +42,17 @@ pub struct Config {
     pub capabilities: Capabilities,
     /// What calls we make authenticate with, if the far end asks; `None` on a server.
     pub credentials: Option<sip::Credentials>,
+    /// Who each media worker is for browsers, by its number. A worker that is not there has none.
+    pub browsers: Vec<Door>,
+}
+
+/// Where browsers come to a media worker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Door {
+    /// Of its certificate.
+    pub fingerprint: media::webrtc::Fingerprint,
+    /// Its sockets.
+    pub doors: Arc<[media::webrtc::Door]>,
 }
 
 /// Something the engine is fed.
@@ -464,6 +475,7 @@ fn media_session(event: &media::Event) -> SessionId {
         | media::Event::Heard { session, .. }
         | media::Event::Talking { session, .. }
         | media::Event::Speaker { session }
+        | media::Event::Cut { session, .. }
         | media::Event::Closed { session, .. } => *session,
     }
 }

@@ -1,10 +1,12 @@
 //! Offers and answers of a leg, and the sessions they open.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use media::negotiate::{self, Capabilities, Srtp};
 use media::sdp::{Description, Direction};
 use media::srtp::sdes::Crypto;
+use media::webrtc::{Agreed, Credentials, Near, Role};
 use media::{Codec, NegotiateError, StreamParams};
 use sip::{DialogId, Transport};
 use vocab::call::{Cause, Event};
@@ -15,6 +17,29 @@ use super::command::respond;
 use crate::WorkerId;
 use crate::leg::{Asked, Ending, Leg, Session, Track};
 use crate::ports::Family;
+
+/// For whom an offer of ours is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum For {
+    /// A phone; with keys, or without.
+    Phone {
+        /// With keys.
+        secure: bool,
+    },
+    /// A browser, which comes to this worker.
+    Browser(WorkerId),
+}
+
+/// Who is called together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Called {
+    /// There are browsers.
+    pub(super) browsers: bool,
+    /// There are others.
+    pub(super) phones: bool,
+    /// These are to have keys.
+    pub(super) secure: bool,
+}
 
 impl Engine {
     /// Lets a caller hear us before the answer: 183 with what the answer will say.
@@ -78,9 +103,9 @@ impl Engine {
             None => {
                 let hop = self.sip.hop(dialog);
                 let secure = self.offers_secure(hop.into_iter().map(|hop| hop.transport));
-                self.offering(leg, &[], secure, None)
+                self.offering(leg, &[], For::Phone { secure }, None)
             }
-            Some(theirs) => self.answering(leg, theirs, None),
+            Some(theirs) => self.answering(leg, theirs, (worker, None)),
         };
         let negotiated = match &theirs {
             None => {
@@ -184,7 +209,7 @@ impl Engine {
         &mut self,
         leg: LegId,
         codecs: &[String],
-        secure: bool,
+        called: Called,
         family: Family,
         hops: u8,
     ) -> Option<Session> {
@@ -194,13 +219,59 @@ impl Engine {
             return None;
         }
         let version = u64::from(self.rng.u32());
-        let capabilities = self.offering(leg, codecs, secure, None);
-        let description = negotiate::offer(&capabilities, local, version, version);
+        let mut offer = |wanted: bool, whom: For| {
+            let capabilities = wanted.then(|| self.offering(leg, codecs, whom, None))?;
+            let description = negotiate::offer(&capabilities, local, version, version);
+            Some((description, capabilities.keys))
+        };
+        let browsers = offer(called.browsers, For::Browser(worker));
+        let secure = called.secure;
+        let phones = offer(called.phones || browsers.is_none(), For::Phone { secure });
         let place = (self.open(leg, worker, local), worker, local);
-        self.keep_keys(place.0, capabilities.keys);
+        let for_browsers = browsers.map(|(description, _)| description);
+        let (description, for_browsers) = match (phones, for_browsers) {
+            (Some((description, keys)), for_browsers) => {
+                self.keep_keys(place.0, keys);
+                (description, for_browsers.map(Box::new))
+            }
+            (None, description) => (description?, None),
+        };
         let mut session = Session::new(place, description, version, hops);
         session.codecs = codecs.to_vec();
+        session.for_browsers = for_browsers;
         Some(session)
+    }
+
+    /// What a browser is told of us on a worker; `None` if none come there.
+    fn near(
+        &mut self,
+        worker: WorkerId,
+        credentials: Option<Credentials>,
+        role: Option<Role>,
+    ) -> Option<Near> {
+        let door = self.config.browsers.get(usize::from(worker.0))?;
+        Some(Near {
+            credentials: credentials.unwrap_or_else(|| Credentials::random(&mut self.rng)),
+            fingerprint: door.fingerprint,
+            doors: Arc::clone(&door.doors),
+            role,
+        })
+    }
+
+    /// What the way to a leg's far end is, if that is a browser.
+    fn way_of(&self, leg: LegId) -> Option<&Agreed> {
+        let session = self.legs.get(&leg).and_then(Leg::session)?;
+        session.agreed.as_ref()?.webrtc.as_deref()
+    }
+
+    /// For whom an offer within a call is.
+    pub(super) fn whom(&self, session: &Session, worker: WorkerId) -> For {
+        if session.is_browser() {
+            For::Browser(worker)
+        } else {
+            let secure = session.is_secure();
+            For::Phone { secure }
+        }
     }
 
     /// What we offer a leg: the codecs that are named, in their order; without any all that we have,
@@ -239,12 +310,19 @@ impl Engine {
         &mut self,
         leg: LegId,
         codecs: &[String],
-        secure: bool,
+        whom: For,
         session: Option<SessionId>,
     ) -> Capabilities {
-        let (srtp, mut keys) = match secure {
-            true => (Srtp::Require, self.keys(session)),
-            false => (Srtp::Off, Vec::new()),
+        let (srtp, mut keys, webrtc) = match whom {
+            For::Phone { secure: true } => (Srtp::Require, self.keys(session), None),
+            For::Phone { secure: false } => (Srtp::Off, Vec::new(), None),
+            For::Browser(worker) => {
+                // On another worker it begins anew.
+                let its = self.legs.get(&leg).and_then(Leg::session);
+                let stays = its.is_some_and(|it| it.worker == worker && session == Some(it.id));
+                let own = self.way_of(leg).filter(|_| stays).map(|it| it.own.clone());
+                (Srtp::Off, Vec::new(), self.near(worker, own, None))
+            }
         };
         // What was agreed is offered again, and nothing else: a change would gain nothing.
         let agreed = self.legs.get(&leg).and_then(Leg::session);
@@ -255,6 +333,7 @@ impl Engine {
         Capabilities {
             srtp,
             keys,
+            webrtc,
             ..self.preferring(leg, codecs)
         }
     }
@@ -264,9 +343,18 @@ impl Engine {
         &mut self,
         leg: LegId,
         theirs: &Description,
-        session: Option<SessionId>,
+        (worker, session): (WorkerId, Option<SessionId>),
     ) -> Capabilities {
         let mut capabilities = self.like_the_others(leg);
+        if let Some(far) = negotiate::browser(theirs) {
+            let known = self.way_of(leg);
+            let same = known.filter(|it| it.far.fingerprint == far.fingerprint);
+            let role = same.map(|it| it.role);
+            // Another name of theirs wants another of ours (RFC 8839 §4.4.3.1.1).
+            let own = same.filter(|it| it.far.credentials == far.credentials);
+            let own = own.map(|it| it.own.clone());
+            capabilities.webrtc = self.near(worker, own, role);
+        }
         // A leg that is up stays as it is, whatever its trunk or the node would have for a new one.
         let up = self.legs.get(&leg).and_then(Leg::session);
         let secured = up
@@ -366,6 +454,11 @@ impl Engine {
             return Err(Cause::Failed);
         };
         let answer = Description::parse(body).map_err(|_| Cause::NotAcceptable)?;
+        if let Some(other) = &mut session.for_browsers
+            && negotiate::is_browser(&answer) != negotiate::is_browser(&session.description)
+        {
+            std::mem::swap(&mut **other, &mut session.description);
+        }
         let params =
             negotiate::accept(&session.description, &answer).map_err(|_| Cause::NotAcceptable)?;
         session.offering = false;
@@ -410,9 +503,10 @@ impl Engine {
         }
         let (origin, version) = (session.origin, session.version + 1);
         let (local, hold, id) = (session.local, session.hold, session.id);
+        let worker = session.worker;
         let (ours, params) = if body.is_empty() {
-            let (secure, codecs) = (session.is_secure(), session.codecs.clone());
-            let capabilities = self.offering(leg, &codecs, secure, Some(id));
+            let (whom, codecs) = (self.whom(session, session.worker), session.codecs.clone());
+            let capabilities = self.offering(leg, &codecs, whom, Some(id));
             let mut ours = negotiate::offer(&capabilities, local, origin, version);
             if hold {
                 deafen(&mut ours);
@@ -420,7 +514,7 @@ impl Engine {
             (ours, None)
         } else {
             let theirs = Description::parse(body).map_err(|_| 400_u16)?;
-            let capabilities = self.answering(leg, &theirs, Some(id));
+            let capabilities = self.answering(leg, &theirs, (worker, Some(id)));
             let answer = negotiate::answer(&theirs, &capabilities, local, origin, version);
             let (mut ours, mut params) = answer.map_err(NegotiateError::status)?;
             if hold {

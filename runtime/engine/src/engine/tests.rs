@@ -40,6 +40,7 @@ fn a_bridge_with_one_end_drops_that_leg_alone() {
         sip,
         capabilities,
         credentials: None,
+        browsers: Vec::new(),
     };
     let mut engine = Engine::new(config, Rng::from_u64(1));
     for (n, peer) in [(1, Some(leg(2))), (2, None)] {
@@ -116,6 +117,7 @@ fn phones_that_ring_together_get_one_offer_that_all_can_take() {
         sip,
         capabilities: Capabilities::default(),
         credentials: None,
+        browsers: Vec::new(),
     };
     let mut engine = Engine::new(config, Rng::from_u64(1));
     let [four, six]: [IpAddr; 2] = ["192.0.2.1", "2001:db8::1"].map(|ip| ip.parse().expect("one"));

@@ -79,6 +79,7 @@ impl Chaos {
             sip,
             capabilities: media::Capabilities::default(),
             credentials: None,
+            browsers: Vec::new(),
         };
         let mut chaos = Self {
             now: Now::new(Mono(0), Wall(1_795_270_987_000_000)),

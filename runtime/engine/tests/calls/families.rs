@@ -32,6 +32,7 @@ impl Home {
             sip,
             capabilities: media::Capabilities::default(),
             credentials: None,
+            browsers: Vec::new(),
         };
         let mut home = Self {
             engine: Engine::new(config, Rng::from_u64(1)),

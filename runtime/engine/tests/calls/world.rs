@@ -101,6 +101,7 @@ impl World {
             sip,
             capabilities: media::Capabilities::default(),
             credentials: None,
+            browsers: Vec::new(),
         };
         let mut world = Self {
             // Not on the grid of ticks, but on the ladder's.

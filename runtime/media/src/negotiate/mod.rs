@@ -2,15 +2,18 @@
 //!
 //! We take part with one audio section over RTP ([`AVP`], RFC 3551), plain or secured with keys in the
 //! descriptions ([`SAVP`], RFC 3711, RFC 4568): one codec and, if both sides can, digits as
-//! telephone-events (RFC 4733) of the same clock, and reports on the port of media (RFC 5761).
+//! telephone-events (RFC 4733) of the same clock, and reports on the port of media (RFC 5761). With
+//! browsers keys come of a handshake on the way that ICE found (RFC 8829).
 //!
 //! Every error tells the offerer something by [`NegotiateError::status`]; no description can make
 //! these functions panic.
 
+mod browser;
 mod events;
 mod opus;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use vocab::Rng;
 
@@ -21,6 +24,7 @@ use crate::sdp::{
 };
 use crate::srtp::Suite;
 use crate::srtp::sdes::{self, Crypto};
+use crate::webrtc::{Agreed, Far, Near};
 use crate::{Codec, EventFormat, OpusParams, Rate, SrtpKeys, StreamParams};
 
 /// RTP over UDP without protection (RFC 3551).
@@ -68,6 +72,9 @@ pub struct Capabilities {
     /// Our keys, one for each suite that we can do; see [`keys`]. The same for all descriptions of a
     /// stream, or its far end would be deaf in between.
     pub keys: Vec<Crypto>,
+    /// What browsers are told of us. In an offer: it is for one. Without it those of browsers are not
+    /// taken.
+    pub webrtc: Option<Near>,
 }
 
 /// Whether media is secured, with keys in the descriptions (RFC 4568).
@@ -105,6 +112,20 @@ pub fn is_secure(session: &Description) -> bool {
     sections.any(|media| is_secure_profile(&media.protocol) == Some(true))
 }
 
+/// Whether a description is one of a browser, so that [`Capabilities::webrtc`] is needed for the answer.
+pub fn is_browser(session: &Description) -> bool {
+    let mut sections = session.media.iter().filter(|media| is_audio(media));
+    sections.any(|media| browser::is_browser(session, media))
+}
+
+/// What the browser that wrote a description says of the way to it: another name than before means that
+/// it looks for another way (RFC 8839 §4.4.1.1.1).
+pub fn browser(session: &Description) -> Option<Far> {
+    let mut sections = session.media.iter().filter(|media| is_audio(media));
+    let section = sections.find(|media| browser::is_browser(session, media))?;
+    browser::far(session, section)
+}
+
 impl Default for Capabilities {
     /// Both laws, µ first, and telephone-event.
     fn default() -> Self {
@@ -115,6 +136,7 @@ impl Default for Capabilities {
             preferred: None,
             srtp: Srtp::default(),
             keys: Vec::new(),
+            webrtc: None,
         }
     }
 }
@@ -148,6 +170,9 @@ pub enum NegotiateError {
     /// No usable key for a suite that both sides have (RFC 4568).
     #[error("no usable key of a common suite")]
     NoKey,
+    /// A browser without name and password for checks, or without a SHA-256 fingerprint.
+    #[error("no name for ICE, or no SHA-256 fingerprint")]
+    NoFingerprint,
     /// No codec in common.
     #[error("no codec in common")]
     NoCodec,
@@ -177,6 +202,7 @@ impl NegotiateError {
             | Self::Refused
             | Self::Protocol
             | Self::NoKey
+            | Self::NoFingerprint
             | Self::NoCodec
             | Self::HostName
             | Self::AddressFamily
@@ -300,8 +326,15 @@ impl Codec {
 /// If `caps` has no codec, or no keys although it is to be secure, or `local` is not an address that a far end could send to.
 pub fn offer(caps: &Capabilities, local: SocketAddr, session_id: u64, version: u64) -> Description {
     assert!(!caps.codecs.is_empty(), "an offer needs a codec");
-    let secure = caps.srtp.offers();
-    let mut section = Media::new("audio", local.port(), if secure { SAVP } else { AVP });
+    let near = caps.webrtc.as_ref();
+    let secure = near.is_none() && caps.srtp.offers();
+    let local = near.and_then(browser::default_door).unwrap_or(local);
+    let profile = match (near, secure) {
+        (Some(_), _) => browser::PROFILE,
+        (None, true) => SAVP,
+        (None, false) => AVP,
+    };
+    let mut section = Media::new("audio", local.port(), profile);
     for codec in &caps.codecs {
         add_codec(&mut section, *codec, codec.payload_type(), caps.opus);
     }
@@ -328,7 +361,15 @@ pub fn offer(caps: &Capabilities, local: SocketAddr, session_id: u64, version: u
             false => usual.into_iter().for_each(|it| add_key(&mut section, it)),
         }
     }
-    describe(local, session_id, version, vec![section])
+    if let Some(near) = near {
+        // Who is to begin the handshake is the answerer's choice, each time anew (RFC 8842 §5.2).
+        browser::add(&mut section, near, None);
+    }
+    let mut description = describe(local, session_id, version, vec![section]);
+    if near.is_some() {
+        browser::bundle_own(&mut description);
+    }
+    description
 }
 
 /// Answers an offer: the first audio section that can work is taken, the others are refused with
@@ -368,12 +409,17 @@ pub fn answer(
     let Some((index, far)) = taken else {
         return Err(reason.unwrap_or(NegotiateError::NoAudio));
     };
+    let near = caps.webrtc.as_ref().filter(|_| far.webrtc.is_some());
+    let local = near.and_then(browser::default_door).unwrap_or(local);
     let media = offer.media.iter().enumerate();
     let media = media.map(|(at, section)| match at == index {
         true => accepted(section, &far, local.port(), caps),
         false => refused(section),
     });
-    let answer = describe(local, session_id, version, media.collect());
+    let mut answer = describe(local, session_id, version, media.collect());
+    if near.is_some() {
+        browser::bundle(&mut answer, index, offer);
+    }
     debug_assert_eq!(
         answer.media.len(),
         offer.media.len(),
@@ -400,6 +446,9 @@ pub fn accept(offer: &Description, answer: &Description) -> Result<StreamParams,
     if theirs.port == 0 {
         return Err(NegotiateError::Refused);
     }
+    if browser::is_browser(offer, ours) != browser::is_browser(answer, theirs) {
+        return Err(NegotiateError::Protocol);
+    }
     let offered = Capabilities {
         codecs: codecs(ours).map(|(codec, _)| codec).collect(),
         dtmf: events(ours, None).is_some(),
@@ -412,6 +461,12 @@ pub fn accept(offer: &Description, answer: &Description) -> Result<StreamParams,
         keys: cryptos(ours)
             .filter_map(|it| Crypto::parse(it).ok())
             .collect(),
+        webrtc: browser::far(offer, ours).map(|near| Near {
+            credentials: near.credentials,
+            fingerprint: near.fingerprint,
+            doors: Arc::from([]),
+            role: Some(browser::role_after(answer, theirs)),
+        }),
     };
     let near = offer
         .connection_of(ours)
@@ -448,6 +503,7 @@ struct FarEnd {
     ptime_ms: u16,
     /// Our key and theirs.
     keys: Option<(Crypto, Crypto)>,
+    webrtc: Option<Box<Agreed>>,
     mux: bool,
     rtp: SocketAddr,
     rtcp: SocketAddr,
@@ -471,6 +527,7 @@ impl FarEnd {
                 send: ours.key.clone(),
                 receive: theirs.key.clone(),
             }),
+            webrtc: self.webrtc.clone(),
             rtcp_mux: self.mux,
             dtmf: self.events.map(|(format, _)| format),
             send: near.sends() && self.direction.receives(),
@@ -490,7 +547,17 @@ fn far_end(
     caps: &Capabilities,
     near: Option<IpAddr>,
 ) -> Result<FarEnd, NegotiateError> {
+    let webrtc = match (browser::is_browser(session, section), &caps.webrtc) {
+        (true, Some(near)) => Some(Box::new(Agreed {
+            own: near.credentials.clone(),
+            far: browser::far(session, section).ok_or(NegotiateError::NoFingerprint)?,
+            role: browser::role_to(session, section, near.role),
+        })),
+        (true, None) => return Err(NegotiateError::Protocol),
+        (false, _) => None,
+    };
     let keys = match (is_secure_profile(&section.protocol), caps.srtp) {
+        _ if webrtc.is_some() => None,
         (None, _) | (Some(true), Srtp::Off) | (Some(false), Srtp::Require) => {
             return Err(NegotiateError::Protocol);
         }
@@ -513,12 +580,19 @@ fn far_end(
     let connection = session
         .connection_of(section)
         .ok_or(NegotiateError::NoAddress)?;
-    let ip = unicast(&connection.host, near)?;
+    let ip = match &webrtc {
+        // What is written there is of no consequence, and names are usual.
+        Some(_) => connection
+            .host
+            .ip()
+            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        None => unicast(&connection.host, near)?,
+    };
     let direction = session.direction_of(section);
     // RFC 3264 §8.4: before there were directions, a stream was held by this address.
     let direction = Direction::from_halves(
         direction.sends(),
-        direction.receives() && !ip.is_unspecified(),
+        direction.receives() && (webrtc.is_some() || !ip.is_unspecified()),
     );
     Ok(FarEnd {
         codec,
@@ -527,12 +601,14 @@ fn far_end(
         opus: wishes(section, payload_type).meet(caps.opus),
         ptime_ms: codec.ptime_ms(section.ptime_ms, section.maxptime_ms),
         rtp: SocketAddr::new(ip, section.port),
-        rtcp: match section.rtcp_mux {
+        rtcp: match section.rtcp_mux || webrtc.is_some() {
             true => SocketAddr::new(ip, section.port),
             false => rtcp(section, ip, near),
         },
         keys,
-        mux: section.rtcp_mux,
+        // Browsers of today have no other way (RFC 8834 §4.5).
+        mux: section.rtcp_mux || webrtc.is_some(),
+        webrtc,
         direction,
     })
 }
@@ -656,6 +732,9 @@ fn accepted(offered: &Media, far: &FarEnd, port: u16, caps: &Capabilities) -> Me
     section.direction = Some(far.direction.mirrored());
     if let Some((ours, _)) = &far.keys {
         add_key(&mut section, ours);
+    }
+    if let (Some(agreed), Some(near)) = (&far.webrtc, &caps.webrtc) {
+        browser::add(&mut section, near, Some(agreed.role));
     }
     section
 }

@@ -16,9 +16,11 @@ use crate::player::{Filled, Player};
 use crate::rate::{FRAME, Frame, Narrow, Rate};
 use crate::rtp::{Header, is_rtcp};
 use crate::tone::Tone;
+use crate::webrtc::Path;
 use crate::worker::{Counts, Output, Packet, RecordingOutput};
 use crate::{Channel, Event, EventFormat, Stats, StreamParams, Way, g711, quality, srtp};
 
+mod browser;
 mod convert;
 mod dialing;
 mod ear;
@@ -31,6 +33,8 @@ mod reception;
 mod recording;
 mod reports;
 
+use browser::Browser;
+pub(crate) use browser::{News, Ways};
 pub(crate) use convert::Converter;
 use dialing::{Dialed, Dialing};
 use ear::Ear;
@@ -50,6 +54,15 @@ pub(crate) const TICK: Duration = Duration::from_millis(20);
 
 /// Nanoseconds of one sample.
 const SAMPLE_NS: u128 = 125_000;
+
+/// Where a datagram is sent to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum To {
+    /// From the session's own port.
+    Port(SocketAddr),
+    /// Through one that browsers come to.
+    Door(Path),
+}
 
 /// What a step of a session is given, and where it leaves what it asks for.
 pub(crate) struct Step<'a> {
@@ -95,8 +108,10 @@ impl<'a> Step<'a> {
 
     /// Sends media, unless the far end gave an address that is none, as some do on hold (RFC 3264
     /// §8.4).
-    fn send(&mut self, to: SocketAddr, packet: Packet) {
-        if to.ip().is_unspecified() || to.port() == 0 {
+    fn send(&mut self, to: To, packet: Packet) {
+        if let To::Port(to) = to
+            && is_nowhere(to)
+        {
             return;
         }
         self.counts.packets_out += 1;
@@ -105,15 +120,16 @@ impl<'a> Step<'a> {
     }
 
     /// Sends a report, under the same condition.
-    fn send_report(&mut self, channel: Channel, to: SocketAddr, packet: Packet) {
-        if to.ip().is_unspecified() || to.port() == 0 {
-            return;
-        }
-        self.out.push_back(Output::Send {
-            session: self.id,
-            channel,
-            to,
-            packet,
+    fn send_report(&mut self, channel: Channel, to: To, packet: Packet) {
+        self.out.push_back(match to {
+            To::Port(to) if is_nowhere(to) => return,
+            To::Port(to) => Output::Send {
+                session: self.id,
+                channel,
+                to,
+                packet,
+            },
+            To::Door(to) => Output::SendThrough { to, packet },
         });
     }
 
@@ -124,6 +140,10 @@ impl<'a> Step<'a> {
     }
 }
 
+fn is_nowhere(to: SocketAddr) -> bool {
+    to.ip().is_unspecified() || to.port() == 0
+}
+
 /// One session: about 4 KB, 6 to 60 KB for what it receives and sends by its codecs once there is
 /// any, and 16 KB for each recording.
 #[derive(Debug)]
@@ -132,6 +152,8 @@ pub(crate) struct Session {
     inactive_after: Duration,
     rng: Rng,
     stream: Option<Stream>,
+    /// The way to the far end, if that is a browser.
+    browser: Option<Box<Browser>>,
     player: Player,
     dialing: Dialing,
     /// A tone that is mixed with all else that is sent.
@@ -159,6 +181,8 @@ pub(crate) struct Session {
 #[derive(Debug)]
 struct Stream {
     params: StreamParams,
+    /// Where the far end is, if that is a browser.
+    path: Option<Path>,
     /// Opens what is received.
     guard: Option<Box<srtp::Receiver>>,
     inbound: Inbound,
@@ -168,7 +192,14 @@ struct Stream {
 
 impl Stream {
     /// Where media is sent.
-    fn to(&self) -> SocketAddr {
+    fn to(&self) -> To {
+        match self.path {
+            Some(path) => To::Door(path),
+            None => To::Port(self.source()),
+        }
+    }
+
+    fn source(&self) -> SocketAddr {
         self.inbound.source().unwrap_or(self.params.remote_rtp)
     }
 
@@ -196,7 +227,7 @@ impl Stream {
         if self.params.rtcp_mux {
             step.send_report(Channel::Rtp, self.to(), packet);
         } else {
-            step.send_report(Channel::Rtcp, self.reports_to(), packet);
+            step.send_report(Channel::Rtcp, To::Port(self.reports_to()), packet);
         }
     }
 }
@@ -208,6 +239,7 @@ impl Session {
             inactive_after,
             rng,
             stream: None,
+            browser: None,
             player: Player::default(),
             dialing: Dialing::default(),
             beep: None,
@@ -260,7 +292,15 @@ impl Session {
             .and_then(|stream| stream.reports.round_trip())
     }
 
-    pub(crate) fn configure(&mut self, now: Mono, params: StreamParams) {
+    /// Sets or changes what was negotiated. With browsers that waits for their keys.
+    pub(crate) fn configure(&mut self, step: &mut Step<'_>, params: StreamParams, ways: &Ways) {
+        if let Some(params) = self.find(step.now.mono, params, ways) {
+            self.settle(step.now.mono, params);
+        }
+    }
+
+    fn settle(&mut self, now: Mono, params: StreamParams) {
+        let path = self.browser.as_ref().and_then(|browser| browser.path());
         match &mut self.stream {
             Some(stream) => {
                 if stream.params.remote_rtcp != params.remote_rtcp {
@@ -275,7 +315,7 @@ impl Session {
                     (Some(guard), Some(keys)) => guard.rekey(&keys.receive),
                     (None, _) | (_, None) => stream.guard = guard(&params),
                 }
-                stream.params = params;
+                (stream.params, stream.path) = (params, path);
             }
             None => {
                 let outbound = Outbound::new(&mut self.rng, &params);
@@ -284,6 +324,7 @@ impl Session {
                 self.stream = Some(Stream {
                     guard: guard(&params),
                     params,
+                    path,
                     inbound,
                     outbound,
                     reports,
@@ -376,7 +417,7 @@ impl Session {
         &mut self,
         step: &mut Step<'_>,
         channel: Channel,
-        from: SocketAddr,
+        from: Option<SocketAddr>,
         bytes: &'a [u8],
     ) -> Option<Received<'a>> {
         #[cfg(test)]
@@ -387,6 +428,8 @@ impl Session {
             step.counts.dropped += 1;
             return None;
         };
+        // A browser has one address for us, whatever way it takes.
+        let from = from.unwrap_or(stream.params.remote_rtp);
         match channel {
             Channel::Rtp if !is_rtcp(bytes) => {
                 let audio = Use {
@@ -407,7 +450,7 @@ impl Session {
             }
             // Reports may share the media port (RFC 5761).
             Channel::Rtp | Channel::Rtcp => {
-                let hosts = [stream.to().ip(), stream.params.remote_rtcp.ip()];
+                let hosts = [stream.source().ip(), stream.params.remote_rtcp.ip()];
                 if hosts.contains(&from.ip()) {
                     stream
                         .reports

@@ -1,15 +1,13 @@
 //! The stream a session sends.
 
-use std::net::SocketAddr;
-
 use vocab::{Now, Rng};
 
 use crate::codec::{Encoder, OPUS_BYTES_MAX};
 use crate::rate::{Frame, Rate};
 use crate::rtcp::{self, SenderInfo};
 use crate::rtp::{HEADER_BYTES, Header, sequence_diff, timestamp_diff};
-use crate::session::Step;
 use crate::session::inbound::Received;
+use crate::session::{Step, To};
 use crate::telephone_event::Report;
 use crate::worker::Packet;
 use crate::{Codec, OpusParams, StreamParams, g711, srtp};
@@ -170,7 +168,7 @@ impl Outbound {
         &mut self,
         step: &mut Step<'_>,
         params: &StreamParams,
-        to: SocketAddr,
+        to: To,
         frame: Option<&Frame>,
     ) {
         let rate = params.rate();
@@ -204,7 +202,7 @@ impl Outbound {
         &mut self,
         step: &mut Step<'_>,
         params: &StreamParams,
-        to: SocketAddr,
+        to: To,
         timestamp: u32,
         rate: Rate,
     ) {
@@ -226,7 +224,7 @@ impl Outbound {
         &mut self,
         step: &mut Step<'_>,
         params: &StreamParams,
-        to: SocketAddr,
+        to: To,
         timestamp: u32,
         samples: &[i16],
     ) {
@@ -260,13 +258,7 @@ impl Outbound {
     }
 
     /// Sends a report of a key in place of a frame.
-    pub(crate) fn event(
-        &mut self,
-        step: &mut Step<'_>,
-        to: SocketAddr,
-        header: Header,
-        report: Report,
-    ) {
+    pub(crate) fn event(&mut self, step: &mut Step<'_>, to: To, header: Header, report: Report) {
         let header = Header {
             sequence: self.next_sequence(),
             ssrc: self.ssrc,
@@ -285,7 +277,7 @@ impl Outbound {
     pub(crate) fn relay(
         &mut self,
         step: &mut Step<'_>,
-        to: SocketAddr,
+        to: To,
         received: Received<'_>,
         payload_type: u8,
     ) {
@@ -382,7 +374,7 @@ impl Outbound {
     fn send(
         &mut self,
         step: &mut Step<'_>,
-        to: SocketAddr,
+        to: To,
         header: Header,
         payload_bytes: usize,
         payload: impl FnOnce(&mut [u8]),

@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use vocab::recording::SegmentEnd;
 use vocab::{ConferenceId, Mono, Now, RecordingId, Rng, SessionId, Wall};
 
 use crate::rate::Frame;
-use crate::session::{Kind, Link, Session, Step};
+use crate::session::{Kind, Link, Session, Step, Ways};
+use crate::webrtc::{Door, Identity, Path};
 use crate::{Channel, Command, Event, Stats};
 
+mod browsers;
 mod conference;
 mod link;
 mod packet;
@@ -19,6 +22,7 @@ mod sessions;
 mod talker;
 mod tick;
 
+use browsers::Browsers;
 use conference::Conference;
 pub use packet::Packet;
 use sessions::Sessions;
@@ -30,7 +34,7 @@ const DATAGRAM_BYTES_MAX: usize = 1_500;
 const TICK_NS: u64 = 20_000_000;
 
 /// Settings of a [`Worker`].
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// A session that receives nothing for this long although media was agreed is reported with
     /// [`Event::Inactive`]. Default 30 s: longer than any silence suppression with comfort noise,
@@ -39,6 +43,13 @@ pub struct Config {
     /// Most sessions at once; an [`Command::Open`] beyond it is answered with [`Event::Closed`].
     /// Default 4,096, at 20 KB each.
     pub sessions_max: usize,
+    /// Who the worker is for browsers. Default nobody: there are none. Each worker is another one, so
+    /// that a browser which comes to it from another begins anew.
+    pub identity: Option<Identity>,
+    /// The sockets that browsers come to, up to 255. Default none.
+    pub doors: Arc<[Door]>,
+    /// The moment of `Mono(0)`, which libraries want; only differences to it matter.
+    pub epoch: Instant,
 }
 
 impl Default for Config {
@@ -46,6 +57,9 @@ impl Default for Config {
         Self {
             inactive_after: Duration::from_secs(30),
             sessions_max: 4_096,
+            identity: None,
+            doors: Arc::from([]),
+            epoch: Instant::now(),
         }
     }
 }
@@ -66,6 +80,13 @@ pub enum Input<'a> {
         /// The datagram.
         bytes: &'a [u8],
     },
+    /// A datagram arrived on a socket that browsers come to.
+    Door {
+        /// Which, and who sent it.
+        from: Path,
+        /// The datagram.
+        bytes: &'a [u8],
+    },
     /// [`Worker::deadline`] has come.
     Tick,
 }
@@ -81,6 +102,13 @@ pub enum Output {
         channel: Channel,
         /// The receiver.
         to: SocketAddr,
+        /// The datagram.
+        packet: Packet,
+    },
+    /// Send a datagram through a socket that browsers come to.
+    SendThrough {
+        /// Which, and the receiver.
+        to: Path,
         /// The datagram.
         packet: Packet,
     },
@@ -141,6 +169,8 @@ pub struct Counts {
     pub failed: u64,
     /// Commands and packets for sessions that are not there, and commands that were refused.
     pub refused: u64,
+    /// Datagrams to doors from whom nobody knows, or that are of no use.
+    pub strangers: u64,
 }
 
 /// Many media sessions under one 20 ms clock.
@@ -178,6 +208,8 @@ pub struct Counts {
 ///   [`Command::StopRecording`] ends that of a call as well. [`Event::Recorded`] is for messages;
 ///   the silence that ends a message stays in it, and counts from its beginning. What comes up to
 ///   3 s too late to be heard is recorded all the same, in place of the silence it left.
+/// - What was settled with a browser takes effect once it is found and keys are made: until then nothing
+///   is played, and what comes is dropped. [`Event::Cut`] tells that it comes to nothing, or is over.
 /// - Commands for a session that is not there do nothing. An [`Command::Open`] that is refused
 ///   because there are too many sessions is answered with [`Event::Closed`].
 #[derive(Debug)]
@@ -194,14 +226,23 @@ pub struct Worker {
     scratch: Box<[Frame; 4]>,
     /// Where a datagram is decrypted.
     plain: Vec<u8>,
+    ways: Ways,
+    browsers: Browsers,
 }
 
 impl Worker {
     /// A worker without sessions.
     pub fn new(config: Config, rng: Rng) -> Self {
+        let ways = Ways {
+            identity: config.identity.clone(),
+            doors: Arc::clone(&config.doors),
+            epoch: config.epoch,
+        };
         Self {
             config,
             rng,
+            ways,
+            browsers: Browsers::default(),
             sessions: Sessions::default(),
             conferences: BTreeMap::new(),
             next_tick: None,
@@ -226,8 +267,9 @@ impl Worker {
                 from,
                 bytes,
             } => {
-                self.packet(now, session, channel, from, bytes);
+                self.packet(now, session, channel, Some(from), bytes);
             }
+            Input::Door { from, bytes } => self.door(now, from, bytes),
             Input::Tick => self.ticks(now),
         }
         self.counts.sessions = self.sessions.len();
@@ -269,7 +311,7 @@ impl Worker {
         match command {
             Command::Open { session, local } => self.open(now, session, local),
             Command::Configure { session, params } => {
-                self.step(now, session, |it, step| it.configure(step.now.mono, params));
+                self.configure(now, session, params);
                 // What went through may not any more.
                 let place = self.sessions.place(session);
                 if let Some(Link::Bridge(other)) = place.map(|it| self.sessions.at(it).link()) {
@@ -406,6 +448,7 @@ impl Worker {
             return;
         };
         self.unlink(id, self.sessions.at(place).link());
+        self.forget_browser(id);
         let session = self.sessions.remove(place);
         let (local, stats) = (session.local(), session.stats());
         self.out.push_back(Output::Event(Event::Closed {
@@ -415,12 +458,13 @@ impl Worker {
         }));
     }
 
+    /// A datagram of media. Where it comes from is not asked of browsers.
     fn packet(
         &mut self,
         now: Now,
         id: SessionId,
         channel: Channel,
-        from: SocketAddr,
+        from: Option<SocketAddr>,
         bytes: &[u8],
     ) {
         if channel == Channel::Rtp {
@@ -442,7 +486,7 @@ impl Worker {
         now: Now,
         id: SessionId,
         channel: Channel,
-        from: SocketAddr,
+        from: Option<SocketAddr>,
         bytes: &[u8],
     ) {
         let received = self.step(now, id, |it, step| it.receive(step, channel, from, bytes));

@@ -103,7 +103,7 @@ fn a_bug_in_one_session_closes_that_one() {
         .iter()
         .filter_map(|output| match output {
             Output::Send { session, .. } => Some(*session),
-            Output::Recording { .. } | Output::Event(_) => None,
+            Output::SendThrough { .. } | Output::Recording { .. } | Output::Event(_) => None,
         })
         .collect();
     assert_eq!(heard, [SessionId(1), SessionId(3), SessionId(4)]);
@@ -128,7 +128,7 @@ fn a_bug_in_a_member_takes_nobody_else_out_of_the_conference() {
     let sent = |outputs: &[Output]| {
         let sends = outputs.iter().filter_map(|output| match output {
             Output::Send { session, .. } => Some(session.0),
-            Output::Recording { .. } | Output::Event(_) => None,
+            Output::SendThrough { .. } | Output::Recording { .. } | Output::Event(_) => None,
         });
         sends.collect::<Vec<_>>()
     };

@@ -23,6 +23,7 @@ impl Worker {
             self.skip(now, due, skipped);
             due = Mono(due.0 + skipped * TICK_NS);
         }
+        self.wind_browsers(now);
         while due <= now.mono {
             self.counts.late_ticks += u64::from(now.mono.since(due) > TICK);
             self.tick(now, due);

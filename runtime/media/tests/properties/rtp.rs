@@ -158,8 +158,10 @@ impl World {
                     | Event::Heard { .. }
                     | Event::Talking { .. }
                     | Event::Speaker { .. }
+                    | Event::Cut { .. }
                     | Event::Closed { .. },
                 )
+                | Output::SendThrough { .. }
                 | Output::Recording { .. } => {}
             }
         }

@@ -177,6 +177,7 @@ impl World {
                 let from = port(session, channel);
                 self.send(from, to, packet.as_bytes().to_vec());
             }
+            Output::SendThrough { .. } => panic!("no browser is called"),
             Output::Recording { recording, what } => {
                 let recorded = self.recordings.entry(recording).or_default();
                 assert!(!recorded.ended, "nothing follows the end");

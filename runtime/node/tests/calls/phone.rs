@@ -60,6 +60,7 @@ impl Phone {
                     user: user.into(),
                     password: secret(user),
                 }),
+                browsers: Vec::new(),
             },
             rng.fork(),
         );

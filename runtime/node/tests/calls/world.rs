@@ -137,6 +137,7 @@ impl World {
             sip: signalling,
             capabilities: ::media::Capabilities::default(),
             credentials: None,
+            browsers: Vec::new(),
         };
         let node = Node::new(config, Registry::new(), rng.fork());
         let phones = USERS

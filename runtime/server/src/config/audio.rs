@@ -16,6 +16,9 @@ use crate::net::io::Way;
 /// 32,768.
 const RTP_PORTS: RangeInclusive<u16> = 20_000..=21_999;
 
+/// Below those of RTP, with room for all threads.
+const WEBRTC_PORT: u16 = 19_000;
+
 /// Expedited forwarding, the class of telephony (RFC 4594 §4.1).
 const DSCP: u8 = 46;
 
@@ -51,6 +54,7 @@ pub(super) fn read(mut table: Table<'_>, sip: &Sip) -> Media {
             }
         },
     };
+    let webrtc_port = webrtc_port(&mut table, sip, &rtp_ports);
     let threads = table
         .whole("threads", 1..=limits::MEDIA_THREADS_MAX)
         .unwrap_or(1);
@@ -73,12 +77,32 @@ pub(super) fn read(mut table: Table<'_>, sip: &Sip) -> Media {
         opus,
         addresses,
         rtp_ports,
+        webrtc_port,
         threads: usize::try_from(threads).unwrap_or(1),
         io,
         pin: pin.filter_map(|core| usize::try_from(core).ok()).collect(),
         dscp: dscp.and_then(|dscp| dscp.try_into().ok()).unwrap_or(DSCP),
         inactive_after: inactive_after.unwrap_or(media::Config::default().inactive_after),
     }
+}
+
+/// Where browsers bring their audio.
+fn webrtc_port(table: &mut Table<'_>, sip: &Sip, rtp_ports: &RangeInclusive<u16>) -> Option<u16> {
+    let port = table.whole("webrtc_port", 0..=u64::from(u16::MAX));
+    let port = port.and_then(|port| u16::try_from(port).ok());
+    let Some(port) = port else {
+        return Some(WEBRTC_PORT);
+    };
+    let taken = match port {
+        _ if rtp_ports.contains(&port) => Some("is one of rtp_ports"),
+        _ if sip.datagrams().iter().any(|at| at.port() == port) => Some("is used by SIP"),
+        _ => None,
+    };
+    if let Some(why) = taken {
+        let what = format!("webrtc_port = {port} {why}; choose another");
+        table.source.error(None, what);
+    }
+    (port > 0).then_some(port)
 }
 
 /// The codecs of a list, each once; none is as good as no list.

@@ -125,6 +125,9 @@ pub struct Media {
     pub addresses: Vec<MediaAddress>,
     /// Ports of each address; the even ones are for RTP, each next one for its RTCP. Begins even, ends odd.
     pub rtp_ports: RangeInclusive<u16>,
+    /// Where browsers bring their audio: the port of the first media thread, over each address; each
+    /// further one has the next. `None`: there are no browsers.
+    pub webrtc_port: Option<u16>,
     /// Media threads.
     pub threads: usize,
     /// How their sockets are read and written.
@@ -228,6 +231,13 @@ impl Config {
         } else {
             at
         }
+    }
+
+    /// Whether phones in browsers can sign in.
+    pub fn is_for_browsers(&self) -> bool {
+        let mut listeners = self.sip.listeners.iter();
+        let streams = [sip::Transport::Ws, sip::Transport::Wss];
+        self.http.websocket || listeners.any(|(transport, _)| streams.contains(transport))
     }
 
     /// Reads a file, what it refers to, and the secrets it names.

@@ -157,7 +157,7 @@ pub(super) fn node_values(counts: &node::Counts) -> [u64; NODE.len()] {
 }
 
 /// Of each media worker; in the order of [`media_values`].
-pub(super) const MEDIA: [Row; 11] = [
+pub(super) const MEDIA: [Row; 12] = [
     gauge("jackfield_media_sessions", "Media sessions."),
     counter("jackfield_media_packets_in_total", "RTP packets received."),
     counter("jackfield_media_packets_out_total", "RTP packets sent."),
@@ -189,6 +189,10 @@ pub(super) const MEDIA: [Row; 11] = [
         "jackfield_media_unauthentic_total",
         "Packets dropped because they are not secured as agreed, or were sent again.",
     ),
+    counter(
+        "jackfield_media_strangers_total",
+        "Datagrams to the port of browsers from whom nobody knows, or that are of no use.",
+    ),
     gauge(
         "jackfield_media_full",
         "1 while the thread has no time for more calls, and new ones are refused.",
@@ -208,6 +212,7 @@ pub(super) fn media_values(counts: &media::Counts, full: bool) -> [u64; MEDIA.le
         failed,
         refused,
         unauthentic,
+        strangers,
     } = *counts;
     [
         sessions as u64,
@@ -220,6 +225,7 @@ pub(super) fn media_values(counts: &media::Counts, full: bool) -> [u64; MEDIA.le
         failed,
         refused,
         unauthentic,
+        strangers,
         u64::from(full),
     ]
 }

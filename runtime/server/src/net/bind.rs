@@ -43,6 +43,18 @@ pub fn udp(at: SocketAddr) -> io::Result<UdpSocket> {
 /// # Errors
 /// What the kernel says.
 pub fn media(at: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
+    marked(at, dscp, AUDIO_BYTES)
+}
+
+/// One for the audio of many.
+///
+/// # Errors
+/// What the kernel says.
+pub fn doors(at: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
+    marked(at, dscp, BUFFER_BYTES)
+}
+
+fn marked(at: SocketAddr, dscp: u8, bytes: usize) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
     one_family(&socket, at)?;
     socket.bind(&at.into())?;
@@ -54,8 +66,8 @@ pub fn media(at: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
         SocketAddr::V4(_) => socket.set_tos_v4(class),
         SocketAddr::V6(_) => socket.set_tclass_v6(class),
     });
-    if socket.recv_buffer_size().unwrap_or(0) < AUDIO_BYTES {
-        drop(socket.set_recv_buffer_size(AUDIO_BYTES));
+    if socket.recv_buffer_size().unwrap_or(0) < bytes {
+        drop(socket.set_recv_buffer_size(bytes));
     }
     Ok(socket.into())
 }

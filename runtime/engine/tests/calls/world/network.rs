@@ -125,6 +125,7 @@ impl World {
                     let from = on_channel(local.expect("a session has a port"), channel);
                     self.mail_datagram(from, to, packet.as_bytes().to_vec());
                 }
+                media::Output::SendThrough { .. } => panic!("no browser is called"),
                 media::Output::Recording { recording, what } => {
                     let samples = self.recordings.entry(recording).or_default();
                     if let RecordingOutput::Samples(chunk) = what {

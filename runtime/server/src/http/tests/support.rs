@@ -134,6 +134,7 @@ impl Server {
             sip: sip::Config::new(any, any, [7; 32]),
             capabilities: media::Capabilities::default(),
             credentials: None,
+            browsers: Vec::new(),
         };
         let node = Node::new(config, Registry::new(), Rng::from_u64(7));
         desk.start(clock, node, hands).unwrap();
