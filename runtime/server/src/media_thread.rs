@@ -9,10 +9,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::WorkerId;
-use media::webrtc::Path;
+use media::webrtc::{Path, Ways};
 use media::{Channel, Command, Input, Output, Packet, Worker};
 use vocab::{Mono, Rng, SessionId};
 
@@ -231,7 +231,11 @@ impl Thread {
     fn new(mut setup: Setup) -> Self {
         let mut config = setup.config.clone();
         let doors = setup.doors.take().map(|doors| {
-            (config.identity, config.doors) = (Some(doors.identity), doors.told);
+            config.webrtc = Some(Ways {
+                identity: doors.identity,
+                doors: doors.told,
+                epoch: Instant::now(),
+            });
             let count = doors.sockets.len();
             // One busy socket gains nothing from a ring.
             let mut io = Io::new(doors.sockets, Way::Auto);

@@ -1,23 +1,11 @@
 //! A session whose far end is a browser: what was settled waits until there is a way to it, and keys.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use vocab::Mono;
 
 use crate::session::{Session, Step};
-use crate::webrtc::{Agreed, Door, Event as Seen, Identity, Path, Transport};
+use crate::webrtc::{Agreed, Event as Seen, Path, Transport, Ways};
 use crate::worker::{Output, Packet};
 use crate::{Event, SrtpKeys, StreamParams};
-
-/// What all ways of a worker have in common.
-#[derive(Clone, Debug)]
-pub(crate) struct Ways {
-    pub(crate) identity: Option<Identity>,
-    pub(crate) doors: Arc<[Door]>,
-    /// The moment of `Mono(0)`.
-    pub(crate) epoch: Instant,
-}
 
 /// The way to a browser.
 #[derive(Debug)]
@@ -65,18 +53,14 @@ impl Session {
         &mut self,
         now: Mono,
         mut params: StreamParams,
-        ways: &Ways,
+        ways: Option<&Ways>,
     ) -> Option<StreamParams> {
         let Some(agreed) = params.webrtc.as_deref() else {
             self.browser = None;
             return Some(params);
         };
-        let identity = ways.identity.as_ref()?;
+        let ways = ways?;
         let (own, far) = (&agreed.own, &agreed.far);
-        let begin = || {
-            let (time, role) = ((ways.epoch, now), agreed.role);
-            Transport::new(time, &ways.doors, identity, (own, far), role)
-        };
         match &mut self.browser {
             // Another certificate is another far end (RFC 8842 §4).
             Some(known) if known.agreed.far.fingerprint == far.fingerprint => {
@@ -89,7 +73,7 @@ impl Session {
             Some(_) | None => {
                 let path = self.browser.take().and_then(|it| it.path);
                 self.browser = Some(Box::new(Browser {
-                    transport: begin(),
+                    transport: Transport::new(ways, now, (own, far), agreed.role),
                     agreed: agreed.clone(),
                     path,
                     keys: None,

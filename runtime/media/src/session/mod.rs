@@ -16,7 +16,7 @@ use crate::player::{Filled, Player};
 use crate::rate::{FRAME, Frame, Narrow, Rate};
 use crate::rtp::{Header, is_rtcp};
 use crate::tone::Tone;
-use crate::webrtc::Path;
+use crate::webrtc::{Path, Ways};
 use crate::worker::{Counts, Output, Packet, RecordingOutput};
 use crate::{Channel, Event, EventFormat, Stats, StreamParams, Way, g711, quality, srtp};
 
@@ -34,7 +34,7 @@ mod recording;
 mod reports;
 
 use browser::Browser;
-pub(crate) use browser::{News, Ways};
+pub(crate) use browser::News;
 pub(crate) use convert::Converter;
 use dialing::{Dialed, Dialing};
 use ear::Ear;
@@ -293,7 +293,12 @@ impl Session {
     }
 
     /// Sets or changes what was negotiated. With browsers that waits for their keys.
-    pub(crate) fn configure(&mut self, step: &mut Step<'_>, params: StreamParams, ways: &Ways) {
+    pub(crate) fn configure(
+        &mut self,
+        step: &mut Step<'_>,
+        params: StreamParams,
+        ways: Option<&Ways>,
+    ) {
         if let Some(params) = self.find(step.now.mono, params, ways) {
             self.settle(step.now.mono, params);
         }

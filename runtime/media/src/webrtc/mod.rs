@@ -15,5 +15,6 @@ mod tests;
 pub use fingerprint::Fingerprint;
 pub use identity::Identity;
 pub use transport::{
-    Agreed, Credentials, Door, Event, Failure, Far, Kind, Near, Path, Role, Transport, kind, name,
+    Agreed, Credentials, Door, Event, Failure, Far, Kind, Near, Path, Role, Transport, Ways, kind,
+    name,
 };

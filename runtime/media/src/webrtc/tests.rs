@@ -75,6 +75,10 @@ impl World {
 
     /// The same, and what we believe of the browser.
     fn with(role: Role, version: DtlsVersion, change: impl FnOnce(&mut Far)) -> Self {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the browser wants one; only differences matter"
+        )]
         let epoch = Instant::now();
         let mut rng = Rng::from_u64(1);
         let (identity, own) = (identity(), Credentials::random(&mut rng));
@@ -95,7 +99,12 @@ impl World {
         };
         change(&mut far);
         let local = address(OURS);
-        let us = Transport::new((epoch, Mono(0)), &doors(), &identity, (&own, &far), role);
+        let ways = Ways {
+            identity: identity.clone(),
+            doors: doors(),
+            epoch,
+        };
+        let us = Transport::new(&ways, Mono(0), (&own, &far), role);
         browser.add_remote_candidate(Candidate::host(local, "udp").expect("a candidate"));
         let mut api = browser.direct_api();
         api.set_ice_controlling(true);
@@ -204,24 +213,33 @@ impl World {
     }
 
     fn keys(&self) -> Option<&SrtpKeys> {
-        self.told.iter().find_map(|event| match event {
-            Event::Keys(keys) => Some(&**keys),
-            _ => None,
+        self.told.iter().find_map(|event| {
+            if let Event::Keys(keys) = event {
+                Some(&**keys)
+            } else {
+                None
+            }
         })
     }
 
     fn paths(&self) -> Vec<SocketAddr> {
-        let path = |event: &Event| match event {
-            Event::Path(at) => Some(at.far),
-            _ => None,
+        let path = |event: &Event| {
+            if let Event::Path(at) = event {
+                Some(at.far)
+            } else {
+                None
+            }
         };
         self.told.iter().filter_map(path).collect()
     }
 
     fn failures(&self) -> Vec<Failure> {
-        let failure = |event: &Event| match event {
-            Event::Failed(why) => Some(*why),
-            _ => None,
+        let failure = |event: &Event| {
+            if let Event::Failed(why) = event {
+                Some(*why)
+            } else {
+                None
+            }
         };
         self.told.iter().filter_map(failure).collect()
     }

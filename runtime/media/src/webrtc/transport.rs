@@ -148,6 +148,18 @@ pub struct Far {
     pub candidates: Vec<String>,
 }
 
+/// How browsers come to a media worker.
+#[derive(Clone, Debug)]
+pub struct Ways {
+    /// Who the worker is for them. Each is another one, so that a browser which comes to it from another
+    /// begins anew.
+    pub identity: Identity,
+    /// The sockets that they come to, up to 255.
+    pub doors: Arc<[Door]>,
+    /// The moment of `Mono(0)`, which libraries want; only differences to it matter.
+    pub epoch: Instant,
+}
+
 /// What our own description says of us.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Near {
@@ -257,16 +269,13 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// A way to the far end that this description is of, through any of these doors.
-    ///
-    /// `epoch` is the moment of `Mono(0)`; only differences to it matter.
-    pub fn new(
-        (epoch, now): (Instant, Mono),
-        doors: &Arc<[Door]>,
-        identity: &Identity,
-        (own, far): (&Credentials, &Far),
-        role: Role,
-    ) -> Self {
+    /// A way to the far end that this description is of.
+    pub fn new(ways: &Ways, now: Mono, (own, far): (&Credentials, &Far), role: Role) -> Self {
+        let Ways {
+            identity,
+            doors,
+            epoch,
+        } = ways;
         let mut ice = IceAgent::new(own.creds());
         ice.set_ice_lite(true);
         ice.set_controlling(false);
@@ -286,10 +295,10 @@ impl Transport {
             certificate: identity.certificate.clone(),
             private_key: identity.key.clone(),
         };
-        let mut dtls = Dtls::new_auto(Arc::new(config), certificate, epoch);
+        let mut dtls = Dtls::new_auto(Arc::new(config), certificate, *epoch);
         dtls.set_active(role == Role::Client);
         let mut transport = Self {
-            epoch,
+            epoch: *epoch,
             doors: Arc::clone(doors),
             ice,
             dtls,
@@ -558,11 +567,12 @@ impl Transport {
             }
         }
         self.record = record;
-        if self.state == State::Shaking && self.proven {
-            if let Some(keys) = self.keys.take() {
-                self.state = State::Up;
-                self.events.push_back(Event::Keys(keys));
-            }
+        if self.state == State::Shaking
+            && self.proven
+            && let Some(keys) = self.keys.take()
+        {
+            self.state = State::Up;
+            self.events.push_back(Event::Keys(keys));
         }
     }
 

@@ -23,8 +23,7 @@ impl Worker {
     pub(super) fn configure(&mut self, now: Now, id: SessionId, params: StreamParams) {
         let browser = params.webrtc.is_some();
         if !browser && self.browsers.names.is_empty() {
-            let ways = &self.ways.clone();
-            self.step(now, id, |it, step| it.configure(step, params, ways));
+            self.step(now, id, |it, step| it.configure(step, params, None));
             return;
         }
         let Some(place) = self.sessions.place(id) else {
@@ -34,9 +33,9 @@ impl Worker {
         let session = self.sessions.at(place);
         let name = session.name().map(str::to_owned);
         let known: Vec<Path> = session.known().collect();
-        let ways = self.ways.clone();
+        let ways = self.config.webrtc.clone();
         let changed = self.step(now, id, |it, step| {
-            it.configure(step, params, &ways);
+            it.configure(step, params, ways.as_ref());
             let same = it.known().eq(known.iter().copied());
             (it.name().map(str::to_owned), same)
         });

@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vocab::recording::SegmentEnd;
 use vocab::{ConferenceId, Mono, Now, RecordingId, Rng, SessionId, Wall};
 
 use crate::rate::Frame;
-use crate::session::{Kind, Link, Session, Step, Ways};
-use crate::webrtc::{Door, Identity, Path};
+use crate::session::{Kind, Link, Session, Step};
+use crate::webrtc::{Path, Ways};
 use crate::{Channel, Command, Event, Stats};
 
 mod browsers;
@@ -43,13 +42,8 @@ pub struct Config {
     /// Most sessions at once; an [`Command::Open`] beyond it is answered with [`Event::Closed`].
     /// Default 4,096, at 20 KB each.
     pub sessions_max: usize,
-    /// Who the worker is for browsers. Default nobody: there are none. Each worker is another one, so
-    /// that a browser which comes to it from another begins anew.
-    pub identity: Option<Identity>,
-    /// The sockets that browsers come to, up to 255. Default none.
-    pub doors: Arc<[Door]>,
-    /// The moment of `Mono(0)`, which libraries want; only differences to it matter.
-    pub epoch: Instant,
+    /// How browsers come to the worker. Default not at all.
+    pub webrtc: Option<Ways>,
 }
 
 impl Default for Config {
@@ -57,9 +51,7 @@ impl Default for Config {
         Self {
             inactive_after: Duration::from_secs(30),
             sessions_max: 4_096,
-            identity: None,
-            doors: Arc::from([]),
-            epoch: Instant::now(),
+            webrtc: None,
         }
     }
 }
@@ -226,22 +218,15 @@ pub struct Worker {
     scratch: Box<[Frame; 4]>,
     /// Where a datagram is decrypted.
     plain: Vec<u8>,
-    ways: Ways,
     browsers: Browsers,
 }
 
 impl Worker {
     /// A worker without sessions.
     pub fn new(config: Config, rng: Rng) -> Self {
-        let ways = Ways {
-            identity: config.identity.clone(),
-            doors: Arc::clone(&config.doors),
-            epoch: config.epoch,
-        };
         Self {
             config,
             rng,
-            ways,
             browsers: Browsers::default(),
             sessions: Sessions::default(),
             conferences: BTreeMap::new(),
