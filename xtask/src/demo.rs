@@ -39,6 +39,9 @@ const PLUGINS: &[&str] = &["ivr-menu", "hello-ivr"];
 const SIP_PORT: u16 = 5060;
 const HTTP_PORT: u16 = 8080;
 
+/// The port that browsers bring their audio to.
+const WEBRTC_PORT: u16 = 19_000;
+
 /// Longest wait for the server: the first start compiles the plugins.
 const READY_WAIT: Duration = Duration::from_secs(60);
 
@@ -151,6 +154,7 @@ impl Run {
         let text = fs::read_to_string(&config)
             .map_err(|error| format!("{}: {error}", config.display()))?;
         let text = replace_ports(&text, run.sip_port, run.http_port)?;
+        let text = replace_audio(&text, free_port("audio of browsers", WEBRTC_PORT)?)?;
         fs::write(&config, text).map_err(|error| format!("{}: {error}", config.display()))?;
         Ok(run)
     }
@@ -271,7 +275,16 @@ impl Run {
 
     /// Says how to call it oneself.
     fn explain(&self) {
-        println!("\nStill serving. Register a phone on this machine, and call 1000:");
+        println!(
+            "\nStill serving. Call 1000 from your browser (allow the microphone; the links are good for a day):"
+        );
+        for (user, _) in &self.phones {
+            match self.link(user) {
+                Ok(link) => println!("  {user}  {link}"),
+                Err(reason) => println!("  {user}  {reason}"),
+            }
+        }
+        println!("Or register a phone on this machine, and call 1000:");
         println!("  server    127.0.0.1:{} (UDP or TCP)", self.sip_port);
         for (user, password) in &self.phones {
             println!("  user      {user}    password  {password}");
@@ -312,6 +325,22 @@ impl Run {
             self.token, self.http_port
         );
         println!("The log is {}. Ctrl-C ends it.", shown(&self.log()));
+    }
+
+    /// The page that is this user's phone, signed in.
+    fn link(&self, user: &str) -> Result<String, String> {
+        let path = format!("/api/v1/phones/{user}/credentials");
+        let body = "{\"ttl_s\": 86400}";
+        let (status, body) = http::post(self.http_port, &path, Some(&self.token), body)?;
+        let made = json(status, &body, &path)?;
+        let value = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
+        // What is behind the # stays in the browser.
+        Ok(format!(
+            "http://localhost:{}/phone#user={user}&login={}&password={}&number=1000",
+            self.http_port,
+            value("login"),
+            value("password")
+        ))
     }
 
     /// The last lines of the server's log.
@@ -435,6 +464,15 @@ fn replace_ports(text: &str, sip: u16, http: u16) -> Result<String, String> {
     Ok(text)
 }
 
+/// Puts the port for the audio of browsers into the configuration.
+fn replace_audio(text: &str, port: u16) -> Result<String, String> {
+    let key = format!("webrtc_port = {WEBRTC_PORT}\n");
+    if !text.contains(&key) {
+        return Err(format!("{STORY}/jackfield.toml has no {}", key.trim()));
+    }
+    Ok(text.replace(&key, &format!("webrtc_port = {port}\n")))
+}
+
 /// 128 random bits in hexadecimal, from the operating system.
 fn secret() -> Result<String, String> {
     let failed = |error: std::io::Error| format!("/dev/urandom: {error}");
@@ -544,6 +582,9 @@ mod tests {
             "sip = \"127.0.0.1:5061\"\nhttp = \"127.0.0.1:8080\"\n"
         );
         assert!(replace_ports("", 1, 2).is_err());
+        let audio = replace_audio("webrtc_port = 19000\nx = 1\n", 19_002);
+        assert_eq!(audio.expect("it is there"), "webrtc_port = 19002\nx = 1\n");
+        assert!(replace_audio("", 1).is_err());
     }
 
     #[test]

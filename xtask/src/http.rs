@@ -1,4 +1,4 @@
-//! The smallest HTTP client: one GET on the loopback, for `demo`.
+//! The smallest HTTP client: one request on the loopback, for `demo`.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -15,8 +15,35 @@ const ANSWER_BYTES_MAX: u64 = 4 << 20;
 /// # Errors
 /// Nobody listens, the answer does not come in time, or it is not HTTP.
 pub(crate) fn get(port: u16, path: &str, token: Option<&str>) -> Result<(u16, String), String> {
+    ask(port, ("GET", path), token, "")
+}
+
+/// Sends JSON to a path in the same way.
+///
+/// # Errors
+/// As [`get`].
+pub(crate) fn post(
+    port: u16,
+    path: &str,
+    token: Option<&str>,
+    json: &str,
+) -> Result<(u16, String), String> {
+    let body = format!(
+        "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+        json.len()
+    );
+    ask(port, ("POST", path), token, &body)
+}
+
+/// `body` is its header fields, an empty line and itself.
+fn ask(
+    port: u16,
+    (method, path): (&str, &str),
+    token: Option<&str>,
+    body: &str,
+) -> Result<(u16, String), String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let failed = |error: std::io::Error| format!("GET {path}: {error}");
+    let failed = |error: std::io::Error| format!("{method} {path}: {error}");
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
@@ -24,15 +51,17 @@ pub(crate) fn get(port: u16, path: &str, token: Option<&str>) -> Result<(u16, St
         format!("Authorization: Bearer {token}\r\n")
     });
     // HTTP/1.0: the server closes after the answer and sends no chunks.
-    let request =
-        format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n{bearer}Connection: close\r\n\r\n");
+    let end = if body.is_empty() { "\r\n" } else { body };
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{bearer}Connection: close\r\n{end}"
+    );
     stream.write_all(request.as_bytes()).map_err(failed)?;
     let mut answer = Vec::new();
     stream
         .take(ANSWER_BYTES_MAX)
         .read_to_end(&mut answer)
         .map_err(failed)?;
-    parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| format!("GET {path}: not HTTP"))
+    parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| format!("{method} {path}: not HTTP"))
 }
 
 /// Status and body of an answer.

@@ -9,7 +9,7 @@ use vocab::call::{Cause, Command, Side};
 use vocab::flow::{Fault, FaultKind, FlowError, Outcome, PluginRef, Reply};
 use vocab::record::CallEventKind;
 use vocab::recording::Consent;
-use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, PlayId, Rng, TenantId};
+use vocab::{CallId, Deadlines, FlowId, LegId, Mono, Now, PlayId, Rng, TenantId, Wall};
 
 use crate::border::{Input, Notice, Output, PluginChange, SpeechId};
 use crate::call::{Call, Line, Pending, Stage, Turn};
@@ -205,6 +205,13 @@ impl Node {
     /// Who is banned from signalling, by address.
     pub fn bans(&self) -> impl Iterator<Item = sip::guard::Ban> {
         self.engine.bans()
+    }
+
+    /// What a phone may authenticate with until then, besides its password, and its tenant; `None` if
+    /// there is no such phone.
+    pub fn pass(&self, user: &str, until: Wall) -> Option<(TenantId, sip::auth::Pass)> {
+        let tenant = self.config.tenant_of(user)?.id.clone();
+        Some((tenant, self.engine.pass(user, until)?))
     }
 
     /// Users behind `after` in alphabetical order, each with its contacts.

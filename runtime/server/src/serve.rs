@@ -143,7 +143,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         media.push((worker, addresses, mailbox));
     }
 
-    let (node, mailboxes) = make_node(&config, clock, &mut rng, (media, browsers));
+    let (node, mailboxes) = make_node(&config, clock, &mut rng, (media, browsers))?;
     // The system's own authorities vouch for a speech engine, not those of carriers.
     let authorities = Tls::load(&tls::Setup::default())?;
     let speaker = Speaker::new(speech::Setup {
@@ -205,6 +205,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         disk: Arc::clone(&keeping.disk),
         status: Arc::clone(&status),
         websocket: config.http.websocket.then_some(origins),
+        realm: config.sip.realm.clone(),
         feed: Arc::clone(&keeping.feed),
         listeners: http::App::listeners(),
     };
@@ -263,10 +264,10 @@ fn make_node(
     clock: Clock,
     rng: &mut Rng,
     (media, browsers): (Vec<MediaWorker>, Vec<engine::Door>),
-) -> (Node, Vec<Mailbox<media::Command>>) {
+) -> anyhow::Result<(Node, Vec<Mailbox<media::Command>>)> {
     let engine = engine::Config {
         browsers,
-        ..engine_config(config, rng)
+        ..engine_config(config, rng)?
     };
     let mut node = Node::new(engine, Registry::new(), rng.fork());
     let now = clock.now();
@@ -276,7 +277,7 @@ fn make_node(
         assert!(node.poll().is_none(), "ports ask for nothing");
         mailboxes.push(mailbox);
     }
-    (node, mailboxes)
+    Ok((node, mailboxes))
 }
 
 /// Reads the prompts that were uploaded.
@@ -315,6 +316,15 @@ fn tell(config: &Config, ports_total: usize) {
         sip.udp = %config.sip.udp, sip.tcp = %config.sip.tcp, http = %config.http.bind,
         rtp_ports = ports_total, "serving"
     );
+    if config.http.websocket {
+        let at = config.http_address();
+        let scheme = if at.ip().is_loopback() {
+            "http"
+        } else {
+            "https"
+        };
+        tracing::info!("a phone for browsers: {scheme}://{at}/phone");
+    }
 }
 
 /// Until a signal says stop; meanwhile a changed configuration is applied.
@@ -418,7 +428,16 @@ fn bind_media(config: &Media) -> anyhow::Result<Ports> {
 /// The certificate and who is believed; makes the certificate if that is asked for.
 fn load_tls(config: &Config) -> anyhow::Result<Tls> {
     let mut setup = config.tls.setup.clone();
-    if config.tls.self_signed {
+    // Browsers give no page the microphone that came without TLS from another machine.
+    let needed = config.http.websocket && !config.http.bind.ip().is_loopback();
+    let made = setup.identity.is_none() && needed;
+    if made && !config.tls.self_signed {
+        tracing::warn!(
+            "there is no certificate, and phones in browsers on other machines need one: made one that \
+             vouches for itself; browsers ask once whether to go on, until you name a real one under [tls]"
+        );
+    }
+    if config.tls.self_signed || made {
         let told = config.sip.addresses();
         let mut names: Vec<_> = told.iter().map(|(_, at)| at.ip()).collect();
         names.push(config.http_address().ip());
@@ -524,7 +543,7 @@ async fn reload(old: Config, control: &Handle, identity: &Identity, archive: &Ar
     }
 }
 
-fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
+fn engine_config(config: &Config, rng: &mut Rng) -> anyhow::Result<engine::Config> {
     let mut nonce_key = [0; 32];
     rng.fill(&mut nonce_key);
     let at = |port| SocketAddr::new(config.sip.advertise, port);
@@ -533,6 +552,7 @@ fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
         at(config.sip.tcp.port()),
         nonce_key,
     );
+    sip.pass_key = Some(own_key(&config.data_dir.join("phone-credentials.key"))?);
     sip.addresses = config.sip.addresses();
     if config.http.websocket {
         let http = config.http_address();
@@ -544,7 +564,7 @@ fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
     sip.session_interval = config.sip.session_interval;
     sip.reliable_provisional = config.sip.reliable_provisional;
     sip.guard.clone_from(&config.sip.guard);
-    engine::Config {
+    Ok(engine::Config {
         sip,
         capabilities: Capabilities {
             codecs: config.media.codecs.clone(),
@@ -554,20 +574,24 @@ fn engine_config(config: &Config, rng: &mut Rng) -> engine::Config {
         },
         credentials: None,
         browsers: Vec::new(),
-    }
+    })
 }
 
 /// The key that signs compiled plugins: made once, kept beside the data.
 fn cache_key(data_dir: &Path) -> anyhow::Result<CacheKey> {
-    let path = data_dir.join("plugin-cache.key");
-    if let Ok(bytes) = std::fs::read(&path)
+    own_key(&data_dir.join("plugin-cache.key")).map(CacheKey::new)
+}
+
+/// A key of our own: made once, kept in this file.
+fn own_key(path: &Path) -> anyhow::Result<[u8; 32]> {
+    if let Ok(bytes) = std::fs::read(path)
         && let Ok(key) = <[u8; 32]>::try_from(bytes)
     {
-        return Ok(CacheKey::new(key));
+        return Ok(key);
     }
     let key = entropy()?;
-    write_private(&path, &key).with_context(|| format!("writing {}", path.display()))?;
-    Ok(CacheKey::new(key))
+    write_private(path, &key).with_context(|| format!("writing {}", path.display()))?;
+    Ok(key)
 }
 
 fn entropy() -> anyhow::Result<[u8; 32]> {

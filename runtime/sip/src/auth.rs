@@ -6,6 +6,7 @@
 
 mod client;
 mod digest;
+mod pass;
 mod replay;
 mod server;
 
@@ -14,4 +15,6 @@ mod tests;
 
 pub use client::{Challenge, Client};
 pub use digest::Algorithm;
+pub(crate) use pass::read as read_pass;
+pub use pass::{Pass, Passes};
 pub use server::{Verdict, Verifier};

@@ -63,6 +63,9 @@ pub struct Config {
     pub accounts: BTreeMap<String, Account>,
     /// Key of the nonces' HMAC; from operating-system entropy.
     pub nonce_key: [u8; 32],
+    /// Key of the passes that accounts may authenticate with for a while; it outlives a restart, or they
+    /// do not. Default none: there are none.
+    pub pass_key: Option<[u8; 32]>,
     /// How long a nonce is accepted. Default 300 s.
     pub nonce_lifetime: Duration,
     /// Shortest and longest registration. Default 60 s to 3,600 s (RFC 3261 §10.3).
@@ -90,6 +93,7 @@ impl Config {
             algorithms: vec![Algorithm::Md5],
             accounts: BTreeMap::new(),
             nonce_key,
+            pass_key: None,
             nonce_lifetime: Duration::from_secs(300),
             expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
             guard: guard::Config::open(),

@@ -256,7 +256,8 @@ impl Registrar {
                 shortest: self.shortest,
             });
         }
-        Ok(asked.min(self.longest))
+        let longest = registration.longest.unwrap_or(self.longest);
+        Ok(asked.min(self.longest).min(longest))
     }
 
     /// Changes a user's bindings and tells what came of it.

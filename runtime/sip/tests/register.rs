@@ -9,7 +9,7 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 use jackfield_sip::auth::{Algorithm, Challenge, Client};
 use jackfield_sip::message::{HeaderName, Message, Method};
-use jackfield_sip::{Account, Action, Contact, Input, Output, RequestId};
+use jackfield_sip::{Account, Action, Contact, Credentials, Input, Output, RequestId};
 use vocab::{Pii, Rng};
 
 use world::{World, credentials, read};
@@ -35,6 +35,8 @@ struct Phone {
     call_id: &'static str,
     source: &'static str,
     to: &'static str,
+    /// What it proves itself with.
+    own: Credentials,
     /// `Authorization` last sent.
     sent: Option<String>,
     branches: u32,
@@ -49,6 +51,7 @@ impl Phone {
             call_id,
             source: "192.0.2.9:40000",
             to: "sip:ann@demo",
+            own: credentials("ann"),
             sent: None,
             branches: 0,
         }
@@ -60,7 +63,7 @@ impl Phone {
         self.sent = self
             .login
             .as_mut()
-            .map(|login| login.answer(&mut self.rng, &Method::Register, URI, &credentials("ann")));
+            .map(|login| login.answer(&mut self.rng, &Method::Register, URI, &self.own));
         self.send(world, lines)
     }
 
@@ -345,6 +348,65 @@ fn an_old_nonce_is_stale_and_a_wrong_password_is_not() {
             301.000 bob → 192.0.2.9:40000: 401 Unauthorized (REGISTER)
         "#]],
     );
+}
+
+#[test]
+fn a_pass_is_good_for_its_user_until_it_ends() {
+    let mut world = World::new(1);
+    let now = world.now.wall;
+    let pass = |world: &World, user: &str, time| {
+        let pass = world.peers[BOB].endpoint.pass(user, now + time);
+        pass.map(|pass| Credentials {
+            user: pass.login,
+            password: pass.password,
+        })
+    };
+    let expires = |world: &World| {
+        let (_, bytes) = world.outside.last().expect("an answer");
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let (_, behind) = text.split_once(";expires=")?;
+        behind.split(['\r', ';']).next()?.parse::<u64>().ok()
+    };
+    let mut phone = Phone::new("a");
+    phone.own = pass(&world, "ann", s(600)).expect("ann is known");
+    assert_eq!(phone.register(&mut world, DESK), 401);
+    assert_eq!(phone.register(&mut world, DESK), 200);
+    // Nobody is registered for longer than the pass.
+    assert_eq!(expires(&world), Some(600));
+    world.run(s(290));
+    assert_eq!(phone.register(&mut world, DESK), 200);
+    assert_eq!(expires(&world), Some(310));
+    world.run(s(310));
+    let ladder = world.take_ladder();
+    assert!(ladder.contains("Unregistered ann: expired"), "{ladder}");
+    // The nonce has grown old; whether a pass has ended is nobody's business who does not know it.
+    assert_eq!(phone.register(&mut world, DESK), 401);
+    assert_eq!(phone.register(&mut world, DESK), 403);
+    assert_eq!(world.peers[BOB].endpoint.counts().auth_failures, 0);
+
+    // One that ends later, of somebody else's, or whose password was changed.
+    let (user, _) = phone.own.user.split_once('~').expect("a pass");
+    let later = (now + s(9_000)).seconds();
+    let forged = Credentials {
+        user: format!("{user}~{later}"),
+        password: phone.own.password.clone(),
+    };
+    let others = pass(&world, "bob", s(9_000)).expect("bob is known");
+    let bobs = Credentials {
+        user: forged.user.clone(),
+        ..others
+    };
+    for own in [forged, bobs] {
+        phone.own = own;
+        assert_eq!(phone.register(&mut world, DESK), 401);
+    }
+    phone.own = pass(&world, "ann", s(9_000)).expect("ann is known");
+    assert_eq!(phone.register(&mut world, DESK), 200);
+    let password = Pii::new("new".to_owned());
+    let accounts = [("ann".to_owned(), Account { password })];
+    world.act(BOB, Action::SetAccounts(accounts.into()));
+    assert_eq!(phone.register(&mut world, DESK), 401);
+    assert_eq!(pass(&world, "carol", s(600)), None);
 }
 
 #[test]

@@ -124,6 +124,14 @@ impl Chromium {
     /// # Errors
     /// If it does not load.
     pub fn open(&mut self, url: &str) -> anyhow::Result<Page> {
+        self.open_with(url, "")
+    }
+
+    /// The same; this runs before anything else in it, each time that it is loaded.
+    ///
+    /// # Errors
+    /// If it does not load.
+    pub fn open_with(&mut self, url: &str, first: &str) -> anyhow::Result<Page> {
         let target = self.ask(None, "Target.createTarget", json!({ "url": "about:blank" }))?;
         let target = target["targetId"].as_str().context("a tab")?.to_owned();
         let attach = json!({ "targetId": target, "flatten": true });
@@ -136,6 +144,8 @@ impl Chromium {
         for domain in ["Runtime.enable", "Page.enable", "Log.enable"] {
             self.ask(Some(&page), domain, json!({}))?;
         }
+        let first = json!({ "source": first });
+        self.ask(Some(&page), "Page.addScriptToEvaluateOnNewDocument", first)?;
         self.go(&page, url)?;
         Ok(page)
     }
@@ -245,7 +255,8 @@ impl Chromium {
     /// One call of the protocol.
     fn ask(&mut self, page: Option<&Page>, method: &str, params: Value) -> anyhow::Result<Value> {
         self.last += 1;
-        let mut call = json!({ "id": self.last, "method": method, "params": params });
+        let id = self.last;
+        let mut call = json!({ "id": id, "method": method, "params": params });
         if let Some(page) = page {
             call["sessionId"] = page.session.as_str().into();
         }
@@ -256,11 +267,20 @@ impl Chromium {
                 continue;
             };
             let mut said: Value = serde_json::from_str(&text)?;
-            if said["id"] == self.last {
+            if said["id"] == id {
                 ensure!(said["error"].is_null(), "{method}: {}", said["error"]);
                 return Ok(said["result"].take());
             }
             let method = said["method"].as_str().unwrap_or_default();
+            if method == "Page.javascriptDialogOpening" {
+                // Whether one really wants to leave, while there is a call: one does.
+                self.last += 1;
+                let yes = json!({
+                    "id": self.last, "method": "Page.handleJavaScriptDialog",
+                    "params": { "accept": true }, "sessionId": said["sessionId"],
+                });
+                self.socket.send(Message::text(yes.to_string()))?;
+            }
             if matches!(
                 method,
                 "Runtime.exceptionThrown" | "Runtime.consoleAPICalled" | "Log.entryAdded"

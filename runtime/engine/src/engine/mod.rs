@@ -22,7 +22,7 @@ use std::sync::Arc;
 use media::negotiate::Capabilities;
 use sip::{ConnId, DialogId, Hop};
 use vocab::call::{Command, Event};
-use vocab::{CallId, Deadlines, LegId, Mono, Now, Rng, SessionId};
+use vocab::{CallId, Deadlines, LegId, Mono, Now, Rng, SessionId, Wall};
 
 use self::conference::Conference;
 use crate::leg::{Activity, Leg, Track};
@@ -339,6 +339,12 @@ impl Engine {
     /// Who is banned from signalling, by address.
     pub fn bans(&self) -> impl Iterator<Item = sip::guard::Ban> {
         self.sip.bans()
+    }
+
+    /// What a user may authenticate with until then, besides its password; `None` if there is no such
+    /// user.
+    pub fn pass(&self, user: &str, until: Wall) -> Option<sip::auth::Pass> {
+        self.sip.pass(user, until)
     }
 
     /// Users behind `after` in alphabetical order, each with its contacts.

@@ -1,5 +1,6 @@
 //! Bounds of the HTTP side, each with its reason.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Open connections; more wait in the kernel's queue. A browser opens six, a scraper one.
@@ -34,6 +35,12 @@ pub(super) const BODY_BYTES_MAX: usize = 16 << 10;
 
 /// Parties in an answer: the control thread copies them between two packets.
 pub(super) const PARTIES_LISTED_MAX: usize = 1_000;
+
+/// Seconds that credentials of browsers may be good for: a shift, and some more.
+pub(super) const CREDENTIALS_S: RangeInclusive<u32> = 60..=86_400;
+
+/// Seconds that they are good for if the request does not say.
+pub(super) const CREDENTIALS_S_DEFAULT: u32 = 3_600;
 
 /// Those who listen to events. Each has a connection of its own, out of [`CONNECTIONS_MAX`].
 pub(super) const LISTENERS_MAX: usize = 128;

@@ -14,6 +14,7 @@ mod auth;
 mod bans;
 mod bounds;
 mod calls;
+mod credentials;
 mod door;
 mod error;
 mod events;
@@ -22,6 +23,7 @@ mod holds;
 mod limits;
 mod openapi;
 mod parties;
+mod phone;
 mod phones;
 mod plugins;
 mod probes;
@@ -88,6 +90,8 @@ pub(crate) struct App {
     pub(crate) status: Arc<Status>,
     /// Phones in browsers may connect, from pages of these origins.
     pub(crate) websocket: Option<Origins>,
+    /// What passwords of phones are for.
+    pub(crate) realm: String,
     /// What happens.
     pub(crate) feed: Arc<Feed>,
     /// Places for those who listen to it.
@@ -126,6 +130,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(prompts::routes())
         .merge(trunks::routes())
         .merge(registrations::routes())
+        .merge(credentials::routes())
         .merge(bans::routes())
         .merge(status::routes())
         .merge(openapi::routes())
@@ -137,6 +142,7 @@ pub(crate) fn router(app: App) -> Router {
         .nest("/api/v1", api)
         .merge(probes::routes())
         .merge(phones::routes())
+        .merge(phone::routes())
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
         .layer(middleware::from_fn_with_state(

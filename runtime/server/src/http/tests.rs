@@ -6,6 +6,7 @@ mod archive;
 mod bounds;
 mod document;
 mod events;
+mod phone;
 mod probes;
 mod prompts;
 mod recordings;

@@ -1,5 +1,6 @@
 //! Challenging and judging.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -23,6 +24,8 @@ pub enum Verdict {
         /// The user.
         user: String,
     },
+    /// The password was right, and its time is over: answer 403, which new ones mend.
+    Lapsed,
     /// The nonce is too old or used up and the password right, or the nonce was never sent there:
     /// challenge with `stale`.
     Stale,
@@ -120,7 +123,7 @@ impl Verifier {
         &mut self,
         now: Mono,
         request: &Request,
-        password: impl FnOnce(&str) -> Option<&'a str>,
+        password: impl FnOnce(&str) -> Option<Cow<'a, str>>,
     ) -> Verdict {
         self.verify_from(now, request, b"", password)
     }
@@ -132,7 +135,7 @@ impl Verifier {
         now: Mono,
         request: &Request,
         place: &[u8],
-        password: impl FnOnce(&str) -> Option<&'a str>,
+        password: impl FnOnce(&str) -> Option<Cow<'a, str>>,
     ) -> Verdict {
         let params = match self.own_params(request) {
             Ok(Some(params)) => params,
@@ -168,7 +171,7 @@ impl Verifier {
         let expected = |session_cnonce: &str| {
             answer.expected(
                 &self.realm,
-                known.unwrap_or(""),
+                known.as_deref().unwrap_or(""),
                 request.method.as_str(),
                 session_cnonce,
             )

@@ -188,7 +188,7 @@ impl Bench {
             .headers
             .push(HeaderName::Authorization, authorization);
         self.server.verify(self.now, &request, |user| {
-            (user == "1001").then_some("secret")
+            (user == "1001").then_some("secret".into())
         })
     }
 }
@@ -258,7 +258,10 @@ fn answers_are_no_weaker_than_the_weakest_offer() {
             match bench.judge(&answer) {
                 Verdict::Accepted { .. } => assert!(good, "{offers:?} took {algorithm:?}"),
                 Verdict::Malformed(_) => assert!(!good, "{offers:?} refused {algorithm:?}"),
-                other @ (Verdict::Absent | Verdict::Stale | Verdict::Refused { .. }) => {
+                other @ (Verdict::Absent
+                | Verdict::Stale
+                | Verdict::Lapsed
+                | Verdict::Refused { .. }) => {
                     panic!("{other:?}")
                 }
             }
@@ -369,7 +372,7 @@ fn a_nonce_is_good_where_it_was_sent() {
         bench
             .server
             .verify_from(bench.now, &request, place, |user| {
-                (user == "1001").then_some("secret")
+                (user == "1001").then_some("secret".into())
             })
     };
     assert_eq!(judge("guess", b"\xc0\0\x02\x07"), refused("wrong password"));

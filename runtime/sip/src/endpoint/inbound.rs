@@ -1,15 +1,16 @@
 //! Calls that come in: INVITE, our answers, ACK and CANCEL (RFC 3261 §13.3, §9.2).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use vocab::Now;
+use vocab::{Now, Wall};
 
 use super::receive::Arrival;
 use super::session::{Agreed, Sdp};
 use super::table::{Slot, Verdict};
 use super::wire::{self, Reply};
 use super::{Around, Endpoint, Inviter, around};
-use crate::auth::Verdict as Proof;
+use crate::auth::{Verdict as Proof, read_pass};
 use crate::border::{DialogId, End, Event, Hop};
 use crate::dialog::{Accepted, Chore, Dialog, Inbound, Pending, State};
 use crate::guard::Source;
@@ -287,8 +288,9 @@ impl Endpoint {
     fn authenticate(&mut self, now: Now, arrival: &Arrival) -> Result<Option<String>, Answered> {
         match self.prove(now, arrival) {
             Proof::Absent => Ok(None),
-            Proof::Accepted { user } => Ok(Some(user)),
-            proof @ (Proof::Stale | Proof::Refused { .. } | Proof::Malformed(_)) => {
+            Proof::Accepted { user } => Ok(Some(proven(user).0)),
+            proof
+            @ (Proof::Stale | Proof::Lapsed | Proof::Refused { .. } | Proof::Malformed(_)) => {
                 self.reject(now, arrival, proof);
                 Err(Answered)
             }
@@ -296,14 +298,33 @@ impl Endpoint {
     }
 
     pub(super) fn prove(&mut self, now: Now, arrival: &Arrival) -> Proof {
-        let accounts = &self.config.accounts;
+        let (accounts, passes) = (&self.config.accounts, &self.passes);
         let source = Source::of(arrival.seen.remote.ip()).bytes();
-        self.verifier
-            .verify_from(now.mono, &arrival.request, &source, |user| {
-                accounts
-                    .get(user)
-                    .map(|account| account.password.reveal().as_str())
-            })
+        let own = |user: &str| Some(accounts.get(user)?.password.reveal().as_str());
+        let proof = self
+            .verifier
+            .verify_from(now.mono, &arrival.request, &source, |login| {
+                let pass = || {
+                    let (user, _) = read_pass(login)?;
+                    Some(passes.as_ref()?.password(login, own(user)?))
+                };
+                own(login)
+                    .map(Cow::Borrowed)
+                    .or_else(|| pass().map(Cow::Owned))
+            });
+        match proof {
+            Proof::Accepted { user }
+                if read_pass(&user).is_some_and(|(_, until)| until <= now.wall) =>
+            {
+                Proof::Lapsed
+            }
+            proof @ (Proof::Accepted { .. }
+            | Proof::Lapsed
+            | Proof::Absent
+            | Proof::Stale
+            | Proof::Refused { .. }
+            | Proof::Malformed(_)) => proof,
+        }
     }
 
     /// Answers a request whose credentials were absent or no good.
@@ -322,6 +343,10 @@ impl Endpoint {
                     return;
                 }
                 false
+            }
+            Proof::Lapsed => {
+                // It knew the password, so it is no guess.
+                return self.refuse(arrival, 403, Some("Credentials Expired"), &[]);
             }
             Proof::Stale => true,
             Proof::Absent => false,
@@ -472,6 +497,14 @@ impl Endpoint {
             value(HeaderName::CallId).as_bytes(),
             value(HeaderName::CSeq).as_bytes(),
         ])
+    }
+}
+
+/// The user of a login that was accepted, and when that ends.
+pub(super) fn proven(login: String) -> (String, Option<Wall>) {
+    match read_pass(&login) {
+        Some((user, until)) => (user.to_owned(), Some(until)),
+        None => (login, None),
     }
 }
 

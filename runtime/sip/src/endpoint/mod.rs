@@ -32,9 +32,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use vocab::{Mono, Now, Rng};
+use vocab::{Mono, Now, Rng, Wall};
 
-use crate::auth::Verifier;
+use crate::auth::{Pass, Passes, Verifier};
 use crate::border::{
     Config, ConnId, Contact, DialogId, Event, Hop, Input, Output, RequestId, Transport,
 };
@@ -91,6 +91,7 @@ pub struct Endpoint {
     rng: Rng,
     hash: Hash,
     verifier: Verifier,
+    passes: Option<Passes>,
     outbox: Outbox,
     agenda: Agenda,
     client_invites: Table<ClientInvite, DialogId>,
@@ -216,6 +217,7 @@ impl Endpoint {
             config.nonce_lifetime,
         )
         .offering(config.algorithms.clone());
+        let passes = config.pass_key.map(Passes::new);
         Self {
             hash: Hash::new(&mut rng),
             registrar: Registrar::new(config.expires),
@@ -225,6 +227,7 @@ impl Endpoint {
             config,
             limits,
             rng,
+            passes,
             verifier,
             outbox: Outbox::default(),
             agenda: Agenda::new(),
@@ -327,6 +330,13 @@ impl Endpoint {
     /// Users behind `after` in alphabetical order, each with its contacts.
     pub fn registrations(&self, after: &str) -> impl Iterator<Item = (&str, Vec<Contact>)> {
         self.registrar.users(after)
+    }
+
+    /// What a user may authenticate with until then; `None` if there is no such user, or are no passes.
+    pub fn pass(&self, user: &str, until: Wall) -> Option<Pass> {
+        let account = self.config.accounts.get(user)?;
+        let passes = self.passes.as_ref()?;
+        Some(passes.issue(user, account.password.reveal(), until))
     }
 
     /// Who is banned, by address.

@@ -1,8 +1,9 @@
 //! REGISTER (RFC 3261 §10.3).
 
-use vocab::Now;
+use vocab::{Now, Wall};
 
 use super::Endpoint;
+use super::inbound::proven;
 use super::receive::Arrival;
 use super::wire::{self, Reply};
 use crate::auth::Verdict as Proof;
@@ -35,10 +36,13 @@ impl Endpoint {
         if self.transactions() >= self.limits.transactions {
             return self.overload(arrival);
         }
-        let user = match self.prove(now, arrival) {
-            Proof::Accepted { user } => user,
-            proof
-            @ (Proof::Absent | Proof::Stale | Proof::Refused { .. } | Proof::Malformed(_)) => {
+        let (user, until) = match self.prove(now, arrival) {
+            Proof::Accepted { user } => proven(user),
+            proof @ (Proof::Absent
+            | Proof::Stale
+            | Proof::Lapsed
+            | Proof::Refused { .. }
+            | Proof::Malformed(_)) => {
                 return self.reject(now, arrival, proof);
             }
         };
@@ -46,7 +50,7 @@ impl Endpoint {
             status,
             reason,
             headers,
-        } = self.registered(now, arrival, &user);
+        } = self.registered(now, arrival, (&user, until));
         // The copy of a request that changed something must not be judged again: its number is no
         // longer new and its nonce count used up.
         let tag = self.token();
@@ -65,7 +69,12 @@ impl Endpoint {
     }
 
     /// The answer to a REGISTER whose sender is known.
-    fn registered(&mut self, now: Now, arrival: &Arrival, user: &str) -> Answer {
+    fn registered(
+        &mut self,
+        now: Now,
+        arrival: &Arrival,
+        (user, until): (&str, Option<Wall>),
+    ) -> Answer {
         let headers = arrival.headers();
         let Ok((to, contacts, cseq)) = read(headers) else {
             self.tally.malformed += 1;
@@ -99,6 +108,7 @@ impl Endpoint {
             path: &path,
             user_agent: headers.first(&HeaderName::UserAgent).unwrap_or_default(),
             outbound,
+            longest: until.map(|until| until.since(now.wall)),
         };
         match self.registrar.register(now, &registration) {
             Ok(()) => {

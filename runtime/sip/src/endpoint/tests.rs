@@ -21,6 +21,7 @@ fn endpoint(limits: Limits) -> Endpoint {
         algorithms: vec![Algorithm::Md5],
         accounts: BTreeMap::new(),
         nonce_key: [7; 32],
+        pass_key: None,
         nonce_lifetime: Duration::from_secs(300),
         expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
         guard: guard::Config::open(),

@@ -42,6 +42,8 @@ pub(crate) struct Registration<'a> {
     pub(crate) user_agent: &'a str,
     /// Device and flow make the binding, not the URI (RFC 5626 §6).
     pub(crate) outbound: bool,
+    /// How long its sender may be registered at most, where that is less than others may.
+    pub(crate) longest: Option<Duration>,
 }
 
 /// The device of a contact and which of its flows this is, as far as they can be used: without a

@@ -50,7 +50,7 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
                 assert!(request.headers.from().is_ok() && request.headers.to().is_ok());
             }
             let mut verifier = Verifier::new("example.com", [1; 32], limits::NONCE_LIFETIME);
-            verifier.verify(Mono(1), request, |_| Some("secret"));
+            verifier.verify(Mono(1), request, |_| Some("secret".into()));
         }
         Message::Response(response) => {
             let _ = check_response(response);

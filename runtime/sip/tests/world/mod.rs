@@ -90,6 +90,7 @@ pub fn config(address: SocketAddr) -> Config {
             ("bob".into(), account("secret of bob")),
         ]),
         nonce_key: [7; 32],
+        pass_key: Some([8; 32]),
         nonce_lifetime: Duration::from_secs(300),
         expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
         guard: guard::Config::open(),

@@ -86,6 +86,7 @@ async fn what_is_not_there_is_a_problem() {
             400,
             "bad_parameter",
         ),
+        ("GET", "/phone/nothing.js".to_owned(), 404, "no_such_path"),
         (
             "POST",
             "/api/v1/plugins/menu/rollback".to_owned(),

@@ -280,6 +280,7 @@ fn every_route_is_told() {
         include_str!("../plugins.rs"),
         include_str!("../prompts.rs"),
         include_str!("../registrations.rs"),
+        include_str!("../credentials.rs"),
         include_str!("../bans.rs"),
         include_str!("../trunks.rs"),
         include_str!("../status.rs"),

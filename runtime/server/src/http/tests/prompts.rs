@@ -13,7 +13,7 @@ const OPUS: &[u8] = include_bytes!("../../../../media/src/sound/tone.opus");
 pub(super) const ALL: &str = "/api/v1/tenants/demo/prompts";
 
 /// A tenant whose folder has a greeting of 0.1 s, and more.
-fn tenant(id: &str) -> Tenant {
+pub(super) fn tenant(id: &str) -> Tenant {
     let names = ["greeting", "digits/1"];
     let clips = names.map(|name| (name.to_owned(), Clip::new(name, vec![0; 800])));
     let languages = ["en", "zh-CN"].map(|language| (language.to_owned(), clips.clone().into()));

@@ -131,7 +131,10 @@ impl Server {
             status: Arc::clone(&status),
         };
         let config = engine::Config {
-            sip: sip::Config::new(any, any, [7; 32]),
+            sip: sip::Config {
+                pass_key: Some([9; 32]),
+                ..sip::Config::new(any, any, [7; 32])
+            },
             capabilities: media::Capabilities::default(),
             credentials: None,
             browsers: Vec::new(),
@@ -155,6 +158,7 @@ impl Server {
             traces: traces.clone(),
             disk: Arc::clone(&disk),
             status: Arc::clone(&status),
+            realm: "jackfield".to_owned(),
             websocket: Some(Origins::default()),
             feed: Arc::clone(&feed),
             listeners: App::listeners(),
