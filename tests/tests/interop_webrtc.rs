@@ -34,6 +34,7 @@ impl House {
         let pages = serve(pages()).expect("a port for pages");
         let mut setup = Setup::demo(name);
         setup.browsers = true;
+        setup.media = "bind = [\"127.0.0.1\", \"::1\"]\n".to_owned();
         setup.sip = format!("wss = [\"{wss}\"]\norigins = [\"http://{pages}\"]");
         let end = "[menu.end]\nprompt = { pause_ms = 100 }\ntimeout_s = 1\ntries = 1\noption.0 = \"hangup\"\n";
         let ring = "start = { transfer = \"1001\", timeout_s = 20, failed = { menu = \"end\" } }\n";
@@ -186,6 +187,35 @@ fn they_call_the_menu_and_press_a_key() {
     assert_eq!(calls.len(), phones.len());
     for call in calls {
         assert_eq!(call["ended_by"], "far", "{call}");
+    }
+}
+
+#[test]
+fn they_come_by_tcp_and_by_ipv6() {
+    let house = House::new("webrtc-ways");
+    let welcome = Prompt::of_demo("common/welcome");
+    let main = Prompt::of_demo("zh-CN/main");
+    let browser = house.browser(&Prompt::of_demo("en/hello"));
+    let ways = [("&only=tcp", "tcp", 4), ("&only=six", "udp", 6)];
+    for (more, protocol, family) in ways {
+        let phone = house.phone(&browser, "sipjs", "1002", more);
+        phone.tell("phone.call('1000')");
+        phone.until("last('up') && last('listening')");
+        let heard = phone.heard(welcome.samples().len() + HEARD_HZ as usize);
+        welcome.assert_like(&heard, &phone.who);
+        let stats = phone.stats();
+        assert_eq!(
+            (&stats["protocol"], &stats["family"]),
+            (&protocol.into(), &family.into()),
+            "{stats}"
+        );
+        phone.tell("forget()");
+        phone.tell("phone.press('1')");
+        let heard = phone.heard(main.samples().len() + 2 * HEARD_HZ as usize);
+        main.assert_like(&heard, &phone.who);
+        phone.tell("phone.hangup()");
+        phone.until("last('over')");
+        phone.close();
     }
 }
 

@@ -9,6 +9,7 @@ use media::webrtc::{Door, Identity};
 
 use crate::config::Media;
 use crate::net::bind;
+use crate::net::gates::Gates;
 
 /// Of one media thread.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Doors {
     pub(crate) told: Arc<[Door]>,
     /// Those of UDP, in that order.
     pub(crate) sockets: Vec<UdpSocket>,
+    /// Those of TCP, which come after them.
+    pub(crate) gates: Gates,
 }
 
 impl Doors {
@@ -30,7 +33,7 @@ impl Doors {
         let offset = u16::try_from(thread).context("too many media threads")?;
         let port = first.checked_add(offset);
         let port = port.context("webrtc_port is too high for so many threads under [media]")?;
-        let (mut told, mut sockets) = (Vec::new(), Vec::new());
+        let (mut told, mut sockets, mut listeners) = (Vec::new(), Vec::new(), Vec::new());
         for address in &config.addresses {
             let at = SocketAddr::new(address.bind, port);
             let socket = bind::doors(at, config.dscp).with_context(|| {
@@ -42,10 +45,23 @@ impl Doors {
                 tcp: false,
             });
         }
+        for address in &config.addresses {
+            let at = SocketAddr::new(address.bind, port);
+            let listener = bind::tcp(at).with_context(|| {
+                format!("the port for browsers, {at} (TCP), is not to be had: set webrtc_port under [media]")
+            })?;
+            listeners.push(listener);
+            told.push(Door {
+                at: SocketAddr::new(address.advertise, port),
+                tcp: true,
+            });
+        }
+        let gates = Gates::new(listeners).context("watching the ports for browsers")?;
         Ok(Self {
             identity: identity()?,
             told: told.into(),
             sockets,
+            gates,
         })
     }
 }

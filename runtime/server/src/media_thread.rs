@@ -27,6 +27,7 @@ use crate::doors::Doors;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::net::bind;
+use crate::net::gates::Gates;
 use crate::net::io::{Io, Way};
 use crate::recorder::Recorder;
 
@@ -212,6 +213,8 @@ struct Thread {
     io: Io,
     /// Those that browsers come to.
     doors: Option<Io>,
+    /// Those of them that are listeners, and the number of the first.
+    gates: Option<(usize, Gates)>,
     /// What is to go through them.
     through: Vec<(Path, Packet)>,
     /// Pairs of sockets by their RTP addresses.
@@ -230,7 +233,9 @@ struct Thread {
 impl Thread {
     fn new(mut setup: Setup) -> Self {
         let mut config = setup.config.clone();
+        let mut gates = None;
         let doors = setup.doors.take().map(|doors| {
+            gates = Some((doors.sockets.len(), doors.gates));
             config.webrtc = Some(Ways {
                 identity: doors.identity,
                 doors: doors.told,
@@ -264,6 +269,7 @@ impl Thread {
             worker,
             io,
             doors,
+            gates,
             through: Vec::new(),
             sessions: vec![None; pairs.len()],
             setup,
@@ -441,13 +447,40 @@ impl Thread {
         }
         self.doors = Some(doors);
         self.send_through();
+        self.sweep_gates();
+    }
+
+    /// Takes what browsers sent by TCP.
+    fn sweep_gates(&mut self) {
+        let Some((first, mut gates)) = self.gates.take() else {
+            return;
+        };
+        let now = self.setup.clock.now();
+        gates.sweep(now.mono, |gate, far, bytes| {
+            let Ok(door) = u8::try_from(first + gate) else {
+                return false;
+            };
+            let from = Path { door, far };
+            let strangers = self.worker.counts().strangers;
+            self.worker.handle(now, Input::Door { from, bytes });
+            self.drain();
+            self.worker.counts().strangers == strangers
+        });
+        self.gates = Some((first, gates));
+        self.send_through();
     }
 
     /// Sends what waits for the doors.
     fn send_through(&mut self) {
-        if let Some(doors) = &mut self.doors {
-            for (to, packet) in self.through.drain(..) {
-                doors.send(usize::from(to.door), to.far, packet.as_bytes());
+        // While one of the two is being read it is not here; then what waits is sent.
+        let (Some(doors), Some((first, gates))) = (&mut self.doors, &mut self.gates) else {
+            return;
+        };
+        for (to, packet) in self.through.drain(..) {
+            let door = usize::from(to.door);
+            match door.checked_sub(*first) {
+                Some(gate) => gates.send(gate, to.far, packet.as_bytes()),
+                None => doors.send(door, to.far, packet.as_bytes()),
             }
         }
     }

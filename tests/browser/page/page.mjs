@@ -97,6 +97,16 @@ if (setup.codec) {
   };
 }
 
+/// The server's candidates of this kind alone, as on a network that lets nothing else through.
+if (setup.only) {
+  const take = RTCPeerConnection.prototype.setRemoteDescription;
+  const wanted = { tcp: / tcp \d+ [0-9.]+ /i, six: / udp \d+ [0-9a-f]*:[0-9a-f:]* /i };
+  RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+    const lines = sdp.split("\r\n").filter((it) => !it.startsWith("a=candidate:") || wanted[setup.only].test(it));
+    return take.call(this, { type, sdp: lines.join("\r\n") });
+  };
+}
+
 const { start } = await import(`./${setup.library}.mjs`);
 globalThis.phone = await start(setup, tell, listen, microphone);
 tell("connected");

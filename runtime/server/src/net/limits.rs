@@ -34,3 +34,21 @@ pub(super) const FRAMES_MAX: usize = 64;
 
 /// Pings answered before something else is said: a browser sends none, a proxy one in 30 s.
 pub(super) const PINGS_MAX: u32 = 256;
+
+/// Most browsers whose audio comes by TCP, for each media thread: a thread has not many more calls.
+pub(super) const GATE_STREAMS_MAX: usize = 1_024;
+
+/// Most of these from one source: an office behind one address.
+pub(super) const GATE_STREAMS_OF_SOURCE_MAX: usize = 128;
+
+/// Longest datagram within TCP: RTP and records of DTLS fit 1,500 bytes.
+pub(super) const FRAME_BYTES_MAX: usize = 2_048;
+
+/// Most bytes of audio that wait for a slow connection: 1 s of G.711 with its headers.
+pub(super) const FRAMES_WAITING_BYTES: usize = 12 << 10;
+
+/// How long one may say nothing of use after it was opened: a browser's check is the first it says.
+pub(super) const GATE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one that did may say nothing: browsers check again every few seconds (RFC 7675 §5.1).
+pub(super) const GATE_QUIET: Duration = Duration::from_secs(30);

@@ -4,6 +4,7 @@
 pub mod batch;
 pub mod bind;
 pub mod faults;
+pub mod gates;
 pub mod io;
 pub mod layers;
 pub mod stream;
