@@ -2,14 +2,24 @@
 //! WebSockets, calls and is called, and what is spoken at one end is heard at the other.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use jackfield_tests::peers::capture::Capture;
 use jackfield_tests::peers::chromium::{Chromium, HEARD_HZ, Page, pages, serve};
-use jackfield_tests::peers::prompt::Prompt;
-use jackfield_tests::shell::{Folder, Server, Setup, free_port};
+use jackfield_tests::peers::prompt::{Prompt, encoded};
+use jackfield_tests::peers::{require, spawn};
+use jackfield_tests::shell::{Folder, Server, Setup, free_port, project};
+use media::Codec;
+use media::rtp::Header;
 use serde_json::Value;
+use server::clock::Clock;
 
 const LIBRARIES: [&str; 2] = ["sipjs", "jssip"];
 
@@ -125,9 +135,10 @@ impl Phone {
     /// Makes sure that it hears all of this, which is said again and again.
     #[track_caller]
     fn hears(&self, spoken: &Prompt) {
-        // Wherever it begins, in twice its length there is all of it.
-        let heard = self.heard(2 * spoken.samples().len() + HEARD_HZ as usize / 2);
-        spoken.assert_like(&heard, &self.who);
+        // Wherever it begins, in twice its length there is all of it; a player that has just begun anew
+        // stretches what comes first.
+        let heard = self.heard(2 * spoken.samples().len() + 2 * HEARD_HZ as usize);
+        spoken.assert_like(&heard[HEARD_HZ as usize..], &self.who);
     }
 
     fn stats(&self) -> Value {
@@ -187,6 +198,108 @@ fn they_call_the_menu_and_press_a_key() {
     assert_eq!(calls.len(), phones.len());
     for call in calls {
         assert_eq!(call["ended_by"], "far", "{call}");
+    }
+}
+
+/// The audio of a phone that another program signals for: it says this again and again, and keeps what
+/// it hears until it is told to stop.
+struct Line {
+    port: u16,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<i16>>,
+}
+
+impl Line {
+    fn open(spoken: &Prompt) -> Self {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        socket.set_nonblocking(true).expect("it is a socket");
+        let port = socket.local_addr().expect("bound").port();
+        let stop = Arc::new(AtomicBool::new(false));
+        let codes = encoded(Codec::Pcmu, spoken.samples());
+        let stopped = Arc::clone(&stop);
+        #[allow(clippy::disallowed_methods)] // A thread of the test.
+        let thread = std::thread::spawn(move || {
+            let mut heard = Capture::new(Codec::Pcmu);
+            let (clock, mut next) = (Clock::start(), None);
+            let frames: Vec<&[u8]> = codes.chunks_exact(160).collect();
+            let (mut far, mut sent) = (None, 0_usize);
+            while !stopped.load(Ordering::Relaxed) {
+                let mut bytes = [0; 1_500];
+                while let Ok((count, from)) = socket.recv_from(&mut bytes) {
+                    heard.take(clock.now().mono, &bytes[..count]);
+                    far = Some(from);
+                }
+                let now = clock.now().mono;
+                while let Some(far) = far
+                    && now >= *next.get_or_insert(now)
+                {
+                    next = next.map(|next| next + Duration::from_millis(20));
+                    let header = Header {
+                        payload_type: 0,
+                        sequence: (sent % 65_536) as u16,
+                        timestamp: (sent * 160) as u32,
+                        ssrc: 7,
+                        marker: sent == 0,
+                    };
+                    let mut packet = header.to_bytes().to_vec();
+                    packet.extend(frames[sent % frames.len()]);
+                    drop(socket.send_to(&packet, far));
+                    sent += 1;
+                }
+                std::thread::park_timeout(Duration::from_millis(2));
+            }
+            heard.heard()
+        });
+        Self { port, stop, thread }
+    }
+
+    fn close(self) -> Vec<i16> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("it ends")
+    }
+}
+
+#[test]
+fn a_sipp_caller_and_a_browser_hear_each_other() {
+    require("sipp", "sip-tester").expect("sipp");
+    let house = House::new("webrtc-sipp");
+    let (one, two) = (
+        Prompt::of_demo("en/transferring"),
+        Prompt::of_demo("zh-CN/no_input"),
+    );
+    let browser = house.browser(&one);
+    for (more, codec) in [("&codec=audio/opus", "audio/opus"), ("", "audio/PCMU")] {
+        let called = house.phone(&browser, "jssip", "1001", more);
+        called.tell("phone.register()");
+        called.until("last('registered')");
+        let line = Line::open(&two);
+        let mut sipp = Command::new("sipp");
+        sipp.arg(house.server.sip.to_string())
+            .arg("-sf")
+            .arg(project("tests/tests/sipp/talks.xml"))
+            .args(["-s", "1020", "-i", "127.0.0.1", "-m", "1"])
+            .args(["-p", &free_port().to_string()])
+            .args(["-key", "rtp_port", &line.port.to_string()])
+            .args(["-auth_uri", &format!("1020@{}", house.server.sip)])
+            .args(["-timeout", "60s", "-timeout_error", "-nostdin"])
+            .current_dir(house.server.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let mut sipp = spawn(&mut sipp).expect("sipp runs");
+        let rung = called.until("last('rung')");
+        assert_eq!(rung["from"], "1002");
+        called.tell("phone.answer()");
+        called.until("last('up') && last('listening')");
+        called.tell("forget()");
+        called.hears(&two);
+        let stats = called.stats();
+        assert_eq!(stats["codec"], codec, "{stats}");
+        called.tell("phone.hangup()");
+        called.until("last('over')");
+        let status = sipp.wait().expect("it ends");
+        assert!(status.success(), "sipp ended with {status}");
+        one.assert_like(&line.close(), "sipp");
+        called.close();
     }
 }
 

@@ -86,26 +86,36 @@ globalThis.stats = async () => {
 
 /// Offers of this codec alone, as a browser has them that knows no other.
 if (setup.codec) {
-  const offer = RTCPeerConnection.prototype.createOffer;
+  const make = RTCPeerConnection.prototype.createOffer;
   RTCPeerConnection.prototype.createOffer = function (...options) {
     for (const it of this.getTransceivers()) {
       const { codecs } = RTCRtpReceiver.getCapabilities("audio");
       const wanted = (codec) => [setup.codec, "audio/telephone-event"].includes(codec.mimeType.toLowerCase());
       if (it.receiver.track.kind === "audio") it.setCodecPreferences(codecs.filter(wanted));
     }
-    return offer.apply(this, options);
+    return make.apply(this, options);
   };
 }
 
-/// The server's candidates of this kind alone, as on a network that lets nothing else through.
-if (setup.only) {
-  const take = RTCPeerConnection.prototype.setRemoteDescription;
-  const wanted = { tcp: / tcp \d+ [0-9.]+ /i, six: / udp \d+ [0-9a-f]*:[0-9a-f:]* /i };
-  RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
-    const lines = sdp.split("\r\n").filter((it) => !it.startsWith("a=candidate:") || wanted[setup.only].test(it));
-    return take.call(this, { type, sdp: lines.join("\r\n") });
-  };
+/// Offers to it as such a browser sees them: Chromium sends the first codec of an offer that it knows.
+function known(sdp) {
+  const name = setup.codec.split("/")[1];
+  const of = (codec) => [...sdp.matchAll(new RegExp(`^a=rtpmap:(\\d+) ${codec}/`, "gim"))].map((it) => it[1]);
+  return sdp.replace(/^(m=audio \d+ \S+ ).*$/m, (_, head) => head + [...of(name), ...of("telephone-event")].join(" "));
 }
+
+/// The server's candidates of this kind alone, as on a network that lets nothing else through.
+function reachable(sdp) {
+  const wanted = { tcp: / tcp \d+ [0-9.]+ /i, six: / udp \d+ [0-9a-f]*:[0-9a-f:]* /i }[setup.only];
+  return sdp.split("\r\n").filter((it) => !it.startsWith("a=candidate:") || wanted.test(it)).join("\r\n");
+}
+
+const take = RTCPeerConnection.prototype.setRemoteDescription;
+RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+  if (setup.only) sdp = reachable(sdp);
+  if (setup.codec && type === "offer") sdp = known(sdp);
+  return take.call(this, { type, sdp });
+};
 
 const { start } = await import(`./${setup.library}.mjs`);
 globalThis.phone = await start(setup, tell, listen, microphone);

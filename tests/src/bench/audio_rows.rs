@@ -332,6 +332,7 @@ fn bridged(recorded: bool) -> anyhow::Result<Sample> {
         tenants,
         files: BTreeMap::from([("menu.toml".to_owned(), MENU.to_owned())]),
         env: BTreeMap::from([("PHONE".to_owned(), password.to_owned())]),
+        browsers: false,
     })?;
     let mut load = Load::new(
         server.sip,

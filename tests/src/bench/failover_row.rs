@@ -68,6 +68,7 @@ fn trunk_failover() -> anyhow::Result<Sample> {
         tenants,
         files: BTreeMap::from([("menu.toml".to_owned(), MENU.to_owned())]),
         env: BTreeMap::from([("PHONE".to_owned(), password.to_owned())]),
+        browsers: false,
     })?;
     let script = Script {
         number: "1000",

@@ -26,6 +26,7 @@ mod sip_rows;
 mod store_rows;
 mod table;
 mod usage;
+mod webrtc_rows;
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write as _};
@@ -79,7 +80,7 @@ struct Row {
 
 /// All rows, in the order of the table.
 fn rows() -> Vec<&'static Row> {
-    let groups: [&'static [Row]; 10] = [
+    let groups: [&'static [Row]; 11] = [
         sip_rows::ROWS,
         engine_rows::ROWS,
         media_rows::ROWS,
@@ -87,6 +88,7 @@ fn rows() -> Vec<&'static Row> {
         store_rows::ROWS,
         call_rows::ROWS,
         audio_rows::ROWS,
+        webrtc_rows::ROWS,
         reload_row::ROWS,
         failover_row::ROWS,
         server_rows::ROWS,

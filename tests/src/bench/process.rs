@@ -16,6 +16,9 @@ use crate::shell::{self, Folder, TOKEN, free_port};
 /// are left out by the server.
 const RTP_FIRST: u16 = 10_000;
 
+/// Where browsers bring their audio.
+const WEBRTC_PORT: u16 = RTP_FIRST - 10;
+
 /// Longest wait for the server to come up or to become quiet.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -33,6 +36,8 @@ pub(super) struct Plan {
     pub(super) files: BTreeMap<String, String>,
     /// Environment.
     pub(super) env: BTreeMap<String, String>,
+    /// Browsers may come, as WebSockets to its HTTP.
+    pub(super) browsers: bool,
 }
 
 impl Plan {
@@ -49,6 +54,7 @@ impl Plan {
                 .to_owned(),
             files: BTreeMap::new(),
             env: BTreeMap::new(),
+            browsers: false,
         }
     }
 
@@ -62,6 +68,7 @@ impl Plan {
             tenants: demo.tenants,
             files: demo.files,
             env: demo.env,
+            browsers: false,
         }
     }
 }
@@ -72,7 +79,8 @@ pub(super) struct Process {
     pub(super) folder: Folder,
     /// Where it takes calls.
     pub(super) sip: SocketAddr,
-    http: SocketAddr,
+    /// Where it serves HTTP.
+    pub(super) http: SocketAddr,
     child: Child,
 }
 
@@ -218,12 +226,14 @@ fn write_folder(
     let config = format!(
         "data_dir = \"data\"\nprompts_dir = \"{}\"\n\
          [sip]\nudp = \"{sip}\"\ntcp = \"{sip}\"\n\
-         [media]\nrtp_ports = \"{RTP_FIRST}-{last}\"\n{}\
+         [media]\nrtp_ports = \"{RTP_FIRST}-{last}\"\nwebrtc_port = {WEBRTC_PORT}\n{}\
          [plugins]\ndir = \"plugins\"\nruns_max = {}\n\
-         [http]\nbind = \"{http}\"\ntoken_env = \"JACKFIELD_TOKEN\"\n\n{}",
+         [http]\nbind = \"{http}\"\ntoken_env = \"JACKFIELD_TOKEN\"\n\
+         websocket = {}\n\n{}",
         prompts.display(),
         shell::media_io(),
         plan.runs_max,
+        plan.browsers,
         plan.tenants,
     );
     let plugins = folder.path().join("plugins");

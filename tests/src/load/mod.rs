@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod audio;
+pub mod browsers;
 mod carrier;
 pub mod failover;
 mod script;

@@ -12,6 +12,7 @@ mod ledger;
 mod world;
 
 mod bridge;
+mod browsers;
 mod change;
 mod chaos;
 mod dial;

@@ -68,6 +68,7 @@ use watch::Watch;
 ///     algorithms: vec![Algorithm::Md5],
 ///     accounts: BTreeMap::new(),
 ///     nonce_key: [0; 32],
+///     pass_key: None,
 ///     nonce_lifetime: Duration::from_secs(300),
 ///     expires: (Duration::from_secs(60), Duration::from_secs(3_600)),
 ///     guard: jackfield_sip::guard::Config::default(),

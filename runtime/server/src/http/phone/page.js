@@ -425,6 +425,8 @@ function start() {
     for (const call of up()) call.restart();
   });
   addEventListener("pagehide", remember);
+  // Another link was opened in this tab.
+  addEventListener("hashchange", () => location.hash.includes("user=") && location.reload());
   addEventListener("beforeunload", (event) => {
     if (agent?.calls.length) event.preventDefault();
   });
