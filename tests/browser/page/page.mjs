@@ -81,6 +81,7 @@ globalThis.stats = async () => {
     energy: inbound.totalAudioEnergy,
     played: inbound.totalSamplesDuration,
     sent: of("outbound-rtp", (it) => it.kind === "audio").packetsSent,
+    checks: report.filter((it) => it.type === "candidate-pair").map((it) => `${it.state} ${it.requestsSent}/${it.responsesReceived}`),
   };
 };
 
